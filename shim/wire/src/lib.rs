@@ -1,1 +1,17 @@
-//! wire
+//! What host and shim say to each other: plain data and framing. No I/O, no runtime, no policy.
+//!
+//! A connection begins with one [`hello::Hello`] from the shim and one [`hello::Answer`] from the host. After that the
+//! host sends [`message::ToShim`] and the shim [`message::ToHost`], each in one frame (`frame`). Messages are
+//! `postcard`: **the order of the variants and fields is the protocol**; new ones go last, with a "since" note, and
+//! [`VERSION`] grows.
+
+pub mod frame;
+pub mod hello;
+pub mod manifest;
+pub mod message;
+
+/// The newest protocol version this build speaks.
+pub const VERSION: u16 = 1;
+
+/// The oldest protocol version this build still speaks.
+pub const MIN_VERSION: u16 = 1;

@@ -1,0 +1,137 @@
+//! The connection to the host: opened once, read by the main thread, written by whoever has something to say.
+
+use interprocess::local_socket::{GenericFilePath, Stream, prelude::*};
+use rosey_wire::{
+    MIN_VERSION, VERSION,
+    frame::{FrameError, Reader, decode, encode},
+    hello::{Answer, Hello, MAGIC},
+    message::ToHost,
+};
+use std::{
+    cell::Cell,
+    io::{self, Read, Write},
+    sync::{Mutex, MutexGuard, OnceLock},
+};
+
+/// Replies of one batch collect up to this many bytes before they are written early: a batch of small replies is one
+/// write, and a plugin that says a lot does not make the host wait for the end of the batch.
+const WRITE_AT: usize = 64 << 10;
+
+/// The longest token line accepted, in bytes. The host sends 32 hex digits.
+const MAX_TOKEN: u64 = 256;
+
+static STREAM: OnceLock<Stream> = OnceLock::new();
+static OUT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// The main thread flushes at the end of each batch; every other thread flushes what it says at once.
+    static FLUSHES_LATER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Connects, proves this process to be the one the host spawned, and agrees on a protocol version.
+///
+/// # Errors
+/// A text for the operator.
+pub fn open(socket: &str) -> Result<(), String> {
+    let mut token = String::new();
+    io::BufRead::read_line(&mut io::BufReader::new(io::stdin().take(MAX_TOKEN)), &mut token)
+        .map_err(|error| format!("reading the token: {error}"))?;
+    let name = socket.to_fs_name::<GenericFilePath>().map_err(|error| format!("{socket}: {error}"))?;
+    let stream = Stream::connect(name).map_err(|error| format!("connecting to {socket}: {error}"))?;
+    let hello = Hello {
+        magic: MAGIC,
+        min_version: MIN_VERSION,
+        max_version: VERSION,
+        token: token.trim_end(),
+        shim_version: env!("CARGO_PKG_VERSION"),
+    };
+    let mut bytes = Vec::new();
+    encode(&hello, &mut bytes).map_err(|error| error.to_string())?;
+    (&stream).write_all(&bytes).map_err(|error| format!("saying hello: {error}"))?;
+    let answer = read_frame(&stream)?;
+    match decode(&answer).map_err(|error| format!("the host's answer: {error}"))? {
+        Answer::Welcome { version } if (MIN_VERSION..=VERSION).contains(&version) => {}
+        Answer::Welcome { version } => {
+            return Err(format!("the host chose protocol {version}, which is not spoken here"));
+        }
+        Answer::Refused { reason } => return Err(format!("the host refused: {reason}")),
+    }
+    FLUSHES_LATER.set(true);
+    STREAM.set(stream).map_err(|_| "opened twice".to_owned())
+}
+
+/// Reads exactly the one frame of the host's answer, so that nothing after it is swallowed.
+fn read_frame(mut stream: &Stream) -> Result<Vec<u8>, String> {
+    let mut header = [0; 4];
+    stream.read_exact(&mut header).map_err(|error| format!("waiting for the host's answer: {error}"))?;
+    let length = u32::from_le_bytes(header) as usize;
+    if length > 4096 {
+        return Err(FrameError::TooLarge(length).to_string());
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).map_err(|error| format!("reading the host's answer: {error}"))?;
+    Ok(body)
+}
+
+/// Reads what there is, waiting for something. False at the end of the stream, or when the host is gone.
+pub fn read(reader: &mut Reader) -> bool {
+    let Some(mut stream) = STREAM.get() else { return false };
+    loop {
+        match stream.read(reader.space()) {
+            Ok(0) => return false,
+            Ok(bytes) => {
+                reader.filled(bytes);
+                return true;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+/// Says one thing to the host: at once, or on the main thread at the next [`flush`].
+pub fn send(message: &ToHost<'_>) {
+    let mut out = lock();
+    // Over the size limit: the host is told instead that this answer could not be sent.
+    if let Err(error) = encode(message, &mut out) {
+        let text = error.to_string();
+        let instead = match message {
+            ToHost::Reply { event, .. } => ToHost::Reply {
+                event: *event,
+                answer: rosey_wire::message::Answer::Failed { text: "That answer was too long.", detail: &text },
+            },
+            ToHost::State { .. } => ToHost::StateFailed { message: &text },
+            _ => ToHost::Log { level: 1, target: "rosey_shim", message: &text },
+        };
+        let _ = encode(&instead, &mut out);
+    }
+    if !FLUSHES_LATER.get() || out.len() >= WRITE_AT {
+        write(&mut out);
+    }
+}
+
+/// Writes what [`send`] left.
+pub fn flush() {
+    let mut out = lock();
+    if !out.is_empty() {
+        write(&mut out);
+    }
+}
+
+fn lock() -> MutexGuard<'static, Vec<u8>> {
+    // A panic while holding it leaves at worst half a frame, which the host answers by ending this shim.
+    OUT.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn write(out: &mut Vec<u8>) {
+    if let Some(mut stream) = STREAM.get()
+        && stream.write_all(out).is_err()
+    {
+        // Nobody is left to serve.
+        std::process::exit(i32::from(crate::exit::DONE));
+    }
+    out.clear();
+    if out.capacity() > 4 * WRITE_AT {
+        *out = Vec::new();
+    }
+}

@@ -1,0 +1,80 @@
+//! Opens the plugin library, checks that it speaks our ABI, and brings the plugin to life.
+
+use crate::{link, page};
+use abi_stable::{
+    library::{AbiHeaderRef, ROOT_MODULE_LOADER_NAME_WITH_NUL},
+    prefix_type::WithMetadata,
+    std_types::{RResult, RStr},
+};
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use plugin_api::abi::module::{HostApi, HostApiRef, PluginModRef, outcome};
+use rosey_wire::{
+    manifest::Manifest,
+    message::{Answer, Load, LoadStep, ToHost},
+};
+
+/// Why a library could not be loaded: the step, and the reason for the operator.
+pub type LoadError = (LoadStep, String);
+
+/// Loads the library and creates the plugin.
+///
+/// # Errors
+/// The step that failed and why. The process is of no further use then.
+pub fn load(request: &Load<'_>) -> Result<(PluginModRef, Manifest), LoadError> {
+    page::map(request.page).map_err(|error| (LoadStep::Open, error))?;
+    let module = open(request.library)?;
+    let json = module.manifest()();
+    let manifest: Manifest =
+        serde_json::from_slice(&json).map_err(|error| (LoadStep::Manifest, format!("the manifest: {error}")))?;
+    match module.create()(HostApiRef(HOST.static_as_prefix()), request.config.as_bytes().into()) {
+        RResult::ROk(()) => Ok((module, manifest)),
+        RResult::RErr(message) => Err((LoadStep::Create, message.into())),
+    }
+}
+
+fn open(path: &str) -> Result<PluginModRef, LoadError> {
+    // RTLD_NOW: a missing symbol is told here and not in the middle of an event. RTLD_LOCAL: nothing leaks between the
+    // library and us.
+    // SAFETY: runs the library's constructors. That code is no more trusted than the rest of the plugin; this process
+    // exists to contain it.
+    let library =
+        unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| (LoadStep::Open, chain(&error)))?;
+    // SAFETY: the symbol's name is abi_stable's own for a static `LibHeader`, whose first field is the `AbiHeader` that
+    // `AbiHeaderRef` points to; `upgrade` below checks its magic and version before anything else is read.
+    let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) }
+        .map(|symbol| *symbol)
+        .map_err(|_| (LoadStep::FindModule, "it has no plugin module".to_owned()))?;
+    // A library is never unloaded: the header and all that follows point into it.
+    std::mem::forget(library);
+    let header = header.upgrade().map_err(|error| (LoadStep::CheckAbi, first_line(&error.to_string())))?;
+    header.init_root_module::<PluginModRef>().map_err(|error| (LoadStep::CheckAbi, first_line(&error.to_string())))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// abi_stable explains a layout mismatch in pages; its beginning goes to the host, all of it to standard error.
+fn first_line(text: &str) -> String {
+    eprintln!("{text}");
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).take(3).collect::<Vec<_>>().join(" ")
+}
+
+const HOST: &WithMetadata<HostApi> = &WithMetadata::new(HostApi { reply, executing, log });
+
+extern "C" fn reply(event: u64, how: u8, text: RStr<'_>, detail: RStr<'_>) {
+    let answer = match how {
+        outcome::REPLIED => Answer::Replied(text.as_str()),
+        outcome::IGNORED => Answer::Ignored,
+        _ => Answer::Failed { text: text.as_str(), detail: detail.as_str() },
+    };
+    link::send(&ToHost::Reply { event, answer });
+}
+
+extern "C" fn executing(lane: u32, event: u64) {
+    page::executing(lane, event);
+}
+
+extern "C" fn log(level: u8, target: RStr<'_>, message: RStr<'_>) {
+    link::send(&ToHost::Log { level, target: target.as_str(), message: message.as_str() });
+}

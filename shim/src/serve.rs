@@ -1,0 +1,98 @@
+//! The main loop: read what there is, handle all of it, write all answers at once.
+
+use crate::{link, load};
+use abi_stable::std_types::RResult;
+use plugin_api::abi::module::{PluginModRef, RawEvent, flags};
+use rosey_wire::{
+    frame::{FrameError, Reader, decode},
+    message::{Event, LoadStep, ToHost, ToShim},
+};
+
+/// Serves until told to stop, or until the host goes away.
+///
+/// # Errors
+/// What the host said that it should not have.
+pub fn serve() -> Result<(), String> {
+    let mut reader = Reader::default();
+    let mut plugin = None;
+    while link::read(&mut reader) {
+        while let Some(frame) = reader.next_frame().map_err(said)? {
+            let goes_on = handle(decode(frame).map_err(said)?, &mut plugin)?;
+            if !goes_on {
+                link::flush();
+                return Ok(());
+            }
+        }
+        link::flush();
+    }
+    Ok(())
+}
+
+fn said(error: FrameError) -> String {
+    format!("the host sent {error}")
+}
+
+fn handle(message: ToShim<'_>, plugin: &mut Option<PluginModRef>) -> Result<bool, String> {
+    let Some(module) = *plugin else {
+        return match message {
+            ToShim::Load(request) => {
+                match load::load(&request) {
+                    Ok((module, manifest)) => {
+                        *plugin = Some(module);
+                        link::send(&ToHost::Loaded(manifest));
+                    }
+                    Err((step, message)) => link::send(&ToHost::LoadFailed { step, message: &message }),
+                }
+                Ok(true)
+            }
+            ToShim::Ping(number) => {
+                link::send(&ToHost::Pong(number));
+                Ok(true)
+            }
+            ToShim::Stop => {
+                link::send(&ToHost::Stopped);
+                Ok(false)
+            }
+            _ => Err("work before a library to load".to_owned()),
+        };
+    };
+    match message {
+        ToShim::Event(event) => module.handle()(&raw(&event)),
+        ToShim::Ping(number) => link::send(&ToHost::Pong(number)),
+        ToShim::Snapshot => match module.snapshot()() {
+            RResult::ROk(state) => link::send(&ToHost::State { version: state.version, state: &state.bytes }),
+            RResult::RErr(message) => link::send(&ToHost::StateFailed { message: &message }),
+        },
+        ToShim::Restore { version, state } => match module.restore()(version, state.into()) {
+            RResult::ROk(()) => link::send(&ToHost::Restored),
+            RResult::RErr(message) => link::send(&ToHost::StateFailed { message: &message }),
+        },
+        ToShim::Collect => {
+            let json = module.metrics()();
+            link::send(&ToHost::Metrics(std::str::from_utf8(&json).unwrap_or_default()));
+        }
+        ToShim::Load(_) => {
+            link::send(&ToHost::LoadFailed { step: LoadStep::Open, message: "this shim has a plugin already" });
+        }
+        ToShim::Stop => {
+            module.shutdown()();
+            link::send(&ToHost::Stopped);
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn raw<'a>(event: &Event<'a>) -> RawEvent<'a> {
+    RawEvent {
+        id: event.id,
+        flags: if event.probe { flags::PROBE } else { 0 },
+        deadline_ms: event.deadline_ms,
+        command: event.command.into(),
+        args: event.args.into(),
+        user: event.user.into(),
+        channel: event.channel.into(),
+        connector: event.connector.into(),
+        traceparent: event.traceparent.into(),
+    }
+}

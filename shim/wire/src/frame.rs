@@ -1,0 +1,217 @@
+//! Frames: a little-endian `u32` length, then that many bytes of `postcard`.
+
+use serde::{Deserialize, Serialize};
+
+/// The largest frame either side accepts, length not counted. The largest thing in one is a plugin's state.
+pub const MAX_FRAME: usize = 16 << 20;
+
+/// How much a reader asks for at least in one read. Large enough for a full window of small events.
+const READ_SIZE: usize = 64 << 10;
+
+const HEADER: usize = 4;
+
+/// What is wrong with what the other side sent, or with what we were about to send.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The length says more than [`MAX_FRAME`].
+    #[error("a frame of {0} bytes is over the limit of {MAX_FRAME}")]
+    TooLarge(usize),
+    /// The bytes are not a message.
+    #[error("a frame that is not a message")]
+    Garbled(#[source] postcard::Error),
+    /// A message with bytes left over.
+    #[error("a frame with {0} bytes after its message")]
+    Trailing(usize),
+}
+
+/// Appends `message` as one frame to `out`. On an error `out` is as it was.
+///
+/// # Errors
+/// [`FrameError::TooLarge`] when it does not fit a frame.
+pub fn encode<T: Serialize>(message: &T, out: &mut Vec<u8>) -> Result<(), FrameError> {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER]);
+    let result = postcard::serialize_with_flavor(message, Append(out));
+    let length = out.len() - start - HEADER;
+    if let Err(error) = result {
+        out.truncate(start);
+        return Err(FrameError::Garbled(error));
+    }
+    if length > MAX_FRAME {
+        out.truncate(start);
+        return Err(FrameError::TooLarge(length));
+    }
+    let header = u32::try_from(length).expect("MAX_FRAME fits u32").to_le_bytes();
+    out[start..start + HEADER].copy_from_slice(&header);
+    Ok(())
+}
+
+/// Reads the message of one frame.
+///
+/// # Errors
+/// [`FrameError::Garbled`] and [`FrameError::Trailing`].
+pub fn decode<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<T, FrameError> {
+    let (message, rest) = postcard::take_from_bytes(frame).map_err(FrameError::Garbled)?;
+    if rest.is_empty() { Ok(message) } else { Err(FrameError::Trailing(rest.len())) }
+}
+
+/// Writes postcard straight into the output buffer.
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Append<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+/// Collects what arrives and hands out whole frames, many per read.
+///
+/// Memory: 64 KiB once used, and as much as the largest frame seen until that frame is consumed.
+#[derive(Debug, Default)]
+pub struct Reader {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Reader {
+    /// Where the next read goes; never empty. Follow with [`Reader::filled`].
+    pub fn space(&mut self) -> &mut [u8] {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            if self.buffer.len() > READ_SIZE {
+                self.buffer = Vec::new();
+            }
+        }
+        if self.buffer.len() - self.end < READ_SIZE / 2 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+            let wanted = (self.end + READ_SIZE / 2).max(READ_SIZE).max(self.pending_frame());
+            if self.buffer.len() < wanted {
+                self.buffer.resize(wanted, 0);
+            }
+        }
+        &mut self.buffer[self.end..]
+    }
+
+    /// Says how much of [`Reader::space`] was filled.
+    pub fn filled(&mut self, bytes: usize) {
+        self.end = (self.end + bytes).min(self.buffer.len());
+    }
+
+    /// The next whole frame, if one has arrived.
+    ///
+    /// # Errors
+    /// [`FrameError::TooLarge`], before anything of the frame is stored.
+    pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
+        let Some(length) = self.pending_length() else { return Ok(None) };
+        if length > MAX_FRAME {
+            return Err(FrameError::TooLarge(length));
+        }
+        let body = self.start + HEADER;
+        if self.end - body < length {
+            return Ok(None);
+        }
+        self.start = body + length;
+        Ok(Some(&self.buffer[body..body + length]))
+    }
+
+    /// Whether part of a frame has arrived and the rest has not.
+    pub fn is_mid_frame(&self) -> bool {
+        self.start < self.end
+    }
+
+    fn pending_length(&self) -> Option<usize> {
+        let header = self.buffer[self.start..self.end].first_chunk::<HEADER>()?;
+        Some(u32::from_le_bytes(*header) as usize)
+    }
+
+    fn pending_frame(&self) -> usize {
+        self.pending_length().map_or(0, |length| HEADER + length.min(MAX_FRAME))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Answer, ToHost, ToShim};
+    use proptest::prelude::*;
+
+    fn feed(reader: &mut Reader, mut bytes: &[u8], step: usize) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        while !bytes.is_empty() {
+            let space = reader.space();
+            let take = step.min(bytes.len()).min(space.len());
+            space[..take].copy_from_slice(&bytes[..take]);
+            reader.filled(take);
+            bytes = &bytes[take..];
+            while let Some(frame) = reader.next_frame().expect("frames of this test are small") {
+                frames.push(frame.to_vec());
+            }
+        }
+        frames
+    }
+
+    proptest! {
+        #[test]
+        fn frames_survive_any_split(texts in prop::collection::vec(".{0,300}", 1..40), step in 1usize..5000) {
+            let mut out = Vec::new();
+            for (id, text) in texts.iter().enumerate() {
+                let message = ToHost::Reply { event: id as u64, answer: Answer::Replied(text) };
+                encode(&message, &mut out).expect("small");
+            }
+            let mut reader = Reader::default();
+            let frames = feed(&mut reader, &out, step);
+            prop_assert!(!reader.is_mid_frame());
+            prop_assert_eq!(frames.len(), texts.len());
+            for (frame, text) in frames.iter().zip(&texts) {
+                let ToHost::Reply { answer: Answer::Replied(got), .. } = decode(frame).expect("whole") else { panic!() };
+                prop_assert_eq!(got, text);
+            }
+        }
+
+        #[test]
+        fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+            let _ = decode::<ToHost<'_>>(&bytes);
+            let _ = decode::<ToShim<'_>>(&bytes);
+            let mut reader = Reader::default();
+            reader.space()[..bytes.len()].copy_from_slice(&bytes);
+            reader.filled(bytes.len());
+            while let Ok(Some(_)) = reader.next_frame() {}
+        }
+    }
+
+    #[test]
+    fn a_large_frame_arrives_and_its_room_is_given_back() {
+        let state = vec![7u8; 3 << 20];
+        let mut out = Vec::new();
+        encode(&ToHost::State { version: 1, state: &state }, &mut out).expect("under the limit");
+        let mut reader = Reader::default();
+        let frames = feed(&mut reader, &out, 10_000);
+        assert_eq!(frames.len(), 1);
+        assert!(reader.space().len() <= READ_SIZE);
+    }
+
+    #[test]
+    fn a_frame_over_the_limit_is_refused_from_its_header() {
+        let mut reader = Reader::default();
+        reader.space()[..4].copy_from_slice(&u32::MAX.to_le_bytes());
+        reader.filled(4);
+        assert!(matches!(reader.next_frame(), Err(FrameError::TooLarge(_))));
+        let mut out = vec![1, 2, 3];
+        assert!(encode(&ToHost::State { version: 1, state: &vec![0; MAX_FRAME] }, &mut out).is_err());
+        assert_eq!(out, [1, 2, 3]);
+    }
+}
