@@ -1,1 +1,44 @@
+//! Answers yes-or-no questions: `!8ball will it work?`.
+#![forbid(unsafe_code)]
 
+use plugin_api::prelude::*;
+
+/// What the ball says: ten times yes, five times perhaps, five times no.
+const ANSWERS: [&str; 20] = [
+    "It is certain.",
+    "It is decidedly so.",
+    "Without a doubt.",
+    "Yes, definitely.",
+    "You may rely on it.",
+    "As I see it, yes.",
+    "Most likely.",
+    "Outlook good.",
+    "Yes.",
+    "Signs point to yes.",
+    "Reply hazy, try again.",
+    "Ask again later.",
+    "Better not tell you now.",
+    "Cannot predict now.",
+    "Concentrate and ask again.",
+    "Don't count on it.",
+    "My reply is no.",
+    "My sources say no.",
+    "Outlook not so good.",
+    "Very doubtful.",
+];
+
+/// The plugin. It remembers nothing, least of all what it said before.
+#[derive(Default)]
+pub struct EightBall;
+
+#[plugin(probe = "8ball is anybody there?")]
+impl EightBall {
+    /// Ask the magic 8-ball: `!8ball will it work?`
+    #[command(name = "8ball", aliases("eightball"))]
+    fn answer(&self, _cx: &Context, question: Rest) -> &'static str {
+        if question.is_empty() {
+            return "Ask me something: !8ball will it work?";
+        }
+        ANSWERS[fastrand::usize(..ANSWERS.len())]
+    }
+}

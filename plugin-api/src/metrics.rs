@@ -1,0 +1,5 @@
+//! Metrics
+/// r
+pub(crate) fn render() -> Vec<u8> {
+    Vec::new()
+}
