@@ -26,6 +26,9 @@ pub fn load(request: &Load<'_>) -> Result<(PluginModRef, Manifest), LoadError> {
     let json = module.manifest()();
     let manifest: Manifest =
         serde_json::from_slice(&json).map_err(|error| (LoadStep::Manifest, format!("the manifest: {error}")))?;
+    if request.inspect {
+        return Ok((module, manifest));
+    }
     match module.create()(HostApiRef(HOST.static_as_prefix()), request.config.as_bytes().into()) {
         RResult::ROk(()) => Ok((module, manifest)),
         RResult::RErr(message) => Err((LoadStep::Create, message.into())),

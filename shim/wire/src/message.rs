@@ -41,6 +41,8 @@ pub struct Load<'a> {
     pub page: &'a str,
     /// The plugin's configuration, a JSON object.
     pub config: &'a str,
+    /// Only say what the library is; do not create the plugin.
+    pub inspect: bool,
 }
 
 /// Size of the page of [`Load::page`], in bytes.

@@ -35,8 +35,8 @@ fn messages_to_a_shim() {
         traceparent: "",
     };
     assert_eq!(hex(&ToShim::Event(event)), "19000000000500b0ea0104726f6c6c0332643602616c01630369726300");
-    let load = Load { plugin: "p", generation: 2, library: "/l", page: "/g", config: "{}" };
-    assert_eq!(hex(&ToShim::Load(load)), "0d000000010170 02 022f6c 022f67 027b7d".replace(' ', ""));
+    let load = Load { plugin: "p", generation: 2, library: "/l", page: "/g", config: "{}", inspect: false };
+    assert_eq!(hex(&ToShim::Load(load)), "0e000000010170 02 022f6c 022f67 027b7d 00".replace(' ', ""));
     assert_eq!(hex(&ToShim::Ping(7)), "020000000207");
     assert_eq!(hex(&ToShim::Snapshot), "0100000003");
     assert_eq!(hex(&ToShim::Restore { version: 1, state: &[9] }), "04000000 04 01 01 09".replace(' ', ""));

@@ -1,0 +1,93 @@
+//! The terminal as a chat: every line in is a message of one configured user, every answer a line out.
+//!
+//! It works the same on a pipe. At the end of input it waits for the answers still due, and is done.
+
+use crate::{
+    event::{Identity, MAX_LINE, Outgoing, Place, User},
+    router::{Routed, Router},
+};
+use std::{io::Write, sync::Arc};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    sync::mpsc,
+};
+
+/// Answers that may be due at a time; no further line is read while so many are.
+const DUE: usize = 1024;
+
+/// Reads lines and writes answers until the end of input, and then until the last answer due is written. A line over
+/// [`MAX_LINE`] is answered and not used.
+///
+/// # Errors
+/// When the answers cannot be written.
+pub async fn run(
+    user: &str,
+    router: Arc<Router>,
+    input: impl AsyncRead + Unpin,
+    mut output: impl Write,
+) -> std::io::Result<()> {
+    let user = Arc::new(User { name: user.to_owned(), identity: Identity::Console });
+    let place = Arc::new(Place::new("console", "terminal"));
+    let (outgoing, mut answers) = mpsc::channel::<Outgoing>(DUE);
+    let reading = async move {
+        let mut input = BufReader::new(input);
+        let mut line = Vec::new();
+        while read_line(&mut input, &mut line).await? {
+            let text = String::from_utf8_lossy(&line);
+            let problem = if text.len() > MAX_LINE {
+                Some(format!("That line is too long: {MAX_LINE} bytes are the limit."))
+            } else {
+                match router.route(text.trim(), &user, &place, &outgoing).await {
+                    Routed::Unknown => Some("There is no such command; !help lists them.".to_owned()),
+                    Routed::Taken | Routed::Chat | Routed::Closed => None,
+                }
+            };
+            if problem.is_some() {
+                let answer = Outgoing { place: Arc::clone(&place), user: Arc::clone(&user), text: problem };
+                if outgoing.send(answer).await.is_err() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    };
+    let writing = async {
+        let mut batch = Vec::with_capacity(DUE);
+        while answers.recv_many(&mut batch, DUE).await > 0 {
+            let mut lines = String::new();
+            for text in batch.drain(..).filter_map(|answer| answer.text) {
+                lines.push_str(&printable(&text));
+                lines.push('\n');
+            }
+            output.write_all(lines.as_bytes())?;
+            output.flush()?;
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    tokio::try_join!(reading, writing)?;
+    Ok(())
+}
+
+/// Reads to the end of the line; of a line that is far too long only as much as shows that it is. False at the end.
+async fn read_line(input: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>) -> std::io::Result<bool> {
+    line.clear();
+    loop {
+        let chunk = input.fill_buf().await?;
+        if chunk.is_empty() {
+            return Ok(!line.is_empty());
+        }
+        let end = chunk.iter().position(|byte| *byte == b'\n');
+        let used = end.map_or(chunk.len(), |end| end + 1);
+        let room = (2 * MAX_LINE).saturating_sub(line.len());
+        line.extend_from_slice(&chunk[..end.unwrap_or(chunk.len()).min(room)]);
+        input.consume(used);
+        if end.is_some() {
+            return Ok(true);
+        }
+    }
+}
+
+/// An answer on a terminal: no control characters but line breaks.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| *c == '\n' || !c.is_control()).collect()
+}

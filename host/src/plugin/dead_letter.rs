@@ -1,0 +1,156 @@
+//! Events that were executing at two crashes: kept durably, listed, and replayed on request.
+
+use crate::{
+    event::Event,
+    store::{Database, StoreError},
+};
+use rusqlite::params;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The table.
+pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS dead_letter (
+    id        INTEGER PRIMARY KEY,
+    plugin    TEXT NOT NULL,
+    buried_at INTEGER NOT NULL,   -- milliseconds since 1970, UTC
+    accepted_at INTEGER NOT NULL, -- milliseconds since 1970, UTC
+    line      TEXT NOT NULL,      -- as typed
+    user      TEXT NOT NULL,
+    connector TEXT NOT NULL,
+    channel   TEXT NOT NULL,
+    causes    TEXT NOT NULL       -- one a line
+) STRICT;";
+
+/// Dead letters kept; the oldest go first. Ten thousand poison events are one poison event that nobody looked at.
+const KEPT: u32 = 10_000;
+
+/// How long a write that failed waits for the next try. A full disk is not emptied in a second.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// One dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its number in the database; 0 before it is there.
+    pub id: i64,
+    /// The plugin that crashed on it.
+    pub plugin: String,
+    /// When it was set aside.
+    pub buried_at: SystemTime,
+    /// When it was accepted.
+    pub accepted_at: SystemTime,
+    /// The line as typed.
+    pub line: String,
+    /// Who typed it.
+    pub user: String,
+    /// What brought it.
+    pub connector: String,
+    /// Where it was said.
+    pub channel: String,
+    /// The crashes it was executing at.
+    pub causes: Vec<String>,
+}
+
+impl DeadLetter {
+    /// A letter about an event.
+    pub fn new(plugin: &str, event: &Event, accepted: Instant, causes: Vec<String>) -> Self {
+        let now = SystemTime::now();
+        Self {
+            id: 0,
+            plugin: plugin.to_owned(),
+            buried_at: now,
+            accepted_at: now - accepted.elapsed(),
+            line: event.text().to_owned(),
+            user: event.user.name.clone(),
+            connector: event.place.connector.to_owned(),
+            channel: event.place.channel.clone(),
+            causes,
+        }
+    }
+}
+
+/// Writes a letter, and tries until it is written: the event is not let go before that.
+pub async fn bury(database: &Database, letter: DeadLetter) {
+    loop {
+        let copy = letter.clone();
+        match database.run(move |connection| write(connection, &copy)).await {
+            Ok(()) => break,
+            Err(error) => {
+                tracing::error!(plugin = %letter.plugin, "a dead letter cannot be written, trying again: {error}");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+fn write(connection: &mut rusqlite::Connection, letter: &DeadLetter) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute(
+        "INSERT INTO dead_letter (plugin, buried_at, accepted_at, line, user, connector, channel, causes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            letter.plugin,
+            millis(letter.buried_at),
+            millis(letter.accepted_at),
+            letter.line,
+            letter.user,
+            letter.connector,
+            letter.channel,
+            letter.causes.join("\n"),
+        ],
+    )?;
+    transaction.execute(
+        "DELETE FROM dead_letter WHERE id NOT IN (SELECT id FROM dead_letter ORDER BY id DESC LIMIT ?1)",
+        [KEPT],
+    )?;
+    transaction.commit()
+}
+
+/// The letters of one plugin or of all, the newest first.
+///
+/// # Errors
+/// As the database says.
+pub async fn list(database: &Database, plugin: Option<&str>, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
+    let plugin = plugin.map(str::to_owned);
+    database
+        .run(move |connection| {
+            let mut statement = connection.prepare(
+                "SELECT id, plugin, buried_at, accepted_at, line, user, connector, channel, causes FROM dead_letter
+                 WHERE ?1 IS NULL OR plugin = ?1 ORDER BY id DESC LIMIT ?2",
+            )?;
+            let rows = statement.query_map(params![plugin, limit], |row| {
+                Ok(DeadLetter {
+                    id: row.get(0)?,
+                    plugin: row.get(1)?,
+                    buried_at: time(row.get(2)?),
+                    accepted_at: time(row.get(3)?),
+                    line: row.get(4)?,
+                    user: row.get(5)?,
+                    connector: row.get(6)?,
+                    channel: row.get(7)?,
+                    causes: row.get::<_, String>(8)?.lines().map(str::to_owned).collect(),
+                })
+            })?;
+            rows.collect()
+        })
+        .await
+}
+
+/// Takes a letter out, to deliver it again. `None` when there is no such letter of this plugin.
+///
+/// # Errors
+/// As the database says.
+pub async fn take(database: &Database, plugin: &str, id: i64) -> Result<Option<DeadLetter>, StoreError> {
+    let found = list(database, Some(plugin), KEPT).await?.into_iter().find(|letter| letter.id == id);
+    if found.is_some() {
+        database.run(move |connection| connection.execute("DELETE FROM dead_letter WHERE id = ?1", [id])).await?;
+    }
+    Ok(found)
+}
+
+fn millis(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn time(millis: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}

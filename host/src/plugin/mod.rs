@@ -1,0 +1,387 @@
+//! Plugins: libraries that run in processes of their own, and are replaced while events flow.
+//!
+//! [`Plugins`] is the set of them. Each has a slot (`slot`), which has generations (`generation`): one process (`process`)
+//! that runs the shim with one library of the artifact store (`artifact`) at the end of one connection (`link`).
+//! May import `event`, `store` and `report`; knows nothing of chat, admin or HTTP.
+
+pub mod artifact;
+pub mod dead_letter;
+pub mod generation;
+pub mod limits;
+pub mod link;
+pub mod manifest;
+mod memory;
+pub mod output;
+pub mod process;
+pub mod slot;
+
+use crate::store::Database;
+use artifact::Hash;
+use generation::{Forge, Order, StartError};
+use limits::Limits;
+use rosey_wire::manifest::{Manifest, ReloadMode};
+use slot::{
+    Gone, Handle, Setup,
+    message::{Command, Happening, View},
+};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+/// The tables of this room in `rosey.db`.
+pub const SCHEMA: [&str; 2] = [memory::SCHEMA, dead_letter::SCHEMA];
+
+/// One plugin, as the operator configured it.
+#[derive(Debug, Clone)]
+pub struct PluginConfig {
+    /// Its name.
+    pub name: String,
+    /// Where the build puts its library.
+    pub library: PathBuf,
+    /// The reload mode, instead of the one that the plugin declares.
+    pub reload: Option<ReloadMode>,
+    /// The probe, instead of the one that the plugin declares.
+    pub probe: Option<String>,
+    /// Its own configuration, a JSON object.
+    pub config: serde_json::Value,
+    /// Limits in force.
+    pub limits: Limits,
+}
+
+/// Called with everything that happens, on a slot's task: it must not block.
+pub type Listener = Arc<dyn Fn(Happening) + Send + Sync>;
+
+/// All plugins of this host. The set is fixed while it runs.
+pub struct Plugins {
+    slots: BTreeMap<String, Slot>,
+    forge: Arc<Forge>,
+    database: Database,
+}
+
+struct Slot {
+    handle: Handle,
+    config: PluginConfig,
+    json: Arc<str>,
+}
+
+/// A build that was looked at, and can be run as it was seen.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The copy in the artifact store.
+    pub artifact: Hash,
+    /// What it says of itself.
+    pub manifest: Arc<Manifest>,
+}
+
+/// Why something asked of a plugin was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    /// There is no such plugin.
+    #[error("there is no plugin {name}{}", suggest(.nearest))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What may have been meant.
+        nearest: Option<String>,
+    },
+    /// The build cannot be taken in.
+    #[error(transparent)]
+    Intake(#[from] artifact::IntakeError),
+    /// The build cannot run.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The slot says no.
+    #[error(transparent)]
+    Change(#[from] slot::state::ChangeError),
+    /// The host is stopping.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
+
+fn suggest(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|name| format!("; did you mean {name}?")).unwrap_or_default()
+}
+
+impl Plugins {
+    /// Makes the slots on the current runtime. Nothing runs yet.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn new(
+        configs: Vec<PluginConfig>,
+        forge: Arc<Forge>,
+        database: Database,
+        listener: Listener,
+    ) -> Result<Self, crate::store::StoreError> {
+        let mut slots = BTreeMap::new();
+        for config in configs {
+            let (memory, manifest) = memory::load(&database, &config.name).await?;
+            let name: Arc<str> = config.name.as_str().into();
+            if let Some(manifest) = manifest {
+                let what = slot::message::What::Manifest(Arc::new(manifest));
+                listener(Happening { plugin: Arc::clone(&name), at: std::time::SystemTime::now(), what });
+            }
+            let json: Arc<str> = config.config.to_string().into();
+            let listener = Arc::clone(&listener);
+            let handle = Handle::spawn(Setup {
+                name,
+                limits: config.limits.clone(),
+                reload: config.reload,
+                probe: config.probe.clone(),
+                config: Arc::clone(&json),
+                forge: Arc::clone(&forge),
+                database: database.clone(),
+                memory,
+                first_generation: 1,
+                happened: Box::new(move |happening| listener(happening)),
+            });
+            slots.insert(config.name.clone(), Slot { handle, config, json });
+        }
+        Ok(Self { slots, forge, database })
+    }
+
+    /// Starts every plugin: with its last good artifact, or on its first day with what the build left. One that cannot
+    /// start says so and does not keep the others from it.
+    pub async fn start_all(&self) {
+        for slot in self.slots.values() {
+            // Fails only when the host is stopping already.
+            let _ = self.start_slot(slot).await;
+        }
+    }
+
+    /// Starts one plugin that is stopped or has failed. Does not wait until it is up.
+    ///
+    /// # Errors
+    /// When there is no such plugin, or the host is stopping.
+    pub async fn start(&self, name: &str) -> Result<(), PluginError> {
+        Ok(self.start_slot(self.slot(name)?).await?)
+    }
+
+    async fn start_slot(&self, slot: &Slot) -> Result<(), Gone> {
+        let remembered = slot.handle.view().await?.memory.last_good;
+        let artifact = match remembered {
+            Some(artifact) => Ok(artifact),
+            None => self.take_in(slot).await.map_err(|error| error.to_string()),
+        };
+        slot.handle
+            .tell(match artifact {
+                Ok(artifact) => Command::Start(artifact),
+                Err(why) => Command::CannotStart(why),
+            })
+            .await
+    }
+
+    /// Copies what the build left into the store.
+    async fn take_in(&self, slot: &Slot) -> Result<Hash, artifact::IntakeError> {
+        let (forge, name, library) = (Arc::clone(&self.forge), slot.config.name.clone(), slot.config.library.clone());
+        let taken = tokio::task::spawn_blocking(move || forge.store.intake(&name, &library)).await;
+        taken.expect("intake does not panic, and the runtime waits for it").map(|artifact| artifact.hash)
+    }
+
+    /// Takes in what the build left, and finds out in a process of its own what it is. What was seen is what
+    /// [`Plugins::reload`] will run, whatever happens to the file meanwhile.
+    ///
+    /// # Errors
+    /// When there is no such plugin, or the build cannot be taken in or loaded.
+    pub async fn inspect(&self, name: &str) -> Result<Candidate, PluginError> {
+        let slot = self.slot(name)?;
+        let artifact = self.take_in(slot).await?;
+        let order = Order {
+            plugin: Arc::clone(slot.handle.name()),
+            generation: 0,
+            artifact,
+            config: Arc::clone(&slot.json),
+            inspect: true,
+            restore: None,
+            timeout: slot.config.limits.start_timeout,
+            log_lines: slot.config.limits.log_lines,
+        };
+        let started = generation::start(Arc::clone(&self.forge), order).await?;
+        Ok(Candidate { artifact, manifest: started.manifest })
+    }
+
+    /// Changes a plugin to an artifact that was looked at. Returns when the new generation serves. Cancelled, the change
+    /// goes on.
+    ///
+    /// # Errors
+    /// [`PluginError`]; what ran before goes on.
+    pub async fn reload(&self, name: &str, to: Hash, force: bool) -> Result<slot::state::Done, PluginError> {
+        let handle = &self.slot(name)?.handle;
+        let done = handle.change(|answer| Command::Reload { to, force, answer }).await??;
+        self.collect_garbage().await;
+        Ok(done)
+    }
+
+    /// Goes back to the artifact before. Returns when that serves, or is being started.
+    ///
+    /// # Errors
+    /// [`PluginError`]; what ran before goes on.
+    pub async fn rollback(&self, name: &str) -> Result<slot::state::Done, PluginError> {
+        Ok(self.slot(name)?.handle.change(Command::Rollback).await??)
+    }
+
+    /// Stops the process and starts the same artifact again; events wait meanwhile.
+    ///
+    /// # Errors
+    /// [`PluginError`].
+    pub async fn restart(&self, name: &str) -> Result<slot::state::Done, PluginError> {
+        Ok(self.slot(name)?.handle.change(Command::Restart).await??)
+    }
+
+    /// Stops a plugin after it has answered what it has.
+    ///
+    /// # Errors
+    /// [`PluginError`].
+    pub async fn stop(&self, name: &str) -> Result<slot::state::Done, PluginError> {
+        Ok(self.slot(name)?.handle.change(|answer| Command::Stop { host_stops: false, answer }).await??)
+    }
+
+    /// Stops all plugins side by side. Returns when all processes are gone.
+    pub async fn stop_all(&self) {
+        let mut stops = tokio::task::JoinSet::new();
+        for slot in self.slots.values() {
+            let handle = slot.handle.clone();
+            stops.spawn(async move { handle.change(|answer| Command::Stop { host_stops: true, answer }).await });
+        }
+        while stops.join_next().await.is_some() {}
+    }
+
+    /// One plugin.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub async fn view(&self, name: &str) -> Result<Box<View>, PluginError> {
+        Ok(self.slot(name)?.handle.view().await?)
+    }
+
+    /// All plugins by name. One whose slot is gone already is left out.
+    pub async fn views(&self) -> Vec<View> {
+        let mut views = Vec::with_capacity(self.slots.len());
+        for slot in self.slots.values() {
+            if let Ok(view) = slot.handle.view().await {
+                views.push(*view);
+            }
+        }
+        views
+    }
+
+    /// The way to one slot.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn handle(&self, name: &str) -> Result<&Handle, PluginError> {
+        Ok(&self.slot(name)?.handle)
+    }
+
+    /// How a plugin is configured.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn config(&self, name: &str) -> Result<&PluginConfig, PluginError> {
+        Ok(&self.slot(name)?.config)
+    }
+
+    /// The names of all plugins, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.slots.keys().map(String::as_str)
+    }
+
+    /// The database, for its dead letters.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Removes artifacts that no plugin runs, remembers or could go back to.
+    pub async fn collect_garbage(&self) {
+        let mut keep = HashSet::new();
+        for view in self.views().await {
+            keep.extend(view.generations.iter().map(|generation| generation.artifact));
+            let kept = self.slots.get(&*view.plugin).map_or(0, |slot| slot.config.limits.artifacts_kept);
+            let skipped = view.memory.history.len().saturating_sub(kept);
+            keep.extend(view.memory.history.into_iter().skip(skipped));
+            keep.extend(view.memory.active.into_iter().chain(view.memory.last_good));
+        }
+        let forge = Arc::clone(&self.forge);
+        let collected = tokio::task::spawn_blocking(move || forge.store.collect(&keep)).await;
+        if let Ok(Err(error)) = collected {
+            tracing::warn!("old artifacts cannot be removed: {error}");
+        }
+    }
+
+    fn slot(&self, name: &str) -> Result<&Slot, PluginError> {
+        self.slots.get(name).ok_or_else(|| PluginError::Unknown {
+            name: clean(name, 64),
+            nearest: nearest(name, self.names()),
+        })
+    }
+}
+
+/// The name that was probably meant: at most two letters off, or one that begins like it.
+pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    names
+        .filter_map(|candidate| {
+            let distance = distance(name, candidate);
+            (distance <= 2 || (name.len() >= 3 && candidate.contains(name))).then_some((distance, candidate))
+        })
+        .min()
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+/// Levenshtein's, in letters, of the first 64 of each.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(64).enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let change = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Text of a plugin or a user in one line without control characters, at most `limit` bytes.
+pub fn clean(text: &str, limit: usize) -> String {
+    let text = bounded(text, limit);
+    if text.chars().any(char::is_control) {
+        return text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    }
+    text
+}
+
+/// Text cut to `limit` bytes, with a mark where it was cut.
+pub fn bounded(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let mut end = limit.saturating_sub('…'.len_utf8());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_suggested() {
+        let names = ["dice-roller", "eight-ball"];
+        assert_eq!(nearest("dice-rollr", names.into_iter()).as_deref(), Some("dice-roller"));
+        assert_eq!(nearest("dice", names.into_iter()).as_deref(), Some("dice-roller"));
+        assert_eq!(nearest("weather", names.into_iter()), None);
+        assert_eq!(nearest("", names.into_iter()), None);
+    }
+
+    #[test]
+    fn text_is_cut_at_a_character() {
+        assert_eq!(bounded("äöü", 6), "äöü");
+        assert_eq!(bounded("äöüä", 6), "ä…");
+        assert_eq!(clean("a\nb\u{1b}", 10), "a b ");
+    }
+}

@@ -1,0 +1,91 @@
+//! Response times of one plugin, counted in buckets. Written by one task, so plain numbers do.
+
+use std::time::Duration;
+
+/// Upper edges in seconds: from what a warm round trip takes (some 10 µs) to the longest deadline (30 s), about three a
+/// decade, with the PRD's limits (100 ms, 3 s, 5 s, 30 s) as edges.
+pub const EDGES: [f64; 20] = [
+    0.000_010, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+    0.5, 1.0, 3.0, 5.0, 10.0, 30.0,
+];
+
+/// Counts by [`EDGES`], and one more for what is longer.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Histogram {
+    /// Not cumulative.
+    pub counts: [u64; EDGES.len() + 1],
+    /// Of all observations, in seconds.
+    pub sum: f64,
+}
+
+impl Histogram {
+    /// Counts one.
+    pub fn observe(&mut self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        let bucket = EDGES.partition_point(|edge| *edge < seconds);
+        self.counts[bucket] += 1;
+        self.sum += seconds;
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// The value below which this share of the observations lies, interpolated within its bucket as Prometheus does;
+    /// `None` when there are none.
+    pub fn quantile(&self, share: f64) -> Option<f64> {
+        let total = self.count();
+        let rank = share * total as f64;
+        let mut below = 0;
+        for (bucket, &count) in self.counts.iter().enumerate() {
+            if count > 0 && (below + count) as f64 >= rank {
+                let Some(&upper) = EDGES.get(bucket) else { return EDGES.last().copied() };
+                let lower = if bucket == 0 { 0.0 } else { EDGES[bucket - 1] };
+                return Some(lower + (upper - lower) * ((rank - below as f64) / count as f64).clamp(0.0, 1.0));
+            }
+            below += count;
+        }
+        None
+    }
+
+    /// What was observed since an earlier copy of this.
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut difference = *self;
+        for (count, before) in difference.counts.iter_mut().zip(earlier.counts) {
+            *count = count.saturating_sub(before);
+        }
+        difference.sum = (self.sum - earlier.sum).max(0.0);
+        difference
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_lie_in_the_bucket_of_their_rank() {
+        let mut histogram = Histogram::default();
+        assert_eq!(histogram.quantile(0.5), None);
+        for _ in 0..90 {
+            histogram.observe(Duration::from_micros(80));
+        }
+        for _ in 0..10 {
+            histogram.observe(Duration::from_millis(80));
+        }
+        let (median, p95) = (histogram.quantile(0.5).expect("some"), histogram.quantile(0.95).expect("some"));
+        assert!((0.000_05..=0.000_1).contains(&median), "{median}");
+        assert!((0.05..=0.1).contains(&p95), "{p95}");
+        histogram.observe(Duration::from_secs(90));
+        assert_eq!(histogram.quantile(1.0), Some(30.0));
+        assert_eq!(histogram.count(), 101);
+    }
+
+    #[test]
+    fn an_edge_belongs_to_the_bucket_below_it() {
+        let mut histogram = Histogram::default();
+        histogram.observe(Duration::from_secs(1));
+        assert_eq!(histogram.counts[EDGES.iter().position(|edge| *edge == 1.0).expect("an edge")], 1);
+    }
+}

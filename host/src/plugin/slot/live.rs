@@ -1,0 +1,144 @@
+//! A generation whose process stands, as the slot holds it.
+
+use super::{
+    crash::Cause,
+    message::{GenerationView, Report},
+    state::Generation,
+};
+use crate::{
+    event::Event,
+    plugin::{
+        artifact::Hash,
+        generation::{Page, Started},
+        link::Link,
+        output::Tail,
+    },
+};
+use rosey_wire::{
+    manifest::Manifest,
+    message::{Event as WireEvent, ToShim},
+};
+use rustix::process::Signal;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+use tokio::sync::{Notify, mpsc};
+
+/// A generation between its start and its end.
+#[derive(Debug)]
+pub struct Live {
+    pub generation: Generation,
+    pub artifact: Hash,
+    pub manifest: Arc<Manifest>,
+    pub link: Link,
+    pub page: Page,
+    pub tail: Tail,
+    pub pid: u32,
+    pub ready: Instant,
+    pub ready_at: SystemTime,
+    pub start_took: Duration,
+    /// Nothing more will be read; the process is ending.
+    pub closed: bool,
+    /// Why the host ended it, where that counts as a crash.
+    pub cause: Option<Cause>,
+    /// The host ended it for reasons of its own.
+    pub dismissed: bool,
+    /// Looks at the clock since a ping that has not been answered.
+    pub unanswered: Option<u32>,
+    /// The attempt of the probe under way.
+    pub probing: Option<u32>,
+    end: Arc<Notify>,
+}
+
+impl Live {
+    /// Takes over a generation that has started, and watches its process: its end comes as [`Report::Exited`].
+    pub fn new(generation: Generation, artifact: Hash, started: Started, reports: mpsc::Sender<Report>) -> Self {
+        let Started { mut process, link, manifest, tail, page, took } = started;
+        let end = Arc::new(Notify::new());
+        let told = Arc::clone(&end);
+        let pid = process.pid();
+        tokio::spawn(async move {
+            let exit = loop {
+                tokio::select! {
+                    exit = process.exited() => break exit,
+                    () = told.notified() => {
+                        // Fails only when it has ended already, which the next turn sees.
+                        let _ = process.kill(Signal::KILL);
+                    }
+                }
+            };
+            // Fails only when the slot is gone, and with it everyone who would care.
+            let _ = reports.send(Report::Exited(generation, exit)).await;
+        });
+        Self {
+            generation,
+            artifact,
+            manifest,
+            link,
+            page,
+            tail,
+            pid,
+            ready: Instant::now(),
+            ready_at: SystemTime::now(),
+            start_took: took,
+            closed: false,
+            cause: None,
+            dismissed: false,
+            unanswered: None,
+            probing: None,
+            end,
+        }
+    }
+
+    /// Ends the process at once.
+    pub fn kill(&self) {
+        self.end.notify_one();
+    }
+
+    /// Ends the process for a reason that counts as a crash. The first reason counts.
+    pub fn condemn(&mut self, cause: Cause) {
+        if !self.dismissed {
+            self.cause.get_or_insert(cause);
+        }
+        self.kill();
+    }
+
+    /// Puts an event into the output.
+    pub fn deliver(&mut self, id: u64, left: Duration, event: &Event) {
+        let message = ToShim::Event(WireEvent {
+            id,
+            probe: false,
+            deadline_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
+            command: event.command(),
+            args: event.args(),
+            user: &event.user.name,
+            channel: &event.place.channel,
+            connector: event.place.connector,
+            traceparent: "",
+        });
+        self.push(&message);
+    }
+
+    /// Puts a message into the output.
+    pub fn push(&mut self, message: &ToShim<'_>) {
+        // Everything but a state is far below the limit of a frame, and a state came in a frame.
+        if let Err(error) = self.link.push(message) {
+            self.condemn(Cause::Protocol(error.to_string()));
+        }
+    }
+
+    /// For people.
+    pub fn view(&self, role: &'static str, in_flight: usize) -> GenerationView {
+        GenerationView {
+            number: self.generation,
+            artifact: self.artifact,
+            version: self.manifest.version.clone(),
+            pid: self.pid,
+            role,
+            since: self.ready_at,
+            start_took: self.start_took,
+            in_flight,
+        }
+    }
+}

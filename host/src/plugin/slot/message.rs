@@ -1,0 +1,198 @@
+//! What a slot is told, and what it tells.
+
+use super::{
+    crash::Crash,
+    histogram::Histogram,
+    ledger::Ledger,
+    state::{ChangeError, Done, Generation, Memory, Note, ReloadMode},
+};
+use crate::{
+    event::Event,
+    plugin::{
+        artifact::Hash,
+        generation::{StartError, Started},
+        process::Exit,
+    },
+};
+use rosey_wire::manifest::Manifest;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tokio::sync::oneshot;
+
+/// What others tell a slot.
+#[derive(Debug)]
+pub enum Message {
+    /// Handle this.
+    Event(Event),
+    /// Do this.
+    Command(Command),
+}
+
+/// What an operator, or the host itself, wants of a slot.
+#[derive(Debug)]
+pub enum Command {
+    /// Come up with this artifact.
+    Start(Hash),
+    /// Nothing can be started, for this reason.
+    CannotStart(String),
+    /// Change to this artifact.
+    Reload {
+        /// What to run.
+        to: Hash,
+        /// Also when it runs already, or was rolled back from.
+        force: bool,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<Done, ChangeError>>,
+    },
+    /// Go back to the artifact before.
+    Rollback(oneshot::Sender<Result<Done, ChangeError>>),
+    /// Replace the process.
+    Restart(oneshot::Sender<Result<Done, ChangeError>>),
+    /// Answer what is in flight, then stop.
+    Stop {
+        /// Why events are rejected from now on.
+        host_stops: bool,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<Done, ChangeError>>,
+    },
+    /// Say how it goes.
+    View(oneshot::Sender<Box<View>>),
+    /// A generation uses this much memory, in bytes.
+    Memory {
+        /// Which.
+        generation: Generation,
+        /// How much.
+        bytes: u64,
+    },
+}
+
+/// What a slot's own helpers tell it.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// A start ended.
+    Started(Generation, Box<Result<Started, StartError>>),
+    /// A process ended.
+    Exited(Generation, Exit),
+    /// A dead letter is durable.
+    Buried(u64),
+}
+
+/// Something that happened to a plugin, for the log, the metrics and the timeline.
+#[derive(Debug, Clone)]
+pub struct Happening {
+    /// The plugin.
+    pub plugin: Arc<str>,
+    /// When.
+    pub at: SystemTime,
+    /// What.
+    pub what: What,
+}
+
+/// What can happen to a plugin.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// The slot says so.
+    Note(Note),
+    /// A crash, in full.
+    Crash(Arc<Crash>),
+    /// Another manifest is in force.
+    Manifest(Arc<Manifest>),
+    /// A change on request ended.
+    Changed {
+        /// What was asked for: `reload`, `rollback`, `restart`.
+        kind: &'static str,
+        /// How it ended.
+        result: Result<Done, ChangeError>,
+        /// How long it took.
+        took: Duration,
+    },
+    /// An event was executing at two crashes, and is set aside.
+    DeadLetter {
+        /// The line as typed.
+        text: String,
+    },
+}
+
+/// One generation, as shown.
+#[derive(Debug, Clone)]
+pub struct GenerationView {
+    /// Its number.
+    pub number: Generation,
+    /// What it runs.
+    pub artifact: Hash,
+    /// The version the plugin says.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// `active`, `staged`, `draining`, `parked`, `retiring`.
+    pub role: &'static str,
+    /// When it was ready.
+    pub since: SystemTime,
+    /// How long it took to be ready.
+    pub start_took: Duration,
+    /// Events it has.
+    pub in_flight: usize,
+}
+
+/// One change on request, as shown.
+#[derive(Debug, Clone)]
+pub struct ChangeView {
+    /// `reload`, `rollback`, `restart`.
+    pub kind: &'static str,
+    /// When it ended.
+    pub at: SystemTime,
+    /// How long it took.
+    pub took: Duration,
+    /// How it ended.
+    pub result: Result<Done, String>,
+}
+
+/// A slot as it is at one moment: all figures belong together.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The plugin.
+    pub plugin: Arc<str>,
+    /// The state in the PRD's words.
+    pub state: &'static str,
+    /// What to know about the state: why it failed, when the next start is due, what a change waits for.
+    pub explanation: Option<String>,
+    /// What the plugin says of itself, from its last good start.
+    pub manifest: Option<Arc<Manifest>>,
+    /// How it is reloaded.
+    pub reload: ReloadMode,
+    /// All generations with a process that stands.
+    pub generations: Vec<GenerationView>,
+    /// The account.
+    pub ledger: Ledger,
+    /// Events waiting for a generation.
+    pub queued: usize,
+    /// Events that left the queue and have no outcome yet.
+    pub in_flight: usize,
+    /// From acceptance to outcome.
+    pub response: Histogram,
+    /// Crashes since the host started.
+    pub crash_count: u64,
+    /// The last crashes, the newest last.
+    pub crashes: Vec<Arc<Crash>>,
+    /// Starts beyond the first.
+    pub restarts: u64,
+    /// The last changes, the newest last.
+    pub changes: Vec<ChangeView>,
+    /// Good changes and refused ones since the host started.
+    pub reloads: (u64, u64),
+    /// Rollbacks that the slot made by itself.
+    pub rollbacks: u64,
+    /// What is remembered across restarts of the host.
+    pub memory: Memory,
+    /// When a bake under way is over.
+    pub bake_left: Option<Duration>,
+}
+
+impl View {
+    /// The generation that serves.
+    pub fn active(&self) -> Option<&GenerationView> {
+        self.generations.iter().find(|generation| generation.role == "active")
+    }
+}

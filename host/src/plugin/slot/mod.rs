@@ -1,0 +1,147 @@
+//! What the host keeps for one plugin: its queue, its generations, its account.
+//!
+//! [`Handle`] is the way in; behind it one task (`task`) owns everything. What to do is decided by two pure parts, `flow`
+//! for the events and `state` for the generations; the task only performs. May import `event`, `store` and the other
+//! modules of `plugin`; knows nothing of connectors, admin or HTTP.
+
+pub mod crash;
+mod flow;
+pub mod histogram;
+pub mod ledger;
+mod live;
+pub mod message;
+pub mod restart;
+pub mod state;
+mod task;
+mod view;
+
+use super::{generation::Forge, limits::Limits};
+use crate::{event::Event, store::Database};
+use message::{Command, Happening, Message, View};
+use restart::RestartPolicy;
+use rosey_wire::manifest::Manifest;
+use state::{ChangeError, Done, Generation, Memory, Policy, ReloadMode};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{mpsc, oneshot};
+
+/// Messages on their way to a slot's task, which takes them at once unless the thread is busy elsewhere.
+const INBOX: usize = 1024;
+
+/// Between asking a generation to stop and killing it. Its events are answered by then.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// What a slot is made of.
+pub struct Setup {
+    /// The plugin's name.
+    pub name: Arc<str>,
+    /// Limits in force.
+    pub limits: Limits,
+    /// The reload mode, when the operator set one.
+    pub reload: Option<ReloadMode>,
+    /// The probe, when the operator set one.
+    pub probe: Option<String>,
+    /// The plugin's configuration, a JSON object.
+    pub config: Arc<str>,
+    /// What is shared by all plugins.
+    pub forge: Arc<Forge>,
+    /// Where dead letters and memories go.
+    pub database: Database,
+    /// What is remembered from the host before this one.
+    pub memory: Memory,
+    /// The number of the first generation.
+    pub first_generation: Generation,
+    /// Who wants to know what happens. Called on the slot's task: it must not block.
+    pub happened: Box<dyn Fn(Happening) + Send + Sync>,
+}
+
+impl Setup {
+    fn policy(&self) -> Policy {
+        let limits = &self.limits;
+        Policy {
+            probe_timeout: limits.probe_timeout,
+            probe_attempts: limits.probe_attempts,
+            drain_timeout: limits.drain_timeout,
+            stop_grace: STOP_GRACE,
+            handoff_timeout: limits.handoff_timeout,
+            bake: limits.bake,
+            bake_min_events: limits.bake_min_events,
+            bake_failure_rate: limits.bake_failure_rate,
+            stable_after: limits.stable_after,
+        }
+    }
+
+    fn restart_policy(&self) -> RestartPolicy {
+        RestartPolicy::from(&self.limits)
+    }
+
+    /// The command line to probe a generation with this manifest.
+    fn probe(&self, manifest: &Manifest) -> Option<String> {
+        self.probe.clone().or_else(|| manifest.probe.clone())
+    }
+}
+
+/// The way to a slot. Cheap to clone; the slot ends when the last one is gone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    name: Arc<str>,
+    inbox: mpsc::Sender<Message>,
+}
+
+/// The slot's task is gone. Only at the end of the host.
+#[derive(Debug, thiserror::Error)]
+#[error("Rosey is stopping")]
+pub struct Gone;
+
+impl Handle {
+    /// Starts the task of a slot on the current runtime.
+    pub fn spawn(setup: Setup) -> Self {
+        let (inbox, messages) = mpsc::channel(INBOX);
+        let name = Arc::clone(&setup.name);
+        tokio::spawn(task::Task::new(Arc::new(setup), messages).run());
+        Self { name, inbox }
+    }
+
+    /// The plugin's name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Hands over an event. Waits only while the slot's task is behind with its inbox; the slot then accepts it or
+    /// answers that it is rejected. Cancelled, the event is dropped unaccepted.
+    pub async fn deliver(&self, event: Event) {
+        if let Err(mpsc::error::SendError(Message::Event(event))) = self.inbox.send(Message::Event(event)).await {
+            event.reply_to.answer(event.place, event.user, Some(Gone.to_string()));
+        }
+    }
+
+    /// Tells the slot to do something.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn tell(&self, command: Command) -> Result<(), Gone> {
+        self.inbox.send(Message::Command(command)).await.map_err(|_| Gone)
+    }
+
+    /// Asks for a change and waits for its end. Cancelled, the change goes on.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn change(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<Done, ChangeError>>) -> Command,
+    ) -> Result<Result<Done, ChangeError>, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(command(answer)).await?;
+        answered.await.map_err(|_| Gone)
+    }
+
+    /// How the slot is, in figures that belong together.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn view(&self) -> Result<Box<View>, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(Command::View(answer)).await?;
+        answered.await.map_err(|_| Gone)
+    }
+}

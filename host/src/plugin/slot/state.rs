@@ -1,0 +1,628 @@
+//! Which generation of a plugin runs, which comes, which goes: a pure state machine.
+//!
+//! Every input is a method that takes the time; what must be done about it comes out of [`State::effects`], for the task
+//! to perform. No clock, no I/O, no randomness of its own, so that it can be simulated by the million.
+//!
+//! A plugin has at most one *active* generation ([`Phase::Running`]), at most one *staged* (in [`Change`]), and some *old*
+//! ones that drain or lie parked until the bake is over ([`Old`]). Knows nothing of events but how many failed.
+
+use super::restart::{Decision, Restart};
+use crate::plugin::artifact::Hash;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+mod change;
+mod old;
+#[cfg(test)]
+mod tests;
+
+pub use change::{Change, ChangeError, ChangeKind, Done, Step};
+pub use old::{Old, Stay};
+pub use rosey_wire::manifest::ReloadMode;
+
+/// The number of a generation: grows by one with each start, never used twice in the life of a host.
+pub type Generation = u64;
+
+/// Whose request it is; the answer comes in [`Effect::Finish`] with the same number.
+pub type Ticket = u64;
+
+/// How many condemned artifacts are remembered for a plugin. More than the store keeps.
+const CONDEMNED_KEPT: usize = 32;
+
+/// How many artifacts back `rollback` can go.
+const HISTORY_KEPT: usize = 5;
+
+/// How many old generations may be draining. A further swap ends the oldest; each holds memory and a window of events.
+const OLD_KEPT: usize = 3;
+
+/// Times and limits.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// For all attempts of a probe together.
+    pub probe_timeout: Duration,
+    /// Attempts at a probe.
+    pub probe_attempts: u32,
+    /// For an old generation to answer what it has.
+    pub drain_timeout: Duration,
+    /// Between asking a generation to stop and killing it.
+    pub stop_grace: Duration,
+    /// For a snapshot, and again for a restore.
+    pub handoff_timeout: Duration,
+    /// How long the replaced generation stays parked.
+    pub bake: Duration,
+    /// Events below which a bake proves nothing.
+    pub bake_min_events: u64,
+    /// Share of failed events in the bake above which the slot goes back.
+    pub bake_failure_rate: f64,
+    /// How long the active generation must run before its artifact, if it was the first one, counts as good.
+    pub stable_after: Duration,
+}
+
+/// A plugin's state in bytes, for the next generation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The plugin's own version of the format.
+    pub version: u32,
+    /// The plugin's own bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// What a slot is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// On request.
+    Stopped,
+    /// A generation is coming up and there is none to serve meanwhile.
+    Starting {
+        /// The one that comes up.
+        generation: Generation,
+        /// What it runs.
+        artifact: Hash,
+    },
+    /// Between a crash and the next start.
+    Backoff {
+        /// When the next start is due.
+        until: Instant,
+        /// What it will run.
+        artifact: Hash,
+    },
+    /// A generation serves.
+    Running {
+        /// The active one.
+        generation: Generation,
+        /// What it runs.
+        artifact: Hash,
+        /// Since when.
+        since: Instant,
+        /// Whether it has stayed up for long enough to forget the crashes before it.
+        stable: bool,
+    },
+    /// An exclusive change has stopped the old one and not yet started the new one.
+    Replacing,
+    /// Given up; waits for an admin or a new artifact.
+    Failed {
+        /// Why, for the operator.
+        why: String,
+    },
+}
+
+/// The time after a swap in which the slot may go back by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bake {
+    /// When it is over.
+    pub until: Instant,
+    /// What ran before.
+    pub previous: Hash,
+    /// The generation that ran before, if its process may still be there.
+    pub old: Option<Generation>,
+    /// The state from before the swap, for a start of the previous artifact.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// Events that ended in the new generation.
+    pub events: u64,
+    /// Those of them that failed or timed out.
+    pub failed: u64,
+    /// The share of failed events in the generation before.
+    pub usual_rate: f64,
+}
+
+/// How a bake ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Enough events, few enough failures.
+    Good,
+    /// No crash, and too few events to say more.
+    Inconclusive,
+    /// Another change came before its end.
+    Superseded,
+}
+
+/// Something that must be done. The task performs them in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Start a generation; answer with [`State::started`].
+    Spawn {
+        /// Its number.
+        generation: Generation,
+        /// What it runs.
+        artifact: Hash,
+        /// State to give it before its first event.
+        restore: Option<Arc<Snapshot>>,
+    },
+    /// Send the probe; answer with [`State::probed`].
+    Probe {
+        /// Whom to ask.
+        generation: Generation,
+        /// 1 for the first.
+        attempt: u32,
+    },
+    /// Ask for the state; answer with [`State::snapshot_taken`].
+    TakeSnapshot {
+        /// Whom to ask.
+        generation: Generation,
+    },
+    /// Give the state; answer with [`State::restored`].
+    Restore {
+        /// To whom.
+        generation: Generation,
+        /// The state.
+        snapshot: Arc<Snapshot>,
+    },
+    /// Ask a generation to stop; its end comes as [`State::exited`].
+    Retire {
+        /// Which.
+        generation: Generation,
+    },
+    /// End a generation now. One that has started ends in [`State::exited`]; one that has not is just gone.
+    Kill {
+        /// Which.
+        generation: Generation,
+        /// Why, for the log.
+        why: &'static str,
+    },
+    /// Answer a request.
+    Finish {
+        /// Which.
+        ticket: Ticket,
+        /// How it ended.
+        result: Result<Done, ChangeError>,
+    },
+    /// Write down [`State::memory`]: it changed.
+    Remember,
+    /// Say this, loudly where it deserves it.
+    Note(Note),
+}
+
+/// What people want to know.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Note {
+    /// A generation serves from now on.
+    Active {
+        /// Which.
+        generation: Generation,
+        /// What it runs.
+        artifact: Hash,
+    },
+    /// The active generation died.
+    Crashed {
+        /// Which.
+        generation: Generation,
+        /// How.
+        cause: String,
+    },
+    /// It did not come up.
+    StartFailed {
+        /// Which.
+        generation: Generation,
+        /// Why.
+        why: String,
+    },
+    /// A start is due.
+    Restarting {
+        /// In how long.
+        after: Duration,
+        /// How many starts in a row did not stay up.
+        failures: u32,
+    },
+    /// No more restarts.
+    GaveUp {
+        /// Why.
+        why: String,
+    },
+    /// The slot went back to what ran before.
+    RolledBack {
+        /// The artifact that is condemned now.
+        from: Hash,
+        /// The artifact that serves again.
+        to: Hash,
+        /// Why.
+        why: String,
+        /// Whether the old process was still there.
+        warm: bool,
+    },
+    /// A bake is over.
+    BakeOver {
+        /// How.
+        verdict: Verdict,
+        /// Events seen in it.
+        events: u64,
+    },
+    /// An old generation did not finish in time; what it had is delivered again.
+    DrainTimedOut {
+        /// Which.
+        generation: Generation,
+    },
+    /// A generation ended that was not active.
+    OldGone {
+        /// Which.
+        generation: Generation,
+        /// How.
+        cause: String,
+    },
+}
+
+/// What outlives the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// What was active last.
+    pub active: Option<Hash>,
+    /// What last finished its bake: a host that starts runs this.
+    pub last_good: Option<Hash>,
+    /// Artifacts that were good, the newest last.
+    pub history: Vec<Hash>,
+    /// Artifacts that were rolled back from, the newest last.
+    pub condemned: Vec<Hash>,
+    /// Starts in a row that did not stay up.
+    pub failures: u32,
+}
+
+/// The state machine. See the module.
+#[derive(Debug)]
+pub struct State {
+    policy: Policy,
+    restart: Restart,
+    phase: Phase,
+    change: Option<Change>,
+    bake: Option<Bake>,
+    old: Vec<Old>,
+    memory: Memory,
+    next: Generation,
+    stopping: Vec<Ticket>,
+    /// Failed and all events of the active generation, for the usual rate.
+    tally: (u64, u64),
+    effects: Vec<Effect>,
+}
+
+impl State {
+    /// A slot that has not started. Generations count from `next`.
+    pub fn new(policy: Policy, restart: Restart, memory: Memory, next: Generation) -> Self {
+        Self {
+            policy,
+            restart,
+            phase: Phase::Stopped,
+            change: None,
+            bake: None,
+            old: Vec::new(),
+            memory,
+            next,
+            stopping: Vec::new(),
+            tally: (0, 0),
+            effects: Vec::new(),
+        }
+    }
+
+    /// What must be done now, in order. Each is handed out once.
+    pub fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Starts the plugin, unless it is up. `artifact` is what to run.
+    pub fn start(&mut self, artifact: Hash) {
+        if matches!(self.phase, Phase::Stopped | Phase::Failed { .. }) && self.change.is_none() {
+            self.restart.reset();
+            self.spawn_active(artifact, None);
+        }
+    }
+
+    /// Gives up before anything ran: there is nothing that could.
+    pub fn cannot_start(&mut self, why: String) {
+        self.effects.push(Effect::Note(Note::GaveUp { why: why.clone() }));
+        self.phase = Phase::Failed { why };
+    }
+
+    /// Stops the plugin: what is in flight is answered, up to the drain timeout, and the ticket is answered after that.
+    pub fn stop(&mut self, now: Instant, ticket: Ticket) {
+        self.abort(now, ChangeError::Stopped);
+        self.end_bake(now, Verdict::Superseded);
+        match std::mem::replace(&mut self.phase, Phase::Stopped) {
+            Phase::Running { generation, artifact, .. } => self.drain(now, generation, artifact, false),
+            Phase::Starting { generation, .. } => self.kill(generation, "it was stopped while starting"),
+            Phase::Stopped | Phase::Backoff { .. } | Phase::Replacing | Phase::Failed { .. } => {}
+        }
+        self.stopping.push(ticket);
+        self.finish_stopping();
+    }
+
+    /// Notes that a generation came up or did not. `permanent` means that another try cannot help.
+    pub fn started(&mut self, now: Instant, generation: Generation, result: Result<(), StartProblem>) {
+        if self.staged() == Some(generation) {
+            self.change_started(now, generation, result);
+            return;
+        }
+        let Phase::Starting { generation: expected, artifact } = self.phase else { return };
+        if expected != generation {
+            return;
+        }
+        match result {
+            Ok(()) => {
+                self.restart.on_up(now);
+                self.activate(now, generation, artifact);
+                if self.memory.last_good.is_none() {
+                    self.remember_good(artifact);
+                }
+            }
+            Err(problem) => {
+                self.effects.push(Effect::Note(Note::StartFailed { generation, why: problem.why.clone() }));
+                if problem.permanent {
+                    self.give_up(problem.why);
+                } else {
+                    self.restart_after_crash(now, artifact, &problem.why);
+                }
+            }
+        }
+    }
+
+    /// Notes the end of a generation that had started.
+    pub fn exited(&mut self, now: Instant, generation: Generation, cause: &str) {
+        if self.staged() == Some(generation) {
+            self.abort(now, ChangeError::Died(cause.to_owned()));
+            return;
+        }
+        if let Phase::Running { generation: active, artifact, .. } = self.phase
+            && active == generation
+        {
+            self.effects.push(Effect::Note(Note::Crashed { generation, cause: cause.to_owned() }));
+            self.crashed(now, artifact, cause);
+            return;
+        }
+        self.old_exited(now, generation, cause);
+    }
+
+    /// Notes how an event ended in a generation, for the bake.
+    pub fn outcome(&mut self, now: Instant, generation: Generation, failed: bool) {
+        if self.active() != Some(generation) {
+            return;
+        }
+        self.tally.0 += u64::from(failed);
+        self.tally.1 += 1;
+        let Some(bake) = &mut self.bake else { return };
+        bake.events += 1;
+        bake.failed += u64::from(failed);
+        if !failed || bake.events < self.policy.bake_min_events {
+            return;
+        }
+        let rate = bake.failed as f64 / bake.events as f64;
+        if rate > self.policy.bake_failure_rate && rate > bake.usual_rate {
+            let why = format!("{} of {} events failed since the reload", bake.failed, bake.events);
+            self.roll_back(now, &why);
+        }
+    }
+
+    /// Does what has become due.
+    pub fn tick(&mut self, now: Instant) {
+        if let Phase::Backoff { until, artifact } = self.phase
+            && until <= now
+        {
+            self.spawn_active(artifact, None);
+        }
+        if let Phase::Running { since, stable, .. } = &mut self.phase
+            && !*stable
+            && now.saturating_duration_since(*since) >= self.policy.stable_after
+        {
+            *stable = true;
+            self.restart.reset();
+            if self.memory.failures > 0 {
+                self.memory.failures = 0;
+                self.effects.push(Effect::Remember);
+            }
+        }
+        self.tick_change(now);
+        self.tick_old(now);
+        if let Some(bake) = &self.bake
+            && bake.until <= now
+        {
+            let verdict =
+                if bake.events >= self.policy.bake_min_events { Verdict::Good } else { Verdict::Inconclusive };
+            self.end_bake(now, verdict);
+        }
+    }
+
+    /// When [`State::tick`] has something to do next.
+    pub fn next_tick(&self) -> Option<Instant> {
+        let phase = match self.phase {
+            Phase::Backoff { until, .. } => Some(until),
+            Phase::Running { since, stable: false, .. } => Some(since + self.policy.stable_after),
+            _ => None,
+        };
+        let change = self.change.as_ref().and_then(Change::deadline);
+        let bake = self.bake.as_ref().map(|bake| bake.until);
+        self.old.iter().map(Old::deadline).chain([phase, change, bake]).flatten().min()
+    }
+
+    /// The generation that gets the next event; `None` while there is none, or while events are held.
+    pub fn route(&self) -> Option<Generation> {
+        if self.change.as_ref().is_some_and(Change::holds) { None } else { self.active() }
+    }
+
+    /// The active generation.
+    pub fn active(&self) -> Option<Generation> {
+        if let Phase::Running { generation, .. } = self.phase { Some(generation) } else { None }
+    }
+
+    /// The staged generation.
+    pub fn staged(&self) -> Option<Generation> {
+        self.change.as_ref().and_then(Change::staged)
+    }
+
+    /// Whether events that wait have something to wait for.
+    pub fn will_run(&self) -> bool {
+        self.change.is_some() || !matches!(self.phase, Phase::Stopped | Phase::Failed { .. })
+    }
+
+    /// What the slot is doing.
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// The change under way.
+    pub fn change(&self) -> Option<&Change> {
+        self.change.as_ref()
+    }
+
+    /// The bake under way.
+    pub fn bake(&self) -> Option<&Bake> {
+        self.bake.as_ref()
+    }
+
+    /// Old generations, the oldest first.
+    pub fn old(&self) -> &[Old] {
+        &self.old
+    }
+
+    /// What must be written down.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The state in the PRD's words.
+    pub fn word(&self) -> &'static str {
+        match (&self.phase, &self.change) {
+            (_, Some(_)) => "reloading",
+            (Phase::Stopped, None) if !self.old.is_empty() => "draining",
+            (Phase::Stopped, None) => "stopped",
+            (Phase::Starting { .. } | Phase::Replacing, None) => "starting",
+            (Phase::Backoff { .. }, None) => "crashed",
+            (Phase::Running { .. }, None) => "running",
+            (Phase::Failed { .. }, None) => "failed",
+        }
+    }
+
+    fn spawn_active(&mut self, artifact: Hash, restore: Option<Arc<Snapshot>>) {
+        let generation = self.next_generation();
+        self.phase = Phase::Starting { generation, artifact };
+        self.effects.push(Effect::Spawn { generation, artifact, restore });
+    }
+
+    fn next_generation(&mut self) -> Generation {
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn kill(&mut self, generation: Generation, why: &'static str) {
+        self.effects.push(Effect::Kill { generation, why });
+    }
+
+    fn activate(&mut self, now: Instant, generation: Generation, artifact: Hash) {
+        self.phase = Phase::Running { generation, artifact, since: now, stable: false };
+        self.memory.active = Some(artifact);
+        self.tally = (0, 0);
+        self.effects.push(Effect::Remember);
+        self.effects.push(Effect::Note(Note::Active { generation, artifact }));
+    }
+
+    fn crashed(&mut self, now: Instant, artifact: Hash, cause: &str) {
+        if self.change.as_ref().is_some_and(Change::needs_old) {
+            self.abort(now, ChangeError::OldDied(cause.to_owned()));
+        }
+        if self.bake.is_some() {
+            self.roll_back(now, &format!("it crashed: {cause}"));
+        } else {
+            self.restart_after_crash(now, artifact, cause);
+        }
+    }
+
+    fn restart_after_crash(&mut self, now: Instant, artifact: Hash, cause: &str) {
+        let decision = self.restart.on_down(now);
+        let failures = self.restart.failures();
+        self.memory.failures = failures;
+        self.effects.push(Effect::Remember);
+        match decision {
+            Decision::After(after) => {
+                self.effects.push(Effect::Note(Note::Restarting { after, failures }));
+                if after.is_zero() {
+                    self.spawn_active(artifact, None);
+                } else {
+                    self.phase = Phase::Backoff { until: now + after, artifact };
+                }
+            }
+            Decision::GiveUp(reason) => self.give_up(format!("{reason}; the last time: {cause}")),
+        }
+    }
+
+    fn give_up(&mut self, why: String) {
+        self.effects.push(Effect::Note(Note::GaveUp { why: why.clone() }));
+        self.phase = Phase::Failed { why };
+    }
+
+    /// Goes back to what ran before the bake, and condemns what runs now. The one place that does either.
+    fn roll_back(&mut self, now: Instant, why: &str) {
+        let Some(bake) = self.bake.take() else { return };
+        let from = self.memory.active.unwrap_or(bake.previous);
+        self.abort(now, ChangeError::RolledBack);
+        if let Phase::Running { generation, artifact, .. } = self.phase {
+            self.drain(now, generation, artifact, false);
+        }
+        self.condemn(from);
+        self.restart.reset();
+        let parked = bake.old.and_then(|generation| self.unpark(generation));
+        let warm = parked.is_some();
+        let note = Note::RolledBack { from, to: bake.previous, why: why.to_owned(), warm };
+        self.effects.push(Effect::Note(note));
+        match parked {
+            Some(generation) => self.activate(now, generation, bake.previous),
+            None => self.spawn_active(bake.previous, bake.snapshot),
+        }
+        self.memory.active = Some(bake.previous);
+        self.remember_good(bake.previous);
+    }
+
+    fn condemn(&mut self, artifact: Hash) {
+        self.memory.history.retain(|hash| *hash != artifact);
+        self.memory.condemned.retain(|hash| *hash != artifact);
+        self.memory.condemned.push(artifact);
+        let excess = self.memory.condemned.len().saturating_sub(CONDEMNED_KEPT);
+        self.memory.condemned.drain(..excess);
+        self.effects.push(Effect::Remember);
+    }
+
+    fn remember_good(&mut self, artifact: Hash) {
+        self.memory.last_good = Some(artifact);
+        self.memory.condemned.retain(|hash| *hash != artifact);
+        self.memory.history.retain(|hash| *hash != artifact);
+        self.memory.history.push(artifact);
+        let excess = self.memory.history.len().saturating_sub(HISTORY_KEPT);
+        self.memory.history.drain(..excess);
+        self.effects.push(Effect::Remember);
+    }
+
+    fn end_bake(&mut self, now: Instant, verdict: Verdict) {
+        let Some(bake) = self.bake.take() else { return };
+        self.effects.push(Effect::Note(Note::BakeOver { verdict, events: bake.events }));
+        if verdict != Verdict::Superseded
+            && let Phase::Running { artifact, .. } = self.phase
+        {
+            self.remember_good(artifact);
+        }
+        self.unpark_all(now);
+    }
+}
+
+/// Why a generation did not come up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartProblem {
+    /// For the operator, in one line, with what to do next.
+    pub why: String,
+    /// Whether another try with the same artifact is pointless.
+    pub permanent: bool,
+}

@@ -1,0 +1,698 @@
+//! The task of one slot: takes what comes, asks the pure parts what to do about it, and does it.
+//!
+//! One task does all I/O of a slot, so an event goes from the inbox to the socket and its answer from the socket to the
+//! connector without another task in between. Each turn takes whatever has come (a batch), then sends, then writes once.
+
+use super::{
+    Setup,
+    crash::{Cause, Crash},
+    flow::{Blame, Ended, Flow, Limits, is_probe, probe_id},
+    histogram::Histogram,
+    live::Live,
+    message::{ChangeView, Command, Happening, Message, Report, What},
+    restart::Restart,
+    state::{ChangeError, Done, Effect, Generation, Note, Phase, Snapshot, State, Ticket},
+};
+use crate::{
+    event::{Event, Outcome, Rejection},
+    plugin::{
+        artifact::Hash,
+        clean,
+        dead_letter::{self, DeadLetter},
+        generation::{self, Order, StartError, Started},
+        memory, output,
+        process::Exit,
+    },
+};
+use rosey_wire::{
+    manifest::Manifest,
+    message::{Answer, Event as WireEvent, ToHost, ToShim},
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant, SystemTime},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::AbortHandle,
+    time::Sleep,
+};
+
+/// Messages taken in one turn before anything is sent. Large enough to fill a write, small enough that a busy slot
+/// leaves the thread to others every few hundred microseconds.
+const BATCH: usize = 256;
+
+/// How often the slot looks for deadlines and signs of life while anything is under way.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Crashes and changes kept for people.
+const HISTORY: usize = 50;
+
+/// What a slot does, until its inbox closes.
+pub(super) struct Task {
+    pub(super) setup: Arc<Setup>,
+    pub(super) inbox: mpsc::Receiver<Message>,
+    pub(super) flow: Flow<Event>,
+    pub(super) state: State,
+    pub(super) live: Vec<Live>,
+    starting: Vec<(Generation, Hash, AbortHandle)>,
+    pub(super) manifest: Option<Arc<Manifest>>,
+    tickets: HashMap<Ticket, Ask>,
+    next_ticket: Ticket,
+    reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
+    timer: Pin<Box<Sleep>>,
+    timer_at: Option<Instant>,
+    look_at: Option<Instant>,
+    why_reject: Rejection,
+    /// `rosey.db` has not been told yet.
+    unsaved: bool,
+    pub(super) response: Histogram,
+    pub(super) crashes: VecDeque<Arc<Crash>>,
+    pub(super) crash_count: u64,
+    pub(super) restarts: u64,
+    pub(super) changes: VecDeque<ChangeView>,
+    pub(super) reloads: (u64, u64),
+    pub(super) rollbacks: u64,
+}
+
+/// A request under way.
+struct Ask {
+    kind: &'static str,
+    began: Instant,
+    answer: oneshot::Sender<Result<Done, ChangeError>>,
+}
+
+impl Task {
+    pub(super) fn new(setup: Arc<Setup>, inbox: mpsc::Receiver<Message>) -> Self {
+        let limits = &setup.limits;
+        let flow = Flow::new(Limits {
+            queue: limits.queue,
+            in_flight: limits.in_flight,
+            deadline: limits.event_deadline,
+        });
+        let restart = Restart::new(setup.restart_policy(), fastrand::Rng::new());
+        let state = State::new(setup.policy(), restart, setup.memory.clone(), setup.first_generation);
+        Self {
+            inbox,
+            flow,
+            state,
+            live: Vec::new(),
+            starting: Vec::new(),
+            manifest: None,
+            tickets: HashMap::new(),
+            next_ticket: 0,
+            reports: mpsc::channel(64),
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            timer_at: None,
+            look_at: None,
+            why_reject: Rejection::NotRunning,
+            unsaved: false,
+            response: Histogram::default(),
+            crashes: VecDeque::new(),
+            crash_count: 0,
+            restarts: 0,
+            changes: VecDeque::new(),
+            reloads: (0, 0),
+            rollbacks: 0,
+            setup,
+        }
+    }
+
+    /// Runs until nobody holds a handle to the slot any more.
+    pub(super) async fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while std::future::poll_fn(|cx| self.poll_turn(cx, &mut batch)).await {}
+    }
+
+    /// One turn. Ready when anything was done; false when there is nothing left to do for ever.
+    fn poll_turn(&mut self, cx: &mut Context<'_>, batch: &mut Vec<Message>) -> Poll<bool> {
+        let mut busy = false;
+        let mut open = true;
+        if let Poll::Ready(count) = self.inbox.poll_recv_many(cx, batch, BATCH) {
+            open = count > 0;
+            busy = true;
+        }
+        let now = Instant::now();
+        for message in batch.drain(..) {
+            match message {
+                Message::Event(event) => self.admit(now, event),
+                Message::Command(command) => self.command(now, command),
+            }
+        }
+        busy |= self.poll_links(cx, now);
+        while let Poll::Ready(Some(report)) = self.reports.1.poll_recv(cx) {
+            self.report(cx, now, report);
+            busy = true;
+        }
+        busy |= self.poll_timer(cx, now);
+        self.settle(now);
+        self.pump(now);
+        self.poll_flush(cx);
+        self.set_timer(now);
+        if !open {
+            return Poll::Ready(false);
+        }
+        if busy { Poll::Ready(true) } else { Poll::Pending }
+    }
+
+    fn admit(&mut self, now: Instant, event: Event) {
+        let key = event.place.key;
+        let ended = if self.state.will_run() {
+            self.flow.admit(now, key, event)
+        } else {
+            Some(self.flow.turn_away(now, event, self.why_reject))
+        };
+        if let Some(ended) = ended {
+            finish(&self.setup, &mut self.response, now, ended);
+        }
+    }
+
+    /// Reads what has come on all links. True when something has.
+    fn poll_links(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut busy = false;
+        for at in 0..self.live.len() {
+            busy |= self.poll_link(cx, now, at);
+        }
+        busy
+    }
+
+    fn poll_link(&mut self, cx: &mut Context<'_>, now: Instant, at: usize) -> bool {
+        if self.live[at].closed {
+            return false;
+        }
+        match self.live[at].link.poll_read(cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(())) => {}
+            // The end of the process follows, and says more.
+            Poll::Ready(Err(_)) => {
+                self.live[at].closed = true;
+                self.live[at].kill();
+                return true;
+            }
+        }
+        let Self { live, flow, state, setup, response, .. } = self;
+        let live = &mut live[at];
+        let generation = live.generation;
+        let mut rest = Vec::new();
+        loop {
+            match live.link.next() {
+                Ok(None) => break,
+                Ok(Some(ToHost::Reply { event, answer })) if !is_probe(event) => {
+                    let outcome = outcome(answer, setup.limits.reply_bytes);
+                    flow.answered(event, generation, outcome, &mut |ended| {
+                        if let Some(by) = ended.generation {
+                            state.outcome(now, by, matches!(ended.outcome, Outcome::Failed { .. }));
+                        }
+                        finish(setup, response, now, ended);
+                    });
+                }
+                Ok(Some(other)) => rest.extend(Said::of(other, setup, generation)),
+                Err(error) => {
+                    live.closed = true;
+                    live.condemn(Cause::Protocol(crate::report::chain(&error)));
+                    break;
+                }
+            }
+        }
+        for said in rest {
+            self.said(now, at, said);
+        }
+        true
+    }
+
+    /// Anything from a shim but the answer to an event.
+    fn said(&mut self, now: Instant, at: usize, said: Said) {
+        let generation = self.live[at].generation;
+        match said {
+            Said::Probe(result) => {
+                if let Some(attempt) = self.live[at].probing.take() {
+                    let result = result.and_then(|()| self.check_memory(at));
+                    self.state.probed(now, generation, attempt, result);
+                }
+            }
+            Said::Pong => {
+                self.live[at].unanswered = None;
+                let probes = self.setup.probe(&self.live[at].manifest).is_some();
+                if !probes && let Some(attempt) = self.live[at].probing.take() {
+                    let result = self.check_memory(at);
+                    self.state.probed(now, generation, attempt, result);
+                }
+            }
+            Said::State(snapshot) => self.state.snapshot_taken(now, generation, Ok(snapshot)),
+            Said::Restored => self.state.restored(now, generation, Ok(())),
+            // Only one of the two is waited for.
+            Said::StateFailed(why) => {
+                self.state.snapshot_taken(now, generation, Err(why.clone()));
+                self.state.restored(now, generation, Err(why));
+            }
+        }
+    }
+
+    fn check_memory(&self, at: usize) -> Result<(), String> {
+        let limit = self.setup.limits.memory_mb << 20;
+        match output::resident_bytes(self.live[at].pid) {
+            Some(used) if used > limit => {
+                Err(format!("it uses {} MB of memory, and may use {} MB", used >> 20, limit >> 20))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn report(&mut self, cx: &mut Context<'_>, now: Instant, report: Report) {
+        match report {
+            Report::Started(generation, result) => self.started(now, generation, *result),
+            Report::Exited(generation, exit) => self.exited(cx, now, generation, exit),
+            Report::Buried(id) => {
+                let Self { flow, setup, response, .. } = self;
+                flow.buried(id, &mut |ended| finish(setup, response, now, ended));
+            }
+        }
+    }
+
+    fn started(&mut self, now: Instant, generation: Generation, result: Result<Started, StartError>) {
+        let Some(at) = self.starting.iter().position(|(starting, ..)| *starting == generation) else { return };
+        let (_, artifact, _) = self.starting.swap_remove(at);
+        let result = match result {
+            Ok(started) => {
+                self.live.push(Live::new(generation, artifact, started, self.reports.0.clone()));
+                Ok(())
+            }
+            Err(error) => Err(error.problem()),
+        };
+        self.state.started(now, generation, result);
+    }
+
+    fn exited(&mut self, cx: &mut Context<'_>, now: Instant, generation: Generation, exit: Exit) {
+        let Some(at) = self.live.iter().position(|live| live.generation == generation) else { return };
+        // What it said before it died still counts.
+        while self.poll_link(cx, now, at) && !self.live[at].closed {}
+        let live = self.live.swap_remove(at);
+        let wanted = live.dismissed && live.cause.is_none();
+        let cause = live.cause.clone().unwrap_or(Cause::Exited(exit));
+        let executing = live.page.executing();
+        let texts = executing.iter().filter_map(|id| self.flow.get(*id)).map(|(event, _)| event.text().to_owned());
+        let crash = Crash {
+            at: SystemTime::now(),
+            generation,
+            artifact: live.artifact,
+            version: live.manifest.version.clone(),
+            uptime: now.saturating_duration_since(live.ready),
+            executing: texts.collect(),
+            stderr: live.tail.lines(),
+            cause,
+        };
+        let text = crash.cause.to_string();
+        let blame = (!wanted && crash.cause.blames_event()).then_some(Blame { executing: &executing, cause: &text });
+        let condemned = self.flow.lost(generation, blame);
+        if !wanted && self.state.staged() != Some(generation) {
+            self.crash_count += 1;
+            let crash = Arc::new(crash);
+            push_bounded(&mut self.crashes, Arc::clone(&crash));
+            self.happened(What::Crash(crash));
+        }
+        for dead in condemned {
+            if let Some((event, _)) = self.flow.get(dead.id) {
+                let text = event.text().to_owned();
+                self.happened(What::DeadLetter { text });
+            }
+            self.bury(dead.id, dead.causes);
+        }
+        self.state.exited(now, generation, &text);
+        self.flow.forget(generation);
+    }
+
+    /// Has a dead letter written; the event is let go when that is done.
+    fn bury(&mut self, id: u64, causes: Vec<String>) {
+        let Some((event, accepted)) = self.flow.get(id) else { return };
+        let letter = DeadLetter::new(&self.setup.name, event, accepted, causes);
+        let (database, reports) = (self.setup.database.clone(), self.reports.0.clone());
+        tokio::spawn(async move {
+            dead_letter::bury(&database, letter).await;
+            let _ = reports.send(Report::Buried(id)).await;
+        });
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Start(artifact) => self.state.start(artifact),
+            Command::CannotStart(why) => self.state.cannot_start(why),
+            Command::Reload { to, force, answer } => {
+                let (ticket, mode) = (self.ask("reload", now, answer), self.reload_mode());
+                self.state.reload(now, ticket, to, mode, force);
+            }
+            Command::Rollback(answer) => {
+                let (ticket, mode) = (self.ask("rollback", now, answer), self.reload_mode());
+                self.state.rollback(now, ticket, mode);
+            }
+            Command::Restart(answer) => {
+                let ticket = self.ask("restart", now, answer);
+                self.state.restart(now, ticket);
+            }
+            Command::Stop { host_stops, answer } => {
+                self.why_reject = if host_stops { Rejection::Stopping } else { Rejection::NotRunning };
+                let ticket = self.ask("stop", now, answer);
+                self.state.stop(now, ticket);
+            }
+            Command::View(answer) => {
+                // Whoever asked may have stopped waiting.
+                let _ = answer.send(Box::new(self.view(now)));
+            }
+            Command::Memory { generation, bytes } => self.memory_used(generation, bytes),
+        }
+    }
+
+    fn memory_used(&mut self, generation: Generation, used: u64) {
+        let limit = self.setup.limits.memory_mb << 20;
+        if used > limit
+            && let Some(live) = self.live.iter_mut().find(|live| live.generation == generation)
+        {
+            live.condemn(Cause::Memory { used, limit });
+        }
+    }
+
+    fn ask(&mut self, kind: &'static str, now: Instant, answer: oneshot::Sender<Result<Done, ChangeError>>) -> Ticket {
+        self.next_ticket += 1;
+        self.tickets.insert(self.next_ticket, Ask { kind, began: now, answer });
+        self.next_ticket
+    }
+
+    /// Performs what the state machine wants, until it wants nothing more.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            if !self.state.old().is_empty() || self.state.change().is_some() {
+                self.note_drained(now);
+            }
+            let effects = self.state.effects();
+            if effects.is_empty() {
+                break;
+            }
+            for effect in effects {
+                self.perform(now, effect);
+            }
+        }
+        if !self.state.will_run() && self.flow.queued() > 0 {
+            let Self { flow, setup, response, why_reject, .. } = self;
+            flow.reject_queued(*why_reject, &mut |ended| finish(setup, response, now, ended));
+        }
+        if self.unsaved {
+            let manifest = self.manifest.as_deref();
+            self.unsaved = !memory::save(&self.setup.database, &self.setup.name, self.state.memory(), manifest);
+        }
+    }
+
+    fn note_drained(&mut self, now: Instant) {
+        let route = self.state.route();
+        for live in &self.live {
+            if Some(live.generation) != route && self.flow.in_flight_in(live.generation) == 0 {
+                self.state.drained(now, live.generation);
+            }
+        }
+    }
+
+    fn perform(&mut self, now: Instant, effect: Effect) {
+        match effect {
+            Effect::Spawn { generation, artifact, restore } => self.spawn(generation, artifact, restore),
+            Effect::Probe { generation, attempt } => self.probe(generation, attempt),
+            Effect::TakeSnapshot { generation } => self.push(generation, &ToShim::Snapshot),
+            Effect::Restore { generation, snapshot } => {
+                self.push(generation, &ToShim::Restore { version: snapshot.version, state: &snapshot.bytes });
+            }
+            Effect::Retire { generation } => {
+                self.dismiss(generation);
+                self.push(generation, &ToShim::Stop);
+            }
+            Effect::Kill { generation, why } => self.kill(generation, why),
+            Effect::Finish { ticket, result } => self.answer(now, ticket, result),
+            Effect::Remember => self.unsaved = true,
+            Effect::Note(note) => self.note(note),
+        }
+    }
+
+    fn spawn(&mut self, generation: Generation, artifact: Hash, restore: Option<Arc<Snapshot>>) {
+        let order = Order {
+            plugin: Arc::clone(&self.setup.name),
+            generation,
+            artifact,
+            config: Arc::clone(&self.setup.config),
+            inspect: false,
+            restore,
+            timeout: self.setup.limits.start_timeout,
+            log_lines: self.setup.limits.log_lines,
+        };
+        let (forge, reports) = (Arc::clone(&self.setup.forge), self.reports.0.clone());
+        let task = tokio::spawn(async move {
+            let result = generation::start(forge, order).await;
+            // Fails only when the slot is gone; the process then goes with the result.
+            let _ = reports.send(Report::Started(generation, Box::new(result))).await;
+        });
+        self.starting.push((generation, artifact, task.abort_handle()));
+    }
+
+    fn probe(&mut self, generation: Generation, attempt: u32) {
+        let Some(live) = self.live.iter_mut().find(|live| live.generation == generation) else { return };
+        live.probing = Some(attempt);
+        let probe = self.setup.probe(&live.manifest);
+        let Some(line) = probe else {
+            // Without a command to try, a sign of life must do.
+            live.push(&ToShim::Ping(u64::from(attempt)));
+            return;
+        };
+        let (command, args) = line.split_once(char::is_whitespace).unwrap_or((&line, ""));
+        live.push(&ToShim::Event(WireEvent {
+            id: probe_id(u64::from(attempt)),
+            probe: true,
+            deadline_ms: u32::try_from(self.setup.limits.probe_timeout.as_millis()).unwrap_or(u32::MAX),
+            command: command.trim_start_matches(crate::event::PREFIX),
+            args: args.trim(),
+            user: "rosey",
+            channel: "probe",
+            connector: "probe",
+            traceparent: "",
+        }));
+    }
+
+    fn push(&mut self, generation: Generation, message: &ToShim<'_>) {
+        if let Some(live) = self.live.iter_mut().find(|live| live.generation == generation) {
+            live.push(message);
+        }
+    }
+
+    fn dismiss(&mut self, generation: Generation) {
+        if let Some(live) = self.live.iter_mut().find(|live| live.generation == generation) {
+            live.dismissed = true;
+        }
+    }
+
+    fn kill(&mut self, generation: Generation, why: &'static str) {
+        tracing::info!(plugin = %self.setup.name, generation, "ending the process: {why}");
+        if let Some(at) = self.starting.iter().position(|(starting, ..)| *starting == generation) {
+            // Dropping the start ends what it has started.
+            self.starting.swap_remove(at).2.abort();
+        }
+        self.dismiss(generation);
+        if let Some(live) = self.live.iter().find(|live| live.generation == generation) {
+            live.kill();
+        }
+    }
+
+    fn answer(&mut self, now: Instant, ticket: Ticket, result: Result<Done, ChangeError>) {
+        let Some(ask) = self.tickets.remove(&ticket) else { return };
+        if ask.kind != "stop" {
+            let took = now.saturating_duration_since(ask.began);
+            match &result {
+                Ok(_) => self.reloads.0 += 1,
+                Err(_) => self.reloads.1 += 1,
+            }
+            let shown = result.clone().map_err(|error| error.to_string());
+            push_bounded(&mut self.changes, ChangeView { kind: ask.kind, at: SystemTime::now(), took, result: shown });
+            self.happened(What::Changed { kind: ask.kind, result: result.clone(), took });
+        }
+        // Whoever asked may have stopped waiting.
+        let _ = ask.answer.send(result);
+    }
+
+    fn note(&mut self, note: Note) {
+        match &note {
+            Note::Active { generation, .. } => {
+                let manifest = self.live.iter().find(|live| live.generation == *generation).map(|live| &live.manifest);
+                if let Some(manifest) = manifest.cloned() {
+                    self.manifest = Some(Arc::clone(&manifest));
+                    self.unsaved = true;
+                    self.happened(What::Manifest(manifest));
+                }
+            }
+            Note::Restarting { .. } => self.restarts += 1,
+            Note::RolledBack { .. } => self.rollbacks += 1,
+            _ => {}
+        }
+        self.happened(What::Note(note));
+    }
+
+    fn happened(&self, what: What) {
+        let happening = Happening { plugin: Arc::clone(&self.setup.name), at: SystemTime::now(), what };
+        (self.setup.happened)(happening);
+    }
+
+    /// Sends what may be sent.
+    fn pump(&mut self, now: Instant) {
+        let Some(generation) = self.state.route() else { return };
+        let Some(live) = self.live.iter_mut().find(|live| live.generation == generation && !live.closed) else { return };
+        let deadline = self.setup.limits.event_deadline;
+        while !live.link.is_full() {
+            let Some((id, accepted, event)) = self.flow.next_for(generation) else { break };
+            live.deliver(id, deadline.saturating_sub(now.saturating_duration_since(accepted)), event);
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) {
+        for live in &mut self.live {
+            if !live.closed
+                && let Poll::Ready(Err(_)) = live.link.poll_flush(cx)
+            {
+                // What it said before it went is read when its end is reported.
+                live.kill();
+            }
+        }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        if self.timer_at.is_none() || self.timer.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.timer_at = None;
+        self.state.tick(now);
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.look_at = None;
+            self.look(now);
+        }
+        true
+    }
+
+    /// Looks for deadlines and for signs of life.
+    fn look(&mut self, now: Instant) {
+        let Self { flow, state, setup, response, .. } = self;
+        flow.expire(now, &mut |ended| {
+            if let (Outcome::TimedOut, Some(by)) = (&ended.outcome, ended.generation) {
+                state.outcome(now, by, true);
+            }
+            finish(setup, response, now, ended);
+        });
+        let patience = u32::try_from(self.setup.limits.hang_timeout.as_millis() / LOOK_EVERY.as_millis()).unwrap_or(1);
+        let old_enough = |oldest| now.saturating_duration_since(oldest) >= self.setup.limits.heartbeat;
+        let asks = self.flow.oldest().is_some_and(old_enough);
+        for live in &mut self.live {
+            match &mut live.unanswered {
+                // Looks are counted, not time: while the host itself does not run, nobody's patience does.
+                Some(looks) if *looks >= patience => live.condemn(Cause::Hung(self.setup.limits.hang_timeout)),
+                Some(looks) => *looks += 1,
+                None if asks && !live.closed && self.flow.in_flight_in(live.generation) > 0 => {
+                    live.unanswered = Some(0);
+                    live.push(&ToShim::Ping(0));
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn set_timer(&mut self, now: Instant) {
+        let waits = !self.flow.is_empty() || self.live.iter().any(|live| live.unanswered.is_some());
+        if waits && self.look_at.is_none() {
+            self.look_at = Some(now + LOOK_EVERY);
+        }
+        let next = [self.look_at, self.state.next_tick()].into_iter().flatten().min();
+        // Earlier than set: set again. Later than set: let it fire; that is rarer than setting it for each event.
+        if let Some(next) = next
+            && self.timer_at.is_none_or(|at| next < at)
+        {
+            self.timer_at = Some(next);
+            self.timer.as_mut().reset(next.into());
+        }
+    }
+
+    fn reload_mode(&self) -> super::state::ReloadMode {
+        self.setup.reload.or(self.manifest.as_ref().map(|manifest| manifest.reload)).unwrap_or_default()
+    }
+
+    /// What to know about the state, in words.
+    pub(super) fn explanation(&self, now: Instant) -> Option<String> {
+        if let Some(change) = self.state.change() {
+            let since = now.saturating_duration_since(change.began).as_secs_f32();
+            return Some(format!("{} for {since:.1} s", change.kind.word()));
+        }
+        match self.state.phase() {
+            Phase::Failed { why } => Some(why.clone()),
+            Phase::Backoff { until, .. } => {
+                Some(format!("next start in {:.1} s", until.saturating_duration_since(now).as_secs_f32()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Hands an outcome to the user, and counts how long it took.
+fn finish(setup: &Setup, response: &mut Histogram, now: Instant, ended: Ended<Event>) {
+    let waited = now.saturating_duration_since(ended.accepted);
+    response.observe(waited);
+    if let Outcome::Failed { detail, .. } = &ended.outcome {
+        let (user, line) = (&ended.event.user.name, ended.event.text());
+        tracing::warn!(plugin = %setup.name, generation = ended.generation, %user, line, "failed: {detail}");
+    }
+    let text = ended.outcome.into_chat(&setup.name, waited);
+    let Event { reply_to, place, user, .. } = ended.event;
+    reply_to.answer(place, user, text);
+}
+
+fn outcome(answer: Answer<'_>, limit: usize) -> Outcome {
+    match answer {
+        Answer::Replied(text) => Outcome::Replied(crate::plugin::bounded(text, limit)),
+        Answer::Ignored => Outcome::Ignored,
+        Answer::Failed { text, detail } => {
+            Outcome::Failed { text: clean(text, limit), detail: clean(detail, 4 * 1024) }
+        }
+    }
+}
+
+/// What a shim says besides answers to events, owned.
+enum Said {
+    Probe(Result<(), String>),
+    Pong,
+    State(Snapshot),
+    Restored,
+    StateFailed(String),
+}
+
+impl Said {
+    fn of(message: ToHost<'_>, setup: &Setup, generation: Generation) -> Option<Self> {
+        match message {
+            ToHost::Reply { answer: Answer::Replied(_), .. } => Some(Self::Probe(Ok(()))),
+            ToHost::Reply { answer: Answer::Ignored, .. } => {
+                Some(Self::Probe(Err("it had nothing to say to the probe".to_owned())))
+            }
+            ToHost::Reply { answer: Answer::Failed { text, detail }, .. } => {
+                let said = if detail.is_empty() { text } else { detail };
+                Some(Self::Probe(Err(clean(said, 500))))
+            }
+            ToHost::Pong(_) => Some(Self::Pong),
+            ToHost::Log { level, target, message } => {
+                output::log_record(&setup.name, generation, level, target, message);
+                None
+            }
+            ToHost::State { version, state } => {
+                Some(Self::State(Snapshot { version, bytes: state.to_vec() }))
+            }
+            ToHost::Restored => Some(Self::Restored),
+            ToHost::StateFailed { message } => Some(Self::StateFailed(clean(message, 500))),
+            ToHost::Loaded(_) | ToHost::LoadFailed { .. } | ToHost::Metrics(_) | ToHost::Stopped => None,
+        }
+    }
+}
+
+fn push_bounded<T>(history: &mut VecDeque<T>, item: T) {
+    if history.len() >= HISTORY {
+        history.pop_front();
+    }
+    history.push_back(item);
+}

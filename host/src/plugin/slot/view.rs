@@ -1,0 +1,70 @@
+//! The slot as others see it.
+
+use super::{
+    message::{GenerationView, View},
+    state::{Generation, Stay},
+    task::Task,
+};
+use std::{sync::Arc, time::Instant};
+
+impl Task {
+    /// Everything at this moment.
+    pub(super) fn view(&self, now: Instant) -> View {
+        View {
+            plugin: Arc::clone(&self.setup.name),
+            state: self.word(),
+            explanation: self.explanation(now),
+            manifest: self.manifest.clone(),
+            reload: self.reload_mode(),
+            generations: self.generations(),
+            ledger: *self.flow.ledger(),
+            queued: self.flow.queued(),
+            in_flight: self.flow.in_flight(),
+            response: self.response,
+            crash_count: self.crash_count,
+            crashes: self.crashes.iter().cloned().collect(),
+            restarts: self.restarts,
+            changes: self.changes.iter().cloned().collect(),
+            reloads: self.reloads,
+            rollbacks: self.rollbacks,
+            memory: self.state.memory().clone(),
+            bake_left: self.state.bake().map(|bake| bake.until.saturating_duration_since(now)),
+        }
+    }
+
+    /// The state in the PRD's words. `unhealthy` is a generation that serves and has not answered the last ping.
+    fn word(&self) -> &'static str {
+        let silent = |generation| {
+            let live = self.live.iter().find(|live| live.generation == generation);
+            live.and_then(|live| live.unanswered).is_some_and(|looks| looks >= 2)
+        };
+        match self.state.active() {
+            Some(generation) if self.state.change().is_none() && silent(generation) => "unhealthy",
+            _ => self.state.word(),
+        }
+    }
+
+    fn generations(&self) -> Vec<GenerationView> {
+        let mut views: Vec<_> = self
+            .live
+            .iter()
+            .map(|live| live.view(self.role(live.generation), self.flow.in_flight_in(live.generation)))
+            .collect();
+        views.sort_by_key(|view| std::cmp::Reverse(view.number));
+        views
+    }
+
+    fn role(&self, generation: Generation) -> &'static str {
+        if self.state.active() == Some(generation) {
+            return "active";
+        }
+        if self.state.staged() == Some(generation) {
+            return "staged";
+        }
+        match self.state.old().iter().find(|old| old.generation == generation).map(|old| old.stay) {
+            Some(Stay::Draining { .. }) => "draining",
+            Some(Stay::Parked) => "parked",
+            _ => "retiring",
+        }
+    }
+}

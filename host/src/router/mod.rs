@@ -1,0 +1,144 @@
+//! Who gets a chat line: a plugin, the admin, or the help text. May import `plugin` and `event`.
+
+mod help;
+
+use crate::{
+    event::{self, Event, Outgoing, Place, ReplyTo, User},
+    plugin::slot::Handle,
+};
+use arc_swap::ArcSwap;
+use rosey_wire::manifest::Manifest;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+use tokio::sync::mpsc;
+
+/// Commands of the host itself; no plugin can take them.
+pub const RESERVED: [&str; 2] = ["admin", "help"];
+
+/// A line for the admin.
+#[derive(Debug)]
+pub struct AdminLine {
+    /// As typed: `!admin …`, or the answer to a question.
+    pub line: String,
+    /// Who typed it.
+    pub user: Arc<User>,
+    /// Where.
+    pub place: Arc<Place>,
+    /// Where answers go; there may be several.
+    pub outgoing: mpsc::Sender<Outgoing>,
+}
+
+/// What became of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Routed {
+    /// Somebody has it, and answers if there is something to say.
+    Taken,
+    /// It is no command.
+    Chat,
+    /// It is a command that nobody knows.
+    Unknown,
+    /// The connector is closed.
+    Closed,
+}
+
+/// The routes. Reading them takes no lock.
+#[derive(Debug, Default)]
+pub struct Router {
+    table: ArcSwap<Table>,
+    known: Mutex<BTreeMap<String, (Handle, Arc<Manifest>)>>,
+    admin: OnceLock<mpsc::Sender<AdminLine>>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    commands: HashMap<String, Handle>,
+    help: help::Help,
+}
+
+impl Router {
+    /// Says where the admin listens. Until then, admin commands are unknown.
+    pub fn set_admin(&self, admin: mpsc::Sender<AdminLine>) {
+        // The first one stays.
+        let _ = self.admin.set(admin);
+    }
+
+    /// Routes the commands of a manifest to a plugin, in place of those it had. Of two plugins with the same command the
+    /// first by name gets it, and the log says so.
+    pub fn learn(&self, handle: Handle, manifest: Arc<Manifest>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(handle.name().to_string(), (handle, manifest));
+        let mut commands: HashMap<String, Handle> = HashMap::new();
+        for (name, (handle, manifest)) in known.iter() {
+            for command in manifest.commands.iter().flat_map(|c| std::iter::once(&c.name).chain(&c.aliases)) {
+                let command = command.to_lowercase();
+                if let Some(other) = commands.get(&command) {
+                    tracing::warn!(plugin = %name, "!{command} belongs to {} already", other.name());
+                } else if RESERVED.contains(&command.as_str()) {
+                    tracing::warn!(plugin = %name, "!{command} belongs to Rosey itself");
+                } else {
+                    commands.insert(command, handle.clone());
+                }
+            }
+        }
+        let manifests = known.iter().map(|(name, (_, manifest))| (name.as_str(), &**manifest));
+        self.table.store(Arc::new(Table { commands, help: help::Help::of(manifests) }));
+    }
+
+    /// Hands a line to whoever it is for. Waits for room in the connector's outgoing queue, and no longer. Cancelled,
+    /// the line is lost before it was accepted.
+    pub async fn route(&self, line: &str, user: &Arc<User>, place: &Arc<Place>, outgoing: &mpsc::Sender<Outgoing>) -> Routed {
+        let Some(command) = event::command_of(line) else {
+            return if is_answer(line) { self.to_admin(line, user, place, outgoing).await } else { Routed::Chat };
+        };
+        let handle = {
+            let table = self.table.load();
+            match table.commands.get(command) {
+                Some(handle) => Some(handle.clone()),
+                None => table.commands.get(&command.to_lowercase()).cloned(),
+            }
+        };
+        if let Some(handle) = handle {
+            let Ok(permit) = outgoing.clone().reserve_owned().await else { return Routed::Closed };
+            let reply_to = ReplyTo::Connector(permit);
+            handle.deliver(Event::new(line, Arc::clone(user), Arc::clone(place), reply_to)).await;
+            return Routed::Taken;
+        }
+        match command.to_lowercase().as_str() {
+            "admin" => self.to_admin(line, user, place, outgoing).await,
+            "help" => {
+                let topic = line.split_whitespace().nth(1);
+                let text = self.table.load().help.about(topic);
+                let answer = Outgoing { place: Arc::clone(place), user: Arc::clone(user), text: Some(text) };
+                if outgoing.send(answer).await.is_ok() { Routed::Taken } else { Routed::Closed }
+            }
+            _ => Routed::Unknown,
+        }
+    }
+
+    async fn to_admin(&self, line: &str, user: &Arc<User>, place: &Arc<Place>, outgoing: &mpsc::Sender<Outgoing>) -> Routed {
+        let Some(admin) = self.admin.get() else { return Routed::Unknown };
+        let line = AdminLine {
+            line: line.to_owned(),
+            user: Arc::clone(user),
+            place: Arc::clone(place),
+            outgoing: outgoing.clone(),
+        };
+        match admin.try_send(line) {
+            Ok(()) => Routed::Taken,
+            // So much is waiting already that one answer more or less changes nothing; an admin command is said to fail.
+            Err(mpsc::error::TrySendError::Full(line)) if line.line.starts_with(event::PREFIX) => {
+                let text = Some("Too many admin commands are waiting; try again in a moment.".to_owned());
+                let _ = line.outgoing.send(Outgoing { place: line.place, user: line.user, text }).await;
+                Routed::Taken
+            }
+            Err(_) => Routed::Chat,
+        }
+    }
+}
+
+/// Whether a line may be the answer to a question of the admin.
+fn is_answer(line: &str) -> bool {
+    matches!(line.trim().to_ascii_lowercase().as_str(), "yes" | "no" | "y" | "n")
+}
