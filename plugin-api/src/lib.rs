@@ -66,6 +66,7 @@
 
 pub mod abi;
 pub mod args;
+mod bounded;
 mod context;
 mod cooldown;
 pub mod error;

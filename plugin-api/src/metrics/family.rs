@@ -1,6 +1,7 @@
 //! One metric and its series.
 
 use super::{LONGEST_LABEL, MOST_SERIES, registry};
+use crate::bounded::cut;
 use serde_json::{Map, Value, json};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -72,14 +73,15 @@ impl Family {
         }
         let mut all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         // A few dozen short entries at most: a scan is as quick as a map, and keeps their order.
-        let found =
-            all.iter().position(|series| series.labels.iter().zip(labels).all(|(kept, value)| kept == cut(value)));
+        let found = all
+            .iter()
+            .position(|series| series.labels.iter().zip(labels).all(|(kept, value)| kept == cut(value, LONGEST_LABEL)));
         let index = match found {
             Some(index) => index,
             None if all.len() < MOST_SERIES => {
                 let buckets = if self.kind == Kind::Histogram { vec![0; self.bounds.len() + 1] } else { Vec::new() };
                 all.push(Series {
-                    labels: labels.iter().map(|value| cut(value).to_owned()).collect(),
+                    labels: labels.iter().map(|value| cut(value, LONGEST_LABEL).to_owned()).collect(),
                     buckets,
                     ..Series::default()
                 });
@@ -111,9 +113,4 @@ impl Family {
         let buckets: Vec<_> = buckets.collect();
         json!({"labels": labels, "buckets": buckets, "sum": series.value, "count": series.count})
     }
-}
-
-/// A label value, within its limit.
-fn cut(value: &str) -> &str {
-    &value[..value.floor_char_boundary(LONGEST_LABEL)]
 }
