@@ -46,7 +46,10 @@ fn install_hook() {
 }
 
 fn tell(info: &PanicHookInfo<'_>) -> String {
-    let message = info.payload_as_str().unwrap_or("no message");
+    let payload = info.payload();
+    let message =
+        payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = message.unwrap_or("no message");
     match info.location() {
         Some(place) => format!("panicked at {place}: {message}"),
         None => format!("panicked: {message}"),

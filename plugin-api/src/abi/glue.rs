@@ -32,8 +32,11 @@ pub(super) extern "C" fn create<P: Plugin>(host: HostApiRef, config: RSlice<'_, 
     answer(guard::catch(|| {
         let _ = HOST.set(host);
         log::install(host, P::MANIFEST.name);
+        runtime::start()?;
         let instance = Instance::<P>::create(config.as_slice())?;
-        P::slot().set(instance).map_err(|_| Error::internal("create was called twice"))
+        P::slot().set(instance).map_err(|_| Error::internal("create was called twice"))?;
+        runtime::drive();
+        Ok(())
     }))
 }
 
@@ -50,6 +53,7 @@ pub(super) extern "C" fn handle<P: Plugin>(event: &RawEvent<'_>) {
         Handling::Future(future) => runtime::poll_once(host, event.id, deadline, future),
     }
     host.executing()(MAIN_LANE, 0);
+    runtime::drive();
 }
 
 pub(super) extern "C" fn snapshot<P: Plugin>() -> RResult<RawState, RString> {

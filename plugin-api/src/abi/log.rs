@@ -1,6 +1,7 @@
 //! Sends the author's `tracing` events to the host's log.
 
 use super::module::HostApiRef;
+use crate::bounded::cut;
 use std::fmt::{self, Write};
 use tracing::{
     Event, Level, Metadata, Subscriber,
@@ -113,7 +114,7 @@ struct Bounded<'a> {
 impl Write for Bounded<'_> {
     fn write_str(&mut self, more: &str) -> fmt::Result {
         let room = LONGEST.saturating_sub(CUT.len() + self.text.len());
-        self.text.push_str(&more[..more.floor_char_boundary(room)]);
+        self.text.push_str(cut(more, room));
         if more.len() > room {
             *self.cut = true;
             return Err(fmt::Error);

@@ -72,7 +72,8 @@ pub struct RawEvent<'a> {
     pub id: u64,
     /// [`flags`].
     pub flags: u32,
-    /// How long the host will wait for the answer, in milliseconds.
+    /// How long the host will wait for the answer, in milliseconds. A handler that waits longer is dropped; 0 gives it
+    /// its first poll and no more.
     pub deadline_ms: u32,
     /// The command as typed, without the prefix: a name or alias of the manifest.
     pub command: RStr<'a>,

@@ -1,8 +1,8 @@
 //! Where an `async` handler runs: its first poll on the shim's main thread, the rest on a thread of the library.
 //!
-//! Most handlers are ready at the first poll and are answered in the batch they came in. Only when one is not, a single
-//! thread starts that drives a tokio runtime for all of them. The runtime exists (undriven) from the first `async` handler
-//! on, because a handler may make a timer in its first poll.
+//! Most handlers are ready at the first poll and are answered in the batch they came in. Only when one is not, or leaves
+//! a task behind, a single thread starts that drives a tokio runtime for all of them. The runtime itself (some 40 KiB)
+//! exists from `create` on, so that timers and tasks can be made everywhere.
 
 use super::{glue::reply, module::HostApiRef};
 use crate::{Error, Reply, Result, guard};
@@ -12,6 +12,7 @@ use std::{
     pin::Pin,
     sync::{Once, OnceLock},
     task::{Poll, Waker},
+    thread,
     time::Instant,
 };
 use tokio::runtime::{Builder, Runtime};
@@ -21,27 +22,46 @@ type Handler = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
 /// The lane of the runtime's thread in `HostApi::executing`.
 const RUNTIME_LANE: u32 = 1;
 
+static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+
+/// Makes the runtime, and the current one of the calling thread for good: to enter it per event would cost more than
+/// the poll.
+pub(super) fn start() -> Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    RUNTIME.set(runtime).map_err(|_| Error::internal("the runtime was started twice"))?;
+    mem::forget(RUNTIME.get().map(Runtime::enter));
+    Ok(())
+}
+
 /// Polls a handler for the first time, and answers or sends it on to the runtime's thread. Never unwinds.
 pub(super) fn poll_once(host: HostApiRef, event: u64, deadline: Instant, mut handler: Handler) {
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
-        Err(error) => return reply(host, event, &Err(Error::internal(format!("no tokio runtime: {error}")))),
-    };
-    enter_for_good(runtime);
     match poll_guarded(&mut handler, Waker::noop()) {
         Poll::Ready(result) => {
             discard(handler);
             reply(host, event, &result);
-            // The handler may have left a task behind (`tokio::spawn`), which nobody drives yet.
-            if runtime.metrics().num_alive_tasks() > 0 {
-                drive(runtime);
-            }
         }
         Poll::Pending => {
-            runtime.spawn(finish(host, event, deadline, handler));
-            drive(runtime);
+            if let Some(runtime) = RUNTIME.get() {
+                runtime.spawn(finish(host, event, deadline, handler));
+            }
         }
     }
+}
+
+/// Starts the thread that drives the runtime, once, when there is anything to drive.
+pub(super) fn drive() {
+    static DRIVEN: Once = Once::new();
+    let Some(runtime) = RUNTIME.get() else { return };
+    if DRIVEN.is_completed() || runtime.metrics().num_alive_tasks() == 0 {
+        return;
+    }
+    DRIVEN.call_once(|| {
+        let run = || runtime.block_on(pending::<()>());
+        if let Err(error) = thread::Builder::new().name("plugin-runtime".into()).spawn(run) {
+            // What waits meanwhile ends at the host's deadline.
+            tracing::error!("the plugin's runtime thread did not start: {error}");
+        }
+    });
 }
 
 /// Polls a handler to its end, marking every poll, and ends its event. Past the deadline nobody waits for it: it is
@@ -74,33 +94,4 @@ fn discard(handler: Handler) {
     if let Err(panic) = guard::catch(|| drop(handler)) {
         tracing::error!("dropping a handler {panic}");
     }
-}
-
-fn runtime() -> Result<&'static Runtime> {
-    static RUNTIME: OnceLock<std::io::Result<Runtime>> = OnceLock::new();
-    let made = RUNTIME.get_or_init(|| Builder::new_current_thread().enable_all().build());
-    made.as_ref().map_err(|error| Error::internal(error.to_string()))
-}
-
-/// Makes the runtime the current one of this thread for as long as it lives: entering per event would cost more than
-/// the poll.
-fn enter_for_good(runtime: &'static Runtime) {
-    thread_local! {
-        static ENTERED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-    }
-    if !ENTERED.replace(true) {
-        mem::forget(runtime.enter());
-    }
-}
-
-/// Starts the thread that drives the runtime, once.
-fn drive(runtime: &'static Runtime) {
-    static DRIVEN: Once = Once::new();
-    DRIVEN.call_once(|| {
-        let run = || runtime.block_on(pending::<()>());
-        if let Err(error) = std::thread::Builder::new().name("plugin-runtime".into()).spawn(run) {
-            // Without it every waiting handler would hang until the host's deadline.
-            tracing::error!("the plugin's runtime thread did not start: {error}");
-        }
-    });
 }

@@ -18,3 +18,28 @@ impl DiceRoller {
         Ok(dice.roll(|sides| fastrand::u32(1..=sides)).to_string().into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plugin_api::testing::Bot;
+
+    fn said(line: &str) -> String {
+        Bot::<DiceRoller>::new().say(line).text().to_owned()
+    }
+
+    #[test]
+    fn it_rolls_what_is_asked_for() {
+        assert!(said("!roll 2d6 + 3").starts_with("2d6+3: "));
+        assert!(said("!r D20").starts_with("1d20: "));
+        assert!(Bot::<DiceRoller>::new().probe().text().starts_with("1d20: "));
+    }
+
+    #[test]
+    fn what_it_cannot_roll_it_explains() {
+        const USAGE: &str = "Usage: !roll 2d6+3, !roll 4d6kh3";
+        assert_eq!(said("!roll"), USAGE);
+        assert_eq!(said("!roll luck"), format!("I cannot read these dice. {USAGE}"));
+        assert_eq!(said("!roll 101d6"), format!("I roll 1 to 100 dice. {USAGE}"));
+    }
+}

@@ -42,3 +42,18 @@ impl EightBall {
         ANSWERS[fastrand::usize(..ANSWERS.len())]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plugin_api::testing::Bot;
+
+    #[test]
+    fn it_answers_questions_and_asks_for_one() {
+        let bot = Bot::<EightBall>::new();
+        assert!(ANSWERS.contains(&bot.say("!8ball will it work?").text()));
+        assert!(ANSWERS.contains(&bot.say("!eightball and now?").text()));
+        assert_eq!(bot.say("!8ball").text(), "Ask me something: !8ball will it work?");
+        assert!(ANSWERS.contains(&bot.probe().text()));
+    }
+}

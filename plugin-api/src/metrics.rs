@@ -1,5 +1,0 @@
-//! Metrics
-/// r
-pub(crate) fn render() -> Vec<u8> {
-    Vec::new()
-}

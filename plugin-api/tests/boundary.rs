@@ -1,0 +1,185 @@
+//! The module as the shim calls it: from one thread, with replies coming from two.
+
+use abi_stable::{
+    prefix_type::PrefixTypeTrait,
+    std_types::{RSlice, RStr},
+};
+use plugin_api::{
+    __private::LibHeader,
+    abi::module::{HostApi, HostApiRef, PluginModRef, RawEvent, flags, outcome},
+    metrics::Counter,
+    prelude::*,
+};
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering::SeqCst},
+        mpsc,
+    },
+    time::Duration,
+};
+
+static ASKED: Counter = Counter::new("asked_total", "Questions.");
+
+#[derive(Default)]
+struct Subject;
+
+#[plugin(state_version = 4)]
+impl Subject {
+    #[command]
+    fn quick(&self, cx: &Context) -> String {
+        ASKED.inc();
+        tracing::info!(user = cx.user(), "asked");
+        tracing::trace!("never seen");
+        format!("lane {}", cx.traceparent().unwrap_or("none"))
+    }
+
+    #[command]
+    async fn ready(&self, _cx: &Context) -> &'static str {
+        "ready"
+    }
+
+    #[command]
+    async fn slow(&self, _cx: &Context) -> String {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        format!("{:?}", std::thread::current().name())
+    }
+
+    #[command]
+    async fn spawned(&self, cx: &Context) {
+        let event = cx.event();
+        tokio::spawn(async move { say(event + 1000, outcome::REPLIED, "from a task", "") });
+    }
+
+    #[command]
+    async fn never(&self, _cx: &Context) {
+        std::future::pending::<()>().await;
+    }
+
+    #[command]
+    async fn bad(&self, _cx: &Context, when: u64) {
+        if when > 0 {
+            tokio::time::sleep(Duration::from_millis(when)).await;
+        }
+        panic!("after {when}");
+    }
+
+    #[snapshot]
+    fn save(&self) -> Result<Vec<u8>> {
+        Ok(b"state".to_vec())
+    }
+}
+
+type Said = (u64, u8, String, String);
+static REPLIES: Mutex<Option<mpsc::Sender<Said>>> = Mutex::new(None);
+static LOGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static EXECUTING: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+
+fn say(event: u64, outcome: u8, text: &str, detail: &str) {
+    let replies = REPLIES.lock().expect("no panic holds it");
+    replies.as_ref().expect("set first").send((event, outcome, text.into(), detail.into())).expect("the test listens");
+}
+
+extern "C" fn reply(event: u64, outcome: u8, text: RStr<'_>, detail: RStr<'_>) {
+    say(event, outcome, text.as_str(), detail.as_str());
+}
+
+extern "C" fn executing(lane: u32, event: u64) {
+    EXECUTING[lane as usize].store(event, SeqCst);
+}
+
+extern "C" fn log(level: u8, _target: RStr<'_>, message: RStr<'_>) {
+    LOGS.lock().expect("no panic holds it").push(format!("{level} {message}"));
+}
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
+}
+
+struct Shim {
+    module: PluginModRef,
+    replies: mpsc::Receiver<Said>,
+    last: u64,
+}
+
+impl Shim {
+    fn load() -> Self {
+        static HEADER: LibHeader = plugin_api::__private::lib_header::<Subject>();
+        let module = HEADER.init_root_module::<PluginModRef>().expect("the layout is our own");
+        let host: HostApiRef = HostApi { reply, executing, log }.leak_into_prefix();
+        module.create()(host, RSlice::from_slice(b"{}")).into_result().expect("it needs no settings");
+        let (sender, replies) = mpsc::channel();
+        *REPLIES.lock().expect("no panic holds it") = Some(sender);
+        Self { module, replies, last: 0 }
+    }
+
+    fn send(&mut self, command: &str, args: &str, deadline_ms: u32) -> u64 {
+        self.last += 1;
+        self.module.handle()(&RawEvent {
+            id: self.last,
+            flags: flags::PROBE,
+            deadline_ms,
+            command: command.into(),
+            args: args.into(),
+            user: "ann".into(),
+            channel: "#c".into(),
+            connector: "test".into(),
+            traceparent: "".into(),
+        });
+        assert_eq!(EXECUTING[0].load(SeqCst), 0, "nothing executes after handle");
+        self.last
+    }
+
+    /// The answer that is there already.
+    fn now(&self) -> Said {
+        self.replies.try_recv().expect("answered inline")
+    }
+
+    /// The answer that comes from the other thread.
+    fn later(&self) -> Said {
+        assert!(self.replies.try_recv().is_err(), "not answered inline");
+        self.replies.recv_timeout(Duration::from_secs(10)).expect("answered in the end")
+    }
+}
+
+// One test: a library has one instance, and the shim one thread.
+#[test]
+fn a_library_keeps_the_contract() {
+    let mut shim = Shim::load();
+    let manifest: serde_json::Value = serde_json::from_slice(&shim.module.manifest()()).expect("JSON");
+    assert_eq!((manifest["name"].as_str(), manifest["state_version"].as_u64()), (Some("plugin-api"), Some(4)));
+
+    let before = threads();
+    let id = shim.send("quick", "", 1000);
+    assert_eq!(shim.now(), (id, outcome::REPLIED, "lane none".into(), String::new()));
+    assert_eq!(*LOGS.lock().expect("no panic holds it"), ["3 asked user=\"ann\""]);
+    assert_eq!(shim.module.metrics()().as_slice().first(), Some(&b'{'));
+
+    let id = shim.send("ready", "", 1000);
+    assert_eq!(shim.now(), (id, outcome::REPLIED, "ready".into(), String::new()));
+    let id = shim.send("bad", "0", 1000);
+    let (event, ended, text, detail) = shim.now();
+    assert_eq!((event, ended, text.as_str()), (id, outcome::FAILED, "Sorry, something went wrong."));
+    assert!(detail.contains("boundary.rs") && detail.ends_with("after 0"), "{detail}");
+    let id = shim.send("bad", "x", 1000);
+    assert_eq!((shim.now().0, threads()), (id, before), "no thread for what is ready at once");
+
+    let id = shim.send("spawned", "", 1000);
+    assert_eq!(shim.now(), (id, outcome::IGNORED, String::new(), String::new()));
+    assert_eq!(shim.later().0, id + 1000, "a task left behind is driven");
+    let id = shim.send("slow", "", 1000);
+    assert_eq!(shim.later(), (id, outcome::REPLIED, "Some(\"plugin-runtime\")".into(), String::new()));
+    let id = shim.send("bad", "2", 1000);
+    let (event, ended, _, detail) = shim.later();
+    assert_eq!((event, ended), (id, outcome::FAILED));
+    assert!(detail.ends_with("after 2"), "{detail}");
+    let id = shim.send("never", "", 20);
+    let (event, ended, _, detail) = shim.later();
+    assert_eq!((event, ended), (id, outcome::FAILED));
+    assert!(detail.contains("deadline"), "{detail}");
+    let state = shim.module.snapshot()().into_result().expect("it has a snapshot");
+    assert_eq!((state.version, state.bytes.as_slice()), (4, b"state".as_slice()));
+    let refused = shim.module.restore()(9, RSlice::from_slice(b"")).into_result().expect_err("it reads version 4 only");
+    assert!(refused.contains("version 9"), "{refused}");
+    shim.module.shutdown()();
+}
