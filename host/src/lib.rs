@@ -1,10 +1,23 @@
 //! Rosey, the plugin host.
+//!
+//! An event comes in through a connector (`connect`), the `router` hands it to the slot of a plugin (`plugin::slot`), the
+//! slot sends it over a link to a shim process (`plugin::link`), and the answer goes back the same way. Each room below
+//! says what it may import; docs/ARCHITECTURE.md is the map.
 #![forbid(unsafe_code)]
+
+pub mod event;
+pub mod report;
+pub mod store;
+
+pub mod plugin;
+pub mod router;
 
 pub mod admin;
 pub mod connect;
-pub mod event;
-pub mod plugin;
-pub mod report;
-pub mod router;
-pub mod store;
+
+pub mod cli;
+pub mod config;
+pub mod log;
+pub mod quick_start;
+
+pub mod app;

@@ -200,8 +200,9 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
     let mut process = forge.spawner.spawn(request).await?;
     let output = Output { plugin: Arc::clone(&order.plugin), generation: order.generation, lines_per_second: order.log_lines };
     let tail = output.drain(&forge.output_runtime, &mut process);
+    let pid = process.pid();
     let connected = async {
-        let mut link = greet(&listener, process.pid(), &token).await?;
+        let mut link = greet(&listener, pid, &token).await?;
         let artifact = checked.await.map_err(|error| StartError::Artifact(error.to_string()))??;
         let manifest = load(&mut link, order, &artifact, &page).await?;
         if let Some(snapshot) = &order.restore {

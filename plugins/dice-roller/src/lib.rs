@@ -13,7 +13,7 @@ pub struct DiceRoller;
 #[plugin(probe = "roll 1d20")]
 impl DiceRoller {
     /// Roll dice: `!roll 2d6+3`, `!roll 4d6kh3`
-    #[command(aliases("r"), cooldown = "1s")]
+    #[command(aliases("r"))]
     async fn roll(&self, _cx: &Context, dice: Dice) -> Result<Reply> {
         Ok(dice.roll(|sides| fastrand::u32(1..=sides)).to_string().into())
     }

@@ -612,7 +612,7 @@ impl Task {
         }
     }
 
-    fn reload_mode(&self) -> super::state::ReloadMode {
+    pub(super) fn reload_mode(&self) -> super::state::ReloadMode {
         self.setup.reload.or(self.manifest.as_ref().map(|manifest| manifest.reload)).unwrap_or_default()
     }
 

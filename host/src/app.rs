@@ -1,0 +1,265 @@
+//! The wiring: what is started in which order, what ends it, and in which order it stops.
+//!
+//! Two runtimes, each on one thread. The *data* runtime (the main thread) moves events: connectors, router, slots. The *ops*
+//! runtime does what may take longer: admin, plugin output, and all that people look at.
+
+use crate::{
+    admin::{self, Admin, AdminConfig},
+    config::Config,
+    connect::console,
+    plugin::{self, Plugins, artifact, generation::Forge, process::Spawner, slot::message::What},
+    router::Router,
+    store::{Database, StoreError},
+};
+use std::{
+    fs::{self, DirBuilder, File, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
+};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, oneshot, watch},
+};
+
+/// The longest path of a Unix socket, less the longest name that is made in the run directory.
+const LONGEST_RUN_DIR: usize = 107 - "/18446744073709551615.sock".len();
+
+/// Why the bot cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The state directory.
+    #[error("the state directory {path} cannot be used: {source}", path = .path.display())]
+    State {
+        /// Where it is.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another host has it.
+    #[error("another rosey uses {} already; stop that one, or set another state_dir", .0.display())]
+    Taken(PathBuf),
+    /// The shim is not there.
+    #[error("there is no rosey-shim at {}; build it with: cargo build --release -p rosey-shim, or set shim", .0.display())]
+    NoShim(PathBuf),
+    /// A runtime or a thread.
+    #[error("cannot start: {0}")]
+    Runtime(#[source] io::Error),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A connector.
+    #[error("the console cannot be written to: {0}")]
+    Console(#[source] io::Error),
+}
+
+/// Runs the bot until its input ends or a signal comes. `greet` is called when chat is about to begin.
+///
+/// # Errors
+/// [`AppError`]; all that was started is stopped.
+pub fn run(config: Config, greet: impl FnOnce(&Config)) -> Result<(), AppError> {
+    let (ops, end_of_ops) = start_ops().map_err(AppError::Runtime)?;
+    let data = Builder::new_current_thread().enable_all().build().map_err(AppError::Runtime)?;
+    let result = data.block_on(live(config, ops, greet));
+    // A read of the terminal may be under way, and never ends.
+    data.shutdown_background();
+    drop(end_of_ops);
+    result
+}
+
+/// The ops runtime on a thread of its own; it ends when the sender is dropped.
+fn start_ops() -> io::Result<(Handle, oneshot::Sender<()>)> {
+    let ops: Runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = ops.handle().clone();
+    let (end, ended) = oneshot::channel::<()>();
+    std::thread::Builder::new().name("rosey-ops".to_owned()).spawn(move || {
+        // An error is the sender being dropped, which is what is waited for.
+        let _ = ops.block_on(ended);
+        ops.shutdown_background();
+    })?;
+    Ok((handle, end))
+}
+
+async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config)) -> Result<(), AppError> {
+    let state = State::open(&config.state_dir)?;
+    let shim = config.shim.clone().unwrap_or_else(beside_me);
+    if !shim.is_file() {
+        return Err(AppError::NoShim(shim));
+    }
+    let store = artifact::Store::open(config.state_dir.join("artifacts")).map_err(|source| state.problem(source))?;
+    let forge = Arc::new(Forge {
+        spawner: Spawner::start().map_err(AppError::Runtime)?,
+        store,
+        run_dir: state.run_dir.clone(),
+        shim,
+        output_runtime: ops.clone(),
+        files: AtomicU64::new(0),
+    });
+    let database = Database::open(&config.state_dir.join("rosey.db"), &plugin::SCHEMA)?;
+    let router = Arc::new(Router::default());
+    let (plugins, changed) = start_plugins(&config, forge, database, &router).await?;
+    settled(&plugins, changed).await;
+    start_admin(&config, &plugins, &router, &ops);
+    greet(&config);
+    let result = chat(&config, router).await;
+    tracing::info!("stopping");
+    tokio::select! {
+        () = plugins.stop_all() => {}
+        () = signalled() => tracing::warn!("stopping at once"),
+    }
+    result
+}
+
+async fn start_plugins(
+    config: &Config,
+    forge: Arc<Forge>,
+    database: Database,
+    router: &Arc<Router>,
+) -> Result<(Arc<Plugins>, watch::Receiver<u64>), AppError> {
+    let (changes, changed) = watch::channel(0);
+    let known: Arc<OnceLock<Arc<Plugins>>> = Arc::default();
+    let listener = {
+        let (known, router) = (Arc::clone(&known), Arc::clone(router));
+        Arc::new(move |happening: plugin::slot::message::Happening| {
+            happening.log();
+            if let (What::Manifest(manifest), Some(plugins)) = (&happening.what, known.get())
+                && let Ok(handle) = plugins.handle(&happening.plugin)
+            {
+                router.learn(handle.clone(), Arc::clone(manifest));
+            }
+            changes.send_modify(|count| *count += 1);
+        })
+    };
+    let plugins = Arc::new(Plugins::new(config.plugins(), forge, database, listener).await?);
+    for view in plugins.views().await {
+        if let (Some(manifest), Ok(handle)) = (view.manifest, plugins.handle(&view.plugin)) {
+            router.learn(handle.clone(), manifest);
+        }
+    }
+    // The first time, and the last.
+    let _ = known.set(Arc::clone(&plugins));
+    plugins.start_all().await;
+    Ok((plugins, changed))
+}
+
+/// Waits until no plugin is starting any more: each is up, or has failed, or waits before it is tried again.
+async fn settled(plugins: &Plugins, mut changed: watch::Receiver<u64>) {
+    loop {
+        changed.mark_unchanged();
+        if plugins.views().await.iter().all(|view| view.state != "starting") || changed.changed().await.is_err() {
+            break;
+        }
+    }
+}
+
+fn start_admin(config: &Config, plugins: &Arc<Plugins>, router: &Router, ops: &Handle) {
+    let dashboard = &config.dashboard;
+    let admin = AdminConfig {
+        admins: config.owner.iter().chain(&config.admins).cloned().collect(),
+        dashboard: dashboard.enabled.then(|| format!("http://{}:{}/", dashboard.host, dashboard.port)),
+    };
+    let (lines, waiting) = mpsc::channel(admin::QUEUE);
+    router.set_admin(lines);
+    ops.spawn(Admin::new(admin, Arc::clone(plugins)).run(waiting));
+}
+
+/// Chats until the console's input ends or a signal comes. Without a console only a signal ends it.
+async fn chat(config: &Config, router: Arc<Router>) -> Result<(), AppError> {
+    let Some(console) = &config.connect.console else {
+        tracing::warn!("no connector is configured: nobody can talk to this bot; see [connect.console]");
+        signalled().await;
+        return Ok(());
+    };
+    tokio::select! {
+        result = console::run(&console.user, router, tokio::io::stdin(), io::stdout()) => result.map_err(AppError::Console),
+        () = signalled() => Ok(()),
+    }
+}
+
+/// Waits for Ctrl-C or a request to terminate.
+async fn signalled() {
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        // Without handlers the signals end the process by themselves.
+        _ => std::future::pending().await,
+    }
+}
+
+fn beside_me() -> PathBuf {
+    std::env::current_exe().unwrap_or_default().with_file_name("rosey-shim")
+}
+
+/// The state directory, locked for as long as this lives.
+struct State {
+    path: PathBuf,
+    run_dir: PathBuf,
+    _lock: File,
+}
+
+impl State {
+    fn open(path: &Path) -> Result<Self, AppError> {
+        let problem = |source| AppError::State { path: path.to_owned(), source };
+        private_dir(path).map_err(problem)?;
+        let path = path.canonicalize().map_err(problem)?;
+        let lock = File::create(path.join("lock")).map_err(problem)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => AppError::Taken(path.clone()),
+            TryLockError::Error(error) => problem(error),
+        })?;
+        let run_dir = run_dir(&path);
+        private_dir(&run_dir).and_then(|()| empty(&run_dir)).map_err(problem)?;
+        Ok(Self { path, run_dir, _lock: lock })
+    }
+
+    fn problem(&self, source: io::Error) -> AppError {
+        AppError::State { path: self.path.clone(), source }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // What is left over is removed at the next start.
+        let _ = empty(&self.run_dir);
+    }
+}
+
+/// Where sockets lie: in the state directory, unless its path is too long for a socket.
+fn run_dir(state: &Path) -> PathBuf {
+    let inside = state.join("run");
+    if inside.as_os_str().len() <= LONGEST_RUN_DIR {
+        return inside;
+    }
+    use std::hash::BuildHasher;
+    std::env::temp_dir().join(format!("rosey-{:016x}", rustc_hash::FxBuildHasher.hash_one(state)))
+}
+
+/// Makes a directory that only this user may look into, or checks that it is one.
+fn private_dir(path: &Path) -> io::Result<()> {
+    if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(path) {
+        return Err(error);
+    }
+    let meta = fs::symlink_metadata(path)?;
+    if !meta.is_dir() || meta.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other(format!("{} belongs to somebody else", path.display())));
+    }
+    if meta.mode() & 0o077 != 0 {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+/// Removes the files of a host before this one.
+fn empty(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        fs::remove_file(entry?.path())?;
+    }
+    Ok(())
+}
+

@@ -1,0 +1,521 @@
+//! The configuration: TOML or JSON, read once at the start. Names and defaults are what docs/CONFIG.md says.
+//!
+//! Relative paths count from the folder of the file. What is not known is refused by name.
+
+use crate::plugin::{PluginConfig, limits::Limits, nearest};
+use figment::{
+    Figment,
+    providers::{Format, Json, Toml},
+};
+use rosey_wire::manifest::ReloadMode;
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Everything an operator can set.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Who may do everything.
+    pub owner: Option<String>,
+    /// Who may run admin commands besides.
+    pub admins: Vec<String>,
+    /// Where `lib<name>.so` is looked for.
+    pub plugin_dir: PathBuf,
+    /// Artifacts, `rosey.db` and the run directory.
+    pub state_dir: PathBuf,
+    /// The shim's executable; beside `rosey` unless set.
+    pub shim: Option<PathBuf>,
+    /// Where chat comes from.
+    pub connect: Connect,
+    /// The web page.
+    pub dashboard: Dashboard,
+    /// What is measured.
+    pub metrics: Metrics,
+    /// Limits of all plugins.
+    pub limits: LimitsConfig,
+    /// The plugins.
+    pub plugins: BTreeMap<String, Plugin>,
+}
+
+/// Where chat comes from.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Connect {
+    /// The terminal, or a pipe.
+    pub console: Option<Console>,
+}
+
+/// The terminal as a chat.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Console {
+    /// Who the person at the terminal is.
+    pub user: String,
+}
+
+/// The web page.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dashboard {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// The address it listens on.
+    pub host: String,
+    /// The port it listens on.
+    pub port: u16,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Between two looks at all plugins, in seconds.
+    #[serde(deserialize_with = "duration")]
+    pub poll_interval: Duration,
+    /// How far back the history goes, in seconds.
+    #[serde(deserialize_with = "duration")]
+    pub history_duration: Duration,
+    /// Whether `/metrics` answers.
+    pub prometheus_enabled: bool,
+}
+
+/// One plugin.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Plugin {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Its library; `plugin_dir/lib<name>.so` unless set.
+    pub library: Option<PathBuf>,
+    /// `overlap`, `handoff` or `exclusive`; what the plugin declares unless set.
+    pub reload: Option<ReloadMode>,
+    /// A command line without the prefix; what the plugin declares unless set.
+    pub probe: Option<String>,
+    /// What the plugin itself is configured with.
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// Limits that differ from those of all plugins.
+    pub limits: LimitsConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            owner: None,
+            admins: Vec::new(),
+            plugin_dir: "target/release".into(),
+            state_dir: ".rosey".into(),
+            shim: None,
+            connect: Connect::default(),
+            dashboard: Dashboard::default(),
+            metrics: Metrics::default(),
+            limits: LimitsConfig::default(),
+            plugins: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for Dashboard {
+    fn default() -> Self {
+        Self { enabled: false, host: "127.0.0.1".into(), port: 8080 }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { poll_interval: Duration::from_secs(5), history_duration: Duration::from_secs(3600), prometheus_enabled: true }
+    }
+}
+
+impl Default for Plugin {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            library: None,
+            reload: None,
+            probe: None,
+            config: serde_json::Map::new(),
+            limits: LimitsConfig::default(),
+        }
+    }
+}
+
+/// Makes a struct of optional limits, each with its range, and the merge into [`Limits`].
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident in $range:expr;)*) => {
+        /// Limits as written: those left out stay as they are.
+        #[derive(Debug, Clone, Default, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct LimitsConfig {
+            $($(#[$doc])* pub $name: Option<limits!(@type $kind)>,)*
+        }
+
+        impl LimitsConfig {
+            /// Puts what is set into `limits`; what is out of range is described.
+            fn apply(&self, at: &str, limits: &mut Limits, problems: &mut Vec<String>) {
+                $(if let Some(value) = &self.$name {
+                    let value = limits!(@value $kind, value);
+                    if ($range).contains(&value) {
+                        limits.$name = value;
+                    } else {
+                        problems.push(format!("{at}.{}: {:?} is not within {:?}", stringify!($name), value, $range));
+                    }
+                })*
+            }
+
+            /// The names of all limits.
+            pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+        }
+    };
+    (@type count) => { usize };
+    (@type number) => { u64 };
+    (@type small) => { u32 };
+    (@type share) => { f64 };
+    (@type time) => { Time };
+    (@value time, $value:ident) => { $value.0 };
+    (@value $kind:ident, $value:ident) => { *$value };
+}
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+limits! {
+    /// Events waiting for a generation.
+    queue: count in 1..=1_000_000;
+    /// Events in flight in one generation.
+    in_flight: count in 1..=65_536;
+    /// From acceptance to outcome.
+    event_deadline: time in ms(100)..=ms(3_600_000);
+    /// From spawn to ready.
+    start_timeout: time in ms(100)..=ms(600_000);
+    /// For all attempts of a probe.
+    probe_timeout: time in ms(10)..=ms(600_000);
+    /// Attempts at a probe.
+    probe_attempts: small in 1..=100;
+    /// For an old generation to answer what it has.
+    drain_timeout: time in ms(0)..=ms(3_600_000);
+    /// For each step of moving state.
+    handoff_timeout: time in ms(10)..=ms(600_000);
+    /// How long a replaced generation stays parked.
+    bake: time in ms(0)..=ms(86_400_000);
+    /// Events below which a bake proves nothing.
+    bake_min_events: number in 1..=1_000_000;
+    /// Share of failed events above which the slot goes back.
+    bake_failure_rate: share in 0.0..=1.0;
+    /// How long an event may be in flight before a sign of life is asked for.
+    heartbeat: time in ms(250)..=ms(600_000);
+    /// How long a plugin may then stay silent.
+    hang_timeout: time in ms(250)..=ms(3_600_000);
+    /// Resident memory of a generation, in MB.
+    memory_mb: number in 1..=1_048_576;
+    /// How long a start must last to count as good.
+    stable_after: time in ms(0)..=ms(3_600_000);
+    /// Starts in a row that may fail to last.
+    crash_loop_starts: small in 1..=1000;
+    /// Crashes within an hour.
+    crash_loop_hour: count in 1..=100_000;
+    /// Before the second restart in a row.
+    backoff_first: time in ms(0)..=ms(3_600_000);
+    /// The longest wait between restarts.
+    backoff_max: time in ms(0)..=ms(3_600_000);
+    /// Good artifacts kept for rollback.
+    artifacts_kept: count in 1..=100;
+    /// The longest reply, in bytes.
+    reply_bytes: count in 16..=65_536;
+    /// Lines of output a second that reach the log.
+    log_lines: small in 0..=100_000;
+}
+
+/// A time as written: seconds (`5`, `0.5`), or a number with a unit (`250ms`, `30s`, `5m`, `1h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Time(pub Duration);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Time;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a time: seconds, or \"250ms\", \"30s\", \"5m\", \"1h\"")
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<Time, E> {
+                Ok(Time(Duration::from_secs(seconds)))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<Time, E> {
+                let seconds = u64::try_from(seconds);
+                seconds.map(|seconds| Time(Duration::from_secs(seconds))).map_err(|_| E::custom("a time is not negative"))
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<Time, E> {
+                Duration::try_from_secs_f64(seconds).map(Time).map_err(E::custom)
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Time, E> {
+                parse_time(text).map(Time).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+fn parse_time(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let number: f64 = text[..unit_at].trim().parse().ok()?;
+    let seconds = match &text[unit_at..] {
+        "ms" => number / 1000.0,
+        "s" => number,
+        "m" | "min" => number * 60.0,
+        "h" => number * 3600.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    Time::deserialize(deserializer).map(|time| time.0)
+}
+
+/// What is wrong with a configuration: every problem found, a line each.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {}", .file.display(), .problems.join("\n  "))]
+pub struct ConfigError {
+    /// Which file.
+    pub file: PathBuf,
+    /// What is wrong, and what would be right.
+    pub problems: Vec<String>,
+}
+
+impl Config {
+    /// Reads a file: JSON when it is named so or begins with a brace, TOML otherwise.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with each problem named.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let problem = |problems| ConfigError { file: file.to_owned(), problems };
+        let text = std::fs::read_to_string(file).map_err(|error| problem(vec![format!("cannot be read: {error}")]))?;
+        let is_json = file.extension().is_some_and(|extension| extension == "json") || text.trim_start().starts_with('{');
+        let figment = if is_json { Figment::from(Json::string(&text)) } else { Figment::from(Toml::string(&text)) };
+        let mut config: Self = figment.extract().map_err(|error| problem(error.into_iter().map(|error| explain(&error)).collect()))?;
+        let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        config.resolve(absolute.parent().unwrap_or(Path::new(".")));
+        let problems = config.problems();
+        if problems.is_empty() { Ok(config) } else { Err(problem(problems)) }
+    }
+
+    /// What runs when there is no file: the two plugins that come with Rosey from the folder of the executable, and the
+    /// person at the terminal as owner.
+    pub fn embedded(plugin_dir: &Path) -> Self {
+        let user = std::env::var("USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "you".to_owned());
+        let mut config = Self {
+            owner: Some(user.clone()),
+            plugin_dir: plugin_dir.to_owned(),
+            connect: Connect { console: Some(Console { user }) },
+            dashboard: Dashboard { enabled: true, ..Dashboard::default() },
+            plugins: ["dice-roller", "eight-ball"].map(|name| (name.to_owned(), Plugin::default())).into(),
+            ..Self::default()
+        };
+        config.resolve(&std::env::current_dir().unwrap_or_default());
+        config
+    }
+
+    /// The plugins that run, with all that applies to each.
+    pub fn plugins(&self) -> Vec<PluginConfig> {
+        let enabled = self.plugins.iter().filter(|(_, plugin)| plugin.enabled);
+        enabled.map(|(name, plugin)| self.plugin(name, plugin, &mut Vec::new())).collect()
+    }
+
+    /// What is in force, aligned, for `rosey check`.
+    pub fn summary(&self) -> String {
+        let names = |names: &[String]| if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+        let mut rows = vec![
+            ("owner", self.owner.clone().unwrap_or_else(|| "nobody".to_owned())),
+            ("admins", names(&self.admins)),
+            ("state_dir", self.state_dir.display().to_string()),
+        ];
+        if let Some(console) = &self.connect.console {
+            rows.push(("console", format!("as {}", console.user)));
+        }
+        let dashboard = &self.dashboard;
+        rows.push(("dashboard", match dashboard.enabled {
+            true => format!("http://{}:{}/", dashboard.host, dashboard.port),
+            false => "off".to_owned(),
+        }));
+        let plugins = self.plugins();
+        for plugin in &plugins {
+            let there = if plugin.library.is_file() { "" } else { "  (not built yet)" };
+            rows.push(("plugin", format!("{}  {}{there}", plugin.name, plugin.library.display())));
+        }
+        rows.iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect()
+    }
+
+    fn plugin(&self, name: &str, plugin: &Plugin, problems: &mut Vec<String>) -> PluginConfig {
+        let mut limits = Limits::default();
+        self.limits.apply("limits", &mut limits, &mut Vec::new());
+        plugin.limits.apply(&format!("plugins.{name}.limits"), &mut limits, problems);
+        let library = plugin.library.clone();
+        PluginConfig {
+            name: name.to_owned(),
+            library: library.unwrap_or_else(|| self.plugin_dir.join(format!("lib{}.so", name.replace('-', "_")))),
+            reload: plugin.reload,
+            probe: plugin.probe.clone(),
+            config: serde_json::Value::Object(plugin.config.clone()),
+            limits,
+        }
+    }
+
+    fn resolve(&mut self, base: &Path) {
+        self.plugin_dir = base.join(&self.plugin_dir);
+        self.state_dir = base.join(&self.state_dir);
+        self.shim = self.shim.take().map(|shim| base.join(shim));
+        for plugin in self.plugins.values_mut() {
+            plugin.library = plugin.library.take().map(|library| base.join(library));
+        }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        self.limits.apply("limits", &mut Limits::default(), &mut problems);
+        for (name, plugin) in &self.plugins {
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if name.is_empty() || name.len() > 64 || !name.chars().all(fits) || name.starts_with('-') {
+                problems.push(format!("plugins.{name}: a plugin's name has 1 to 64 of a-z, 0-9 and -"));
+            }
+            if crate::router::RESERVED.contains(&name.as_str()) {
+                problems.push(format!("plugins.{name}: that name belongs to Rosey itself"));
+            }
+            self.plugin(name, plugin, &mut problems);
+        }
+        if self.metrics.poll_interval < ms(200) {
+            problems.push("metrics.poll_interval: the least is 0.2 s".to_owned());
+        }
+        if self.metrics.history_duration > ms(86_400_000) {
+            problems.push("metrics.history_duration: the most is a day (86400)".to_owned());
+        }
+        if self.connect.console.as_ref().is_some_and(|console| console.user.trim().is_empty()) {
+            problems.push("connect.console.user: a name is needed".to_owned());
+        }
+        problems
+    }
+}
+
+/// One problem of figment, in the operator's words.
+fn explain(error: &figment::Error) -> String {
+    let path = error.path.join(".");
+    match &error.kind {
+        figment::error::Kind::UnknownField(field, known) => {
+            let meant = nearest(field, known.iter().copied());
+            let meant = meant.map_or_else(|| format!("known are {}", known.join(", ")), |name| format!("did you mean {name}?"));
+            let path = if path.ends_with(field.as_str()) { path } else { format!("{path}.{field}") };
+            format!("{}: no such setting; {meant}", path.trim_start_matches('.'))
+        }
+        kind if path.is_empty() => kind.to_string(),
+        kind => format!("{path}: {kind}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(name: &str, text: &str) -> Result<Config, String> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join(name);
+        std::fs::write(&file, text).expect("ours");
+        Config::load(&file).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_prds_appendix_loads_as_it_stands() {
+        let text = r#"{
+  "dashboard": {
+    "enabled": true,
+    "port": 8080,
+    "host": "0.0.0.0"
+  },
+  "metrics": {
+    "poll_interval": 5,
+    "history_duration": 3600,
+    "prometheus_enabled": true
+  },
+  "admins": [
+    "bot_owner",
+    "operator1",
+    "operator2"
+  ]
+}"#;
+        let config = load("config.json", text).expect("valid");
+        assert_eq!(config.dashboard, Dashboard { enabled: true, host: "0.0.0.0".into(), port: 8080 });
+        assert_eq!(config.metrics, Metrics::default());
+        assert_eq!(config.admins, ["bot_owner", "operator1", "operator2"]);
+        assert!(load("config", text).is_ok(), "without a name that says JSON");
+    }
+
+    #[test]
+    fn the_designs_example_loads_and_limits_are_merged() {
+        let text = r#"
+owner = "alice"
+admins = ["bob"]
+plugin_dir = "target/release"
+state_dir = ".rosey"
+[connect.console]
+user = "alice"
+[dashboard]
+enabled = true
+[limits]
+queue = 50
+drain_timeout = "250ms"
+[plugins.dice-roller]
+[plugins.eight-ball]
+library = "target/release/libeight_ball.so"
+reload = "handoff"
+[plugins.eight-ball.limits]
+queue = 60
+[plugins.eight-ball.config]
+mood = "dark"
+"#;
+        let config = load("rosey.toml", text).expect("valid");
+        let [dice, ball] = &config.plugins()[..] else { panic!("two plugins") };
+        assert!(dice.library.is_absolute() && dice.library.ends_with("target/release/libdice_roller.so"));
+        assert_eq!((dice.limits.queue, ball.limits.queue), (50, 60));
+        assert_eq!(ball.limits.drain_timeout, ms(250));
+        assert_eq!(ball.reload, Some(ReloadMode::Handoff));
+        assert_eq!(ball.config.to_string(), r#"{"mood":"dark"}"#);
+    }
+
+    #[test]
+    fn each_problem_is_named_with_what_would_be_right() {
+        let problem = |text: &str| load("rosey.toml", text).expect_err(text);
+        let typo = problem("[dashbord]\nenabled = true");
+        assert!(typo.contains("dashbord") && typo.contains("did you mean dashboard?"), "{typo}");
+        let deep = problem("[plugins.x.limits]\nqueu = 1");
+        assert!(deep.contains("plugins.x.limits.queu") && deep.contains("queue"), "{deep}");
+        let kind = problem("[dashboard]\nport = \"http\"");
+        assert!(kind.contains("dashboard.port"), "{kind}");
+        let range = problem("[limits]\nqueue = 0\nprobe_attempts = 0");
+        assert!(range.contains("limits.queue") && range.contains("limits.probe_attempts"), "{range}");
+        assert!(problem("[plugins.Admin_]").contains("a-z"));
+        assert!(problem("[plugins.admin]").contains("Rosey itself"));
+        assert!(problem("[metrics]\npoll_interval = -1").contains("negative"));
+        assert!(load("rosey.toml", "= nonsense").is_err());
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(parse_time("250ms"), Some(ms(250)));
+        assert_eq!(parse_time("1.5 s"), Some(ms(1500)));
+        assert_eq!(parse_time("5m"), Some(ms(300_000)));
+        assert_eq!(parse_time("1h"), Some(ms(3_600_000)));
+        for bad in ["", "5", "5x", "-1s", "s", "1e400s"] {
+            assert_eq!(parse_time(bad), None, "{bad}");
+        }
+    }
+}
