@@ -279,7 +279,7 @@ mod tests {
     use super::*;
 
     /// A library that is there wherever these tests run: the one that they are linked to.
-    fn some_library() -> PathBuf {
+    pub(super) fn some_library() -> PathBuf {
         let maps = fs::read_to_string("/proc/self/maps").expect("Linux");
         let line = maps.lines().find(|line| line.contains("libc.so")).expect("linked to libc");
         PathBuf::from(line.split_whitespace().last().expect("a path"))

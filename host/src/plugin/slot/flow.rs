@@ -391,3 +391,6 @@ pub struct Blame<'a> {
 fn index(id: u64) -> usize {
     (id & ((1 << INDEX_BITS) - 1)) as usize
 }
+
+#[cfg(test)]
+mod tests;

@@ -383,7 +383,11 @@ impl State {
             && active == generation
         {
             self.effects.push(Effect::Note(Note::Crashed { generation, cause: cause.to_owned() }));
-            self.crashed(now, artifact, cause);
+            // It is gone: nothing below may drain it or wait for its end.
+            self.phase = Phase::Backoff { until: now, artifact };
+            if !self.released_by_crash(now, generation) {
+                self.crashed(now, artifact, cause);
+            }
             return;
         }
         self.old_exited(now, generation, cause);

@@ -390,6 +390,21 @@ impl State {
         self.retire(now, at);
     }
 
+    /// Exclusive: the old one crashed while it was to finish. It was to go anyway, so the new one comes at once.
+    pub(super) fn released_by_crash(&mut self, now: Instant, old: Generation) -> bool {
+        let Some(Change { step: Step::Releasing { old: releasing, .. }, to, .. }) = self.change else { return false };
+        if releasing != old {
+            return false;
+        }
+        self.end_bake(now, Verdict::Superseded);
+        self.phase = Phase::Replacing;
+        let step = self.stage(to);
+        if let Some(change) = &mut self.change {
+            change.go(now, "finish", step);
+        }
+        true
+    }
+
     pub(super) fn change_old_gone(&mut self, now: Instant, generation: Generation) {
         let Some(change) = &self.change else { return };
         if change.step == (Step::Retiring { old: generation }) {
