@@ -262,4 +262,3 @@ fn empty(directory: &Path) -> io::Result<()> {
     }
     Ok(())
 }
-

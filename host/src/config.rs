@@ -127,7 +127,11 @@ impl Default for Dashboard {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { poll_interval: Duration::from_secs(5), history_duration: Duration::from_secs(3600), prometheus_enabled: true }
+        Self {
+            poll_interval: Duration::from_secs(5),
+            history_duration: Duration::from_secs(3600),
+            prometheus_enabled: true,
+        }
     }
 }
 
@@ -251,7 +255,9 @@ impl<'de> Deserialize<'de> for Time {
 
             fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<Time, E> {
                 let seconds = u64::try_from(seconds);
-                seconds.map(|seconds| Time(Duration::from_secs(seconds))).map_err(|_| E::custom("a time is not negative"))
+                seconds
+                    .map(|seconds| Time(Duration::from_secs(seconds)))
+                    .map_err(|_| E::custom("a time is not negative"))
             }
 
             fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<Time, E> {
@@ -302,9 +308,11 @@ impl Config {
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let problem = |problems| ConfigError { file: file.to_owned(), problems };
         let text = std::fs::read_to_string(file).map_err(|error| problem(vec![format!("cannot be read: {error}")]))?;
-        let is_json = file.extension().is_some_and(|extension| extension == "json") || text.trim_start().starts_with('{');
+        let is_json =
+            file.extension().is_some_and(|extension| extension == "json") || text.trim_start().starts_with('{');
         let figment = if is_json { Figment::from(Json::string(&text)) } else { Figment::from(Toml::string(&text)) };
-        let mut config: Self = figment.extract().map_err(|error| problem(error.into_iter().map(|error| explain(&error)).collect()))?;
+        let mut config: Self =
+            figment.extract().map_err(|error| problem(error.into_iter().map(|error| explain(&error)).collect()))?;
         let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         config.resolve(absolute.parent().unwrap_or(Path::new(".")));
         let problems = config.problems();
@@ -345,10 +353,13 @@ impl Config {
             rows.push(("console", format!("as {}", console.user)));
         }
         let dashboard = &self.dashboard;
-        rows.push(("dashboard", match dashboard.enabled {
-            true => format!("http://{}:{}/", dashboard.host, dashboard.port),
-            false => "off".to_owned(),
-        }));
+        rows.push((
+            "dashboard",
+            match dashboard.enabled {
+                true => format!("http://{}:{}/", dashboard.host, dashboard.port),
+                false => "off".to_owned(),
+            },
+        ));
         let plugins = self.plugins();
         for plugin in &plugins {
             let there = if plugin.library.is_file() { "" } else { "  (not built yet)" };
@@ -413,7 +424,8 @@ fn explain(error: &figment::Error) -> String {
     match &error.kind {
         figment::error::Kind::UnknownField(field, known) => {
             let meant = nearest(field, known.iter().copied());
-            let meant = meant.map_or_else(|| format!("known are {}", known.join(", ")), |name| format!("did you mean {name}?"));
+            let meant =
+                meant.map_or_else(|| format!("known are {}", known.join(", ")), |name| format!("did you mean {name}?"));
             let path = if path.ends_with(field.as_str()) { path } else { format!("{path}.{field}") };
             format!("{}: no such setting; {meant}", path.trim_start_matches('.'))
         }

@@ -75,7 +75,9 @@ pub fn parse(line: &str) -> Request {
     if let Some(action) = ACTIONS.into_iter().find(|action| action.word() == verb) {
         return match plugin {
             Some(plugin) => Request::Change(action, plugin),
-            None => Request::Unclear(format!("Which plugin? {PREFIX}admin {verb} <plugin>; {PREFIX}admin list names them.")),
+            None => {
+                Request::Unclear(format!("Which plugin? {PREFIX}admin {verb} <plugin>; {PREFIX}admin list names them."))
+            }
         };
     }
     match (verb.as_str(), plugin) {

@@ -144,7 +144,9 @@ fn explain(step: LoadStep, message: &str) -> String {
     match step {
         LoadStep::Open => format!("the library cannot be opened: {message}; build it again and retry"),
         LoadStep::FindModule => {
-            format!("the library is not a Rosey plugin: {message}; it needs #[plugin] of plugin-api, and crate-type cdylib")
+            format!(
+                "the library is not a Rosey plugin: {message}; it needs #[plugin] of plugin-api, and crate-type cdylib"
+            )
         }
         LoadStep::CheckAbi => {
             format!("the library was built against another plugin-api: {message}; build it against this host's")
@@ -185,7 +187,9 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
     // Hashing takes about as long as the spawn, so they run side by side.
     let checked = {
         let (forge, hash) = (Arc::clone(forge), order.artifact);
-        tokio::task::spawn_blocking(move || forge.store.verify(&hash).map_err(|error| StartError::Artifact(error.to_string())))
+        tokio::task::spawn_blocking(move || {
+            forge.store.verify(&hash).map_err(|error| StartError::Artifact(error.to_string()))
+        })
     };
     let page = Page::create(forge.run_dir.join(format!("{number}.page")))?;
     let socket = forge.run_dir.join(format!("{number}.sock"));
@@ -198,7 +202,8 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
         token: token.clone(),
     };
     let mut process = forge.spawner.spawn(request).await?;
-    let output = Output { plugin: Arc::clone(&order.plugin), generation: order.generation, lines_per_second: order.log_lines };
+    let output =
+        Output { plugin: Arc::clone(&order.plugin), generation: order.generation, lines_per_second: order.log_lines };
     let tail = output.drain(&forge.output_runtime, &mut process);
     let pid = process.pid();
     let connected = async {
@@ -331,8 +336,7 @@ pub struct Page {
 
 impl Page {
     fn create(path: PathBuf) -> Result<Self, StartError> {
-        std::fs::write(&path, [0; PAGE_BYTES])
-            .map_err(|error| StartError::Prepare(path.clone(), error.to_string()))?;
+        std::fs::write(&path, [0; PAGE_BYTES]).map_err(|error| StartError::Prepare(path.clone(), error.to_string()))?;
         Ok(Self { path })
     }
 

@@ -12,7 +12,8 @@ impl Happening {
         match &self.what {
             What::Note(note) => log_note(plugin, note),
             What::Crash(crash) => {
-                let executing = if crash.executing.is_empty() { "nothing".to_owned() } else { crash.executing.join(" | ") };
+                let executing =
+                    if crash.executing.is_empty() { "nothing".to_owned() } else { crash.executing.join(" | ") };
                 let last = crash.stderr.last().map(String::as_str).unwrap_or_default();
                 tracing::error!(
                     plugin,

@@ -25,7 +25,10 @@ pub fn check(mut manifest: Manifest) -> Result<Manifest, String> {
         command.usage = clean(&command.usage, 200);
         command.help = clean(&command.help, 300);
         for name in std::iter::once(&command.name).chain(&command.aliases) {
-            if name.is_empty() || name.len() > MAX_COMMAND || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            if name.is_empty()
+                || name.len() > MAX_COMMAND
+                || name.contains(|c: char| c.is_whitespace() || c.is_control())
+            {
                 return Err(format!("{:?} cannot be a command", clean(name, 2 * MAX_COMMAND)));
             }
             if !names.insert(name.to_lowercase()) {

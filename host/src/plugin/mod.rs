@@ -312,10 +312,9 @@ impl Plugins {
     }
 
     fn slot(&self, name: &str) -> Result<&Slot, PluginError> {
-        self.slots.get(name).ok_or_else(|| PluginError::Unknown {
-            name: clean(name, 64),
-            nearest: nearest(name, self.names()),
-        })
+        self.slots
+            .get(name)
+            .ok_or_else(|| PluginError::Unknown { name: clean(name, 64), nearest: nearest(name, self.names()) })
     }
 }
 

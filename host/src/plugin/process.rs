@@ -87,7 +87,10 @@ impl Spawner {
         self.jobs.send((request, answer)).await.map_err(|_| SpawnError::Closed)?;
         let Spawned { mut child, stdout, stderr } = answered.await.map_err(|_| SpawnError::Closed)??;
         let watched = child.fd.take().ok_or(SpawnError::Closed)?;
-        #[expect(deprecated, reason = "its successor is unsafe; an OwnedFd keeps its number for as long as it is registered")]
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe; an OwnedFd keeps its number for as long as it is registered"
+        )]
         let watched = AsyncFd::with_interest(watched, Interest::READABLE);
         let watched = watched.map_err(|source| SpawnError::Os { program, source })?;
         Ok(Process { watched, child, stdout: Some(stdout), stderr: Some(stderr) })
@@ -297,7 +300,10 @@ mod tests {
         assert_eq!(sh(&spawner, "test -z \"$HOME$CARGO_HOME\"").await.exited().await, Exit::Code(0));
         let mut sleeper = sh(&spawner, "exec sleep 600").await;
         sleeper.kill(Signal::KILL).expect("it sleeps");
-        assert_eq!(sleeper.exited().await.to_string(), "killed by signal 9 (SIGKILL: by an operator, or the kernel was out of memory)");
+        assert_eq!(
+            sleeper.exited().await.to_string(),
+            "killed by signal 9 (SIGKILL: by an operator, or the kernel was out of memory)"
+        );
     }
 
     #[tokio::test]

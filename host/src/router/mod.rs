@@ -88,7 +88,13 @@ impl Router {
 
     /// Hands a line to whoever it is for. Waits for room in the connector's outgoing queue, and no longer. Cancelled,
     /// the line is lost before it was accepted.
-    pub async fn route(&self, line: &str, user: &Arc<User>, place: &Arc<Place>, outgoing: &mpsc::Sender<Outgoing>) -> Routed {
+    pub async fn route(
+        &self,
+        line: &str,
+        user: &Arc<User>,
+        place: &Arc<Place>,
+        outgoing: &mpsc::Sender<Outgoing>,
+    ) -> Routed {
         let Some(command) = event::command_of(line) else {
             return if is_answer(line) { self.to_admin(line, user, place, outgoing).await } else { Routed::Chat };
         };
@@ -117,7 +123,13 @@ impl Router {
         }
     }
 
-    async fn to_admin(&self, line: &str, user: &Arc<User>, place: &Arc<Place>, outgoing: &mpsc::Sender<Outgoing>) -> Routed {
+    async fn to_admin(
+        &self,
+        line: &str,
+        user: &Arc<User>,
+        place: &Arc<Place>,
+        outgoing: &mpsc::Sender<Outgoing>,
+    ) -> Routed {
         let Some(admin) = self.admin.get() else { return Routed::Unknown };
         let line = AdminLine {
             line: line.to_owned(),

@@ -176,7 +176,7 @@ impl<R: Read + Seek> Library<'_, R> {
             Ok(()) => Ok(bytes),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(ElfProblem::Damaged("shorter than its own size").into())
-            },
+            }
             Err(error) => Err(CheckError::Io(error)),
         }
     }

@@ -141,7 +141,9 @@ impl Store {
         loop {
             left -= 1;
             match self.copy(plugin, library) {
-                Err(IntakeError::Changing(_) | IntakeError::NotALibrary { .. }) if left > 0 && self.is_recent(library) => {
+                Err(IntakeError::Changing(_) | IntakeError::NotALibrary { .. })
+                    if left > 0 && self.is_recent(library) =>
+                {
                     thread::sleep(PAUSE);
                 }
                 result => return result,
@@ -167,7 +169,8 @@ impl Store {
         }
         let number = self.copies.fetch_add(1, Ordering::Relaxed);
         let part = Part(self.directory.join(format!("{}-{number}.part", std::process::id())));
-        let mut target = OpenOptions::new().read(true).write(true).create_new(true).mode(0o444).open(&part.0).map_err(problem)?;
+        let mut target =
+            OpenOptions::new().read(true).write(true).create_new(true).mode(0o444).open(&part.0).map_err(problem)?;
         let (hash, size) = copy_hashing(&mut source, &mut target).map_err(problem)?;
         if Stamp::of(&source).map_err(problem)? != before || size != before.size {
             return Err(IntakeError::Changing(library.to_owned()));

@@ -88,11 +88,8 @@ struct Ask {
 impl Task {
     pub(super) fn new(setup: Arc<Setup>, inbox: mpsc::Receiver<Message>) -> Self {
         let limits = &setup.limits;
-        let flow = Flow::new(Limits {
-            queue: limits.queue,
-            in_flight: limits.in_flight,
-            deadline: limits.event_deadline,
-        });
+        let flow =
+            Flow::new(Limits { queue: limits.queue, in_flight: limits.in_flight, deadline: limits.event_deadline });
         let restart = Restart::new(setup.restart_policy(), fastrand::Rng::new());
         let state = State::new(setup.policy(), restart, setup.memory.clone(), setup.first_generation);
         Self {
@@ -539,7 +536,9 @@ impl Task {
     /// Sends what may be sent.
     fn pump(&mut self, now: Instant) {
         let Some(generation) = self.state.route() else { return };
-        let Some(live) = self.live.iter_mut().find(|live| live.generation == generation && !live.closed) else { return };
+        let Some(live) = self.live.iter_mut().find(|live| live.generation == generation && !live.closed) else {
+            return;
+        };
         let deadline = self.setup.limits.event_deadline;
         while !live.link.is_full() {
             let Some((id, accepted, event)) = self.flow.next_for(generation) else { break };
@@ -680,9 +679,7 @@ impl Said {
                 output::log_record(&setup.name, generation, level, target, message);
                 None
             }
-            ToHost::State { version, state } => {
-                Some(Self::State(Snapshot { version, bytes: state.to_vec() }))
-            }
+            ToHost::State { version, state } => Some(Self::State(Snapshot { version, bytes: state.to_vec() })),
             ToHost::Restored => Some(Self::Restored),
             ToHost::StateFailed { message } => Some(Self::StateFailed(clean(message, 500))),
             ToHost::Loaded(_) | ToHost::LoadFailed { .. } | ToHost::Metrics(_) | ToHost::Stopped => None,

@@ -77,7 +77,8 @@ impl Model {
     fn crash(&mut self, generation: u64, executing: Option<usize>) {
         let held: Vec<u64> = self.in_flight.iter().filter(|held| held.1 == generation).map(|held| held.0).collect();
         self.in_flight.retain(|held| held.1 != generation);
-        let executing: Vec<u64> = executing.and_then(|at| held.get(at % held.len().max(1))).copied().into_iter().collect();
+        let executing: Vec<u64> =
+            executing.and_then(|at| held.get(at % held.len().max(1))).copied().into_iter().collect();
         for id in &executing {
             *self.guilty.entry(*self.flow.get(*id).expect("in flight").0).or_default() += 1;
         }

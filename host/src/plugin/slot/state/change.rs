@@ -469,11 +469,8 @@ impl State {
         let Some(change) = self.change.take() else { return };
         let bakes = change.kind == ChangeKind::Reload && !self.policy.bake.is_zero() && change.from != Some(change.to);
         self.end_bake(now, Verdict::Superseded);
-        let usual_rate = if self.tally.1 >= self.policy.bake_min_events {
-            self.tally.0 as f64 / self.tally.1 as f64
-        } else {
-            0.0
-        };
+        let usual_rate =
+            if self.tally.1 >= self.policy.bake_min_events { self.tally.0 as f64 / self.tally.1 as f64 } else { 0.0 };
         let mut old = None;
         match self.phase {
             Phase::Running { generation, artifact, .. } => {

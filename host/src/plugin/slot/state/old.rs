@@ -96,9 +96,10 @@ impl State {
 
     /// Takes a generation back from the old ones, to be active again.
     pub(super) fn unpark(&mut self, generation: Generation) -> Option<Generation> {
-        let at = self.old.iter().position(|old| {
-            old.generation == generation && matches!(old.stay, Stay::Parked | Stay::Draining { .. })
-        })?;
+        let at = self
+            .old
+            .iter()
+            .position(|old| old.generation == generation && matches!(old.stay, Stay::Parked | Stay::Draining { .. }))?;
         Some(self.old.remove(at).generation)
     }
 

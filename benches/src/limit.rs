@@ -1,0 +1,157 @@
+//! What the machine can do at best: the same system calls without Rosey. The other side of each is this executable, started
+//! again with [`ROLE`] set.
+
+use crate::rig;
+use std::{
+    io::{Read, Write},
+    os::unix::net::{UnixListener, UnixStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Says what a second instance of this executable does; see [`play_role`].
+pub const ROLE: &str = "ROSEY_BENCH_ROLE";
+
+/// Does what a bench started this process for. Returns false when that is the bench itself.
+///
+/// # Panics
+/// When the bench that started it is gone.
+pub fn play_role() -> bool {
+    let Ok(role) = std::env::var(ROLE) else { return false };
+    let (role, argument) = role.split_once(' ').expect("a role has an argument");
+    match role {
+        "tokio-echo" => runtime().block_on(async {
+            let mut stream = tokio::net::UnixStream::connect(argument).await.expect("the bench listens");
+            let mut chunk = vec![0; 64 << 10];
+            while let Ok(bytes @ 1..) = stream.read(&mut chunk).await {
+                stream.write_all(&chunk[..bytes]).await.expect("the bench reads");
+            }
+        }),
+        "std-echo" => {
+            let mut stream = UnixStream::connect(argument).expect("the bench listens");
+            let mut chunk = vec![0; 64 << 10];
+            while let Ok(bytes @ 1..) = stream.read(&mut chunk) {
+                stream.write_all(&chunk[..bytes]).expect("the bench reads");
+            }
+        }
+        "load" => {
+            let library = std::env::var("ROSEY_BENCH_LIBRARY").expect("the bench sets it");
+            let flags = libloading::os::unix::RTLD_NOW | libloading::os::unix::RTLD_LOCAL;
+            // SAFETY: the echo plugin, built from this repository; its constructors are std's.
+            let library = unsafe { libloading::os::unix::Library::open(Some(library), flags) }.expect("it is built");
+            let mut stream = UnixStream::connect(argument).expect("the bench listens");
+            stream.write_all(&[1]).expect("the bench reads");
+            // Until the bench is done with it.
+            let _ = stream.read(&mut [0]);
+            std::mem::forget(library);
+        }
+        other => panic!("no such role: {other}"),
+    }
+    true
+}
+
+/// A runtime of one thread.
+///
+/// # Panics
+/// When there can be none.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+fn second_instance(role: &str, socket: &Path, library: &Path) -> Child {
+    Command::new(std::env::current_exe().expect("this executable has a path"))
+        .env(ROLE, format!("{role} {}", socket.display()))
+        .env("ROSEY_BENCH_LIBRARY", library)
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("this executable can be started")
+}
+
+/// One message of this size there and back between two processes on tokio, one at a time: `rounds` times.
+///
+/// # Panics
+/// When the sockets do not work.
+pub fn ping_pong(size: usize, rounds: usize) -> Vec<Duration> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let socket = directory.path().join("s");
+    runtime().block_on(async {
+        let listener = tokio::net::UnixListener::bind(&socket).expect("a socket");
+        let mut child = second_instance("tokio-echo", &socket, Path::new(""));
+        let (mut stream, _) = listener.accept().await.expect("the child connects");
+        let (message, mut answer) = (vec![7; size], vec![0; size]);
+        let mut times = Vec::with_capacity(rounds);
+        for _ in 0..rounds {
+            let began = Instant::now();
+            stream.write_all(&message).await.expect("the child reads");
+            stream.read_exact(&mut answer).await.expect("the child answers");
+            times.push(began.elapsed());
+        }
+        drop(stream);
+        child.wait().expect("it ends");
+        times
+    })
+}
+
+/// Bytes a second through a socket and back, in chunks that hold a window of messages; as messages of this size.
+///
+/// # Panics
+/// When the sockets do not work.
+pub fn pipelined(size: usize, window: usize, total: usize) -> f64 {
+    let directory = tempfile::tempdir().expect("a directory");
+    let socket = directory.path().join("s");
+    let listener = UnixListener::bind(&socket).expect("a socket");
+    let mut child = second_instance("std-echo", &socket, Path::new(""));
+    let (mut stream, _) = listener.accept().expect("the child connects");
+    let chunk = vec![7; (size * window).min(64 << 10)];
+    let mut answer = vec![0; chunk.len()];
+    let rounds = (size * total).div_ceil(chunk.len());
+    let began = Instant::now();
+    stream.write_all(&chunk).expect("the child reads");
+    for _ in 0..rounds {
+        // One chunk is always under way, as a window would be.
+        stream.write_all(&chunk).expect("the child reads");
+        stream.read_exact(&mut answer).expect("the child answers");
+    }
+    let rate = (rounds * chunk.len() / size) as f64 / began.elapsed().as_secs_f64();
+    stream.read_exact(&mut answer).expect("the child answers");
+    drop(stream);
+    child.wait().expect("it ends");
+    rate
+}
+
+/// Spawn, open the library, connect, one byte: what no reload can do without, `rounds` times.
+///
+/// # Panics
+/// When the processes cannot be started.
+pub fn cold_start(rounds: usize) -> Vec<Duration> {
+    let library = rig::binaries().join("libecho.so");
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut times = Vec::with_capacity(rounds);
+    for round in 0..rounds {
+        let socket = directory.path().join(round.to_string());
+        let began = Instant::now();
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        let mut child = second_instance("load", &socket, &library);
+        let (mut stream, _) = listener.accept().expect("the child connects");
+        stream.read_exact(&mut [0]).expect("the child says so");
+        times.push(began.elapsed());
+        drop(stream);
+        child.wait().expect("it ends");
+    }
+    times
+}
+
+/// Keeps this process, and all that it starts from here on, on one processor, or lets them use all.
+///
+/// # Panics
+/// When the kernel says no.
+pub fn pin(one: bool) {
+    let mut set = rustix::thread::CpuSet::new();
+    let count = std::thread::available_parallelism().map_or(1, usize::from).max(2);
+    for cpu in 0..if one { 1 } else { count } {
+        set.set(cpu);
+    }
+    rustix::thread::sched_setaffinity(None, &set).expect("processor 0 is there");
+}
