@@ -11,6 +11,7 @@ pub mod store;
 
 pub mod plugin;
 pub mod router;
+pub mod view;
 
 pub mod admin;
 pub mod connect;

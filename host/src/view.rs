@@ -1,0 +1,319 @@
+//! The one read model: what chat, the shell, JSON and HTML show of the plugins. Data only, in the shapes of the PRD's
+//! Appendix C with more fields beside them. May import `plugin`.
+//!
+//! Times are RFC 3339 in UTC, durations seconds, memory both MB (10^6 bytes) and bytes.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// All plugins and the host at one moment: `GET /api/metrics`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Snapshot {
+    /// When.
+    pub timestamp: String,
+    /// Seconds since the host started.
+    pub bot_uptime: u64,
+    /// By name.
+    pub plugins: Vec<Plugin>,
+    /// The host, and sums.
+    pub system: System,
+}
+
+/// One plugin.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Plugin {
+    /// Its name.
+    pub name: String,
+    /// What the active generation says, or the last that was active; `unknown` before any was.
+    pub version: String,
+    /// `running`, `starting`, `stopped`, `unhealthy`, `crashed`, `failed`, `reloading` or `draining`.
+    pub state: &'static str,
+    /// What to know about the state.
+    pub explanation: Option<String>,
+    /// The active generation's process.
+    pub pid: Option<u32>,
+    /// Seconds since the active generation was ready; 0 while there is none.
+    pub uptime: u64,
+    /// When the active generation was ready.
+    pub loaded_at: Option<String>,
+    /// Of one core, all processes of the plugin.
+    pub cpu_percent: f64,
+    /// Resident memory of all its processes, in MB.
+    pub memory_mb: f64,
+    /// The same in bytes.
+    pub memory_bytes: u64,
+    /// Events accepted.
+    pub event_count: u64,
+    /// Events accepted a second, over the last poll.
+    pub events_per_second: f64,
+    /// Events by outcome, names as in [`crate::event::OUTCOMES`].
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// Events waiting for a generation.
+    pub queued: usize,
+    /// Events that left the queue and have no outcome yet.
+    pub in_flight: usize,
+    /// Deliveries beyond the first.
+    pub redelivered: u64,
+    /// Median time from acceptance to outcome in seconds, over the last minute; `None` without events.
+    pub response_p50: Option<f64>,
+    /// The 95th percentile of the same.
+    pub response_p95: Option<f64>,
+    /// Crashes since the host started.
+    pub crash_count: u64,
+    /// The last one.
+    pub last_crash: Option<Crash>,
+    /// Starts beyond the first.
+    pub restarts: u64,
+    /// Reloads that succeeded, restarts and rollbacks on request included.
+    pub reloads: u64,
+    /// Those that were refused.
+    pub reloads_refused: u64,
+    /// Rollbacks that the host made by itself.
+    pub rollbacks: u64,
+    /// The active generation.
+    pub generation: Option<u64>,
+    /// Its artifact's SHA-256.
+    pub artifact: Option<String>,
+    /// Seconds left of a bake under way.
+    pub bake_left: Option<u64>,
+    /// Dead letters that wait for somebody to look at them.
+    pub dead_letters: u64,
+}
+
+/// The host, and sums over all plugins.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct System {
+    /// Events accepted.
+    pub total_events: u64,
+    /// Plugins configured.
+    pub total_plugins: usize,
+    /// Those that serve: `running`, `reloading` or `draining`.
+    pub plugins_running: usize,
+    /// Those that do not and should: `crashed`, `failed` or `unhealthy`.
+    pub plugins_crashed: usize,
+    /// Events by outcome.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// Events waiting for a generation.
+    pub queued: usize,
+    /// Events that left a queue and have no outcome yet.
+    pub in_flight: usize,
+    /// Of one core, the host alone.
+    pub cpu_percent: f64,
+    /// Resident memory of the host alone, in bytes.
+    pub memory_bytes: u64,
+    /// The host's process.
+    pub pid: u32,
+    /// The host's version.
+    pub version: &'static str,
+    /// Where chat comes from: name and state (`connected`, `disconnected`).
+    pub connectors: BTreeMap<String, &'static str>,
+}
+
+/// One crash.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Crash {
+    /// When.
+    pub at: String,
+    /// Which generation.
+    pub generation: u64,
+    /// The version it ran.
+    pub version: String,
+    /// What it ran.
+    pub artifact: String,
+    /// Seconds it had been up.
+    pub uptime: f64,
+    /// In a word: `exit`, `signal`, `hang`, `protocol`, `memory`.
+    pub kind: &'static str,
+    /// In a sentence, exit status or signal included.
+    pub cause: String,
+    /// What it was executing, as typed.
+    pub executing: Vec<String>,
+    /// The last lines of its standard error.
+    pub stderr: Vec<String>,
+}
+
+/// One plugin in full: `GET /api/plugin/{name}`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Detail {
+    /// What the overview says of it too.
+    #[serde(flatten)]
+    pub plugin: Plugin,
+    /// Figures now and over the last hour.
+    pub metrics: Metrics,
+    /// The history, the oldest first.
+    pub history: Vec<Sample>,
+    /// What happened meanwhile, the oldest first.
+    pub marks: Vec<Mark>,
+    /// The last crashes, the newest first.
+    pub crashes: Vec<Crash>,
+    /// The last reloads, rollbacks and restarts on request, the newest first.
+    pub changes: Vec<Change>,
+    /// All generations with a process, the newest first.
+    pub generations: Vec<Generation>,
+    /// What it can do.
+    pub commands: Vec<Command>,
+    /// How it is reloaded: `overlap`, `handoff` or `exclusive`.
+    pub reload_mode: &'static str,
+    /// Limits in force, by name; times in seconds.
+    pub limits: BTreeMap<&'static str, f64>,
+    /// Its own configuration.
+    pub config: serde_json::Value,
+    /// Metrics that the plugin declares itself.
+    pub custom: Vec<Custom>,
+}
+
+/// Figures of one plugin, as the PRD groups them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Metrics {
+    /// Now.
+    pub current: Current,
+    /// Over the last hour.
+    pub aggregates_1h: Aggregates,
+}
+
+/// Figures now.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Current {
+    /// Of one core.
+    pub cpu_percent: f64,
+    /// In MB.
+    pub memory_mb: f64,
+    /// In seconds.
+    pub uptime: u64,
+}
+
+/// Figures over a window.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Aggregates {
+    pub cpu_min: f64,
+    pub cpu_avg: f64,
+    pub cpu_max: f64,
+    pub cpu_p95: f64,
+    pub memory_min: f64,
+    pub memory_avg: f64,
+    pub memory_max: f64,
+    pub memory_p95: f64,
+}
+
+/// One point of the history.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Point {
+    /// Seconds since 1970, UTC.
+    pub at: u64,
+    /// Of one core.
+    pub cpu: f32,
+    /// In MB.
+    pub memory: f32,
+    /// Events accepted a second since the point before.
+    pub events_per_second: f32,
+    /// Seconds; not a number without events.
+    pub response_p50: f32,
+    /// Seconds; not a number without events.
+    pub response_p95: f32,
+}
+
+/// One point of the history, as JSON shows it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Sample {
+    /// When.
+    pub timestamp: String,
+    /// Of one core.
+    pub cpu: f32,
+    /// In MB.
+    pub memory: f32,
+    /// Events accepted a second since the point before.
+    pub events_per_second: f32,
+    /// Seconds; `None` without events.
+    pub response_p50: Option<f32>,
+    /// Seconds; `None` without events.
+    pub response_p95: Option<f32>,
+}
+
+/// Something that happened, on the time axis of the charts and in the list of events.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Mark {
+    /// Counts all marks of this host's life.
+    pub number: u64,
+    /// When.
+    pub at: String,
+    /// Seconds since 1970, UTC.
+    #[serde(skip)]
+    pub at_seconds: u64,
+    /// The plugin it is about, if it is about one.
+    pub plugin: Option<String>,
+    /// `active`, `reload`, `refused`, `rollback`, `restart`, `crash`, `failed`, `stopped`, `dead_letter`, `admin`, `connector`.
+    pub kind: &'static str,
+    /// `info`, `warning` or `error`.
+    pub severity: &'static str,
+    /// In a sentence.
+    pub text: String,
+}
+
+/// One change on request.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Change {
+    /// When it ended.
+    pub at: String,
+    /// `reload`, `rollback`, `restart`.
+    pub kind: &'static str,
+    /// Who asked, as far as known.
+    pub by: Option<String>,
+    /// The version before.
+    pub from: Option<String>,
+    /// The version after, or the one that was refused.
+    pub to: Option<String>,
+    /// In seconds.
+    pub took: f64,
+    /// Whether it was done.
+    pub ok: bool,
+    /// The steps with their times, or why it was refused.
+    pub result: String,
+}
+
+/// One generation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Generation {
+    /// Its number.
+    pub number: u64,
+    /// `active`, `staged`, `draining`, `parked` or `retiring`.
+    pub role: &'static str,
+    /// The version it runs.
+    pub version: String,
+    /// What it runs.
+    pub artifact: String,
+    /// Its process.
+    pub pid: u32,
+    /// When it was ready.
+    pub since: String,
+    /// Events it has.
+    pub in_flight: usize,
+}
+
+/// One command.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Command {
+    /// Without the prefix.
+    pub name: String,
+    /// Other names.
+    pub aliases: Vec<String>,
+    /// An example.
+    pub usage: String,
+    /// What it does.
+    pub help: String,
+}
+
+/// One metric that a plugin declares itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Custom {
+    /// As exported.
+    pub name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// What it means.
+    pub help: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its value; of a histogram how many were observed.
+    pub value: f64,
+}
