@@ -2,13 +2,14 @@
 
 use benches::{
     limit,
-    rig::Rig,
     table::{self, Row, median, quantile},
 };
 use rosey::{
     event::Place,
     plugin::{limits::Limits, output::resident_bytes},
+    router::Router,
 };
+use rosey_tests::rig::Rig;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
@@ -17,6 +18,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tokio::sync::mpsc;
 
 /// Runs of a figure; the median is printed.
 const RUNS: usize = 5;
@@ -26,7 +28,8 @@ fn main() {
         return;
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let figures: [(&str, fn(&mut Vec<Row>)); 4] =
+    type Figure = fn(&mut Vec<Row>);
+    let figures: [(&str, Figure); 4] =
         [("roundtrip", round_trip), ("throughput", throughput), ("reload", reload), ("footprint", footprint)];
     let mut rows = Vec::new();
     for (name, measure) in figures {
@@ -62,13 +65,14 @@ fn round_trip(rows: &mut Vec<Row>) {
 
 fn one_at_a_time(size: usize, rounds: usize) -> Vec<Duration> {
     limit::runtime().block_on(async {
-        let rig = Rig::start(1, limits()).await;
-        let (outgoing, mut answers) = rig.connector(1);
+        let (rig, routers) = Rig::echoes(1, &limits()).await;
+        let (outgoing, mut answers) = mpsc::channel(1);
+        let place = Arc::new(Place::new("bench", "here"));
         let line = format!("!echo {}", "x".repeat(size));
         let mut times = Vec::with_capacity(rounds);
         for round in 0..rounds + 100 {
             let began = Instant::now();
-            rig.routers[0].route(&line, &rig.user, &rig.place, &outgoing).await;
+            routers[0].route(&line, &rig.user, &place, &outgoing).await;
             answers.recv().await.expect("an answer");
             if round >= 100 {
                 times.push(began.elapsed());
@@ -96,10 +100,10 @@ fn throughput(rows: &mut Vec<Row>) {
 
 fn pipelined(count: usize, window: usize, events: usize) -> f64 {
     limit::runtime().block_on(async {
-        let rig = Rig::start(count, limits()).await;
-        let (outgoing, mut answers) = rig.connector(window);
+        let (rig, routers) = Rig::echoes(count, &limits()).await;
+        let (outgoing, mut answers) = mpsc::channel(window);
         let line = format!("!echo {}", "x".repeat(64));
-        let (routers, user) = (rig.routers.clone(), Arc::clone(&rig.user));
+        let user = Arc::clone(&rig.user);
         let places: Vec<_> = (0..64).map(|n| Arc::new(Place::new("bench", format!("{n}")))).collect();
         let began = Instant::now();
         let speaking = tokio::spawn(async move {
@@ -139,12 +143,12 @@ fn reload(rows: &mut Vec<Row>) {
 /// Times of reloads, and the slowest reply with and without them.
 fn reloads(busy: bool, rounds: usize) -> (Vec<Duration>, Duration, Duration) {
     limit::runtime().block_on(async {
-        let rig = Rig::start(1, limits()).await;
+        let (rig, routers) = Rig::echoes(1, &limits()).await;
         let artifact = rig.plugins.inspect("p0").await.expect("it is built").artifact;
         let mut times = Vec::new();
         let mut slowest = [Duration::ZERO; 2];
         for (with_reloads, slowest) in [false, true].into_iter().zip(&mut slowest) {
-            let load = busy.then(|| Load::start(&rig));
+            let load = busy.then(|| Load::start(&rig, &routers[0]));
             if with_reloads {
                 for _ in 0..rounds {
                     let began = Instant::now();
@@ -171,11 +175,11 @@ struct Load {
 }
 
 impl Load {
-    fn start(rig: &Rig) -> Self {
+    fn start(rig: &Rig, router: &Arc<Router>) -> Self {
         const WINDOW: usize = 1024;
         let stop = Arc::new(AtomicBool::new(false));
-        let (router, user, stopped) = (Arc::clone(&rig.routers[0]), Arc::clone(&rig.user), Arc::clone(&stop));
-        let (outgoing, mut answers) = rig.connector(WINDOW);
+        let (router, user, stopped) = (Arc::clone(router), Arc::clone(&rig.user), Arc::clone(&stop));
+        let (outgoing, mut answers) = mpsc::channel(WINDOW);
         let places: Vec<_> = (0..64).map(|n| Arc::new(Place::new("bench", format!("{n}")))).collect();
         let task = tokio::spawn(async move {
             // One channel is answered in its order, so the first that was sent there is the first that comes back.
@@ -210,7 +214,7 @@ fn footprint(rows: &mut Vec<Row>) {
     let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
     for count in [1, 10, 100] {
         let (host, shim) = limit::runtime().block_on(async {
-            let rig = Rig::start(count, limits()).await;
+            let (rig, _) = Rig::echoes(count, &limits()).await;
             let pids: Vec<u32> = rig.plugins.views().await.iter().filter_map(|view| Some(view.active()?.pid)).collect();
             let mut shims: Vec<u64> = pids.iter().filter_map(|pid| resident_bytes(*pid)).collect();
             shims.sort_unstable();

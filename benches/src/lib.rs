@@ -1,6 +1,5 @@
-//! What the benches share: a bot in this process with real shims (`rig`), the physical limits (`limit`), and the table
+//! What the benches share: the physical limits (`limit`), and the table
 //! (`table`). Each figure stands beside a limit that was measured in the same run, because this kind of hardware is noisy.
 
 pub mod limit;
-pub mod rig;
 pub mod table;

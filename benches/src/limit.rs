@@ -1,7 +1,7 @@
 //! What the machine can do at best: the same system calls without Rosey. The other side of each is this executable, started
 //! again with [`ROLE`] set.
 
-use crate::rig;
+use rosey_tests::build;
 use std::{
     io::{Read, Write},
     os::unix::net::{UnixListener, UnixStream},
@@ -126,7 +126,7 @@ pub fn pipelined(size: usize, window: usize, total: usize) -> f64 {
 /// # Panics
 /// When the processes cannot be started.
 pub fn cold_start(rounds: usize) -> Vec<Duration> {
-    let library = rig::binaries().join("libecho.so");
+    let library = build::library("echo");
     let directory = tempfile::tempdir().expect("a directory");
     let mut times = Vec::with_capacity(rounds);
     for round in 0..rounds {

@@ -242,9 +242,7 @@ fn run_dir(state: &Path) -> PathBuf {
 
 /// Makes a directory that only this user may look into, or checks that it is one.
 fn private_dir(path: &Path) -> io::Result<()> {
-    if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(path) {
-        return Err(error);
-    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let meta = fs::symlink_metadata(path)?;
     if !meta.is_dir() || meta.uid() != rustix::process::geteuid().as_raw() {
         return Err(io::Error::other(format!("{} belongs to somebody else", path.display())));

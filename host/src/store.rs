@@ -3,7 +3,7 @@
 //! One thread does all writing and reading, in the order of asking, so no lock and no blocked event loop.
 
 use rusqlite::Connection;
-use std::{path::Path, sync::Arc, thread};
+use std::{path::Path, thread};
 use tokio::sync::{mpsc, oneshot};
 
 /// Jobs waiting for the thread. Each is one small transaction of about a millisecond.
@@ -15,12 +15,7 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 #[derive(Debug, Clone)]
 pub struct Database {
     jobs: mpsc::Sender<Job>,
-    _thread: Arc<Closer>,
 }
-
-/// Waits for the thread to finish what was asked of it.
-#[derive(Debug)]
-struct Closer;
 
 /// What can go wrong with `rosey.db`.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +47,7 @@ impl Database {
         }
         let (jobs, waiting) = mpsc::channel(QUEUE);
         thread::Builder::new().name("rosey-db".to_owned()).spawn(move || work(connection, waiting))?;
-        Ok(Self { jobs, _thread: Arc::new(Closer) })
+        Ok(Self { jobs })
     }
 
     /// Runs a job and waits for its result. Cancelled, it still runs.

@@ -1,1 +1,6 @@
+//! What the end-to-end tests share: the parts under test (`build`), a bot in the test's own process (`rig`), and the
+//! product as its users have it, the executable (`bot`).
 
+pub mod bot;
+pub mod build;
+pub mod rig;

@@ -77,7 +77,7 @@ impl Link {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads once. After `Ready(Ok)` there may be frames for [`Link::next`].
+    /// Reads once. After `Ready(Ok)` there may be frames for [`Link::next_message`].
     ///
     /// # Errors
     /// At the end of the stream, or when the shim is gone.
@@ -96,7 +96,7 @@ impl Link {
     ///
     /// # Errors
     /// [`LinkError::Protocol`]; nothing after it can be trusted.
-    pub fn next(&mut self) -> Result<Option<ToHost<'_>>, LinkError> {
+    pub fn next_message(&mut self) -> Result<Option<ToHost<'_>>, LinkError> {
         match self.reader.next_frame()? {
             Some(frame) => Ok(Some(decode(frame)?)),
             None => Ok(None),
@@ -114,7 +114,7 @@ impl Link {
     /// Waits until a frame has arrived, and gives it undecoded. For the handshake, where the messages differ.
     ///
     /// # Errors
-    /// As [`Link::poll_read`] and [`Link::next`].
+    /// As [`Link::poll_read`] and [`Link::next_message`].
     pub async fn frame(&mut self) -> Result<Vec<u8>, LinkError> {
         loop {
             if let Some(frame) = self.reader.next_frame()? {

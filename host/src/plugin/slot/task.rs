@@ -195,7 +195,7 @@ impl Task {
         let generation = live.generation;
         let mut rest = Vec::new();
         loop {
-            match live.link.next() {
+            match live.link.next_message() {
                 Ok(None) => break,
                 Ok(Some(ToHost::Reply { event, answer })) if !is_probe(event) => {
                     let outcome = outcome(answer, setup.limits.reply_bytes);

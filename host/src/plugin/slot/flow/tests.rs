@@ -223,7 +223,7 @@ fn suspects_go_alone_until_the_guilty_one_is_known() {
         assert!(flow.next_for(generation).is_none(), "alone");
         let condemned = flow.lost(generation, Some(Blame { executing: &[], cause: "signal 9" }));
         assert_eq!(condemned.len(), usize::from(generation == 3));
-        assert_eq!(flow.get(id).is_some(), true);
+        assert!(flow.get(id).is_some());
     }
     let (second, ..) = flow.next_for(4).expect("an innocent");
     assert!(flow.answered(second, 4, replied(), &mut |_| {}));

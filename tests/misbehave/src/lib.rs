@@ -1,0 +1,182 @@
+//! A plugin that does what no plugin should: one command a misdeed, and one [`VARIANT`] a bad build.
+
+use plugin_api::prelude::*;
+use std::{
+    hint::black_box,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+/// Which build this is. The harness writes another name over these bytes, and so makes another library without a
+/// compiler. They begin with a mark by which it finds them.
+static VARIANT: [u8; 48] = *b"ROSEY-TEST-VARIANT=good                         ";
+
+fn variant() -> &'static str {
+    let text = std::str::from_utf8(black_box(&VARIANT)).unwrap_or_default();
+    text.split_once('=').map_or("", |(_, name)| name.trim_end())
+}
+
+#[derive(Default)]
+struct Misbehave {
+    count: AtomicU64,
+    leaked: Mutex<Vec<Vec<u8>>>,
+}
+
+fn block_for_ever() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+#[plugin(probe = "echo probe", state_version = 1)]
+impl Misbehave {
+    #[create]
+    fn new(_settings: Settings) -> Result<Self> {
+        match variant() {
+            "create-refuses" => Err(Error::internal("the moon is not full")),
+            "create-panics" => panic!("create panics"),
+            "create-hangs" => block_for_ever(),
+            "create-exits" => std::process::exit(7),
+            "create-aborts" => std::process::abort(),
+            _ => Ok(Self::default()),
+        }
+    }
+
+    #[command]
+    fn echo(&self, cx: &Context, text: Rest) -> Result<Reply> {
+        match variant() {
+            "probe-fails" if cx.is_probe() => Err(Error::internal("the probe finds nothing")),
+            "probe-hangs" if cx.is_probe() => block_for_ever(),
+            "probe-crashes" if cx.is_probe() => std::process::abort(),
+            "probe-is-silent" if cx.is_probe() => Ok(Reply::none()),
+            "echo-crashes" if !cx.is_probe() => std::process::abort(),
+            "echo-fails" if !cx.is_probe() => Err(Error::internal("every one of them")),
+            _ => Ok(Reply::text(text.to_string())),
+        }
+    }
+
+    /// The variant that answers.
+    #[command]
+    fn variant(&self, _cx: &Context) -> String {
+        variant().to_owned()
+    }
+
+    /// The process that answers.
+    #[command]
+    fn pid(&self, _cx: &Context) -> String {
+        std::process::id().to_string()
+    }
+
+    /// Counts up: the state that a handoff moves.
+    #[command]
+    fn count(&self, _cx: &Context) -> String {
+        (self.count.fetch_add(1, SeqCst) + 1).to_string()
+    }
+
+    /// Answers later, without blocking.
+    #[command]
+    async fn later(&self, _cx: &Context, millis: u64, text: Rest) -> String {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        text.to_string()
+    }
+
+    #[command]
+    fn panic(&self, _cx: &Context) -> String {
+        panic!("this handler panics");
+    }
+
+    #[command]
+    fn fail(&self, _cx: &Context) -> Result<String> {
+        Err(Error::internal("this handler fails"))
+    }
+
+    #[command]
+    fn abort(&self, _cx: &Context) -> String {
+        eprintln!("about to abort");
+        std::process::abort()
+    }
+
+    #[command]
+    fn exit(&self, _cx: &Context, code: u8) -> String {
+        std::process::exit(code.into())
+    }
+
+    #[command]
+    fn overflow(&self, _cx: &Context) -> String {
+        fn deeper(depth: u64) -> u64 {
+            if black_box(depth) == u64::MAX { 0 } else { deeper(depth + 1) + black_box(1) }
+        }
+        deeper(0).to_string()
+    }
+
+    /// Panics on a thread of its own, which must not hurt.
+    #[command]
+    fn elsewhere(&self, _cx: &Context) -> &'static str {
+        let joined = std::thread::spawn(|| panic!("on another thread")).join();
+        if joined.is_err() { "it panicked" } else { "it did not" }
+    }
+
+    #[command]
+    fn hang(&self, _cx: &Context) -> String {
+        block_for_ever()
+    }
+
+    #[command]
+    fn leak(&self, _cx: &Context, megabytes: usize) -> String {
+        let mut leaked = self.leaked.lock().expect("nothing panics while holding it");
+        leaked.push(vec![1; megabytes << 20]);
+        "leaked".to_owned()
+    }
+
+    /// Writes into every socket it finds, the one to the host among them.
+    #[command]
+    fn garbage(&self, _cx: &Context) -> &'static str {
+        for fd in 3..64 {
+            // SAFETY: only tried; a number that is not open is refused by the kernel, and breaking what is open is the
+            // point of this command.
+            let fd = unsafe { rustix::fd::BorrowedFd::borrow_raw(fd) };
+            let _ = rustix::net::send(fd, &[0xee; 64], rustix::net::SendFlags::NOSIGNAL);
+        }
+        "garbage"
+    }
+
+    /// More output than anyone wants.
+    #[command]
+    fn shout(&self, _cx: &Context, lines: u32) -> &'static str {
+        for line in 0..lines {
+            eprintln!("line {line} {}", "x".repeat(200));
+        }
+        "shouted"
+    }
+
+    /// An answer of this many bytes.
+    #[command]
+    fn long(&self, _cx: &Context, bytes: usize) -> String {
+        "x".repeat(bytes)
+    }
+
+    #[snapshot]
+    fn save(&self) -> Result<Vec<u8>> {
+        match variant() {
+            "snapshot-fails" => Err(Error::internal("cannot remember")),
+            "snapshot-hangs" => block_for_ever(),
+            _ => Ok(self.count.load(SeqCst).to_le_bytes().to_vec()),
+        }
+    }
+
+    #[restore]
+    fn load(&self, _version: u32, bytes: &[u8]) -> Result<()> {
+        if variant() == "restore-fails" {
+            return Err(Error::internal("cannot make sense of it"));
+        }
+        self.count.store(u64::from_le_bytes(bytes.try_into()?), SeqCst);
+        Ok(())
+    }
+}
+
+/// It takes none.
+#[derive(serde::Deserialize)]
+struct Settings {}

@@ -1,0 +1,238 @@
+//! The executable as a user has it: a configuration file, lines in, lines out, a log, signals.
+
+use crate::{build, rig::PATIENCE};
+use rustix::process::{Pid, Signal, kill_process};
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A running `rosey`.
+pub struct Bot {
+    child: Child,
+    input: Option<ChildStdin>,
+    answers: mpsc::Receiver<String>,
+    log: Arc<Log>,
+}
+
+#[derive(Default)]
+struct Log {
+    text: Mutex<String>,
+    grown: Condvar,
+}
+
+/// A folder for one bot: its plugins' libraries in `plugins`, its state in `state`, its configuration in `rosey.toml`.
+pub struct Folder {
+    directory: tempfile::TempDir,
+}
+
+impl Folder {
+    /// A folder with copies of these plugins' libraries.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn new(plugins: &[&str]) -> Self {
+        let folder = Self { directory: tempfile::tempdir().expect("a temporary directory") };
+        std::fs::create_dir(folder.path().join("plugins")).expect("an empty directory");
+        for plugin in plugins {
+            std::fs::copy(build::library(plugin), folder.library(plugin)).expect("it is built");
+        }
+        folder
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Where a plugin's library lies.
+    pub fn library(&self, plugin: &str) -> PathBuf {
+        self.path().join("plugins").join(format!("lib{}.so", plugin.replace('-', "_")))
+    }
+
+    /// The configuration that most tests want, and `more` after it.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn configure(&self, more: &str) -> PathBuf {
+        let shim = build::shim();
+        let file = self.path().join("rosey.toml");
+        let text = format!(
+            "owner = \"alice\"\nplugin_dir = \"plugins\"\nstate_dir = \"state\"\nshim = {shim:?}\n\
+             [connect.console]\nuser = \"alice\"\n{more}"
+        );
+        std::fs::write(&file, text).expect("our directory");
+        file
+    }
+
+    /// Starts a bot with [`Folder::configure`].
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(&self, more: &str) -> Bot {
+        let file = self.configure(more);
+        Bot::start(&["run", "--config", file.to_str().expect("a plain path")], self.path())
+    }
+}
+
+impl Bot {
+    /// Starts `rosey` with these arguments.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(arguments: &[&str], directory: &Path) -> Self {
+        let mut child = Command::new(build::rosey())
+            .args(arguments)
+            .current_dir(directory)
+            .env_remove("ROSEY_LOG")
+            // Cargo tells its tests where they are built; this one is to run as if installed.
+            .env_remove("CARGO_MANIFEST_DIR")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it is built");
+        let (said, answers) = mpsc::channel();
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| said.send(line)));
+        let log = Arc::<Log>::default();
+        let (mut errors, grows) = (child.stderr.take().expect("piped"), Arc::clone(&log));
+        thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(bytes @ 1..) = errors.read(&mut chunk) {
+                let text = String::from_utf8_lossy(&chunk[..bytes]);
+                grows.text.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
+                grows.grown.notify_all();
+            }
+        });
+        Self { input: child.stdin.take(), child, answers, log }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Types a line.
+    ///
+    /// # Panics
+    /// When it does not read any more.
+    pub fn say(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("its input is open");
+        writeln!(input, "{line}").expect("it reads");
+    }
+
+    /// The next line it says.
+    ///
+    /// # Panics
+    /// When there is none in time; the log is shown.
+    pub fn answer(&self) -> String {
+        match self.answers.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(_) => panic!("it says nothing; its log:\n{}", self.log()),
+        }
+    }
+
+    /// Types a line and gives the next one that it says.
+    pub fn ask(&mut self, line: &str) -> String {
+        self.say(line);
+        self.answer()
+    }
+
+    /// All lines until its output ends.
+    pub fn rest(&self) -> Vec<String> {
+        std::iter::from_fn(|| self.answers.recv_timeout(PATIENCE).ok()).collect()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until it has logged this.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub fn until_logged(&self, what: &str) {
+        let text = self.log.text.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.log.grown.wait_timeout_while(text, PATIENCE, |text| !text.contains(what));
+        let (text, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(!timeout.timed_out(), "it never logged {what:?}:\n{text}");
+    }
+
+    /// Ends its input and waits for its end.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub fn end(&mut self) -> ExitStatus {
+        self.input = None;
+        self.exit()
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// When it is gone already.
+    pub fn signal(&self, signal: Signal) {
+        signal_process(self.pid(), signal);
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub fn exit(&mut self) -> ExitStatus {
+        let mut status = None;
+        wait_until("rosey ends", || {
+            status = self.child.try_wait().expect("it is ours");
+            status.is_some()
+        });
+        status.expect("waited for")
+    }
+}
+
+impl Drop for Bot {
+    fn drop(&mut self) {
+        // It has ended already, or the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a signal to a process that this test has started, directly or not.
+///
+/// # Panics
+/// When it is gone.
+pub fn signal_process(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(pid, signal).expect("it is there");
+}
+
+/// The processes that a process has started and that still run.
+pub fn children(pid: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+}
+
+/// Whether a process still runs; one that only waits to be reaped does not.
+pub fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// Waits for something that nobody tells of, such as the end of somebody else's process.
+///
+/// # Panics
+/// When it does not come true in time.
+pub fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_true() {
+        assert!(began.elapsed() < PATIENCE, "it never came true that {what}");
+        thread::park_timeout(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,71 @@
+//! The executables and libraries that the tests run, built once by each test process.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// What is built. (`cargo test` itself builds no cdylib.)
+const PARTS: [&str; 6] = ["rosey", "rosey-shim", "dice-roller", "eight-ball", "echo", "misbehave"];
+
+/// By what the variant of `misbehave` is found in its library.
+const MARK: &[u8] = b"ROSEY-TEST-VARIANT=";
+
+/// Bytes for the name of a variant.
+const VARIANT_BYTES: usize = 48 - MARK.len();
+
+/// The folder of the build.
+///
+/// # Panics
+/// When cargo cannot build the parts.
+pub fn target() -> &'static Path {
+    static TARGET: OnceLock<PathBuf> = OnceLock::new();
+    TARGET.get_or_init(|| {
+        let me = std::env::current_exe().expect("this executable has a path");
+        let target = me.ancestors().nth(2).expect("target/<profile>/deps/<test>").to_owned();
+        let mut build = Command::new(env!("CARGO"));
+        build.arg("build").arg("--quiet").current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+        if target.ends_with("release") {
+            build.arg("--release");
+        }
+        for part in PARTS {
+            build.args(["-p", part]);
+        }
+        assert!(build.status().is_ok_and(|status| status.success()), "cargo could not build the parts");
+        target
+    })
+}
+
+/// The host.
+pub fn rosey() -> PathBuf {
+    target().join("rosey")
+}
+
+/// The shim.
+pub fn shim() -> PathBuf {
+    target().join("rosey-shim")
+}
+
+/// A plugin's library.
+pub fn library(plugin: &str) -> PathBuf {
+    target().join(format!("lib{}.so", plugin.replace('-', "_")))
+}
+
+/// Makes the misbehaving plugin's library anew at `to`, as another build: see its `VARIANT`.
+///
+/// # Panics
+/// When the library is not what it should be.
+pub fn variant(to: &Path, name: &str) {
+    assert!(name.len() <= VARIANT_BYTES, "{name} is too long");
+    let mut bytes = std::fs::read(library("misbehave")).expect("it is built");
+    let found: Vec<usize> =
+        bytes.windows(MARK.len()).enumerate().filter(|(_, window)| *window == MARK).map(|(at, _)| at).collect();
+    let [at] = found[..] else { panic!("the mark is there {} times", found.len()) };
+    let room = &mut bytes[at + MARK.len()..][..VARIANT_BYTES];
+    room.fill(b' ');
+    room[..name.len()].copy_from_slice(name.as_bytes());
+    // As a linker does: another file takes the name.
+    let beside = to.with_extension("new");
+    std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, to)).expect("our directory");
+}

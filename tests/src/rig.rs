@@ -1,0 +1,239 @@
+//! A bot in this process, wired as `rosey` wires it: real slots, real shims, and a connector that the test holds in its
+//! hand.
+
+use crate::build;
+use rosey::{
+    event::{Identity, Outgoing, Place, User},
+    plugin::{
+        self, PluginConfig, Plugins, artifact,
+        generation::Forge,
+        limits::Limits,
+        process::Spawner,
+        slot::message::{Happening, View, What},
+    },
+    router::Router,
+    store::Database,
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU64},
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
+
+/// How long anything may take before a test gives up. A busy machine is slow; a broken product is slower.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running bot.
+pub struct Rig {
+    /// Its plugins.
+    pub plugins: Arc<Plugins>,
+    /// Who gets what.
+    pub router: Arc<Router>,
+    /// Who speaks.
+    pub user: Arc<User>,
+    happened: Arc<Mutex<Vec<Happening>>>,
+    changed: watch::Receiver<usize>,
+    state: PathBuf,
+    _directory: Option<TempDir>,
+    ops: Option<tokio::runtime::Runtime>,
+}
+
+/// One plugin of the rig, with limits that suit tests: nothing takes long unless it is asked to.
+pub fn plugin(name: &str, library: &Path) -> PluginConfig {
+    PluginConfig {
+        name: name.to_owned(),
+        library: library.to_owned(),
+        reload: None,
+        probe: None,
+        config: serde_json::Value::Object(serde_json::Map::new()),
+        limits: Limits { bake: Duration::ZERO, ..Limits::default() },
+    }
+}
+
+impl Rig {
+    /// Starts these plugins, and waits until each serves or has failed.
+    ///
+    /// # Panics
+    /// When anything of the rig itself goes wrong.
+    pub async fn start(configs: Vec<PluginConfig>) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let state = directory.path().to_owned();
+        let mut rig = Self::start_in(&state, configs).await;
+        rig._directory = Some(directory);
+        rig
+    }
+
+    /// The same in a directory that a rig before this one may have used.
+    ///
+    /// # Panics
+    /// When anything of the rig itself goes wrong.
+    pub async fn start_in(state: &Path, configs: Vec<PluginConfig>) -> Self {
+        let run_dir = state.join("run");
+        std::fs::create_dir_all(&run_dir).expect("our directory");
+        let mut ops = tokio::runtime::Builder::new_multi_thread();
+        let ops = ops.worker_threads(1).enable_all().build().expect("a runtime");
+        let forge = Forge {
+            spawner: Spawner::start().expect("a thread"),
+            store: artifact::Store::open(state.join("artifacts")).expect("a directory"),
+            run_dir,
+            shim: build::shim(),
+            output_runtime: ops.handle().clone(),
+            files: AtomicU64::new(0),
+        };
+        let database = Database::open(&state.join("rosey.db"), &plugin::SCHEMA).expect("a database");
+        let (router, happened) = (Arc::new(Router::default()), Arc::<Mutex<Vec<Happening>>>::default());
+        let (changes, changed) = watch::channel(0);
+        let known: Arc<OnceLock<Arc<Plugins>>> = Arc::default();
+        let listener = {
+            let (router, happened, known) = (Arc::clone(&router), Arc::clone(&happened), Arc::clone(&known));
+            Arc::new(move |happening: Happening| {
+                if let (What::Manifest(manifest), Some(plugins)) = (&happening.what, known.get()) {
+                    let handle = plugins.handle(&happening.plugin).expect("it has just spoken");
+                    router.learn(handle.clone(), Arc::clone(manifest));
+                }
+                happened.lock().unwrap_or_else(PoisonError::into_inner).push(happening);
+                changes.send_modify(|count| *count += 1);
+            })
+        };
+        let plugins = Arc::new(Plugins::new(configs, Arc::new(forge), database, listener).await.expect("a database"));
+        assert!(known.set(Arc::clone(&plugins)).is_ok(), "set once");
+        plugins.start_all().await;
+        let user = Arc::new(User { name: "tester".into(), identity: Identity::Console });
+        let rig = Self {
+            plugins,
+            router,
+            user,
+            happened,
+            changed,
+            state: state.to_owned(),
+            _directory: None,
+            ops: Some(ops),
+        };
+        for name in rig.plugins.names().map(str::to_owned).collect::<Vec<_>>() {
+            rig.until(&name, |view| view.state != "starting").await;
+        }
+        rig
+    }
+
+    /// A rig of `count` plugins `p0`, `p1`, … that all are the echo example, each with a router of its own, because they
+    /// all have the same command.
+    ///
+    /// # Panics
+    /// When one does not start.
+    pub async fn echoes(count: usize, limits: &Limits) -> (Self, Vec<Arc<Router>>) {
+        let library = build::library("echo");
+        let config = |n| PluginConfig { limits: limits.clone(), ..plugin(&format!("p{n}"), &library) };
+        let rig = Self::start((0..count).map(config).collect()).await;
+        let mut routers = Vec::with_capacity(count);
+        for view in rig.plugins.views().await {
+            let (router, handle) = (Router::default(), rig.plugins.handle(&view.plugin).expect("it is there"));
+            router.learn(handle.clone(), view.manifest.expect("it runs"));
+            routers.push(Arc::new(router));
+        }
+        (rig, routers)
+    }
+
+    /// Waits until a plugin is as the test wants it.
+    ///
+    /// # Panics
+    /// When that takes longer than [`PATIENCE`].
+    pub async fn until(&self, plugin: &str, wanted: impl Fn(&View) -> bool) -> View {
+        let mut last = None;
+        let waiting = async {
+            // What happens is told; what merely passes (a deadline, a drain) is seen at the next look.
+            let (mut looks, mut changed) = (tokio::time::interval(Duration::from_millis(10)), self.changed.clone());
+            loop {
+                let view = *self.plugins.view(plugin).await.expect("it is there");
+                if wanted(&view) {
+                    return view;
+                }
+                last = Some(view);
+                tokio::select! {
+                    _ = looks.tick() => {}
+                    _ = changed.changed() => {}
+                }
+            }
+        };
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(view) => view,
+            Err(_) => panic!("{plugin} never became what was waited for: {last:#?}\n{:#?}", self.happenings(plugin)),
+        }
+    }
+
+    /// All that has happened to a plugin.
+    pub fn happenings(&self, plugin: &str) -> Vec<What> {
+        let happened = self.happened.lock().unwrap_or_else(PoisonError::into_inner);
+        happened.iter().filter(|one| &*one.plugin == plugin).map(|one| one.what.clone()).collect()
+    }
+
+    /// A connector of its own for one channel.
+    pub fn channel(&self, name: &str) -> Channel {
+        let (outgoing, answers) = mpsc::channel(2048);
+        let place = Arc::new(Place::new("test", name));
+        Channel { router: Arc::clone(&self.router), user: Arc::clone(&self.user), place, outgoing, answers }
+    }
+
+    /// Says one line in a channel of its own, and waits for its answer.
+    ///
+    /// # Panics
+    /// When there is none within [`PATIENCE`].
+    pub async fn ask(&self, line: &str) -> String {
+        let mut channel = self.channel("asking");
+        channel.say(line).await;
+        channel.answer().await.unwrap_or_default()
+    }
+
+    /// Where its state lies.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// Stops everything.
+    pub async fn stop(mut self) {
+        self.plugins.stop_all().await;
+        if let Some(ops) = self.ops.take() {
+            ops.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // A runtime must not be dropped where another one runs; a test that fails does.
+        if let Some(ops) = self.ops.take() {
+            ops.shutdown_background();
+        }
+    }
+}
+
+/// One channel of a connector.
+pub struct Channel {
+    router: Arc<Router>,
+    user: Arc<User>,
+    place: Arc<Place>,
+    outgoing: mpsc::Sender<Outgoing>,
+    answers: mpsc::Receiver<Outgoing>,
+}
+
+impl Channel {
+    /// Says a line.
+    pub async fn say(&self, line: &str) {
+        self.router.route(line, &self.user, &self.place, &self.outgoing).await;
+    }
+
+    /// The next answer; `None` for an event that ended in silence.
+    ///
+    /// # Panics
+    /// When there is none within [`PATIENCE`].
+    pub async fn answer(&mut self) -> Option<String> {
+        let answer = tokio::time::timeout(PATIENCE, self.answers.recv()).await.expect("an answer in time");
+        answer.expect("this end holds a sender").text
+    }
+
+    /// Whether an answer is there that nobody asked for.
+    pub fn is_quiet(&mut self) -> bool {
+        self.answers.try_recv().is_err()
+    }
+}

@@ -1,0 +1,219 @@
+//! Crashes on real processes: each is named by its cause, costs one process, and takes no innocent event with it.
+
+use rosey::plugin::{
+    PluginConfig, dead_letter,
+    slot::message::{Command, View},
+};
+use rosey_tests::{
+    bot::signal_process,
+    build,
+    rig::{Rig, plugin},
+};
+use rustix::process::Signal;
+use std::time::Duration;
+
+/// A rig with one misbehaving plugin `p`.
+async fn start(change: impl FnOnce(&mut PluginConfig)) -> Rig {
+    let mut config = plugin("p", &build::library("misbehave"));
+    config.limits.backoff_first = Duration::from_millis(10);
+    change(&mut config);
+    Rig::start(vec![config]).await
+}
+
+fn assert_balanced(view: &View) {
+    assert_eq!(view.ledger.accepted, view.ledger.finished() + (view.queued + view.in_flight) as u64, "{view:#?}");
+}
+
+/// The active generation's process.
+async fn pid(rig: &Rig) -> u32 {
+    rig.until("p", |view| view.active().is_some()).await.active().expect("waited for").pid
+}
+
+#[tokio::test]
+async fn every_cause_has_its_name_and_the_last_words_are_kept() {
+    let cases = [
+        ("!abort", "signal", "SIGABRT", "about to abort"),
+        ("!exit 9", "exit", "exit status 9", ""),
+        ("!overflow", "signal", "SIGABRT", "overflow"),
+        ("!garbage", "protocol", "broke the protocol", ""),
+    ];
+    for (line, kind, text, last_words) in cases {
+        let rig = start(|_| {}).await;
+        let answer = rig.ask(line).await;
+        assert_eq!(answer, "p crashed on that twice; it was set aside for the operator.", "{line}");
+        let view = rig.until("p", |view| view.state == "running" && view.crash_count == 2).await;
+        for crash in &view.crashes {
+            assert_eq!(crash.cause.name(), kind, "{line}");
+            assert!(crash.cause.to_string().contains(text), "{line}: {}", crash.cause);
+            assert!(crash.stderr.iter().any(|said| said.contains(last_words)) || last_words.is_empty(), "{crash:?}");
+            // Of garbage the host reads only when the handler that wrote it is done.
+            assert!(crash.executing == [line] || kind == "protocol", "{line}: {:?}", crash.executing);
+        }
+        assert_eq!(rig.ask("!echo hello").await, "hello");
+        rig.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_panic_costs_its_event_and_nothing_else() {
+    let rig = start(|_| {}).await;
+    let before = pid(&rig).await;
+    assert!(!rig.ask("!panic").await.contains("this handler panics"), "that is for the operator");
+    assert_eq!(rig.ask("!elsewhere").await, "it panicked");
+    assert_eq!(pid(&rig).await, before);
+    let view = rig.until("p", |view| view.ledger.outcomes[2] == 1).await;
+    assert_eq!(view.crash_count, 0);
+}
+
+#[tokio::test]
+async fn a_killed_process_comes_back_and_what_it_had_is_answered() {
+    let rig = start(|_| {}).await;
+    let mut channel = rig.channel("here");
+    for n in 0..100 {
+        channel.say(&format!("!later 50 {n}")).await;
+    }
+    rig.until("p", |view| view.in_flight == 100).await;
+    signal_process(pid(&rig).await, Signal::KILL);
+    for n in 0..100 {
+        assert_eq!(channel.answer().await, Some(n.to_string()));
+    }
+    let view = rig.until("p", |view| view.crash_count == 1 && view.state == "running").await;
+    assert!(view.crashes[0].cause.to_string().contains("SIGKILL"), "{}", view.crashes[0].cause);
+    assert_eq!(view.ledger.outcomes[0], 100);
+    assert_balanced(&view);
+}
+
+#[tokio::test]
+async fn of_a_thousand_events_in_flight_exactly_the_poison_one_is_dead_lettered() {
+    let rig = start(|_| {}).await;
+    let mut channel = rig.channel("crowd");
+    for n in 0..1024 {
+        channel.say(&if n == 500 { "!abort".to_owned() } else { format!("!later 20 {n}") }).await;
+    }
+    for n in 0..1024 {
+        let answer = channel.answer().await.expect("each is answered");
+        let expected = if n == 500 { answer.contains("set aside") } else { answer == n.to_string() };
+        assert!(expected, "{n}: {answer}");
+    }
+    let view = rig.until("p", |view| view.in_flight == 0).await;
+    assert_eq!((view.ledger.outcomes[0], view.ledger.outcomes[5], view.crash_count), (1023, 1, 2));
+    assert_balanced(&view);
+    let letters = dead_letter::list(rig.plugins.database(), Some("p"), 10).await.expect("a database");
+    let [letter] = &letters[..] else { panic!("{letters:?}") };
+    assert_eq!((letter.line.as_str(), letter.user.as_str(), letter.channel.as_str()), ("!abort", "tester", "crowd"));
+    assert_eq!(letter.causes.len(), 2);
+    assert!(letter.causes.iter().all(|cause| cause.contains("SIGABRT")));
+}
+
+#[tokio::test]
+async fn a_hang_is_noticed_and_named_and_the_others_are_answered() {
+    let rig = start(|config| {
+        config.limits.heartbeat = Duration::from_millis(250);
+        config.limits.hang_timeout = Duration::from_millis(500);
+    })
+    .await;
+    let (mut stuck, mut other) = (rig.channel("stuck"), rig.channel("other"));
+    stuck.say("!hang").await;
+    other.say("!echo patient").await;
+    assert!(stuck.answer().await.expect("it is said").contains("set aside"));
+    assert_eq!(other.answer().await.as_deref(), Some("patient"));
+    let view = rig.until("p", |view| view.crash_count == 2 && view.state == "running").await;
+    assert!(view.crashes.iter().all(|crash| crash.cause.name() == "hang"), "{:?}", view.crashes);
+}
+
+#[tokio::test]
+async fn a_stopped_process_is_a_hang() {
+    let rig = start(|config| {
+        config.limits.heartbeat = Duration::from_millis(250);
+        config.limits.hang_timeout = Duration::from_millis(500);
+    })
+    .await;
+    signal_process(pid(&rig).await, Signal::STOP);
+    assert_eq!(rig.ask("!echo hello").await, "hello");
+    let view = rig.until("p", |view| view.crash_count == 1).await;
+    assert_eq!(view.crashes[0].cause.name(), "hang");
+}
+
+#[tokio::test]
+async fn an_event_that_waits_without_blocking_times_out_alone() {
+    let rig = start(|config| config.limits.event_deadline = Duration::from_millis(500)).await;
+    let before = pid(&rig).await;
+    assert_eq!(rig.ask("!later 60000 never").await, "p did not answer within 1 s.");
+    assert_eq!(pid(&rig).await, before);
+    assert_eq!(rig.ask("!echo hello").await, "hello");
+}
+
+#[tokio::test]
+async fn memory_over_the_limit_ends_the_process_and_blames_no_event() {
+    let rig = start(|config| config.limits.memory_mb = 64).await;
+    rig.ask("!leak 100").await;
+    let view = rig.until("p", |view| view.active().is_some()).await;
+    let active = view.active().expect("waited for");
+    let bytes = rosey::plugin::output::resident_bytes(active.pid).expect("it runs");
+    let command = Command::Memory { generation: active.number, bytes };
+    rig.plugins.handle("p").expect("it is there").tell(command).await.expect("it runs");
+    let view = rig.until("p", |view| view.crash_count == 1 && view.state == "running").await;
+    assert_eq!(view.crashes[0].cause.name(), "memory");
+    assert!(view.crashes[0].cause.to_string().contains("may use 64 MB"), "{}", view.crashes[0].cause);
+}
+
+#[tokio::test]
+async fn a_crash_loop_ends_in_failed_and_a_start_by_hand_tries_anew() {
+    let rig = start(|_| {}).await;
+    for crash in 1..=5 {
+        signal_process(pid(&rig).await, Signal::KILL);
+        rig.until("p", |view| view.crash_count == crash && view.state != "starting").await;
+    }
+    let view = rig.until("p", |view| view.state == "failed").await;
+    assert!(view.explanation.as_deref().unwrap_or_default().contains("5 starts in a row"), "{:?}", view.explanation);
+    assert_eq!(rig.ask("!echo hello").await, "p is not running.");
+    rig.plugins.start("p").await.expect("it is there");
+    assert_eq!(rig.ask("!echo hello").await, "hello");
+}
+
+#[tokio::test]
+async fn while_it_is_down_events_wait_up_to_the_limit_and_the_rest_is_told() {
+    let rig = start(|config| {
+        config.limits.queue = 10;
+        config.limits.backoff_first = Duration::from_millis(500);
+        config.limits.backoff_max = Duration::from_millis(500);
+    })
+    .await;
+    // The first restart is immediate; the second waits.
+    for crash in 1..=2 {
+        signal_process(pid(&rig).await, Signal::KILL);
+        rig.until("p", |view| view.crash_count == crash && (crash == 2 || view.active().is_some())).await;
+    }
+    let mut channels: Vec<_> = (0..15).map(|n| rig.channel(&n.to_string())).collect();
+    for (n, channel) in channels.iter().enumerate() {
+        channel.say(&format!("!echo {n}")).await;
+    }
+    let mut answers = Vec::new();
+    for channel in &mut channels {
+        answers.push(channel.answer().await.expect("each is answered"));
+    }
+    let busy = answers.iter().filter(|answer| *answer == "p is busy, try again in a moment.").count();
+    assert_eq!(busy, 5, "{answers:?}");
+    assert_balanced(&rig.until("p", |view| view.queued == 0).await);
+}
+
+#[tokio::test]
+async fn a_plugin_that_shouts_is_bounded_and_answers() {
+    let rig = start(|_| {}).await;
+    assert_eq!(rig.ask("!shout 100000").await, "shouted");
+    assert_eq!(rig.ask("!long 100000").await.len(), 4096);
+    assert!(rig.ask("!long 20000000").await.contains("too long"), "over the limit of a frame");
+    assert_eq!(rig.ask("!echo hello").await, "hello");
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_rig_that_stopped() {
+    let rig = start(|_| {}).await;
+    let (pid, state) = (pid(&rig).await, rig.state().join("run"));
+    rig.ask("!echo hello").await;
+    rig.plugins.stop_all().await;
+    assert!(!rosey_tests::bot::runs(pid));
+    let left: Vec<_> = std::fs::read_dir(state).expect("it is there").flatten().map(|entry| entry.path()).collect();
+    assert!(left.is_empty(), "{left:?}");
+    rig.stop().await;
+}
