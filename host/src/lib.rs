@@ -8,6 +8,7 @@
 pub mod event;
 pub mod report;
 pub mod store;
+pub mod time;
 
 pub mod plugin;
 pub mod router;
@@ -22,3 +23,4 @@ pub mod log;
 pub mod quick_start;
 
 pub mod app;
+pub mod shell;

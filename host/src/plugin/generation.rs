@@ -2,6 +2,7 @@
 
 use super::{
     artifact::{Artifact, Hash, Store},
+    journal::Journal,
     link::{Link, LinkError},
     output::{Output, Tail},
     process::{Exit, Process, SpawnError, SpawnRequest, Spawner},
@@ -40,6 +41,8 @@ pub struct Forge {
     pub shim: PathBuf,
     /// The runtime on which the output of plugins is read, away from their events.
     pub output_runtime: tokio::runtime::Handle,
+    /// The last lines about each plugin.
+    pub journal: Journal,
     /// Makes file names that are not used twice.
     pub files: AtomicU64,
 }
@@ -202,14 +205,18 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
         token: token.clone(),
     };
     let mut process = forge.spawner.spawn(request).await?;
-    let output =
-        Output { plugin: Arc::clone(&order.plugin), generation: order.generation, lines_per_second: order.log_lines };
+    let output = Output {
+        plugin: Arc::clone(&order.plugin),
+        generation: order.generation,
+        lines_per_second: order.log_lines,
+        journal: forge.journal.clone(),
+    };
     let tail = output.drain(&forge.output_runtime, &mut process);
     let pid = process.pid();
     let connected = async {
         let mut link = greet(&listener, pid, &token).await?;
         let artifact = checked.await.map_err(|error| StartError::Artifact(error.to_string()))??;
-        let manifest = load(&mut link, order, &artifact, &page).await?;
+        let manifest = load(&mut link, order, &artifact, &page, &forge.journal).await?;
         if let Some(snapshot) = &order.restore {
             restore(&mut link, snapshot).await?;
         }
@@ -274,7 +281,13 @@ async fn greet(listener: &Listener, pid: u32, token: &str) -> Result<Link, Start
     }
 }
 
-async fn load(link: &mut Link, order: &Order, artifact: &Artifact, page: &Page) -> Result<Manifest, StartError> {
+async fn load(
+    link: &mut Link,
+    order: &Order,
+    artifact: &Artifact,
+    page: &Page,
+    journal: &Journal,
+) -> Result<Manifest, StartError> {
     let load = Load {
         plugin: &order.plugin,
         generation: order.generation,
@@ -293,7 +306,7 @@ async fn load(link: &mut Link, order: &Order, artifact: &Artifact, page: &Page) 
                 return Err(StartError::Load { step, message: super::clean(message, 500) });
             }
             ToHost::Log { level, target, message } => {
-                super::output::log_record(&order.plugin, order.generation, level, target, message);
+                super::output::log_record(journal, &order.plugin, order.generation, level, target, message);
             }
             _ => {}
         }

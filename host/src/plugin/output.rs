@@ -1,6 +1,6 @@
 //! What plugins print and log, on its way to the host's log: named, bounded, and never in the way.
 
-use super::{bounded, clean, process::Process, slot::state::Generation};
+use super::{bounded, clean, journal::Journal, process::Process, slot::state::Generation};
 use rustix::fd::OwnedFd;
 use std::{
     collections::VecDeque,
@@ -27,6 +27,8 @@ pub struct Output {
     pub generation: Generation,
     /// More lines than this within a second are counted and not logged.
     pub lines_per_second: u32,
+    /// Where the lines are kept that reach the log.
+    pub journal: Journal,
 }
 
 /// The last lines of standard error of one process.
@@ -79,6 +81,7 @@ impl Output {
                         tracing::warn!(plugin = %self.plugin, self.generation, "{dropped} lines of its {stream} left out");
                     }
                     tracing::info!(plugin = %self.plugin, self.generation, stream, "{line}");
+                    self.journal.push(&self.plugin, &line);
                 }
                 if let Some(tail) = &tail {
                     tail.push(line);
@@ -89,8 +92,11 @@ impl Output {
 }
 
 /// One log record that a plugin made with `tracing`.
-pub fn log_record(plugin: &str, generation: Generation, level: u8, target: &str, message: &str) {
+pub fn log_record(journal: &Journal, plugin: &str, generation: Generation, level: u8, target: &str, message: &str) {
     let (origin, message) = (clean(target, 128), clean(message, MAX_LINE));
+    if level <= 3 {
+        journal.push(plugin, &message);
+    }
     match level {
         1 => tracing::error!(plugin, generation, origin, "{message}"),
         2 => tracing::warn!(plugin, generation, origin, "{message}"),
