@@ -53,7 +53,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
-    /// Commands a minute for each person.
+    /// Queries a minute for each person in chat, and as many changes.
     pub per_minute: u32,
     /// Between two changes of a plugin, in seconds. A rollback and a stop do not wait.
     #[serde(deserialize_with = "duration")]

@@ -95,7 +95,7 @@ pub enum Refusal {
     #[error("admin is part of the host: restart Rosey to update it.")]
     PartOfHost,
     /// There is no such plugin.
-    #[error("Not done: {0}.")]
+    #[error("Not done: {}", sentence(.0))]
     Unknown(#[source] PluginError),
     /// Nothing to do.
     #[error("{plugin} is {state} already.")]
@@ -129,7 +129,7 @@ pub enum Refusal {
         artifact: String,
     },
     /// The plugin, or what was built, says no.
-    #[error("{what} {plugin} refused: {source}.{}", .goes_on.as_ref().map(|version| format!(" {version} goes on.")).unwrap_or_default())]
+    #[error("{what} {plugin} refused: {}{}", sentence(.source), .goes_on.as_ref().map(|version| format!(" {version} goes on.")).unwrap_or_default())]
     Failed {
         /// What was to be done.
         what: &'static str,
@@ -141,7 +141,7 @@ pub enum Refusal {
         goes_on: Option<String>,
     },
     /// It did not come up.
-    #[error("{plugin} did not come up: {why}.")]
+    #[error("{plugin} did not come up: {}", sentence(.why))]
     NotUp {
         /// Which.
         plugin: String,
@@ -149,7 +149,7 @@ pub enum Refusal {
         why: String,
     },
     /// It cannot be recorded, so it was not done.
-    #[error("Nothing was done, for it cannot be recorded: {0}.")]
+    #[error("Nothing was done, for it cannot be recorded: {}", sentence(.0))]
     Audit(#[from] AuditError),
     /// The host is stopping.
     #[error("Rosey is stopping.")]
@@ -171,6 +171,12 @@ fn role_too_low(needs: Role, has: Option<Role>) -> String {
     has.map_or_else(|| ".".to_owned(), |has| format!(": that needs the role {needs}, and yours is {has}."))
 }
 
+/// With a full stop, unless it has one.
+fn sentence(text: &impl ToString) -> String {
+    let text = text.to_string();
+    if text.ends_with(['.', '?', '!']) { text } else { text + "." }
+}
+
 fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
@@ -182,7 +188,7 @@ impl Admin {
     /// [`Refusal`], which is recorded.
     pub async fn propose(&self, actor: &Actor, action: Action, plugin: &str) -> Result<Proposal, Refusal> {
         self.allow(actor, action.word(), Some(plugin), action.needs()).await?;
-        self.in_time(actor)?;
+        self.in_time(actor, &self.changes)?;
         let proposal = self.make_sense(action, plugin).await;
         if let Err(refusal) = &proposal {
             let record = AuditRecord::new(Stage::Refused, actor, action.word(), Some(plugin));

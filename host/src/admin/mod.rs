@@ -53,7 +53,7 @@ pub struct AdminConfig {
     pub roles: BTreeMap<String, Role>,
     /// Whether a name that the chat network did not verify counts.
     pub trust_nicks: bool,
-    /// Commands a minute for each person.
+    /// Queries a minute for each person in chat, and as many changes.
     pub per_minute: u32,
     /// Between two changes of a plugin.
     pub cooldown: Duration,
@@ -101,7 +101,8 @@ pub struct Admin {
     plugins: Arc<Plugins>,
     audit: Audit,
     usage: Option<Usage>,
-    commands: PerMinute,
+    queries: PerMinute,
+    changes: PerMinute,
     denied: (PerMinute, PerMinute),
     cooldown: Arc<Cooldown>,
     pending: confirm::Pending<chat::Question>,
@@ -127,7 +128,8 @@ impl Admin {
             dashboard: config.dashboard,
             plugins,
             usage,
-            commands: PerMinute::new(config.per_minute),
+            queries: PerMinute::new(config.per_minute),
+            changes: PerMinute::new(config.per_minute),
             denied: (PerMinute::new(DENIALS.0), PerMinute::new(DENIALS.1)),
             cooldown: Arc::new(Cooldown::new(config.cooldown)),
             pending: confirm::Pending::default(),
@@ -149,7 +151,7 @@ impl Admin {
         self.allow(actor, query.word(), query.plugin(), query.needs()).await?;
         // The shell disturbs nobody, and scripts look often.
         if actor.via == "chat" {
-            self.in_time(actor)?;
+            self.in_time(actor, &self.queries)?;
         }
         self.audit.tell(&AuditRecord::new(Stage::Read, actor, query.word(), query.plugin()));
         show::answer(self, query).await
@@ -157,7 +159,8 @@ impl Admin {
 
     /// What to answer to a line that makes no sense: only who may ask is told what would.
     async fn unclear(&self, actor: &Actor, text: String) -> Refusal {
-        let allowed = self.allow(actor, "unclear", None, Role::Viewer).await.and_then(|()| self.in_time(actor));
+        let allowed =
+            self.allow(actor, "unclear", None, Role::Viewer).await.and_then(|()| self.in_time(actor, &self.queries));
         allowed.err().unwrap_or(Refusal::Unclear(text))
     }
 
@@ -187,8 +190,9 @@ impl Admin {
         Err(refusal)
     }
 
-    fn in_time(&self, actor: &Actor) -> Result<(), Refusal> {
-        let taken = self.commands.take(&permission::key(&actor.user), Instant::now());
+    /// Queries and changes are counted apart: who has looked often may still roll back.
+    fn in_time(&self, actor: &Actor, limit: &PerMinute) -> Result<(), Refusal> {
+        let taken = limit.take(&permission::key(&actor.user), Instant::now());
         taken.map_err(|wait| Refusal::TooOften { wait })
     }
 
@@ -199,3 +203,6 @@ impl Admin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
