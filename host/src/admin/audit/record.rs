@@ -34,7 +34,7 @@ pub enum Stage {
 
 impl fmt::Display for Stage {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
+        out.pad(match self {
             Self::Read => "read",
             Self::Denied => "denied",
             Self::Refused => "refused",
