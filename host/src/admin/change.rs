@@ -7,7 +7,11 @@ use super::{
     permission::Role,
 };
 use crate::plugin::{
-    Candidate, PluginError, Plugins, artifact::Hash, dead_letter, slot::message::View, slot::state::Done,
+    Candidate, PluginError, Plugins,
+    artifact::Hash,
+    dead_letter,
+    slot::message::View,
+    slot::state::{ChangeError, Done},
 };
 use std::{
     sync::Arc,
@@ -96,7 +100,7 @@ pub enum Refusal {
     PartOfHost,
     /// There is no such plugin.
     #[error("Not done: {}", sentence(.0))]
-    Unknown(#[source] PluginError),
+    Unknown(#[source] Box<PluginError>),
     /// Nothing to do.
     #[error("{plugin} is {state} already.")]
     Already {
@@ -136,7 +140,7 @@ pub enum Refusal {
         /// To which plugin.
         plugin: String,
         /// Why not.
-        source: PluginError,
+        source: Box<PluginError>,
         /// The version that serves all the same.
         goes_on: Option<String>,
     },
@@ -157,13 +161,17 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    pub(super) fn failed(what: &'static str, plugin: &str, source: PluginError, goes_on: Option<String>) -> Self {
+        Self::Failed { what, plugin: plugin.to_owned(), source: Box::new(source), goes_on }
+    }
+
     /// Whether the same may be done a moment later.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::TooOften { .. } | Self::Cooling { .. } | Self::Stopping)
-            || matches!(
-                self,
-                Self::Failed { source: PluginError::Change(crate::plugin::slot::state::ChangeError::Busy(_)), .. }
-            )
+        match self {
+            Self::TooOften { .. } | Self::Cooling { .. } | Self::Stopping => true,
+            Self::Failed { source, .. } => matches!(**source, PluginError::Change(ChangeError::Busy(_))),
+            _ => false,
+        }
     }
 }
 
@@ -206,8 +214,7 @@ impl Admin {
         let from = active.map(|active| active.version.clone());
         let plugin = plugin.to_owned();
         let already = |state| Err(Refusal::Already { plugin: plugin.clone(), state });
-        let fail =
-            |source| Refusal::Failed { what: action.word(), plugin: plugin.clone(), source, goes_on: from.clone() };
+        let fail = |source| Refusal::failed(action.word(), &plugin, source, from.clone());
         let (mut candidate, mut extra) = (None, String::new());
         let to = match action {
             Action::Start if active.is_some() => return already("running"),
@@ -221,10 +228,7 @@ impl Admin {
                 candidate = Some(seen);
                 Some(version)
             }
-            Action::Rollback => Some(
-                earlier(&view)
-                    .ok_or_else(|| fail(PluginError::Change(crate::plugin::slot::state::ChangeError::NoEarlier)))?,
-            ),
+            Action::Rollback => Some(earlier(&view).ok_or_else(|| fail(PluginError::Change(ChangeError::NoEarlier)))?),
             Action::Replay(id) => {
                 let found = dead_letter::find(self.plugins.database(), &plugin, id).await;
                 let letter = found.map_err(|error| fail(error.into()))?;
@@ -271,7 +275,7 @@ impl Admin {
         }
         self.plugins.view(plugin).await.map_err(|error| match error {
             PluginError::Gone(_) => Refusal::Stopping,
-            error => Refusal::Unknown(error),
+            error => Refusal::Unknown(Box::new(error)),
         })
     }
 
@@ -361,7 +365,7 @@ impl Work {
 
     fn failed(&self, source: PluginError) -> Refusal {
         let Proposal { action, plugin, from, .. } = &self.proposal;
-        Refusal::Failed { what: action.word(), plugin: plugin.clone(), source, goes_on: from.clone() }
+        Refusal::failed(action.word(), plugin, source, from.clone())
     }
 
     fn text(&self, done: &Done) -> String {

@@ -55,12 +55,8 @@ impl Admin {
             Request::Yes => {
                 let Some(question) = self.pending.take(&who, chat.place.key) else { return };
                 chat.say(question.progress()).await;
-                let result = {
-                    let carrying_out = self.carry_out(&chat.actor, question);
-                    drop(turn);
-                    carrying_out.await
-                };
-                match result {
+                drop(turn);
+                match self.carry_out(&chat.actor, question).await {
                     Ok(completed) => chat.say(completed.text).await,
                     Err(refusal) => chat.refuse(&refusal).await,
                 }

@@ -137,8 +137,9 @@ impl Admin {
         }))
     }
 
-    /// Has every record of the audit from now on told to `listener`, queries ([`Stage::Read`]) included. Of an action
-    /// there are two, [`Stage::Before`] and [`Stage::After`]. It must not block.
+    /// Has every record from now on told to `listener`, queries ([`Stage::Read`], which are not kept) included. An action
+    /// that is carried out has two, [`Stage::Before`] and [`Stage::After`]; whoever counts commands leaves out the
+    /// latter. It must not block.
     pub fn on_action(&self, listener: Box<dyn Fn(&AuditRecord) + Send + Sync>) {
         self.audit.on_record(listener);
     }

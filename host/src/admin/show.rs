@@ -157,12 +157,8 @@ fn logs(admin: &Admin, plugin: &str) -> Answer {
 
 async fn dead_letters(admin: &Admin, plugin: Option<&str>) -> Result<Answer, Refusal> {
     let letters = dead_letter::list(admin.plugins.database(), plugin, LETTERS).await;
-    let letters = letters.map_err(|error| Refusal::Failed {
-        what: "deadletters",
-        plugin: plugin.unwrap_or_default().to_owned(),
-        source: PluginError::Store(error),
-        goes_on: None,
-    })?;
+    let letters = letters
+        .map_err(|error| Refusal::failed("deadletters", plugin.unwrap_or_default(), PluginError::Store(error), None))?;
     let data = letters.iter().map(|letter| {
         json!({
             "number": letter.id,

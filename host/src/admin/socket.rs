@@ -200,8 +200,9 @@ impl Client {
         };
         self.tell(&Tell::Question(proposal.question.clone())).await?;
         let answer = self.ask().await;
-        if !matches!(answer, Ok(Some(Ask::Answer(answer))) if matches!(grammar::parse(&answer), Request::Yes)) {
-            let text = format!("{} {plugin}: left as it is.", action.word());
+        if !matches!(&answer, Ok(Some(Ask::Answer(text))) if grammar::parse(text) == Request::Yes) {
+            let late = if answer.is_err() { " no answer in time," } else { "" };
+            let text = format!("{} {plugin}:{late} left as it is.", action.word());
             return Ok(Ok(Tell::Refused { text, kind: RefusalKind::Unconfirmed }));
         }
         self.tell(&Tell::Progress(proposal.progress())).await?;

@@ -48,7 +48,10 @@ fn talk(stream: Stream, arguments: &AdminArgs) -> io::Result<u8> {
         }
         match serde_json::from_str(&line)? {
             Tell::Question(question) => match confirm(arguments.yes, &question)? {
-                true => send(&mut stream, &Ask::Answer("yes".to_owned()))?,
+                true => {
+                    // Fails when the answer took too long; the host has said so already.
+                    let _ = send(&mut stream, &Ask::Answer("yes".to_owned()));
+                }
                 false => return Ok(exit::UNCONFIRMED),
             },
             Tell::Progress(text) => eprintln!("{text}"),
