@@ -9,7 +9,7 @@ use super::{
 use crate::plugin::{
     Candidate, PluginError, Plugins,
     artifact::Hash,
-    dead_letter,
+    clean, dead_letter,
     slot::message::View,
     slot::state::{ChangeError, Done},
 };
@@ -18,6 +18,9 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::OwnedSemaphorePermit;
+
+/// Bytes of a dead letter's line that are shown.
+const LINE: usize = 200;
 
 /// Between two looks at a plugin that is coming up.
 const LOOK: Duration = Duration::from_millis(20);
@@ -228,12 +231,12 @@ impl Admin {
                 candidate = Some(seen);
                 Some(version)
             }
-            Action::Rollback => Some(earlier(&view).ok_or_else(|| fail(PluginError::Change(ChangeError::NoEarlier)))?),
+            Action::Rollback => Some(earlier(&view).ok_or_else(|| fail(ChangeError::NoEarlier.into()))?),
             Action::Replay(id) => {
                 let found = dead_letter::find(self.plugins.database(), &plugin, id).await;
                 let letter = found.map_err(|error| fail(error.into()))?;
                 let letter = letter.ok_or_else(|| fail(PluginError::NoLetter { plugin: plugin.clone(), id }))?;
-                extra = format!(": {} by {}", letter.line, letter.user);
+                extra = format!(": {} by {}", clean(&letter.line, LINE), letter.user);
                 None
             }
             Action::Start | Action::Stop | Action::Restart => None,
@@ -348,7 +351,8 @@ impl Work {
             (Action::Start, _) => return self.start().await,
             (Action::Replay(id), _) => {
                 let letter = self.plugins.replay(plugin, *id).await.map_err(|error| self.failed(error))?;
-                let text = format!("{plugin} has dead letter {id} again: {}. Nobody is sent its answer.", letter.line);
+                let line = clean(&letter.line, LINE);
+                let text = format!("{plugin} has dead letter {id} again: {line}. Nobody is sent its answer.");
                 return Ok(Completed { text });
             }
             (Action::Reload | Action::ForceReload, Some(candidate)) => {
