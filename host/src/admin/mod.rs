@@ -155,7 +155,7 @@ impl Admin {
             self.in_time(actor, &self.queries)?;
         }
         self.audit.tell(&AuditRecord::new(Stage::Read, actor, query.word(), query.plugin()));
-        show::answer(self, query).await
+        show::answer(self, query, if actor.via == "chat" { show::LINES } else { usize::MAX }).await
     }
 
     /// What to answer to a line that makes no sense: only who may ask is told what would.
@@ -168,7 +168,7 @@ impl Admin {
     /// Waits until no action is under way, and lets none begin any more. For the end of the host.
     pub async fn finish(&self) {
         // An error would mean that somebody was here before.
-        if self.under_way.acquire_many(AT_ONCE).await.is_ok() {
+        if let Ok(_all) = self.under_way.acquire_many(AT_ONCE).await {
             self.under_way.close();
         }
     }

@@ -13,16 +13,17 @@ use std::time::Duration;
 /// Plugins whose figures are shown in one answer, and those that are named in one: what two chat lines carry.
 const SHOWN: (usize, usize) = (6, 20);
 
-/// Lines of log, and dead letters, in one answer. A program gets all that is kept.
-const LINES: usize = 8;
+/// Lines of log, and dead letters, in one answer of chat.
+pub(super) const LINES: usize = 8;
 
 /// Bytes of each of them in chat.
 const LINE: usize = 200;
 
-/// Dead letters that a program gets.
+/// Dead letters looked at.
 const LETTERS: u32 = 1000;
 
-pub(super) async fn answer(admin: &Admin, query: &Query) -> Result<Answer, Refusal> {
+/// `most` bounds lists of lines: what a chat carries, or everything.
+pub(super) async fn answer(admin: &Admin, query: &Query, most: usize) -> Result<Answer, Refusal> {
     Ok(match query {
         Query::Help => Answer { text: grammar::HELP.to_owned(), data: json!({ "help": grammar::HELP }) },
         Query::Metrics => {
@@ -34,32 +35,40 @@ pub(super) async fn answer(admin: &Admin, query: &Query) -> Result<Answer, Refus
         }
         Query::List => {
             let views = admin.plugins.views().await;
-            Answer { text: list(&views), data: all(admin, &views) }
+            Answer { text: list(&views), data: all(admin, &views).await }
         }
         Query::Status(None) => {
             let views = admin.plugins.views().await;
-            Answer { text: overview(admin, &views), data: all(admin, &views) }
+            Answer { text: overview(admin, &views), data: all(admin, &views).await }
         }
         Query::Status(Some(plugin)) => {
             let view = admin.look(plugin).await?;
-            let data = serde_json::to_value(read_model(admin, &view)).unwrap_or_default();
+            let letters = letters_of(admin, Some(plugin)).await;
+            let data = serde_json::to_value(read_model(admin, &view, &letters)).unwrap_or_default();
             Answer { text: status(admin, &view), data }
         }
         Query::Logs(plugin) => {
             admin.look(plugin).await?;
-            logs(admin, plugin)
+            logs(admin, plugin, most)
         }
         Query::DeadLetters(plugin) => {
             if let Some(plugin) = plugin {
                 admin.look(plugin).await?;
             }
-            dead_letters(admin, plugin.as_deref()).await?
+            dead_letters(admin, plugin.as_deref(), most).await?
         }
     })
 }
 
-fn all(admin: &Admin, views: &[View]) -> Value {
-    json!({ "plugins": views.iter().map(|view| read_model(admin, view)).collect::<Vec<_>>() })
+async fn all(admin: &Admin, views: &[View]) -> Value {
+    let letters = letters_of(admin, None).await;
+    json!({ "plugins": views.iter().map(|view| read_model(admin, view, &letters)).collect::<Vec<_>>() })
+}
+
+/// Whose the dead letters are; nobody's, when the database does not say.
+async fn letters_of(admin: &Admin, plugin: Option<&str>) -> Vec<String> {
+    let letters = dead_letter::list(admin.plugins.database(), plugin, LETTERS).await.unwrap_or_default();
+    letters.into_iter().map(|letter| letter.plugin).collect()
 }
 
 /// Those in trouble first.
@@ -75,11 +84,10 @@ fn joined(parts: Vec<String>, left_out: usize) -> String {
 }
 
 fn list(views: &[View]) -> String {
-    let name = |view: &&View| match view.active() {
-        Some(active) => format!("{} {} {}", view.plugin, active.version, view.state),
-        None => format!("{} {}", view.plugin, view.state),
-    };
-    joined(by_urgency(views).iter().take(SHOWN.1).map(name).collect(), views.len().saturating_sub(SHOWN.1))
+    joined(
+        by_urgency(views).iter().take(SHOWN.1).map(|view| name_and_state(view)).collect(),
+        views.len().saturating_sub(SHOWN.1),
+    )
 }
 
 fn overview(admin: &Admin, views: &[View]) -> String {
@@ -145,17 +153,17 @@ fn status(admin: &Admin, view: &View) -> String {
     line
 }
 
-fn logs(admin: &Admin, plugin: &str) -> Answer {
+fn logs(admin: &Admin, plugin: &str, most: usize) -> Answer {
     let lines = admin.plugins.journal().last(plugin, usize::MAX);
     let data = lines.iter().map(|line| json!({ "at": rfc3339(line.at), "text": line.text })).collect();
-    let skipped = lines.len().saturating_sub(LINES);
+    let skipped = lines.len().saturating_sub(most);
     let text = lines.iter().skip(skipped).map(|line| format!("{} {}", rfc3339(line.at), bounded(&line.text, LINE)));
     let text = text.collect::<Vec<_>>().join("\n");
     let text = if text.is_empty() { format!("{plugin} has said nothing yet.") } else { text };
     Answer { text, data: json!({ "plugin": plugin, "lines": Value::Array(data) }) }
 }
 
-async fn dead_letters(admin: &Admin, plugin: Option<&str>) -> Result<Answer, Refusal> {
+async fn dead_letters(admin: &Admin, plugin: Option<&str>, most: usize) -> Result<Answer, Refusal> {
     let letters = dead_letter::list(admin.plugins.database(), plugin, LETTERS).await;
     let letters = letters
         .map_err(|error| Refusal::failed("deadletters", plugin.unwrap_or_default(), PluginError::Store(error), None))?;
@@ -177,17 +185,17 @@ async fn dead_letters(admin: &Admin, plugin: Option<&str>) -> Result<Answer, Ref
         let text = format!("{} {} by {}: {} ({cause})", letter.id, letter.plugin, letter.user, letter.line);
         bounded(&text, LINE)
     };
-    let mut text = letters.iter().take(LINES).map(line).collect::<Vec<_>>().join("\n");
+    let mut text = letters.iter().take(most).map(line).collect::<Vec<_>>().join("\n");
     if letters.is_empty() {
         text = "There are no dead letters.".to_owned();
-    } else if letters.len() > LINES {
-        text += &format!("\nand {} more", letters.len() - LINES);
+    } else if letters.len() > most {
+        text += &format!("\nand {} more", letters.len() - most);
     }
     Ok(Answer { text, data: json!({ "dead_letters": data }) })
 }
 
 /// The plugin as the PRD's JSON has it, as far as the slot knows; rates are the metrics' to say.
-fn read_model(admin: &Admin, view: &View) -> view::Plugin {
+fn read_model(admin: &Admin, view: &View, letters: &[String]) -> view::Plugin {
     let active = view.active();
     let (cpu, memory) = usage(admin, view);
     let version =
@@ -228,6 +236,7 @@ fn read_model(admin: &Admin, view: &View) -> view::Plugin {
         rollbacks: view.rollbacks,
         generation: active.map(|active| active.number),
         artifact: active.map(|active| active.artifact.to_string()),
+        dead_letters: letters.iter().filter(|plugin| **plugin == *view.plugin).count() as u64,
         bake_left: view.bake_left.map(|left: Duration| left.as_secs()),
         ..view::Plugin::default()
     }
