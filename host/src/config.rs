@@ -504,6 +504,16 @@ mood = "dark"
     }
 
     #[test]
+    fn the_documentation_is_true() {
+        let text = include_str!("../../docs/CONFIG.md");
+        let example = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+        load("rosey.toml", example).expect("the example of docs/CONFIG.md");
+        for name in LimitsConfig::NAMES {
+            assert!(text.contains(&format!("| `{name}` |")), "docs/CONFIG.md does not name limits.{name}");
+        }
+    }
+
+    #[test]
     fn each_problem_is_named_with_what_would_be_right() {
         let problem = |text: &str| load("rosey.toml", text).expect_err(text);
         let typo = problem("[dashbord]\nenabled = true");
