@@ -139,6 +139,23 @@ fn a_request_to_terminate_drains_and_exits_0() {
 }
 
 #[test]
+fn a_second_request_hurries_the_first() {
+    let folder = Folder::new(&["misbehave"]);
+    let mut bot = folder.start("[limits]\nevent_deadline = \"1h\"\ndrain_timeout = \"1h\"\n[plugins.misbehave]\n");
+    assert_eq!(bot.ask("!echo hello"), "hello");
+    bot.say("!later 3600000 too late");
+    // The slot answers this only after it has taken the event before.
+    assert!(bot.ask("!admin status misbehave").contains("running"));
+    let shims = children(bot.pid());
+    bot.signal(Signal::TERM);
+    bot.until_logged("stopping");
+    bot.signal(Signal::TERM);
+    assert!(bot.exit().success());
+    bot.until_logged("stopping at once");
+    wait_until("the shim is gone", || !shims.iter().any(|pid| runs(*pid)));
+}
+
+#[test]
 fn two_hosts_do_not_share_a_state() {
     let folder = Folder::new(&["dice-roller"]);
     let mut bot = folder.start("[plugins.dice-roller]\n");
