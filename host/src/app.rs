@@ -7,6 +7,7 @@ use crate::{
     admin::{self, Admin, AdminConfig},
     config::Config,
     connect::console,
+    metrics::{Metrics, MetricsConfig},
     plugin::{self, Plugins, artifact, generation::Forge, process::Spawner, slot::message::What},
     router::Router,
     store::{Database, StoreError},
@@ -99,7 +100,9 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config)) -> Resul
     });
     let database = Database::open(&config.state_dir.join("rosey.db"), &plugin::SCHEMA)?;
     let router = Arc::new(Router::default());
-    let (plugins, changed) = start_plugins(&config, forge, database, &router).await?;
+    let metrics = Metrics::new(metrics_config(&config));
+    let (plugins, changed) = start_plugins(&config, forge, database, &router, metrics.clone()).await?;
+    metrics.start(Arc::clone(&plugins), &ops);
     settled(&plugins, changed).await;
     start_admin(&config, &plugins, &router, &ops);
     greet(&config);
@@ -117,6 +120,7 @@ async fn start_plugins(
     forge: Arc<Forge>,
     database: Database,
     router: &Arc<Router>,
+    metrics: Metrics,
 ) -> Result<(Arc<Plugins>, watch::Receiver<u64>), AppError> {
     let (changes, changed) = watch::channel(0);
     let known: Arc<OnceLock<Arc<Plugins>>> = Arc::default();
@@ -124,6 +128,7 @@ async fn start_plugins(
         let (known, router) = (Arc::clone(&known), Arc::clone(router));
         Arc::new(move |happening: plugin::slot::message::Happening| {
             happening.log();
+            metrics.happened(&happening);
             if let (What::Manifest(manifest), Some(plugins)) = (&happening.what, known.get())
                 && let Ok(handle) = plugins.handle(&happening.plugin)
             {
@@ -151,6 +156,15 @@ async fn settled(plugins: &Plugins, mut changed: watch::Receiver<u64>) {
         if plugins.views().await.iter().all(|view| view.state != "starting") || changed.changed().await.is_err() {
             break;
         }
+    }
+}
+
+fn metrics_config(config: &Config) -> MetricsConfig {
+    MetricsConfig {
+        poll_interval: config.metrics.poll_interval,
+        history_duration: config.metrics.history_duration,
+        prometheus: config.metrics.prometheus_enabled,
+        admins: config.owner.iter().chain(&config.admins).cloned().collect(),
     }
 }
 

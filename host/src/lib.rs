@@ -8,10 +8,13 @@
 pub mod event;
 pub mod report;
 pub mod store;
+pub mod time;
 
 pub mod plugin;
 pub mod router;
 pub mod view;
+
+pub mod metrics;
 
 pub mod admin;
 pub mod connect;
