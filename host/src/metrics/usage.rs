@@ -1,6 +1,6 @@
 //! Processor time and memory of processes, through `sysinfo`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Instant};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Processes of one plugin that are counted: a shim and what it has started.
@@ -19,21 +19,31 @@ pub struct Usage {
 #[derive(Debug, Default)]
 pub struct Meter {
     system: System,
+    /// When the last look was, and what each process had used by then, in milliseconds.
+    before: Option<(Instant, HashMap<Pid, u64>)>,
 }
 
 impl Meter {
-    /// What each group of processes uses together with all that they have started, in the order of the groups. Two looks
-    /// have to be at least 200 ms apart; the first one sees no processor time.
+    /// What each group of processes uses together with all that they have started, in the order of the groups. The first
+    /// look at a process sees no processor time. (sysinfo's own percentage stays 0 until its second tick of 10 ms.)
     pub fn look(&mut self, groups: &[Vec<u32>]) -> Vec<Usage> {
         let groups: Vec<Vec<Pid>> = groups.iter().map(|group| family(group)).collect();
         let all: Vec<Pid> = groups.iter().flatten().copied().collect();
         let kind = ProcessRefreshKind::nothing().with_cpu().with_memory();
         self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&all), true, kind);
-        let known: HashMap<_, _> = self.system.processes().iter().collect();
+        let now = Instant::now();
+        let spent: HashMap<Pid, u64> =
+            all.iter().filter_map(|pid| Some((*pid, self.system.process(*pid)?.accumulated_cpu_time()))).collect();
+        let (began, before) = self.before.replace((now, spent.clone())).unwrap_or((now, HashMap::new()));
+        let passed = now.saturating_duration_since(began).as_secs_f64() * 1e3;
+        let share = |pid| match (before.get(pid), spent.get(pid)) {
+            (Some(before), Some(spent)) if passed > 0.0 => spent.saturating_sub(*before) as f64 / passed * 100.0,
+            _ => 0.0,
+        };
         let sum = |group: &Vec<Pid>| {
-            group.iter().filter_map(|pid| known.get(pid)).fold(Usage::default(), |sum, process| Usage {
-                cpu_percent: sum.cpu_percent + f64::from(process.cpu_usage()),
-                memory_bytes: sum.memory_bytes + process.memory(),
+            group.iter().fold(Usage::default(), |sum, pid| Usage {
+                cpu_percent: sum.cpu_percent + share(pid),
+                memory_bytes: sum.memory_bytes + self.system.process(*pid).map_or(0, sysinfo::Process::memory),
             })
         };
         groups.iter().map(sum).collect()
