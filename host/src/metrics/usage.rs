@@ -36,7 +36,7 @@ impl Meter {
             all.iter().filter_map(|pid| Some((*pid, self.system.process(*pid)?.accumulated_cpu_time()))).collect();
         let (began, before) = self.before.replace((now, spent.clone())).unwrap_or((now, HashMap::new()));
         let passed = now.saturating_duration_since(began).as_secs_f64() * 1e3;
-        let share = |pid| match (before.get(pid), spent.get(pid)) {
+        let share = |pid: &Pid| match (before.get(pid), spent.get(pid)) {
             (Some(before), Some(spent)) if passed > 0.0 => spent.saturating_sub(*before) as f64 / passed * 100.0,
             _ => 0.0,
         };
