@@ -7,6 +7,7 @@ use crate::{
     admin::{self, Admin, AdminConfig},
     config::Config,
     connect::console,
+    dashboard::{self, DashboardConfig, DashboardError},
     metrics::{Metrics, MetricsConfig},
     plugin::{self, Plugins, artifact, generation::Forge, process::Spawner, slot::message::What},
     router::Router,
@@ -15,6 +16,7 @@ use crate::{
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
     io,
+    net::SocketAddr,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock, atomic::AtomicU64},
@@ -51,6 +53,9 @@ pub enum AppError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The dashboard, without which the bot is not to run.
+    #[error("{0}; or set dashboard.required = false to run without it")]
+    Dashboard(#[from] DashboardError),
     /// A connector.
     #[error("the console cannot be written to: {0}")]
     Console(#[source] io::Error),
@@ -60,7 +65,7 @@ pub enum AppError {
 ///
 /// # Errors
 /// [`AppError`]; all that was started is stopped.
-pub fn run(config: Config, greet: impl FnOnce(&Config)) -> Result<(), AppError> {
+pub fn run(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> Result<(), AppError> {
     let (ops, end_of_ops) = start_ops().map_err(AppError::Runtime)?;
     let data = Builder::new_current_thread().enable_all().build().map_err(AppError::Runtime)?;
     let result = data.block_on(live(config, ops, greet));
@@ -83,7 +88,7 @@ fn start_ops() -> io::Result<(Handle, oneshot::Sender<()>)> {
     Ok((handle, end))
 }
 
-async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config)) -> Result<(), AppError> {
+async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> Result<(), AppError> {
     let state = State::open(&config.state_dir)?;
     let shim = config.shim.clone().unwrap_or_else(beside_me);
     if !shim.is_file() {
@@ -105,7 +110,11 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config)) -> Resul
     metrics.start(Arc::clone(&plugins), &ops);
     settled(&plugins, changed).await;
     start_admin(&config, &plugins, &router, &ops);
-    greet(&config);
+    let dashboard = start_dashboard(&config, &metrics, &ops).await?;
+    greet(&config, dashboard);
+    if config.connect.console.is_some() {
+        metrics.connector("console", true);
+    }
     let result = chat(&config, router).await;
     tracing::info!("stopping");
     tokio::select! {
@@ -155,6 +164,32 @@ async fn settled(plugins: &Plugins, mut changed: watch::Receiver<u64>) {
         changed.mark_unchanged();
         if plugins.views().await.iter().all(|view| view.state != "starting") || changed.changed().await.is_err() {
             break;
+        }
+    }
+}
+
+/// The dashboard's address, if there is one.
+async fn start_dashboard(config: &Config, metrics: &Metrics, ops: &Handle) -> Result<Option<SocketAddr>, AppError> {
+    let wanted = &config.dashboard;
+    if !wanted.enabled {
+        return Ok(None);
+    }
+    let settings = DashboardConfig {
+        host: wanted.host.clone(),
+        port: wanted.port,
+        public: wanted.public,
+        allowed_hosts: wanted.allowed_hosts.clone(),
+        prometheus: config.metrics.prometheus_enabled,
+    };
+    match dashboard::start(settings, metrics.clone(), ops).await {
+        Ok(address) => {
+            tracing::info!("dashboard: http://{address}/");
+            Ok(Some(address))
+        }
+        Err(error) if wanted.required => Err(error.into()),
+        Err(error) => {
+            tracing::warn!("{error}");
+            Ok(None)
         }
     }
 }

@@ -66,8 +66,14 @@ pub struct Dashboard {
     pub enabled: bool,
     /// The address it listens on.
     pub host: String,
-    /// The port it listens on.
+    /// The port it listens on; 0 for any that is free.
     pub port: u16,
+    /// Whether everybody who can reach an address beyond this machine may read.
+    pub public: bool,
+    /// Names by which it may be reached beside its address and this machine's own.
+    pub allowed_hosts: Vec<String>,
+    /// Whether the bot does not run without it.
+    pub required: bool,
 }
 
 /// What is measured.
@@ -121,7 +127,14 @@ impl Default for Config {
 
 impl Default for Dashboard {
     fn default() -> Self {
-        Self { enabled: false, host: "127.0.0.1".into(), port: 8080 }
+        Self {
+            enabled: false,
+            host: "127.0.0.1".into(),
+            port: 8080,
+            public: false,
+            allowed_hosts: Vec::new(),
+            required: true,
+        }
     }
 }
 
@@ -327,7 +340,7 @@ impl Config {
             owner: Some(user.clone()),
             plugin_dir: plugin_dir.to_owned(),
             connect: Connect { console: Some(Console { user }) },
-            dashboard: Dashboard { enabled: true, ..Dashboard::default() },
+            dashboard: Dashboard { enabled: true, required: false, ..Dashboard::default() },
             plugins: ["dice-roller", "eight-ball"].map(|name| (name.to_owned(), Plugin::default())).into(),
             ..Self::default()
         };
@@ -465,7 +478,7 @@ mod tests {
   ]
 }"#;
         let config = load("config.json", text).expect("valid");
-        assert_eq!(config.dashboard, Dashboard { enabled: true, host: "0.0.0.0".into(), port: 8080 });
+        assert_eq!(config.dashboard, Dashboard { enabled: true, host: "0.0.0.0".into(), ..Dashboard::default() });
         assert_eq!(config.metrics, Metrics::default());
         assert_eq!(config.admins, ["bot_owner", "operator1", "operator2"]);
         assert!(load("config", text).is_ok(), "without a name that says JSON");

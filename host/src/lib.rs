@@ -18,6 +18,7 @@ pub mod metrics;
 
 pub mod admin;
 pub mod connect;
+pub mod dashboard;
 
 pub mod cli;
 pub mod config;

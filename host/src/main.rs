@@ -8,7 +8,7 @@ use rosey::{
     config::Config,
     log, quick_start, report,
 };
-use std::{path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -31,7 +31,7 @@ fn quick() -> u8 {
 fn run(file: Option<PathBuf>) -> u8 {
     log::start("info");
     match load(file) {
-        Ok(config) => start(config, |_| tracing::info!("ready")),
+        Ok(config) => start(config, |_, _| tracing::info!("ready")),
         Err(problem) => fail(exit::CONFIG, &problem),
     }
 }
@@ -46,7 +46,7 @@ fn check(file: Option<PathBuf>) -> u8 {
     }
 }
 
-fn start(config: Config, greet: impl FnOnce(&Config)) -> u8 {
+fn start(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> u8 {
     match app::run(config, greet) {
         Ok(()) => exit::OK,
         Err(error) => fail(exit::FAILED, &report::chain(&error)),
