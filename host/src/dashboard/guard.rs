@@ -5,7 +5,7 @@ use super::Shared;
 use axum::{
     Extension,
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, Uri, header},
+    http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -97,10 +97,13 @@ fn is_for_us(request: &Request, hosts: &[String]) -> bool {
 }
 
 fn is_one_of(named: &str, hosts: &[String]) -> bool {
-    let uri: Result<Uri, _> = format!("http://{named}/").parse();
-    let host = uri.ok().and_then(|uri| uri.host().map(str::to_lowercase)).unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    hosts.iter().any(|known| known == host)
+    let is_port = |port: &str| port.chars().all(|c| c.is_ascii_digit());
+    let (host, port) = match named.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, port)) => (host, port.strip_prefix(':').unwrap_or(port)),
+        None => named.split_once(':').unwrap_or((named, "")),
+    };
+    let host = if is_port(port) { host.to_lowercase() } else { String::new() };
+    hosts.iter().any(|known| *known == host)
 }
 
 #[cfg(test)]
