@@ -4,12 +4,12 @@
 //! runtime does what may take longer: admin, plugin output, and all that people look at.
 
 use crate::{
-    admin::{self, Admin, AdminConfig},
+    admin::{self, Admin, AdminConfig, audit::AuditError},
     config::Config,
     connect::console,
     dashboard::{self, DashboardConfig, DashboardError},
     metrics::{Metrics, MetricsConfig},
-    plugin::{self, Plugins, artifact, generation::Forge, process::Spawner, slot::message::What},
+    plugin::{self, Plugins, artifact, generation::Forge, journal::Journal, process::Spawner, slot::message::What},
     router::Router,
     store::{Database, StoreError},
 };
@@ -20,6 +20,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock, atomic::AtomicU64},
+    time::Duration,
 };
 use tokio::{
     runtime::{Builder, Handle, Runtime},
@@ -29,6 +30,12 @@ use tokio::{
 
 /// The longest path of a Unix socket, less the longest name that is made in the run directory.
 const LONGEST_RUN_DIR: usize = 107 - "/18446744073709551615.sock".len();
+
+/// The database's name in the state directory.
+pub const DATABASE: &str = "rosey.db";
+
+/// For actions under way to be recorded, once all plugins are down and nothing can be waited for any more.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Why the bot cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +63,12 @@ pub enum AppError {
     /// The dashboard, without which the bot is not to run.
     #[error("{0}; or set dashboard.required = false to run without it")]
     Dashboard(#[from] DashboardError),
+    /// The audit.
+    #[error("the audit cannot be kept: {0}")]
+    Audit(#[from] AuditError),
+    /// The control socket.
+    #[error("the control socket cannot be made: {0}")]
+    Control(#[source] io::Error),
     /// A connector.
     #[error("the console cannot be written to: {0}")]
     Console(#[source] io::Error),
@@ -101,15 +114,17 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
         run_dir: state.run_dir.clone(),
         shim,
         output_runtime: ops.clone(),
+        journal: Journal::default(),
         files: AtomicU64::new(0),
     });
-    let database = Database::open(&config.state_dir.join("rosey.db"), &plugin::SCHEMA)?;
+    let schema: Vec<_> = plugin::SCHEMA.into_iter().chain(admin::SCHEMA).collect();
+    let database = Database::open(&config.state_dir.join(DATABASE), &schema)?;
     let router = Arc::new(Router::default());
     let metrics = Metrics::new(metrics_config(&config));
     let (plugins, changed) = start_plugins(&config, forge, database, &router, metrics.clone()).await?;
     metrics.start(Arc::clone(&plugins), &ops);
     settled(&plugins, changed).await;
-    start_admin(&config, &plugins, &router, &ops);
+    let admin = start_admin(&config, &state, &plugins, &router, &ops).await?;
     let dashboard = start_dashboard(&config, &metrics, &ops).await?;
     greet(&config, dashboard);
     if config.connect.console.is_some() {
@@ -120,6 +135,9 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
     tokio::select! {
         () = plugins.stop_all() => {}
         () = signalled() => tracing::warn!("stopping at once"),
+    }
+    if tokio::time::timeout(LAST_WORDS, admin.finish()).await.is_err() {
+        tracing::warn!("an admin's action is still under way; the next start will record that it was cut short");
     }
     result
 }
@@ -203,15 +221,34 @@ fn metrics_config(config: &Config) -> MetricsConfig {
     }
 }
 
-fn start_admin(config: &Config, plugins: &Arc<Plugins>, router: &Router, ops: &Handle) {
-    let dashboard = &config.dashboard;
+async fn start_admin(
+    config: &Config,
+    state: &State,
+    plugins: &Arc<Plugins>,
+    router: &Router,
+    ops: &Handle,
+) -> Result<Arc<Admin>, AppError> {
+    let (dashboard, settings) = (&config.dashboard, config.admin.clone());
     let admin = AdminConfig {
-        admins: config.owner.iter().chain(&config.admins).cloned().collect(),
+        owner: config.owner.clone(),
+        admins: config.admins.clone(),
+        roles: config.roles.clone(),
+        trust_nicks: settings.trust_nicks,
+        per_minute: settings.per_minute,
+        cooldown: settings.cooldown,
+        audit_file: settings.audit_file,
         dashboard: dashboard.enabled.then(|| format!("http://{}:{}/", dashboard.host, dashboard.port)),
     };
-    let (lines, waiting) = mpsc::channel(admin::QUEUE);
+    let admin = Admin::open(admin, Arc::clone(plugins), None).await?;
+    let (lines, waiting) = mpsc::channel(admin::chat::QUEUE);
     router.set_admin(lines);
-    ops.spawn(Admin::new(admin, Arc::clone(plugins)).run(waiting));
+    ops.spawn(Arc::clone(&admin).run(waiting));
+    let listener = {
+        let _runtime = ops.enter();
+        admin::socket::listen(&state.run_dir).map_err(AppError::Control)?
+    };
+    ops.spawn(admin::socket::serve(Arc::clone(&admin), listener));
+    Ok(admin)
 }
 
 /// Chats until the console's input ends or a signal comes. Without a console only a signal ends it.
@@ -279,8 +316,8 @@ impl Drop for State {
     }
 }
 
-/// Where sockets lie: in the state directory, unless its path is too long for a socket.
-fn run_dir(state: &Path) -> PathBuf {
+/// Where sockets lie: in the state directory, unless its path is too long for a socket. The path must be canonical.
+pub fn run_dir(state: &Path) -> PathBuf {
     let inside = state.join("run");
     if inside.as_os_str().len() <= LONGEST_RUN_DIR {
         return inside;

@@ -2,7 +2,10 @@
 //!
 //! Relative paths count from the folder of the file. What is not known is refused by name.
 
-use crate::plugin::{PluginConfig, limits::Limits, nearest};
+use crate::{
+    admin::permission::Role,
+    plugin::{PluginConfig, limits::Limits, nearest},
+};
 use figment::{
     Figment,
     providers::{Format, Json, Toml},
@@ -24,6 +27,10 @@ pub struct Config {
     pub owner: Option<String>,
     /// Who may run admin commands besides.
     pub admins: Vec<String>,
+    /// `viewer`, `operator` or `owner` by name, where `owner` and `admins` do not say enough.
+    pub roles: BTreeMap<String, Role>,
+    /// How admin commands are treated.
+    pub admin: Admin,
     /// Where `lib<name>.so` is looked for.
     pub plugin_dir: PathBuf,
     /// Artifacts, `rosey.db` and the run directory.
@@ -40,6 +47,21 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// The plugins.
     pub plugins: BTreeMap<String, Plugin>,
+}
+
+/// How admin commands are treated.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Queries a minute for each person in chat, and as many changes.
+    pub per_minute: u32,
+    /// Between two changes of a plugin, in seconds. A rollback and a stop do not wait.
+    #[serde(deserialize_with = "duration")]
+    pub cooldown: Duration,
+    /// Whether a nick that the chat network did not verify counts as the admin of that name.
+    pub trust_nicks: bool,
+    /// Where the audit is written besides `rosey.db`, as JSON lines.
+    pub audit_file: Option<PathBuf>,
 }
 
 /// Where chat comes from.
@@ -113,6 +135,8 @@ impl Default for Config {
         Self {
             owner: None,
             admins: Vec::new(),
+            roles: BTreeMap::new(),
+            admin: Admin::default(),
             plugin_dir: "target/release".into(),
             state_dir: ".rosey".into(),
             shim: None,
@@ -122,6 +146,12 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             plugins: BTreeMap::new(),
         }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { per_minute: 10, cooldown: Duration::from_secs(2), trust_nicks: false, audit_file: None }
     }
 }
 
@@ -285,7 +315,8 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-fn parse_time(text: &str) -> Option<Duration> {
+/// A number with a unit.
+pub fn parse_time(text: &str) -> Option<Duration> {
     let text = text.trim();
     let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
     let number: f64 = text[..unit_at].trim().parse().ok()?;
@@ -294,6 +325,7 @@ fn parse_time(text: &str) -> Option<Duration> {
         "s" => number,
         "m" | "min" => number * 60.0,
         "h" => number * 3600.0,
+        "d" => number * 86_400.0,
         _ => return None,
     };
     Duration::try_from_secs_f64(seconds).ok()
@@ -400,6 +432,7 @@ impl Config {
         self.plugin_dir = base.join(&self.plugin_dir);
         self.state_dir = base.join(&self.state_dir);
         self.shim = self.shim.take().map(|shim| base.join(shim));
+        self.admin.audit_file = self.admin.audit_file.take().map(|file| base.join(file));
         for plugin in self.plugins.values_mut() {
             plugin.library = plugin.library.take().map(|library| base.join(library));
         }
@@ -417,6 +450,12 @@ impl Config {
                 problems.push(format!("plugins.{name}: that name belongs to Rosey itself"));
             }
             self.plugin(name, plugin, &mut problems);
+        }
+        if !(1..=10_000).contains(&self.admin.per_minute) {
+            problems.push("admin.per_minute: 1 to 10000".to_owned());
+        }
+        if self.admin.cooldown > ms(3_600_000) {
+            problems.push("admin.cooldown: the most is an hour".to_owned());
         }
         if self.metrics.poll_interval < ms(200) {
             problems.push("metrics.poll_interval: the least is 0.2 s".to_owned());

@@ -26,3 +26,4 @@ pub mod log;
 pub mod quick_start;
 
 pub mod app;
+pub mod shell;

@@ -6,7 +6,7 @@ use rosey::{
     app,
     cli::{Cli, Command, exit},
     config::Config,
-    log, quick_start, report,
+    log, quick_start, report, shell,
 };
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -15,7 +15,17 @@ fn main() -> ExitCode {
     let code = match (cli.command, cli.config) {
         (None, None) => quick(),
         (None | Some(Command::Run), config) => run(config),
-        (Some(Command::Check), config) => check(config),
+        (Some(Command::Completions { shell }), _) => shell::completion::print(shell),
+        (Some(Command::Man { directory }), _) => shell::man(&directory),
+        (Some(command), config) => with(config, |config| match command {
+            Command::Admin(arguments) => shell::control::admin(&config, &arguments),
+            Command::Audit(command) => shell::audit::audit(&config, &command),
+            Command::PluginNames => shell::completion::plugin_names(&config),
+            _ => {
+                print!("{}", config.summary());
+                exit::OK
+            }
+        }),
     };
     ExitCode::from(code)
 }
@@ -23,48 +33,35 @@ fn main() -> ExitCode {
 fn quick() -> u8 {
     log::start("warn");
     if let Err(problem) = quick_start::build_parts() {
-        return fail(exit::FAILED, &problem);
+        return shell::fail(exit::FAILED, &problem);
     }
     start(Config::embedded(&beside_me()), quick_start::greet)
 }
 
 fn run(file: Option<PathBuf>) -> u8 {
     log::start("info");
-    match load(file) {
-        Ok(config) => start(config, |_, _| tracing::info!("ready")),
-        Err(problem) => fail(exit::CONFIG, &problem),
-    }
-}
-
-fn check(file: Option<PathBuf>) -> u8 {
-    match load(file) {
-        Ok(config) => {
-            print!("{}", config.summary());
-            exit::OK
-        }
-        Err(problem) => fail(exit::CONFIG, &problem),
-    }
+    with(file, |config| start(config, |_, _| tracing::info!("ready")))
 }
 
 fn start(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> u8 {
     match app::run(config, greet) {
         Ok(()) => exit::OK,
-        Err(error) => fail(exit::FAILED, &report::chain(&error)),
+        Err(error) => shell::fail(exit::FAILED, &report::chain(&error)),
     }
 }
 
-fn load(file: Option<PathBuf>) -> Result<Config, String> {
-    match file {
+/// Does something with the configuration, or says what is wrong with it.
+fn with(file: Option<PathBuf>, act: impl FnOnce(Config) -> u8) -> u8 {
+    let config = match file {
         Some(file) => Config::load(&file).map_err(|error| error.to_string()),
         None => Ok(Config::embedded(&beside_me())),
+    };
+    match config {
+        Ok(config) => act(config),
+        Err(problem) => shell::fail(exit::CONFIG, &problem),
     }
 }
 
 fn beside_me() -> PathBuf {
     std::env::current_exe().ok().and_then(|executable| executable.parent().map(PathBuf::from)).unwrap_or_default()
-}
-
-fn fail(code: u8, problem: &str) -> u8 {
-    eprintln!("rosey: {problem}");
-    code
 }

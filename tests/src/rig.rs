@@ -7,6 +7,7 @@ use rosey::{
     plugin::{
         self, PluginConfig, Plugins, artifact,
         generation::Forge,
+        journal::Journal,
         limits::Limits,
         process::Spawner,
         slot::message::{Happening, View, What},
@@ -80,6 +81,7 @@ impl Rig {
             run_dir,
             shim: build::shim(),
             output_runtime: ops.handle().clone(),
+            journal: Journal::default(),
             files: AtomicU64::new(0),
         };
         let database = Database::open(&state.join("rosey.db"), &plugin::SCHEMA).expect("a database");

@@ -1,238 +1,209 @@
-//! What an operator may do, from wherever they say it. Every privileged action passes through here.
+//! What an operator may do, from wherever they say it: chat (`chat`), the shell (`socket`), or the dashboard. Every
+//! privileged action passes through [`Admin::propose`] and [`Admin::carry_out`] (`change`), and is recorded (`audit`).
 //!
-//! May import `router`, `plugin`, `event`, `store`, `metrics` and `report`; knows nothing of HTTP.
+//! May import `router`, `plugin`, `view`, `event`, `store`, `time` and `report`; knows nothing of HTTP.
 
+pub mod audit;
+mod change;
+pub mod chat;
+pub mod command;
 mod confirm;
-mod grammar;
+pub mod grammar;
+mod limit;
+pub mod permission;
+mod show;
+pub mod socket;
 
-use crate::{
-    event::{Identity, Outgoing, Place, User},
-    plugin::{Candidate, PluginError, Plugins, slot::message::View},
-    report,
-    router::AdminLine,
-};
-use confirm::Pending;
-use grammar::{Action, Request};
+pub use change::{Completed, Proposal, Refusal};
+pub use command::Action;
+
+use crate::{event::User, plugin::Plugins};
+use audit::{Audit, AuditError, AuditRecord, Stage};
+use command::Query;
+use limit::{Cooldown, PerMinute};
+use permission::{Permissions, Role};
 use std::{
-    collections::HashSet,
+    collections::BTreeMap,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc;
+use tokio::sync::Semaphore;
 
-/// Lines that may wait. Each is taken at once; what takes long runs on its own.
-pub const QUEUE: usize = 64;
+/// The tables of this room in `rosey.db`.
+pub const SCHEMA: [&str; 1] = [audit::chain::SCHEMA];
 
-/// How long a question waits for its answer (PRD).
-const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
+/// Actions under way at a time. Each holds a process or two while it lasts.
+const AT_ONCE: u32 = 64;
 
-/// Who may do what.
-#[derive(Debug, Clone, Default)]
+/// Strangers' commands that are answered and recorded, in a minute: each, and all together.
+const DENIALS: (u32, u32) = (3, 30);
+
+/// CPU use in percent of one core, and resident bytes, of a plugin by name; `None` when it has no process.
+pub type Usage = Arc<dyn Fn(&str) -> Option<(f64, u64)> + Send + Sync>;
+
+/// How the admin is configured.
+#[derive(Debug, Clone)]
 pub struct AdminConfig {
-    /// Names of those who may.
-    pub admins: HashSet<String>,
+    /// Who may do everything.
+    pub owner: Option<String>,
+    /// Who may change plugins.
+    pub admins: Vec<String>,
+    /// Roles by name, where `owner` and `admins` do not say enough.
+    pub roles: BTreeMap<String, Role>,
+    /// Whether a name that the chat network did not verify counts.
+    pub trust_nicks: bool,
+    /// Queries a minute for each person in chat, and as many changes.
+    pub per_minute: u32,
+    /// Between two changes of a plugin.
+    pub cooldown: Duration,
+    /// Where the audit is written besides `rosey.db`.
+    pub audit_file: Option<PathBuf>,
     /// Where the dashboard is, for `!admin metrics`.
     pub dashboard: Option<String>,
 }
 
-/// The admin room.
-pub struct Admin {
-    config: AdminConfig,
-    plugins: Arc<Plugins>,
-    pending: Pending<Question>,
+impl AdminConfig {
+    fn permissions(&self) -> Permissions {
+        let admins = self.admins.iter().map(|name| (name.clone(), Role::Operator));
+        let named = self.roles.iter().map(|(name, role)| (name.clone(), *role));
+        let owner = self.owner.iter().map(|name| (name.clone(), Role::Owner));
+        let roles = admins.chain(named).chain(owner).collect();
+        let host_user = socket::user_name(rustix::process::geteuid().as_raw());
+        Permissions::new(roles, Some(host_user), self.trust_nicks)
+    }
 }
 
-/// An action that waits for its yes.
-struct Question {
-    action: Action,
-    plugin: String,
-    candidate: Option<Candidate>,
-    from: Option<String>,
+/// Somebody who asks for something, and from where.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// Who.
+    pub user: Arc<User>,
+    /// `chat`, `shell` or `dashboard`.
+    pub via: &'static str,
+    /// Where exactly: a channel, a process, an address.
+    pub place: String,
+}
+
+/// What was asked to know: in words, and as data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// For people, a chat line or two.
+    pub text: String,
+    /// For programs.
+    pub data: serde_json::Value,
+}
+
+/// The admin room.
+pub struct Admin {
+    dashboard: Option<String>,
+    permissions: Permissions,
+    plugins: Arc<Plugins>,
+    audit: Audit,
+    usage: Option<Usage>,
+    queries: PerMinute,
+    changes: PerMinute,
+    denied: (PerMinute, PerMinute),
+    cooldown: Arc<Cooldown>,
+    pending: confirm::Pending<chat::Question>,
+    under_way: Arc<Semaphore>,
 }
 
 impl Admin {
-    /// The admin of these plugins.
-    pub fn new(config: AdminConfig, plugins: Arc<Plugins>) -> Arc<Self> {
-        Arc::new(Self { config, plugins, pending: Pending::default() })
+    /// The admin of these plugins. `usage` says what they use, if somebody measures that.
+    ///
+    /// # Errors
+    /// When the audit cannot be read or written.
+    pub async fn open(
+        config: AdminConfig,
+        plugins: Arc<Plugins>,
+        usage: Option<Usage>,
+    ) -> Result<Arc<Self>, AuditError> {
+        if config.trust_nicks {
+            tracing::warn!("admin.trust_nicks is on: whoever takes the nick of an admin is one");
+        }
+        Ok(Arc::new(Self {
+            permissions: config.permissions(),
+            audit: Audit::open(plugins.database().clone(), config.audit_file).await?,
+            dashboard: config.dashboard,
+            plugins,
+            usage,
+            queries: PerMinute::new(config.per_minute),
+            changes: PerMinute::new(config.per_minute),
+            denied: (PerMinute::new(DENIALS.0), PerMinute::new(DENIALS.1)),
+            cooldown: Arc::new(Cooldown::new(config.cooldown)),
+            pending: confirm::Pending::default(),
+            under_way: Arc::new(Semaphore::new(AT_ONCE as usize)),
+        }))
     }
 
-    /// Takes lines until nobody can send any more, each in a task of its own.
-    pub async fn run(self: Arc<Self>, mut lines: mpsc::Receiver<AdminLine>) {
-        while let Some(line) = lines.recv().await {
-            tokio::spawn(Arc::clone(&self).take(line));
+    /// Has every record from now on told to `listener`, queries ([`Stage::Read`], which are not kept) included. An action
+    /// that is carried out has two, [`Stage::Before`] and [`Stage::After`]; whoever counts commands leaves out the
+    /// latter. It must not block.
+    pub fn on_action(&self, listener: Box<dyn Fn(&AuditRecord) + Send + Sync>) {
+        self.audit.on_record(listener);
+    }
+
+    /// Answers a query.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn query(&self, actor: &Actor, query: &Query) -> Result<Answer, Refusal> {
+        self.allow(actor, query.word(), query.plugin(), query.needs()).await?;
+        // The shell disturbs nobody, and scripts look often.
+        if actor.via == "chat" {
+            self.in_time(actor, &self.queries)?;
+        }
+        self.audit.tell(&AuditRecord::new(Stage::Read, actor, query.word(), query.plugin()));
+        show::answer(self, query).await
+    }
+
+    /// What to answer to a line that makes no sense: only who may ask is told what would.
+    async fn unclear(&self, actor: &Actor, text: String) -> Refusal {
+        let allowed =
+            self.allow(actor, "unclear", None, Role::Viewer).await.and_then(|()| self.in_time(actor, &self.queries));
+        allowed.err().unwrap_or(Refusal::Unclear(text))
+    }
+
+    /// Waits until no action is under way, and lets none begin any more. For the end of the host.
+    pub async fn finish(&self) {
+        // An error would mean that somebody was here before.
+        if self.under_way.acquire_many(AT_ONCE).await.is_ok() {
+            self.under_way.close();
         }
     }
 
-    async fn take(self: Arc<Self>, line: AdminLine) {
-        let chat = Chat { user: line.user, place: line.place, outgoing: line.outgoing };
-        match grammar::parse(&line.line) {
-            Request::Yes => {
-                if let Some(question) = self.pending.take(&chat.user, &chat.place, Instant::now()) {
-                    self.act(question, &chat).await;
-                }
-            }
-            Request::No => {
-                if let Some(question) = self.pending.take(&chat.user, &chat.place, Instant::now()) {
-                    chat.say(format!("{} {}: left as it is.", question.action.word(), question.plugin)).await;
-                }
-            }
-            _ if !self.may(&chat.user) => chat.say("Admin permission required.".to_owned()).await,
-            Request::Unclear(text) => chat.say(text).await,
-            Request::Help => chat.say(grammar::HELP.to_owned()).await,
-            Request::Metrics => chat.say(self.metrics()).await,
-            Request::List => chat.say(self.list().await).await,
-            Request::Status(None) => chat.say(self.list().await).await,
-            Request::Status(Some(plugin)) => match self.plugins.view(&plugin).await {
-                Ok(view) => chat.say(status(&view)).await,
-                Err(error) => chat.fail("status", &plugin, &error).await,
-            },
-            Request::Change(action, plugin) => self.propose(action, plugin, &chat).await,
+    /// Whether they may. A denial is recorded, unless it is one of many.
+    async fn allow(&self, actor: &Actor, word: &str, plugin: Option<&str>, needs: Role) -> Result<(), Refusal> {
+        let has = self.permissions.role(&actor.user);
+        if has.is_some_and(|has| has >= needs) {
+            return Ok(());
         }
-    }
-
-    fn may(&self, user: &User) -> bool {
-        let name = match &user.identity {
-            Identity::Unverified => return false,
-            Identity::Console => &user.name,
-            Identity::System(name) | Identity::Account(name) => name,
-        };
-        self.config.admins.contains(name)
-    }
-
-    /// Checks that the action can be done, and asks whether it shall.
-    async fn propose(&self, action: Action, plugin: String, chat: &Chat) {
-        if plugin == "admin" {
-            return chat.say("admin is part of the host: restart Rosey to update it.".to_owned()).await;
+        let now = Instant::now();
+        let often = self.denied.0.take(&permission::key(&actor.user), now).is_err();
+        let quietly = often || self.denied.1.take("", now).is_err();
+        let refusal = Refusal::Denied { needs, has, quietly };
+        if !quietly {
+            tracing::warn!(user = %actor.user.name, place = %actor.place, "{word} denied");
+            self.note(AuditRecord::new(Stage::Denied, actor, word, plugin).ended(false, &refusal.to_string(), None))
+                .await;
         }
-        let view = match self.plugins.view(&plugin).await {
-            Ok(view) => view,
-            Err(error) => return chat.fail(action.word(), &plugin, &error).await,
-        };
-        let from = view.active().map(|active| active.version.clone());
-        let mut candidate = None;
-        let question = match action {
-            Action::Start => {
-                return match self.plugins.start(&plugin).await {
-                    Ok(()) => chat.say(format!("{plugin} is being started.")).await,
-                    Err(error) => chat.fail("start", &plugin, &error).await,
-                };
-            }
-            Action::Reload => match self.plugins.inspect(&plugin).await {
-                Ok(seen) => {
-                    let question = match &from {
-                        Some(from) => format!("Reload {plugin} {from} → {}?", seen.manifest.version),
-                        None => format!("Load {plugin} {}?", seen.manifest.version),
-                    };
-                    candidate = Some(seen);
-                    question
-                }
-                Err(error) => return chat.fail("reload", &plugin, &error).await,
-            },
-            Action::Rollback => format!("Roll {plugin} back from {}?", from.as_deref().unwrap_or("nothing")),
-            Action::Restart => format!("Restart {plugin}?"),
-            Action::Stop => format!("Stop {plugin}?"),
-        };
-        let question_text = format!("{question} Type 'yes' to confirm ({} s)", CONFIRM_WITHIN.as_secs());
-        let question = Question { action, plugin, candidate, from };
-        self.pending.ask(&chat.user, &chat.place, Instant::now() + CONFIRM_WITHIN, question);
-        chat.say(question_text).await;
+        Err(refusal)
     }
 
-    async fn act(&self, question: Question, chat: &Chat) {
-        let Question { action, plugin, candidate, from } = question;
-        let version = candidate.as_ref().map(|seen| seen.manifest.version.clone());
-        let result = match (action, candidate) {
-            (Action::Reload, Some(candidate)) => self.plugins.reload(&plugin, candidate.artifact, false).await,
-            (Action::Rollback, _) => self.plugins.rollback(&plugin).await,
-            (Action::Restart, _) => self.plugins.restart(&plugin).await,
-            (Action::Stop, _) => self.plugins.stop(&plugin).await,
-            (Action::Start | Action::Reload, _) => return,
-        };
-        match result {
-            Ok(done) => {
-                let steps: Vec<_> = done.steps.iter().map(|(step, took)| format!("{step} {}", millis(*took))).collect();
-                let steps = if steps.is_empty() { String::new() } else { format!(" ({})", steps.join(", ")) };
-                let from = from.unwrap_or_else(|| "nothing".to_owned());
-                let text = match (action, done.generation) {
-                    (Action::Reload, Some(generation)) => {
-                        let version = version.unwrap_or_default();
-                        format!("{plugin} {from} → {version}: generation {generation} is active{steps}.")
-                    }
-                    (Action::Stop, _) => format!("{plugin} is stopped."),
-                    (_, Some(generation)) => {
-                        format!("{plugin}: {} done, generation {generation} is active{steps}.", action.word())
-                    }
-                    (_, None) => format!("{plugin}: {} done.", action.word()),
-                };
-                chat.say(text).await;
-            }
-            Err(error) => chat.fail(action.word(), &plugin, &error).await,
-        }
+    /// Queries and changes are counted apart: who has looked often may still roll back.
+    fn in_time(&self, actor: &Actor, limit: &PerMinute) -> Result<(), Refusal> {
+        let taken = limit.take(&permission::key(&actor.user), Instant::now());
+        taken.map_err(|wait| Refusal::TooOften { wait })
     }
 
-    fn metrics(&self) -> String {
-        match &self.config.dashboard {
-            Some(url) => format!("Dashboard: {url}"),
-            None => "The dashboard is off; set dashboard.enabled in the configuration.".to_owned(),
-        }
-    }
-
-    async fn list(&self) -> String {
-        let views = self.plugins.views().await;
-        let line = |view: &View| match view.active() {
-            Some(active) => format!("{} {} {}", view.plugin, active.version, view.state),
-            None => format!("{} {}", view.plugin, view.state),
-        };
-        match views.is_empty() {
-            true => "No plugins are configured.".to_owned(),
-            false => views.iter().map(line).collect::<Vec<_>>().join(" · "),
+    /// Records what was not done; if that fails, there is nothing to hold back.
+    async fn note(&self, record: AuditRecord) {
+        if let Err(error) = self.audit.write(record).await {
+            tracing::error!("the audit cannot be written: {error}");
         }
     }
 }
 
-/// One plugin in a chat line.
-fn status(view: &View) -> String {
-    let mut line = format!("{}: {}", view.plugin, view.state);
-    if let Some(explanation) = &view.explanation {
-        line += &format!(" ({explanation})");
-    }
-    if let Some(active) = view.active() {
-        let uptime = active.since.elapsed().unwrap_or_default().as_secs();
-        line += &format!(
-            ", version {}, generation {}, artifact {}, pid {}, up {uptime} s",
-            active.version,
-            active.number,
-            active.artifact.short(),
-            active.pid
-        );
-    }
-    line + &format!(", {} events, {} crashes", view.ledger.accepted, view.crash_count)
-}
-
-fn millis(took: Duration) -> String {
-    format!("{:.1} ms", took.as_secs_f64() * 1e3)
-}
-
-/// The conversation a request came from.
-struct Chat {
-    user: Arc<User>,
-    place: Arc<Place>,
-    outgoing: mpsc::Sender<Outgoing>,
-}
-
-impl Chat {
-    async fn say(&self, text: String) {
-        let answer = Outgoing { place: Arc::clone(&self.place), user: Arc::clone(&self.user), text: Some(text) };
-        // Fails only when the connector is closed, and nobody is there to read.
-        let _ = self.outgoing.send(answer).await;
-    }
-
-    async fn fail(&self, what: &str, plugin: &str, error: &PluginError) {
-        tracing::warn!(plugin, user = %self.user.name, "{what} refused: {}", report::chain(error));
-        let text = match error {
-            PluginError::Unknown { .. } => format!("Not done: {error}."),
-            _ => format!("{what} {plugin} refused: {error}."),
-        };
-        self.say(text).await;
-    }
-}
+#[cfg(test)]
+mod tests;

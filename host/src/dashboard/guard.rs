@@ -103,7 +103,7 @@ fn is_one_of(named: &str, hosts: &[String]) -> bool {
         None => named.split_once(':').unwrap_or((named, "")),
     };
     let host = if is_port(port) { host.to_lowercase() } else { String::new() };
-    hosts.iter().any(|known| *known == host)
+    hosts.contains(&host)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Events that were executing at two crashes: kept durably, listed, and replayed on request.
 
 use crate::{
-    event::Event,
+    event::{Event, Identity, Place, ReplyTo, User},
     store::{Database, StoreError},
 };
 use rusqlite::params;
@@ -67,6 +67,13 @@ impl DeadLetter {
             channel: event.place.channel.clone(),
             causes,
         }
+    }
+
+    /// The event once more. Nobody is answered: whoever typed it has gone on long ago.
+    pub fn event(&self) -> Event {
+        let user = User { name: self.user.clone(), identity: Identity::Unverified };
+        let place = Place::new("replay", format!("{}/{}", self.connector, self.channel));
+        Event::new(self.line.as_str(), user.into(), place.into(), ReplyTo::Nobody)
     }
 }
 
@@ -151,16 +158,21 @@ pub async fn counts(database: &Database) -> Result<BTreeMap<String, u32>, StoreE
         .await
 }
 
-/// Takes a letter out, to deliver it again. `None` when there is no such letter of this plugin.
+/// One letter. `None` when this plugin has none with that number.
 ///
 /// # Errors
 /// As the database says.
-pub async fn take(database: &Database, plugin: &str, id: i64) -> Result<Option<DeadLetter>, StoreError> {
-    let found = list(database, Some(plugin), KEPT).await?.into_iter().find(|letter| letter.id == id);
-    if found.is_some() {
-        database.run(move |connection| connection.execute("DELETE FROM dead_letter WHERE id = ?1", [id])).await?;
-    }
-    Ok(found)
+pub async fn find(database: &Database, plugin: &str, id: i64) -> Result<Option<DeadLetter>, StoreError> {
+    Ok(list(database, Some(plugin), KEPT).await?.into_iter().find(|letter| letter.id == id))
+}
+
+/// Throws a letter away.
+///
+/// # Errors
+/// As the database says.
+pub async fn remove(database: &Database, id: i64) -> Result<(), StoreError> {
+    database.run(move |connection| connection.execute("DELETE FROM dead_letter WHERE id = ?1", [id])).await?;
+    Ok(())
 }
 
 fn millis(time: SystemTime) -> i64 {

@@ -2,6 +2,7 @@
 
 use super::{
     artifact::{Artifact, Hash, Store},
+    journal::Journal,
     link::{Link, LinkError},
     output::{Output, Tail},
     process::{Exit, Process, SpawnError, SpawnRequest, Spawner},
@@ -40,6 +41,8 @@ pub struct Forge {
     pub shim: PathBuf,
     /// The runtime on which the output of plugins is read, away from their events.
     pub output_runtime: tokio::runtime::Handle,
+    /// The last lines about each plugin.
+    pub journal: Journal,
     /// Makes file names that are not used twice.
     pub files: AtomicU64,
 }
@@ -202,14 +205,18 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
         token: token.clone(),
     };
     let mut process = forge.spawner.spawn(request).await?;
-    let output =
-        Output { plugin: Arc::clone(&order.plugin), generation: order.generation, lines_per_second: order.log_lines };
+    let output = Output {
+        plugin: Arc::clone(&order.plugin),
+        generation: order.generation,
+        lines_per_second: order.log_lines,
+        journal: forge.journal.clone(),
+    };
     let tail = output.drain(&forge.output_runtime, &mut process);
     let pid = process.pid();
     let connected = async {
         let mut link = greet(&listener, pid, &token).await?;
         let artifact = checked.await.map_err(|error| StartError::Artifact(error.to_string()))??;
-        let manifest = load(&mut link, order, &artifact, &page).await?;
+        let manifest = load(&mut link, order, &artifact, &page, &forge.journal).await?;
         if let Some(snapshot) = &order.restore {
             restore(&mut link, snapshot).await?;
         }
@@ -218,12 +225,12 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
     let (link, manifest) = tokio::select! {
         // Its end first: that says more than the broken connection that comes with it.
         biased;
-        exit = process.exited() => return Err(died(exit, &tail)),
+        exit = process.exited() => return Err(died(exit, &tail).await),
         ready = connected => match ready {
             Err(StartError::Link(_)) => {
                 // The connection ends a moment before the process does.
                 let exit = process.exited().await;
-                return Err(died(exit, &tail));
+                return Err(died(exit, &tail).await);
             }
             other => other?,
         },
@@ -231,7 +238,8 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
     Ok(Started { process, link, manifest: Arc::new(manifest), tail, page, took: began.elapsed() })
 }
 
-fn died(exit: Exit, tail: &Tail) -> StartError {
+async fn died(exit: Exit, tail: &Tail) -> StartError {
+    tail.ended().await;
     let last = tail.lines().last().map(|line| format!("; it said: {line}")).unwrap_or_default();
     StartError::Exited { exit, last }
 }
@@ -274,7 +282,13 @@ async fn greet(listener: &Listener, pid: u32, token: &str) -> Result<Link, Start
     }
 }
 
-async fn load(link: &mut Link, order: &Order, artifact: &Artifact, page: &Page) -> Result<Manifest, StartError> {
+async fn load(
+    link: &mut Link,
+    order: &Order,
+    artifact: &Artifact,
+    page: &Page,
+    journal: &Journal,
+) -> Result<Manifest, StartError> {
     let load = Load {
         plugin: &order.plugin,
         generation: order.generation,
@@ -293,7 +307,7 @@ async fn load(link: &mut Link, order: &Order, artifact: &Artifact, page: &Page) 
                 return Err(StartError::Load { step, message: super::clean(message, 500) });
             }
             ToHost::Log { level, target, message } => {
-                super::output::log_record(&order.plugin, order.generation, level, target, message);
+                super::output::log_record(journal, &order.plugin, order.generation, level, target, message);
             }
             _ => {}
         }

@@ -1,72 +1,94 @@
-//! What happens to plugins, as the log says it: one line each, with what to do where there is something to do.
+//! What happens to plugins in words: one line each, with what to do where there is something to do.
 
 use super::slot::{
     message::{Happening, What},
     state::{Note, Verdict},
 };
+use tracing::Level;
 
 impl Happening {
     /// Writes the log line.
     pub fn log(&self) {
-        let plugin = &*self.plugin;
+        let (plugin, (level, text)) = (&*self.plugin, self.line());
+        match level {
+            Level::ERROR => tracing::error!(plugin, "{text}"),
+            Level::WARN => tracing::warn!(plugin, "{text}"),
+            Level::INFO => tracing::info!(plugin, "{text}"),
+            _ => tracing::debug!(plugin, "{text}"),
+        }
+    }
+
+    /// How bad it is, and the line.
+    pub fn line(&self) -> (Level, String) {
         match &self.what {
-            What::Note(note) => log_note(plugin, note),
+            What::Note(note) => note_line(note),
             What::Crash(crash) => {
                 let executing =
                     if crash.executing.is_empty() { "nothing".to_owned() } else { crash.executing.join(" | ") };
-                let last = crash.stderr.last().map(String::as_str).unwrap_or_default();
-                tracing::error!(
-                    plugin,
-                    generation = crash.generation,
-                    version = crash.version,
-                    "crashed after {:.1} s: {}; it was executing: {executing}; its last words: {last}",
+                let text = format!(
+                    "generation {} ({}) crashed after {:.1} s: {}; it was executing: {executing}; its last words: {}",
+                    crash.generation,
+                    crash.version,
                     crash.uptime.as_secs_f32(),
-                    crash.cause
+                    crash.cause,
+                    crash.stderr.last().map(String::as_str).unwrap_or_default()
                 );
+                (Level::ERROR, text)
             }
             What::Manifest(manifest) => {
-                tracing::debug!(plugin, version = manifest.version, "{} commands", manifest.commands.len());
+                (Level::DEBUG, format!("version {}, {} commands", manifest.version, manifest.commands.len()))
             }
             What::Changed { kind, result: Ok(done), took } => {
-                let generation = done.generation;
-                tracing::info!(plugin, generation, "{kind} done in {:.1} ms", took.as_secs_f64() * 1e3);
+                let generation = done.generation.map(|number| format!(", generation {number}")).unwrap_or_default();
+                (Level::INFO, format!("{kind} done in {:.1} ms{generation}", took.as_secs_f64() * 1e3))
             }
-            What::Changed { kind, result: Err(error), .. } => tracing::warn!(plugin, "{kind} refused: {error}"),
+            What::Changed { kind, result: Err(error), .. } => (Level::WARN, format!("{kind} refused: {error}")),
             What::DeadLetter { text } => {
-                tracing::error!(plugin, "an event was executing at two crashes and is set aside: {text}");
+                (Level::ERROR, format!("an event was executing at two crashes and is set aside: {text}"))
             }
         }
     }
 }
 
-fn log_note(plugin: &str, note: &Note) {
+fn note_line(note: &Note) -> (Level, String) {
     match note {
         Note::Active { generation, artifact } => {
-            tracing::info!(plugin, generation, artifact = artifact.short(), "active");
+            (Level::INFO, format!("generation {generation} is active, artifact {}", artifact.short()))
         }
         // The crash itself says more.
-        Note::Crashed { generation, .. } => tracing::debug!(plugin, generation, "the active generation is gone"),
-        Note::StartFailed { generation, why } => tracing::error!(plugin, generation, "did not start: {why}"),
+        Note::Crashed { generation, .. } => (Level::DEBUG, format!("the active generation {generation} is gone")),
+        Note::StartFailed { generation, why } => {
+            (Level::ERROR, format!("generation {generation} did not start: {why}"))
+        }
         Note::Restarting { after, failures } => {
             let seconds = after.as_secs_f32();
-            tracing::warn!(plugin, failures, "starting again in {seconds:.2} s");
+            (Level::WARN, format!("starting again in {seconds:.2} s, after {failures} starts that did not last"))
         }
         Note::GaveUp { why } => {
-            tracing::error!(plugin, "FAILED and stays down: {why}. Reload it with a new build, or start it by hand");
+            let text = format!("FAILED and stays down: {why}. Reload it with a new build, or start it by hand");
+            (Level::ERROR, text)
         }
         Note::RolledBack { from, to, why, warm } => {
             let how = if *warm { "its process was still there" } else { "it is being started" };
             let (from, to) = (from.short(), to.short());
-            tracing::error!(plugin, from, to, "ROLLED BACK: {why}; what ran before serves again ({how})");
+            let text = format!("ROLLED BACK from {from} to {to}: {why}; what ran before serves again ({how})");
+            (Level::ERROR, text)
         }
-        Note::BakeOver { verdict: Verdict::Good, events } => tracing::info!(plugin, events, "the new build is good"),
+        Note::BakeOver { verdict: Verdict::Good, events } => {
+            (Level::INFO, format!("the new build is good, after {events} events"))
+        }
         Note::BakeOver { verdict: Verdict::Inconclusive, events } => {
-            tracing::info!(plugin, events, "the new build did not crash; too few events to say more (inconclusive)");
+            let text = format!("the new build did not crash; {events} events are too few to say more (inconclusive)");
+            (Level::INFO, text)
         }
-        Note::BakeOver { verdict: Verdict::Superseded, .. } => tracing::debug!(plugin, "the bake was cut short"),
+        Note::BakeOver { verdict: Verdict::Superseded, .. } => (Level::DEBUG, "the bake was cut short".to_owned()),
         Note::DrainTimedOut { generation } => {
-            tracing::warn!(plugin, generation, "did not finish its drain in time; what it had is delivered again");
+            let text =
+                format!("generation {generation} did not finish its drain in time; what it had is delivered again");
+            (Level::WARN, text)
         }
-        Note::OldGone { generation, cause } => tracing::warn!(plugin, generation, "an old generation ended: {cause}"),
+        Note::OldGone { generation, cause } => {
+            (Level::WARN, format!("generation {generation}, which was no longer active, ended: {cause}"))
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod artifact;
 pub mod dead_letter;
 pub mod generation;
 mod happening;
+pub mod journal;
 pub mod limits;
 pub mod link;
 pub mod manifest;
@@ -18,7 +19,9 @@ pub mod slot;
 
 use crate::store::Database;
 use artifact::Hash;
+use dead_letter::DeadLetter;
 use generation::{Forge, Order, StartError};
+use journal::Journal;
 use limits::Limits;
 use rosey_wire::manifest::{Manifest, ReloadMode};
 use slot::{
@@ -97,6 +100,20 @@ pub enum PluginError {
     /// The slot says no.
     #[error(transparent)]
     Change(#[from] slot::state::ChangeError),
+    /// There is no such dead letter.
+    #[error("{plugin} has no dead letter {id}; deadletters {plugin} numbers them")]
+    NoLetter {
+        /// The plugin.
+        plugin: String,
+        /// What was asked for.
+        id: i64,
+    },
+    /// A dead letter was turned away.
+    #[error("{0} does not take events now; start it, or wait until its queue is shorter. The letter is kept")]
+    NotAccepted(String),
+    /// The database says no.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
     /// The host is stopping.
     #[error(transparent)]
     Gone(#[from] Gone),
@@ -126,7 +143,7 @@ impl Plugins {
                 listener(Happening { plugin: Arc::clone(&name), at: std::time::SystemTime::now(), what });
             }
             let json: Arc<str> = config.config.to_string().into();
-            let listener = Arc::clone(&listener);
+            let (listener, journal) = (Arc::clone(&listener), forge.journal.clone());
             let handle = Handle::spawn(Setup {
                 name,
                 limits: config.limits.clone(),
@@ -137,7 +154,13 @@ impl Plugins {
                 database: database.clone(),
                 memory,
                 first_generation: 1,
-                happened: Box::new(move |happening| listener(happening)),
+                happened: Box::new(move |happening| {
+                    let (level, text) = happening.line();
+                    if level <= tracing::Level::INFO {
+                        journal.push(&happening.plugin, &text);
+                    }
+                    listener(happening);
+                }),
             });
             slots.insert(config.name.clone(), Slot { handle, config, json });
         }
@@ -250,6 +273,22 @@ impl Plugins {
         while stops.join_next().await.is_some() {}
     }
 
+    /// Delivers a dead letter again; nobody is answered. It is removed when the slot has accepted it, so a host that is
+    /// killed in between delivers it twice rather than never.
+    ///
+    /// # Errors
+    /// [`PluginError`]; the letter is kept.
+    pub async fn replay(&self, name: &str, id: i64) -> Result<DeadLetter, PluginError> {
+        let slot = self.slot(name)?;
+        let found = dead_letter::find(&self.database, name, id).await?;
+        let letter = found.ok_or_else(|| PluginError::NoLetter { plugin: name.to_owned(), id })?;
+        if !slot.handle.offer(letter.event()).await? {
+            return Err(PluginError::NotAccepted(name.to_owned()));
+        }
+        dead_letter::remove(&self.database, id).await?;
+        Ok(letter)
+    }
+
     /// One plugin.
     ///
     /// # Errors
@@ -294,6 +333,11 @@ impl Plugins {
     /// The names of all plugins, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.slots.keys().map(String::as_str)
+    }
+
+    /// The last lines about each plugin.
+    pub fn journal(&self) -> &Journal {
+        &self.forge.journal
     }
 
     /// The database, for its dead letters.

@@ -1,6 +1,6 @@
 //! What plugins print and log, on its way to the host's log: named, bounded, and never in the way.
 
-use super::{bounded, clean, process::Process, slot::state::Generation};
+use super::{bounded, clean, journal::Journal, process::Process, slot::state::Generation};
 use rustix::fd::OwnedFd;
 use std::{
     collections::VecDeque,
@@ -10,6 +10,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     net::unix::pipe,
+    sync::watch,
 };
 
 /// Bytes of a line that are kept; the rest is cut.
@@ -17,6 +18,9 @@ const MAX_LINE: usize = 4096;
 
 /// Lines of standard error kept for a crash report: a panic message with a short backtrace.
 const TAIL: usize = 20;
+
+/// For the last lines after the end of a process; they are in the pipe by then.
+const LAST_WORDS_WITHIN: Duration = Duration::from_millis(100);
 
 /// Whose output it is, and how much of it reaches the log.
 #[derive(Debug, Clone)]
@@ -27,20 +31,35 @@ pub struct Output {
     pub generation: Generation,
     /// More lines than this within a second are counted and not logged.
     pub lines_per_second: u32,
+    /// Where the lines are kept that reach the log.
+    pub journal: Journal,
 }
 
 /// The last lines of standard error of one process.
 #[derive(Debug, Clone, Default)]
-pub struct Tail(Arc<Mutex<VecDeque<String>>>);
+pub struct Tail(Arc<Lines>);
+
+#[derive(Debug, Default)]
+struct Lines {
+    lines: Mutex<VecDeque<String>>,
+    ended: watch::Sender<bool>,
+}
 
 impl Tail {
     /// The lines, the last one last.
     pub fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.0.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Waits until the last line has been read, but not for long: a grandchild may hold the pipe open.
+    pub async fn ended(&self) {
+        let mut ended = self.0.ended.subscribe();
+        // An error is the limit, or a reader that is gone; there is nothing more to come then either.
+        let _ = tokio::time::timeout(LAST_WORDS_WITHIN, ended.wait_for(|ended| *ended)).await;
     }
 
     fn push(&self, line: String) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.0.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() >= TAIL {
             lines.pop_front();
         }
@@ -55,7 +74,12 @@ impl Output {
         let tail = Tail::default();
         if let Some((stdout, stderr)) = process.take_output() {
             runtime.spawn(self.clone().read(stdout, "stdout", None));
-            runtime.spawn(self.read(stderr, "stderr", Some(tail.clone())));
+            let read = self.read(stderr, "stderr", Some(tail.clone()));
+            let tail = tail.clone();
+            runtime.spawn(async move {
+                read.await;
+                tail.0.ended.send_replace(true);
+            });
         }
         tail
     }
@@ -79,6 +103,7 @@ impl Output {
                         tracing::warn!(plugin = %self.plugin, self.generation, "{dropped} lines of its {stream} left out");
                     }
                     tracing::info!(plugin = %self.plugin, self.generation, stream, "{line}");
+                    self.journal.push(&self.plugin, &line);
                 }
                 if let Some(tail) = &tail {
                     tail.push(line);
@@ -89,8 +114,11 @@ impl Output {
 }
 
 /// One log record that a plugin made with `tracing`.
-pub fn log_record(plugin: &str, generation: Generation, level: u8, target: &str, message: &str) {
+pub fn log_record(journal: &Journal, plugin: &str, generation: Generation, level: u8, target: &str, message: &str) {
     let (origin, message) = (clean(target, 128), clean(message, MAX_LINE));
+    if level <= 3 {
+        journal.push(plugin, &message);
+    }
     match level {
         1 => tracing::error!(plugin, generation, origin, "{message}"),
         2 => tracing::warn!(plugin, generation, origin, "{message}"),

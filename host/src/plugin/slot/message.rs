@@ -58,6 +58,13 @@ pub enum Command {
         /// Where the answer goes.
         answer: oneshot::Sender<Result<Done, ChangeError>>,
     },
+    /// Handle this, and say whether it was accepted.
+    Offer {
+        /// It.
+        event: Event,
+        /// Where the answer goes.
+        answer: oneshot::Sender<bool>,
+    },
     /// Say how it goes.
     View(oneshot::Sender<Box<View>>),
     /// A generation uses this much memory, in bytes.

@@ -114,6 +114,16 @@ impl Handle {
         }
     }
 
+    /// Hands over an event and says whether the slot accepted it. Cancelled, it may be accepted all the same.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn offer(&self, event: Event) -> Result<bool, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(Command::Offer { event, answer }).await?;
+        answered.await.map_err(|_| Gone)
+    }
+
     /// Tells the slot to do something.
     ///
     /// # Errors

@@ -144,7 +144,9 @@ impl Task {
         let now = Instant::now();
         for message in batch.drain(..) {
             match message {
-                Message::Event(event) => self.admit(now, event),
+                Message::Event(event) => {
+                    self.admit(now, event);
+                }
                 Message::Command(command) => self.command(now, command),
             }
         }
@@ -164,16 +166,19 @@ impl Task {
         if busy { Poll::Ready(true) } else { Poll::Pending }
     }
 
-    fn admit(&mut self, now: Instant, event: Event) {
+    /// False when the event was turned away.
+    fn admit(&mut self, now: Instant, event: Event) -> bool {
         let key = event.place.key;
         let ended = if self.state.will_run() {
             self.flow.admit(now, key, event)
         } else {
             Some(self.flow.turn_away(now, event, self.why_reject))
         };
+        let accepted = ended.is_none();
         if let Some(ended) = ended {
             finish(&self.setup, &mut self.response, now, ended);
         }
+        accepted
     }
 
     /// Reads what has come on all links. True when something has.
@@ -363,6 +368,10 @@ impl Task {
                 self.why_reject = if host_stops { Rejection::Stopping } else { Rejection::NotRunning };
                 let ticket = self.ask("stop", now, answer);
                 self.state.stop(now, ticket);
+            }
+            Command::Offer { event, answer } => {
+                // Whoever asked may have stopped waiting.
+                let _ = answer.send(self.admit(now, event));
             }
             Command::View(answer) => {
                 // Whoever asked may have stopped waiting.
@@ -696,7 +705,7 @@ impl Said {
             }
             ToHost::Pong(_) => Some(Self::Pong),
             ToHost::Log { level, target, message } => {
-                output::log_record(&setup.name, generation, level, target, message);
+                output::log_record(&setup.forge.journal, &setup.name, generation, level, target, message);
                 None
             }
             ToHost::State { version, state } => Some(Self::State(Snapshot { version, bytes: state.to_vec() })),

@@ -1,0 +1,202 @@
+//! One record of the audit, and the hash that ties it to the one before.
+
+use crate::{
+    admin::{Actor, permission},
+    plugin::clean,
+    time::rfc3339,
+};
+use rusqlite::{Row, params, types::Type};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+/// Bytes kept of what a user or a plugin wrote.
+const MAX_TEXT: usize = 500;
+
+/// What a record is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Something was asked to know. Told to listeners, and not kept.
+    Read,
+    /// Somebody was not allowed to.
+    Denied,
+    /// An action made no sense and was not begun: an unknown plugin, a build that does not load.
+    Refused,
+    /// An action is about to begin.
+    Before,
+    /// An action ended.
+    After,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(match self {
+            Self::Read => "read",
+            Self::Denied => "denied",
+            Self::Refused => "refused",
+            Self::Before => "before",
+            Self::After => "after",
+        })
+    }
+}
+
+/// One record: who did what, where, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// 1, 2, 3, … without a gap.
+    pub id: i64,
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// What it is about.
+    pub stage: Stage,
+    /// Of an action that ended: the record of its beginning.
+    pub about: Option<i64>,
+    /// Who.
+    pub user: String,
+    /// How the name was verified: `console`, `system`, `account` or `nick`.
+    pub verified: String,
+    /// `chat`, `shell` or `dashboard`.
+    pub via: String,
+    /// Where exactly.
+    pub place: String,
+    /// The command.
+    pub command: String,
+    /// The plugin it is about.
+    pub plugin: Option<String>,
+    /// The version before.
+    pub from: Option<String>,
+    /// The version after, or the one that was refused.
+    pub to: Option<String>,
+    /// Whether it was done. Nothing while it is under way.
+    pub ok: Option<bool>,
+    /// What came of it, as the user read it.
+    pub result: Option<String>,
+    /// How long it took, in microseconds.
+    pub took_us: Option<i64>,
+    /// The hash of the record before; empty in the first.
+    pub previous: String,
+    /// SHA-256 of the JSON of all of the above.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub hash: String,
+}
+
+/// The columns, in the order of the fields.
+pub(super) const COLUMNS: &str = "id, at, stage, about, user, verified, via, place, command, plugin, from_version, \
+                                  to_version, ok, result, took_us, previous, hash";
+
+impl AuditRecord {
+    /// What somebody does now; without a number and a hash yet.
+    pub(in crate::admin) fn new(stage: Stage, actor: &Actor, command: &str, plugin: Option<&str>) -> Self {
+        let (user, verified) = permission::identity(&actor.user);
+        Self {
+            id: 0,
+            at: rfc3339(SystemTime::now()),
+            stage,
+            about: None,
+            user: clean(user, MAX_TEXT),
+            verified: verified.to_owned(),
+            via: actor.via.to_owned(),
+            place: clean(&actor.place, MAX_TEXT),
+            command: command.to_owned(),
+            plugin: plugin.map(|plugin| clean(plugin, MAX_TEXT)),
+            from: None,
+            to: None,
+            ok: None,
+            result: None,
+            took_us: None,
+            previous: String::new(),
+            hash: String::new(),
+        }
+    }
+
+    /// With how it ended.
+    pub(in crate::admin) fn ended(mut self, ok: bool, result: &str, took: Option<Duration>) -> Self {
+        self.ok = Some(ok);
+        self.result = Some(clean(result, MAX_TEXT));
+        self.took_us = took.map(|took| i64::try_from(took.as_micros()).unwrap_or(i64::MAX));
+        self
+    }
+
+    /// The record of the end of this action.
+    pub(in crate::admin) fn after(&self, ok: bool, result: &str, took: Option<Duration>) -> Self {
+        let (at, about) = (rfc3339(SystemTime::now()), Some(self.id));
+        Self { id: 0, at, stage: Stage::After, about, ..self.clone() }.ended(ok, result, took)
+    }
+
+    /// Puts it at the end of a chain.
+    pub(super) fn seal(&mut self, id: i64, previous: String) {
+        (self.id, self.previous) = (id, previous);
+        self.hash = self.digest();
+    }
+
+    /// The hash that it should have.
+    pub(super) fn digest(&self) -> String {
+        let bare = Self { hash: String::new(), ..self.clone() };
+        let json = serde_json::to_vec(&bare).expect("a struct of texts and numbers");
+        Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub(super) fn insert(&self, connection: &rusqlite::Connection) -> rusqlite::Result<()> {
+        let sql = format!(
+            "INSERT INTO audit ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
+             ?16, ?17)"
+        );
+        connection.prepare_cached(&sql)?.execute(params![
+            self.id,
+            self.at,
+            self.stage.to_string(),
+            self.about,
+            self.user,
+            self.verified,
+            self.via,
+            self.place,
+            self.command,
+            self.plugin,
+            self.from,
+            self.to,
+            self.ok,
+            self.result,
+            self.took_us,
+            self.previous,
+            self.hash,
+        ])?;
+        Ok(())
+    }
+
+    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let stage = match row.get::<_, String>(2)?.as_str() {
+            "read" => Stage::Read,
+            "denied" => Stage::Denied,
+            "refused" => Stage::Refused,
+            "before" => Stage::Before,
+            "after" => Stage::After,
+            other => {
+                let problem = format!("{other} is no stage").into();
+                return Err(rusqlite::Error::FromSqlConversionFailure(2, Type::Text, problem));
+            }
+        };
+        Ok(Self {
+            id: row.get(0)?,
+            at: row.get(1)?,
+            stage,
+            about: row.get(3)?,
+            user: row.get(4)?,
+            verified: row.get(5)?,
+            via: row.get(6)?,
+            place: row.get(7)?,
+            command: row.get(8)?,
+            plugin: row.get(9)?,
+            from: row.get(10)?,
+            to: row.get(11)?,
+            ok: row.get(12)?,
+            result: row.get(13)?,
+            took_us: row.get(14)?,
+            previous: row.get(15)?,
+            hash: row.get(16)?,
+        })
+    }
+}

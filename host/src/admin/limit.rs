@@ -1,0 +1,118 @@
+//! How often: commands per person and minute, changes per plugin. Every method takes the time.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// People remembered at a time. Admins are few; this bounds what strangers can fill.
+const PEOPLE: usize = 1024;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// So many within any minute, for each person.
+#[derive(Debug)]
+pub struct PerMinute {
+    most: usize,
+    used: Mutex<HashMap<String, VecDeque<Instant>>>,
+}
+
+impl PerMinute {
+    /// At most this many.
+    pub fn new(most: u32) -> Self {
+        Self { most: most as usize, used: Mutex::default() }
+    }
+
+    /// One more, or how long to wait for it.
+    ///
+    /// # Errors
+    /// The wait.
+    pub fn take(&self, who: &str, now: Instant) -> Result<(), Duration> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = |at: &Instant| now.saturating_duration_since(*at) < MINUTE;
+        if used.len() >= PEOPLE && !used.contains_key(who) {
+            used.retain(|_, times| times.back().is_some_and(recent));
+            if used.len() >= PEOPLE {
+                return Err(MINUTE);
+            }
+        }
+        let times = used.entry(who.to_owned()).or_default();
+        while times.front().is_some_and(|at| !recent(at)) {
+            times.pop_front();
+        }
+        if times.len() < self.most {
+            times.push_back(now);
+            return Ok(());
+        }
+        let oldest = times.front().map_or(Duration::ZERO, |at| now.saturating_duration_since(*at));
+        Err(MINUTE.saturating_sub(oldest))
+    }
+}
+
+/// A pause after each change of a plugin.
+#[derive(Debug)]
+pub struct Cooldown {
+    pause: Duration,
+    changed: Mutex<HashMap<String, Instant>>,
+}
+
+impl Cooldown {
+    /// A pause this long.
+    pub fn new(pause: Duration) -> Self {
+        Self { pause, changed: Mutex::default() }
+    }
+
+    /// Whether the pause is over, or how long it still lasts.
+    ///
+    /// # Errors
+    /// The wait.
+    pub fn check(&self, plugin: &str, now: Instant) -> Result<(), Duration> {
+        let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = changed.get(plugin).map_or(Duration::ZERO, |at| (*at + self.pause).saturating_duration_since(now));
+        if over.is_zero() { Ok(()) } else { Err(over) }
+    }
+
+    /// The plugin was changed.
+    pub fn mark(&self, plugin: &str, now: Instant) {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).insert(plugin.to_owned(), now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_slides_and_each_person_has_their_own() {
+        let (limit, start) = (PerMinute::new(2), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(limit.take("a", at(0)), Ok(()));
+        assert_eq!(limit.take("a", at(10)), Ok(()));
+        assert_eq!(limit.take("a", at(20)), Err(Duration::from_secs(40)));
+        assert_eq!(limit.take("b", at(20)), Ok(()));
+        assert_eq!(limit.take("a", at(60)), Ok(()));
+        assert_eq!(limit.take("a", at(61)), Err(Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn strangers_cannot_fill_the_memory() {
+        let (limit, now) = (PerMinute::new(1), Instant::now());
+        for stranger in 0..2 * PEOPLE {
+            let taken = limit.take(&stranger.to_string(), now);
+            assert_eq!(taken.is_ok(), stranger < PEOPLE);
+        }
+        assert!(limit.take("later", now + MINUTE).is_ok());
+        assert!(limit.used.lock().expect("whole").len() < 2);
+    }
+
+    #[test]
+    fn a_plugin_rests_after_a_change() {
+        let (cooldown, now) = (Cooldown::new(Duration::from_secs(2)), Instant::now());
+        assert!(cooldown.check("x", now).is_ok());
+        cooldown.mark("x", now);
+        assert_eq!(cooldown.check("x", now + Duration::from_secs(1)), Err(Duration::from_secs(1)));
+        assert!(cooldown.check("y", now).is_ok());
+        assert!(cooldown.check("x", now + Duration::from_secs(2)).is_ok());
+    }
+}

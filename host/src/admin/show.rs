@@ -1,0 +1,234 @@
+//! What is answered to a query: a chat line or two for people, the read model of [`crate::view`] for programs.
+
+use super::{Admin, Answer, Query, Refusal, grammar};
+use crate::{
+    event::OUTCOMES,
+    plugin::{PluginError, bounded, dead_letter, output, slot::message::View},
+    time::{rfc3339, span},
+    view,
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Plugins whose figures are shown in one answer, and those that are named in one: what two chat lines carry.
+const SHOWN: (usize, usize) = (6, 20);
+
+/// Lines of log, and dead letters, in one answer. A program gets all that is kept.
+const LINES: usize = 8;
+
+/// Bytes of each of them in chat.
+const LINE: usize = 200;
+
+/// Dead letters that a program gets.
+const LETTERS: u32 = 1000;
+
+pub(super) async fn answer(admin: &Admin, query: &Query) -> Result<Answer, Refusal> {
+    Ok(match query {
+        Query::Help => Answer { text: grammar::HELP.to_owned(), data: json!({ "help": grammar::HELP }) },
+        Query::Metrics => {
+            let text = match &admin.dashboard {
+                Some(url) => format!("Dashboard: {url}"),
+                None => "The dashboard is off; set dashboard.enabled in the configuration.".to_owned(),
+            };
+            Answer { text, data: json!({ "dashboard": admin.dashboard }) }
+        }
+        Query::List => {
+            let views = admin.plugins.views().await;
+            Answer { text: list(&views), data: all(admin, &views) }
+        }
+        Query::Status(None) => {
+            let views = admin.plugins.views().await;
+            Answer { text: overview(admin, &views), data: all(admin, &views) }
+        }
+        Query::Status(Some(plugin)) => {
+            let view = admin.look(plugin).await?;
+            let data = serde_json::to_value(read_model(admin, &view)).unwrap_or_default();
+            Answer { text: status(admin, &view), data }
+        }
+        Query::Logs(plugin) => {
+            admin.look(plugin).await?;
+            logs(admin, plugin)
+        }
+        Query::DeadLetters(plugin) => {
+            if let Some(plugin) = plugin {
+                admin.look(plugin).await?;
+            }
+            dead_letters(admin, plugin.as_deref()).await?
+        }
+    })
+}
+
+fn all(admin: &Admin, views: &[View]) -> Value {
+    json!({ "plugins": views.iter().map(|view| read_model(admin, view)).collect::<Vec<_>>() })
+}
+
+/// Those in trouble first.
+fn by_urgency(views: &[View]) -> Vec<&View> {
+    let mut views: Vec<_> = views.iter().collect();
+    views.sort_by_key(|view| view.state == "running");
+    views
+}
+
+fn joined(parts: Vec<String>, left_out: usize) -> String {
+    let more = if left_out > 0 { format!(" · and {left_out} more") } else { String::new() };
+    if parts.is_empty() { "No plugins are configured.".to_owned() } else { parts.join(" · ") + &more }
+}
+
+fn list(views: &[View]) -> String {
+    let name = |view: &&View| match view.active() {
+        Some(active) => format!("{} {} {}", view.plugin, active.version, view.state),
+        None => format!("{} {}", view.plugin, view.state),
+    };
+    joined(by_urgency(views).iter().take(SHOWN.1).map(name).collect(), views.len().saturating_sub(SHOWN.1))
+}
+
+fn overview(admin: &Admin, views: &[View]) -> String {
+    let figures = |view: &&View| format!("{} ({})", name_and_state(view), figures(admin, view));
+    joined(by_urgency(views).iter().take(SHOWN.0).map(figures).collect(), views.len().saturating_sub(SHOWN.0))
+}
+
+fn name_and_state(view: &View) -> String {
+    match view.active() {
+        Some(active) => format!("{} {} {}", view.plugin, active.version, view.state),
+        None => format!("{} {}", view.plugin, view.state),
+    }
+}
+
+/// Uptime, CPU, memory, events, crashes.
+fn figures(admin: &Admin, view: &View) -> String {
+    let mut parts = Vec::new();
+    if let Some(active) = view.active() {
+        parts.push(format!("up {}", span(active.since.elapsed().unwrap_or_default())));
+    }
+    let (cpu, memory) = usage(admin, view);
+    parts.extend(cpu.map(|percent| format!("CPU {percent:.1} %")));
+    parts.extend(memory.map(|bytes| format!("{:.1} MB", bytes as f64 / 1e6)));
+    parts.push(counted(view.ledger.accepted, "event"));
+    parts.push(counted(view.crash_count, "crash"));
+    parts.join(", ")
+}
+
+fn counted(count: u64, what: &str) -> String {
+    let plural = match what.ends_with("sh") {
+        _ if count == 1 => "",
+        true => "es",
+        false => "s",
+    };
+    format!("{count} {what}{plural}")
+}
+
+/// As measured, or else what the kernel says of the memory of the active process.
+fn usage(admin: &Admin, view: &View) -> (Option<f64>, Option<u64>) {
+    match admin.usage.as_ref().and_then(|usage| usage(&view.plugin)) {
+        Some((cpu, memory)) => (Some(cpu), Some(memory)),
+        None => (None, view.active().and_then(|active| output::resident_bytes(active.pid))),
+    }
+}
+
+/// One plugin in a chat line or two.
+fn status(admin: &Admin, view: &View) -> String {
+    let mut line = name_and_state(view);
+    if let Some(explanation) = &view.explanation {
+        line += &format!(" ({explanation})");
+    }
+    line += &format!(", {}", figures(admin, view));
+    if let Some(active) = view.active() {
+        line += &format!(", generation {}, artifact {}, pid {}", active.number, active.artifact.short(), active.pid);
+    }
+    if view.queued + view.in_flight > 0 {
+        line += &format!(", {} queued, {} in flight", view.queued, view.in_flight);
+    }
+    if let Some(crash) = view.crashes.last() {
+        let ago = crash.at.elapsed().unwrap_or_default();
+        line += &format!(". Last crash {} ago: {}", span(ago), crash.cause);
+    }
+    line
+}
+
+fn logs(admin: &Admin, plugin: &str) -> Answer {
+    let lines = admin.plugins.journal().last(plugin, usize::MAX);
+    let data = lines.iter().map(|line| json!({ "at": rfc3339(line.at), "text": line.text })).collect();
+    let skipped = lines.len().saturating_sub(LINES);
+    let text = lines.iter().skip(skipped).map(|line| format!("{} {}", rfc3339(line.at), bounded(&line.text, LINE)));
+    let text = text.collect::<Vec<_>>().join("\n");
+    let text = if text.is_empty() { format!("{plugin} has said nothing yet.") } else { text };
+    Answer { text, data: json!({ "plugin": plugin, "lines": Value::Array(data) }) }
+}
+
+async fn dead_letters(admin: &Admin, plugin: Option<&str>) -> Result<Answer, Refusal> {
+    let letters = dead_letter::list(admin.plugins.database(), plugin, LETTERS).await;
+    let letters = letters
+        .map_err(|error| Refusal::failed("deadletters", plugin.unwrap_or_default(), PluginError::Store(error), None))?;
+    let data = letters.iter().map(|letter| {
+        json!({
+            "number": letter.id,
+            "plugin": letter.plugin,
+            "buried_at": rfc3339(letter.buried_at),
+            "accepted_at": rfc3339(letter.accepted_at),
+            "line": letter.line,
+            "user": letter.user,
+            "place": format!("{}/{}", letter.connector, letter.channel),
+            "causes": letter.causes,
+        })
+    });
+    let data = Value::Array(data.collect());
+    let line = |letter: &dead_letter::DeadLetter| {
+        let cause = letter.causes.last().map(String::as_str).unwrap_or_default();
+        let text = format!("{} {} by {}: {} ({cause})", letter.id, letter.plugin, letter.user, letter.line);
+        bounded(&text, LINE)
+    };
+    let mut text = letters.iter().take(LINES).map(line).collect::<Vec<_>>().join("\n");
+    if letters.is_empty() {
+        text = "There are no dead letters.".to_owned();
+    } else if letters.len() > LINES {
+        text += &format!("\nand {} more", letters.len() - LINES);
+    }
+    Ok(Answer { text, data: json!({ "dead_letters": data }) })
+}
+
+/// The plugin as the PRD's JSON has it, as far as the slot knows; rates are the metrics' to say.
+fn read_model(admin: &Admin, view: &View) -> view::Plugin {
+    let active = view.active();
+    let (cpu, memory) = usage(admin, view);
+    let version =
+        active.map(|active| active.version.as_str()).or(view.manifest.as_ref().map(|seen| seen.version.as_str()));
+    view::Plugin {
+        name: view.plugin.to_string(),
+        version: version.unwrap_or("unknown").to_owned(),
+        state: view.state,
+        explanation: view.explanation.clone(),
+        pid: active.map(|active| active.pid),
+        uptime: active.map_or(0, |active| active.since.elapsed().unwrap_or_default().as_secs()),
+        loaded_at: active.map(|active| rfc3339(active.since)),
+        cpu_percent: cpu.unwrap_or_default(),
+        memory_mb: memory.unwrap_or_default() as f64 / 1e6,
+        memory_bytes: memory.unwrap_or_default(),
+        event_count: view.ledger.accepted,
+        outcomes: OUTCOMES.into_iter().zip(view.ledger.outcomes).collect(),
+        queued: view.queued,
+        in_flight: view.in_flight,
+        redelivered: view.ledger.redelivered,
+        response_p50: view.response.quantile(0.5),
+        response_p95: view.response.quantile(0.95),
+        crash_count: view.crash_count,
+        last_crash: view.crashes.last().map(|crash| view::Crash {
+            at: rfc3339(crash.at),
+            generation: crash.generation,
+            version: crash.version.clone(),
+            artifact: crash.artifact.to_string(),
+            uptime: crash.uptime.as_secs_f64(),
+            cause: crash.cause.to_string(),
+            executing: crash.executing.clone(),
+            stderr: crash.stderr.clone(),
+            kind: crash.cause.name(),
+        }),
+        restarts: view.restarts,
+        reloads: view.reloads.0,
+        reloads_refused: view.reloads.1,
+        rollbacks: view.rollbacks,
+        generation: active.map(|active| active.number),
+        artifact: active.map(|active| active.artifact.to_string()),
+        bake_left: view.bake_left.map(|left: Duration| left.as_secs()),
+        ..view::Plugin::default()
+    }
+}

@@ -1,0 +1,343 @@
+//! The admin on real processes: in chat, in the shell, and under SIGKILL.
+
+use rosey_tests::{
+    bot::{Bot, Folder, signal_process},
+    build,
+};
+use rustix::process::Signal;
+use serde_json::Value;
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+const PATIENT: &str = "[admin]\ncooldown = 0\nper_minute = 1000\n[plugins.misbehave]\n";
+
+fn folder() -> Folder {
+    let folder = Folder::new(&[]);
+    build::variant(&folder.library("misbehave"), "first");
+    folder
+}
+
+/// A bot that serves: its first answer has come.
+fn start(folder: &Folder, more: &str) -> Bot {
+    let mut bot = folder.start(more);
+    assert_eq!(bot.ask("!variant"), "first");
+    bot
+}
+
+fn rosey(folder: &Folder, arguments: &[&str]) -> Output {
+    Command::new(build::rosey())
+        .args(arguments)
+        .args(["--config", "rosey.toml"])
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .expect("it is built")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end().to_owned()
+}
+
+/// The exit code, standard output and standard error of a command.
+fn shell(folder: &Folder, arguments: &[&str]) -> (i32, String, String) {
+    let output = rosey(folder, arguments);
+    (output.status.code().expect("it exits"), text(&output.stdout), text(&output.stderr))
+}
+
+fn generation(line: &str) -> &str {
+    line.split_once("generation ").map_or(line, |(_, rest)| rest.split(' ').next().unwrap_or_default())
+}
+
+#[test]
+fn a_reload_in_chat_asks_begins_at_once_and_ends_with_its_steps() {
+    let folder = folder();
+    let mut bot = start(&folder, PATIENT);
+    let pid = bot.pid();
+    let library = folder.library("misbehave");
+    build::variant(&library, "confirmed");
+    assert_eq!(bot.ask("!admin reload misbehave"), "Reload misbehave 1.0.0 → 1.0.0? Type 'yes' to confirm (30 s)");
+    build::variant(&library, "sneaked-in");
+    assert_eq!(bot.ask("yes"), "Reloading misbehave 1.0.0 → 1.0.0 …");
+    let done = bot.answer();
+    assert!(done.starts_with("misbehave 1.0.0 → 1.0.0: generation 2 is active (start "), "{done}");
+    assert!(done.contains("probe ") && done.ends_with(" ms)."), "{done}");
+    assert_eq!(bot.ask("!variant"), "confirmed", "what was confirmed, not what lay there later");
+    assert_eq!(bot.pid(), pid);
+    assert!(bot.end().success());
+}
+
+#[test]
+fn a_bad_build_is_refused_with_the_reason_and_what_ran_goes_on() {
+    let folder = folder();
+    let mut bot = start(&folder, PATIENT);
+    let library = folder.library("misbehave");
+    std::fs::write(&library, "not a library").expect("our directory");
+    let refused = bot.ask("!admin reload misbehave");
+    assert!(refused.starts_with("reload misbehave refused: ") && refused.contains("cargo build"), "{refused}");
+    assert!(refused.ends_with(" 1.0.0 goes on."), "{refused}");
+
+    build::variant(&library, "probe-fails");
+    assert!(bot.ask("!admin reload misbehave").starts_with("Reload misbehave"));
+    bot.ask("yes");
+    let refused = bot.answer();
+    assert!(refused.contains("the probe finds nothing") && refused.ends_with(" 1.0.0 goes on."), "{refused}");
+    assert_eq!(bot.ask("!variant"), "first");
+
+    build::variant(&library, "first");
+    assert!(bot.ask("!admin reload misbehave").contains("that very build already"));
+    assert!(bot.ask("!admin reload misbehave force").starts_with("Reload misbehave"));
+    bot.ask("yes");
+    assert!(bot.answer().contains("is active"));
+}
+
+#[test]
+fn a_plugin_that_crashes_between_question_and_yes_is_reloaded_all_the_same() {
+    let folder = folder();
+    let mut bot = start(&folder, PATIENT);
+    build::variant(&folder.library("misbehave"), "second");
+    bot.ask("!admin reload misbehave");
+    signal_process(bot.ask("!pid").parse().expect("a number"), Signal::KILL);
+    bot.until_logged("crashed after");
+    assert!(bot.ask("yes").starts_with("Reloading misbehave"));
+    assert!(bot.answer().contains("is active"));
+    assert_eq!(bot.ask("!variant"), "second");
+}
+
+#[test]
+fn a_piped_conversation_is_taken_in_order_and_a_waiting_question_does_not_delay_its_end() {
+    let folder = folder();
+    let file = folder.configure(PATIENT);
+    let mut child = Command::new(build::rosey())
+        .args(["run", "--config"])
+        .arg(file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it is built");
+    let lines = "!admin reload misbehave force\nyes\n!admin stop misbehave\n";
+    child.stdin.take().expect("piped").write_all(lines.as_bytes()).expect("it reads");
+    let began = std::time::Instant::now();
+    let output = child.wait_with_output().expect("ours");
+    assert!(output.status.success());
+    let said = text(&output.stdout);
+    assert!(said.contains("Reloading misbehave") && said.contains("generation 2 is active"), "{said}");
+    assert!(said.contains("Stop misbehave 1.0.0? Type 'yes'"), "{said}");
+    assert!(began.elapsed().as_secs() < 25, "nobody waits for the answer");
+    let (code, verified, _) = shell(&folder, &["audit", "verify"]);
+    assert_eq!((code, verified.starts_with("2 records")), (0, true), "{verified}");
+}
+
+#[test]
+fn every_command_works_in_chat() {
+    let folder = folder();
+    let mut bot = start(&folder, PATIENT);
+    assert_eq!(bot.ask("!admin list"), "misbehave 1.0.0 running");
+    let status = bot.ask("!admin status misbehave");
+    for part in ["misbehave 1.0.0 running", "up ", " MB", "1 event,", "0 crashes", "generation 1", "artifact ", "pid "]
+    {
+        assert!(status.contains(part), "{part} in {status}");
+    }
+    assert!(bot.ask("!admin status").starts_with("misbehave 1.0.0 running (up "));
+    assert!(bot.ask("!admin metrics").contains("dashboard"));
+    assert!(bot.ask("!admin help").contains("deadletters"));
+    assert_eq!(bot.ask("!shout 1"), "shouted");
+    let logs = loop {
+        // The pipe of a plugin is read beside its events.
+        let (_, logs, _) = shell(&folder, &["admin", "logs", "misbehave"]);
+        if logs.contains("line 0") {
+            break logs;
+        }
+    };
+    assert!(logs.contains("generation 1 is active"), "{logs}");
+    let mut confirmed = |command: &str| {
+        let question = bot.ask(command);
+        assert!(question.ends_with("Type 'yes' to confirm (30 s)"), "{question}");
+        bot.ask("yes");
+        bot.answer()
+    };
+    let restarted = confirmed("!admin restart misbehave");
+    assert!(restarted.starts_with("misbehave restarted: generation 2 is active"), "{restarted}");
+    assert_eq!(confirmed("!admin stop misbehave"), "misbehave is stopped.");
+    assert_eq!(confirmed("!admin start misbehave"), "misbehave 1.0.0 is running: generation 3.");
+    build::variant(&folder.library("misbehave"), "second");
+    assert!(confirmed("!admin reload misbehave").contains("generation 4 is active"));
+    let back = confirmed("!admin rollback misbehave");
+    assert!(back.starts_with("misbehave 1.0.0 → 1.0.0: generation"), "{back}");
+    assert_eq!(bot.ask("!variant"), "first");
+    assert!(bot.ask("!admin reload misbehave").contains("was rolled back from"));
+    assert_eq!(shell(&folder, &["audit", "verify"]).0, 0);
+}
+
+#[test]
+fn a_dead_letter_is_listed_and_replayed() {
+    let folder = folder();
+    let mut bot = start(&folder, PATIENT);
+    assert_eq!(bot.ask("!abort"), "misbehave crashed on that twice; it was set aside for the operator.");
+    let listed = bot.ask("!admin deadletters misbehave");
+    assert!(listed.starts_with("1 misbehave by alice: !abort ("), "{listed}");
+    let (code, json, _) = shell(&folder, &["admin", "deadletters", "--json"]);
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((code, &json["dead_letters"][0]["line"]), (0, &Value::from("!abort")));
+    let question = bot.ask("!admin deadletters misbehave replay 1");
+    assert!(question.starts_with("Replay dead letter 1 of misbehave: !abort by alice?"), "{question}");
+    bot.ask("yes");
+    assert_eq!(bot.answer(), "misbehave has dead letter 1 again: !abort. Nobody is sent its answer.");
+    let again = loop {
+        // It crashes two more processes on its way to the dead letters.
+        let (_, listed, _) = shell(&folder, &["admin", "deadletters", "misbehave"]);
+        if listed.contains("!abort") {
+            break listed;
+        }
+    };
+    assert!(again.contains("misbehave by alice: !abort"), "{again}");
+}
+
+#[test]
+fn the_shell_says_the_same_with_exit_codes_for_scripts() {
+    let folder = folder();
+    folder.configure(PATIENT);
+    let (code, _, error) = shell(&folder, &["admin", "list"]);
+    assert_eq!(code, 4);
+    assert!(error.contains("no rosey is running") && error.contains("state"), "{error}");
+
+    let mut bot = start(&folder, PATIENT);
+    assert_eq!(shell(&folder, &["admin", "list"]), (0, "misbehave 1.0.0 running".into(), String::new()));
+    let (code, json, _) = shell(&folder, &["admin", "status", "misbehave", "--json"]);
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((code, json["name"].as_str(), json["state"].as_str()), (0, Some("misbehave"), Some("running")));
+    assert!(json["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0) && json["event_count"] == 1, "{json}");
+
+    let (code, _, error) = shell(&folder, &["admin", "reload", "misbehavee", "--yes"]);
+    assert!(code == 1 && error.contains("did you mean misbehave?"), "{error}");
+    let (code, _, error) = shell(&folder, &["admin", "stop", "misbehave"]);
+    assert!(code == 7 && error.contains("add --yes"), "{error}");
+    let (code, _, error) = shell(&folder, &["admin", "reload", "misbehave", "--yes"]);
+    assert!(code == 1 && error.contains("that very build already"), "{error}");
+    let (code, done, progress) = shell(&folder, &["admin", "reload", "misbehave", "--yes", "--force"]);
+    assert!(code == 0 && generation(&done) == "2" && progress.contains("Reloading misbehave"), "{done} {progress}");
+    assert_eq!(shell(&folder, &["admin", "dance"]).0, 2);
+    assert_eq!(bot.ask("!variant"), "first");
+}
+
+#[test]
+fn wait_shows_a_long_drain_and_returns_after_it() {
+    let folder = folder();
+    let mut bot = start(&folder, PATIENT);
+    bot.say("!later 1500 late");
+    build::variant(&folder.library("misbehave"), "second");
+    let (code, _, progress) = shell(&folder, &["admin", "reload", "misbehave", "--yes", "--wait"]);
+    assert_eq!(code, 0, "{progress}");
+    assert!(progress.contains("generation 1 of misbehave has 1 events to finish"), "{progress}");
+    assert_eq!(bot.answer(), "late");
+}
+
+#[test]
+fn too_often_and_too_soon_are_temporary() {
+    let folder = folder();
+    let _bot = start(&folder, "[admin]\ncooldown = 600\n[plugins.misbehave]\n");
+    assert_eq!(shell(&folder, &["admin", "restart", "misbehave", "--yes"]).0, 0);
+    let (code, _, error) = shell(&folder, &["admin", "restart", "misbehave", "--yes"]);
+    assert!(code == 6 && error.contains("was changed a moment ago"), "{error}");
+    for _ in 2..10 {
+        assert_eq!(shell(&folder, &["admin", "restart", "misbehave"]).0, 6);
+    }
+    let (code, _, error) = shell(&folder, &["admin", "stop", "misbehave", "--yes"]);
+    assert!(code == 6 && error.contains("one command too many"), "{error}");
+}
+
+#[test]
+fn a_role_in_the_configuration_holds_for_the_system_user_too() {
+    let folder = folder();
+    let output = Command::new("id").arg("-un").output().expect("a system");
+    let me = text(&output.stdout);
+    let _bot = start(&folder, &format!("[roles]\n{me} = \"viewer\"\n[plugins.misbehave]\n"));
+    assert_eq!(shell(&folder, &["admin", "status"]).0, 0);
+    let (code, _, error) = shell(&folder, &["admin", "stop", "misbehave", "--yes"]);
+    assert!(code == 5 && error.contains("Admin permission required"), "{error}");
+    let (_, audited, _) = shell(&folder, &["audit", "list", "--plugin", "misbehave", "--since", "1h"]);
+    assert!(audited.contains(&format!("denied  {me} (system) shell control.sock")), "{audited}");
+}
+
+#[test]
+fn the_audit_survives_sigkill_in_the_middle_of_an_action() {
+    let folder = folder();
+    let audited = format!("[admin]\naudit_file = \"audit.jsonl\"\ncooldown = 0\n{}", "[plugins.misbehave]\n");
+    let mut bot = start(&folder, &audited);
+    build::variant(&folder.library("misbehave"), "probe-hangs");
+    bot.ask("!admin reload misbehave");
+    assert!(bot.ask("yes").starts_with("Reloading"));
+    let begun = || std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap_or_default();
+    while !begun().contains("\"before\"") {
+        std::thread::yield_now();
+    }
+    bot.signal(Signal::KILL);
+    bot.exit();
+    let (code, verified, error) = shell(&folder, &["audit", "verify"]);
+    assert_eq!(code, 0, "{error}");
+    assert!(verified.contains("record 1 began something that has no end"), "{verified}");
+
+    let mut bot = start(&folder, &audited);
+    assert!(bot.end().success());
+    let (code, verified, _) = shell(&folder, &["audit", "verify"]);
+    assert!(code == 0 && verified.starts_with("2 records") && !verified.contains("no end"), "{verified}");
+    let (_, listed, _) = shell(&folder, &["audit", "list", "--json"]);
+    let last: Value = serde_json::from_str(listed.lines().last().expect("two")).expect("JSON");
+    assert_eq!((last["about"].as_i64(), last["ok"].as_bool()), (Some(1), Some(false)));
+
+    let file = folder.path().join("audit.jsonl");
+    std::fs::write(&file, begun().replacen("alice", "mallory", 1)).expect("ours");
+    let (code, _, error) = shell(&folder, &["audit", "verify"]);
+    assert!(code == 8 && error.contains("record 1 is not as it was written"), "{error}");
+}
+
+#[test]
+fn the_control_socket_is_private_and_answers_nonsense_politely() {
+    use std::{io::Read, os::unix::fs::PermissionsExt, os::unix::net::UnixStream};
+    let folder = folder();
+    let _bot = start(&folder, PATIENT);
+    let socket = folder.path().join("state/run/control.sock");
+    assert_eq!(socket.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+    for nonsense in ["hello\n", "{\"command\":{\"line\":\"yes\"}}\n", "{\"answer\":\"yes\"}\n", &"x".repeat(10_000)] {
+        let mut stream = UnixStream::connect(&socket).expect("it listens");
+        stream.write_all(nonsense.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        // A connection that is closed on unread bytes is reset.
+        let _ = stream.read_to_string(&mut answer);
+        assert!(answer.is_empty() || answer.contains("refused"), "{answer}");
+    }
+    assert_eq!(shell(&folder, &["admin", "list"]).0, 0);
+}
+
+#[test]
+fn bash_completes_commands_and_plugins() {
+    let folder = folder();
+    folder.configure(PATIENT);
+    let complete = |words: &str| {
+        let script = format!(
+            "source <(rosey completions bash); COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             cur=${{COMP_WORDS[COMP_CWORD]}}; _rosey_with_plugins rosey \"$cur\" \"${{COMP_WORDS[COMP_CWORD-1]}}\" \
+             2>/dev/null; echo \"${{COMPREPLY[@]}}\""
+        );
+        let bin = build::rosey();
+        let path = format!("{}:{}", bin.parent().map(Path::display).expect("a folder"), std::env!("PATH"));
+        let output = Command::new("bash").args(["-c", &script]).env("PATH", path).current_dir(folder.path()).output();
+        text(&output.expect("bash").stdout)
+    };
+    assert_eq!(complete("rosey --config rosey.toml admin reload mis"), "misbehave");
+    assert_eq!(complete("rosey admin roll"), "rollback");
+    assert!(complete("rosey audit ''").contains("verify"));
+}
+
+#[test]
+fn there_is_a_man_page_for_every_command() {
+    let folder = folder();
+    folder.configure(PATIENT);
+    assert_eq!(shell(&folder, &["man", "man1"]).0, 0);
+    for page in ["rosey.1", "rosey-admin-reload.1", "rosey-audit-verify.1"] {
+        assert!(folder.path().join("man1").join(page).is_file(), "{page}");
+    }
+}
