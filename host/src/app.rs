@@ -7,6 +7,8 @@ use crate::{
     admin::{self, Admin, AdminConfig, audit::AuditError},
     config::Config,
     connect::console,
+    dashboard::{self, DashboardConfig, DashboardError},
+    metrics::{Metrics, MetricsConfig},
     plugin::{self, Plugins, artifact, generation::Forge, journal::Journal, process::Spawner, slot::message::What},
     router::Router,
     store::{Database, StoreError},
@@ -14,6 +16,7 @@ use crate::{
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
     io,
+    net::SocketAddr,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock, atomic::AtomicU64},
@@ -57,6 +60,9 @@ pub enum AppError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The dashboard, without which the bot is not to run.
+    #[error("{0}; or set dashboard.required = false to run without it")]
+    Dashboard(#[from] DashboardError),
     /// The audit.
     #[error("the audit cannot be kept: {0}")]
     Audit(#[from] AuditError),
@@ -72,7 +78,7 @@ pub enum AppError {
 ///
 /// # Errors
 /// [`AppError`]; all that was started is stopped.
-pub fn run(config: Config, greet: impl FnOnce(&Config)) -> Result<(), AppError> {
+pub fn run(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> Result<(), AppError> {
     let (ops, end_of_ops) = start_ops().map_err(AppError::Runtime)?;
     let data = Builder::new_current_thread().enable_all().build().map_err(AppError::Runtime)?;
     let result = data.block_on(live(config, ops, greet));
@@ -95,7 +101,7 @@ fn start_ops() -> io::Result<(Handle, oneshot::Sender<()>)> {
     Ok((handle, end))
 }
 
-async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config)) -> Result<(), AppError> {
+async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> Result<(), AppError> {
     let state = State::open(&config.state_dir)?;
     let shim = config.shim.clone().unwrap_or_else(beside_me);
     if !shim.is_file() {
@@ -114,10 +120,16 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config)) -> Resul
     let schema: Vec<_> = plugin::SCHEMA.into_iter().chain(admin::SCHEMA).collect();
     let database = Database::open(&config.state_dir.join(DATABASE), &schema)?;
     let router = Arc::new(Router::default());
-    let (plugins, changed) = start_plugins(&config, forge, database, &router).await?;
+    let metrics = Metrics::new(metrics_config(&config));
+    let (plugins, changed) = start_plugins(&config, forge, database, &router, metrics.clone()).await?;
+    metrics.start(Arc::clone(&plugins), &ops);
     settled(&plugins, changed).await;
     let admin = start_admin(&config, &state, &plugins, &router, &ops).await?;
-    greet(&config);
+    let dashboard = start_dashboard(&config, &metrics, &ops).await?;
+    greet(&config, dashboard);
+    if config.connect.console.is_some() {
+        metrics.connector("console", true);
+    }
     let result = chat(&config, router).await;
     tracing::info!("stopping");
     tokio::select! {
@@ -135,6 +147,7 @@ async fn start_plugins(
     forge: Arc<Forge>,
     database: Database,
     router: &Arc<Router>,
+    metrics: Metrics,
 ) -> Result<(Arc<Plugins>, watch::Receiver<u64>), AppError> {
     let (changes, changed) = watch::channel(0);
     let known: Arc<OnceLock<Arc<Plugins>>> = Arc::default();
@@ -142,6 +155,7 @@ async fn start_plugins(
         let (known, router) = (Arc::clone(&known), Arc::clone(router));
         Arc::new(move |happening: plugin::slot::message::Happening| {
             happening.log();
+            metrics.happened(&happening);
             if let (What::Manifest(manifest), Some(plugins)) = (&happening.what, known.get())
                 && let Ok(handle) = plugins.handle(&happening.plugin)
             {
@@ -169,6 +183,41 @@ async fn settled(plugins: &Plugins, mut changed: watch::Receiver<u64>) {
         if plugins.views().await.iter().all(|view| view.state != "starting") || changed.changed().await.is_err() {
             break;
         }
+    }
+}
+
+/// The dashboard's address, if there is one.
+async fn start_dashboard(config: &Config, metrics: &Metrics, ops: &Handle) -> Result<Option<SocketAddr>, AppError> {
+    let wanted = &config.dashboard;
+    if !wanted.enabled {
+        return Ok(None);
+    }
+    let settings = DashboardConfig {
+        host: wanted.host.clone(),
+        port: wanted.port,
+        public: wanted.public,
+        allowed_hosts: wanted.allowed_hosts.clone(),
+        prometheus: config.metrics.prometheus_enabled,
+    };
+    match dashboard::start(settings, metrics.clone(), ops).await {
+        Ok(address) => {
+            tracing::info!("dashboard: http://{address}/");
+            Ok(Some(address))
+        }
+        Err(error) if wanted.required => Err(error.into()),
+        Err(error) => {
+            tracing::warn!("{error}");
+            Ok(None)
+        }
+    }
+}
+
+fn metrics_config(config: &Config) -> MetricsConfig {
+    MetricsConfig {
+        poll_interval: config.metrics.poll_interval,
+        history_duration: config.metrics.history_duration,
+        prometheus: config.metrics.prometheus_enabled,
+        admins: config.owner.iter().chain(&config.admins).cloned().collect(),
     }
 }
 

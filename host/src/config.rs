@@ -88,8 +88,14 @@ pub struct Dashboard {
     pub enabled: bool,
     /// The address it listens on.
     pub host: String,
-    /// The port it listens on.
+    /// The port it listens on; 0 for any that is free.
     pub port: u16,
+    /// Whether everybody who can reach an address beyond this machine may read.
+    pub public: bool,
+    /// Names by which it may be reached beside its address and this machine's own.
+    pub allowed_hosts: Vec<String>,
+    /// Whether the bot does not run without it.
+    pub required: bool,
 }
 
 /// What is measured.
@@ -151,7 +157,14 @@ impl Default for Admin {
 
 impl Default for Dashboard {
     fn default() -> Self {
-        Self { enabled: false, host: "127.0.0.1".into(), port: 8080 }
+        Self {
+            enabled: false,
+            host: "127.0.0.1".into(),
+            port: 8080,
+            public: false,
+            allowed_hosts: Vec::new(),
+            required: true,
+        }
     }
 }
 
@@ -359,7 +372,7 @@ impl Config {
             owner: Some(user.clone()),
             plugin_dir: plugin_dir.to_owned(),
             connect: Connect { console: Some(Console { user }) },
-            dashboard: Dashboard { enabled: true, ..Dashboard::default() },
+            dashboard: Dashboard { enabled: true, required: false, ..Dashboard::default() },
             plugins: ["dice-roller", "eight-ball"].map(|name| (name.to_owned(), Plugin::default())).into(),
             ..Self::default()
         };
@@ -510,7 +523,7 @@ mod tests {
   ]
 }"#;
         let config = load("config.json", text).expect("valid");
-        assert_eq!(config.dashboard, Dashboard { enabled: true, host: "0.0.0.0".into(), port: 8080 });
+        assert_eq!(config.dashboard, Dashboard { enabled: true, host: "0.0.0.0".into(), ..Dashboard::default() });
         assert_eq!(config.metrics, Metrics::default());
         assert_eq!(config.admins, ["bot_owner", "operator1", "operator2"]);
         assert!(load("config", text).is_ok(), "without a name that says JSON");
@@ -546,6 +559,16 @@ mood = "dark"
         assert_eq!(ball.limits.drain_timeout, ms(250));
         assert_eq!(ball.reload, Some(ReloadMode::Handoff));
         assert_eq!(ball.config.to_string(), r#"{"mood":"dark"}"#);
+    }
+
+    #[test]
+    fn the_documentation_is_true() {
+        let text = include_str!("../../docs/CONFIG.md");
+        let example = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+        load("rosey.toml", example).expect("the example of docs/CONFIG.md");
+        for name in LimitsConfig::NAMES {
+            assert!(text.contains(&format!("| `{name}` |")), "docs/CONFIG.md does not name limits.{name}");
+        }
     }
 
     #[test]

@@ -14,8 +14,11 @@ pub mod plugin;
 pub mod router;
 pub mod view;
 
+pub mod metrics;
+
 pub mod admin;
 pub mod connect;
+pub mod dashboard;
 
 pub mod cli;
 pub mod config;

@@ -8,7 +8,7 @@ use rosey::{
     config::Config,
     log, quick_start, report, shell,
 };
-use std::{path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -40,10 +40,10 @@ fn quick() -> u8 {
 
 fn run(file: Option<PathBuf>) -> u8 {
     log::start("info");
-    with(file, |config| start(config, |_| tracing::info!("ready")))
+    with(file, |config| start(config, |_, _| tracing::info!("ready")))
 }
 
-fn start(config: Config, greet: impl FnOnce(&Config)) -> u8 {
+fn start(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> u8 {
     match app::run(config, greet) {
         Ok(()) => exit::OK,
         Err(error) => shell::fail(exit::FAILED, &report::chain(&error)),

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -33,9 +34,12 @@ pub fn build_parts() -> Result<(), String> {
 }
 
 /// Three lines: what to type, where the dashboard is, how to stop.
-pub fn greet(config: &Config) {
+pub fn greet(config: &Config, dashboard: Option<SocketAddr>) {
     let user = config.connect.console.as_ref().map_or("nobody", |console| &console.user);
     println!("Hello {user}. Type !roll 2d6+3, !8ball will it work?, !help, or !admin help: you are the owner here.");
-    println!("Dashboard: http://{}:{}/", config.dashboard.host, config.dashboard.port);
+    match dashboard {
+        Some(address) => println!("Dashboard: http://{address}/"),
+        None => println!("There is no dashboard this time; the warning above says why."),
+    }
     println!("Ctrl-D stops Rosey. State is kept in {}.", config.state_dir.display());
 }

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub struct Snapshot {
     /// When.
     pub timestamp: String,
+    /// When the host started.
+    pub started_at: String,
     /// Seconds since the host started.
     pub bot_uptime: u64,
     /// By name.
@@ -97,8 +99,6 @@ pub struct System {
     pub queued: usize,
     /// Events that left a queue and have no outcome yet.
     pub in_flight: usize,
-    /// Of one core, the host alone.
-    pub cpu_percent: f64,
     /// Resident memory of the host alone, in bytes.
     pub memory_bytes: u64,
     /// The host's process.
@@ -316,4 +316,8 @@ pub struct Custom {
     pub labels: BTreeMap<String, String>,
     /// Its value; of a histogram how many were observed.
     pub value: f64,
+    /// Of a histogram, the sum of what was observed.
+    pub sum: f64,
+    /// Of a histogram, how many are at most as large as each bound.
+    pub buckets: Vec<(f64, u64)>,
 }

@@ -23,7 +23,8 @@ pub fn target() -> &'static Path {
     static TARGET: OnceLock<PathBuf> = OnceLock::new();
     TARGET.get_or_init(|| {
         let me = std::env::current_exe().expect("this executable has a path");
-        let target = me.ancestors().nth(2).expect("target/<profile>/deps/<test>").to_owned();
+        let is_profile = |folder: &&Path| folder.ends_with("debug") || folder.ends_with("release");
+        let target = me.ancestors().find(is_profile).expect("it is in target/debug or target/release").to_owned();
         let mut build = Command::new(env!("CARGO"));
         build.arg("build").arg("--quiet").current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
         if target.ends_with("release") {

@@ -3,7 +3,7 @@
 
 use crate::build;
 use rosey::{
-    event::{Identity, Outgoing, Place, User},
+    event::{Event, Identity, Outgoing, Place, ReplyTo, User},
     plugin::{
         self, PluginConfig, Plugins, artifact,
         generation::Forge,
@@ -95,7 +95,10 @@ impl Rig {
                     let handle = plugins.handle(&happening.plugin).expect("it has just spoken");
                     router.learn(handle.clone(), Arc::clone(manifest));
                 }
-                happened.lock().unwrap_or_else(PoisonError::into_inner).push(happening);
+                // Of a thousand reloads the manifests would be most of what this process holds.
+                if !matches!(happening.what, What::Manifest(_)) {
+                    happened.lock().unwrap_or_else(PoisonError::into_inner).push(happening);
+                }
                 changes.send_modify(|count| *count += 1);
             })
         };
@@ -164,7 +167,7 @@ impl Rig {
         }
     }
 
-    /// All that has happened to a plugin.
+    /// All that has happened to a plugin, but for its manifests.
     pub fn happenings(&self, plugin: &str) -> Vec<What> {
         let happened = self.happened.lock().unwrap_or_else(PoisonError::into_inner);
         happened.iter().filter(|one| &*one.plugin == plugin).map(|one| one.what.clone()).collect()
@@ -185,6 +188,28 @@ impl Rig {
         let mut channel = self.channel("asking");
         channel.say(line).await;
         channel.answer().await.unwrap_or_default()
+    }
+
+    /// Hands a line to a plugin past the router, answered to this queue.
+    ///
+    /// # Panics
+    /// When the queue is closed, or there is no such plugin.
+    pub async fn send(&self, plugin: &str, line: &str, place: &Arc<Place>, outgoing: &mpsc::Sender<Outgoing>) {
+        let permit = outgoing.clone().reserve_owned().await.expect("the test listens");
+        self.deliver(plugin, line, Arc::clone(place), ReplyTo::Connector(permit)).await;
+    }
+
+    /// Hands a line to a plugin past the router; nobody waits for its answer.
+    ///
+    /// # Panics
+    /// When there is no such plugin.
+    pub async fn tell(&self, plugin: &str, line: &str) {
+        self.deliver(plugin, line, Arc::new(Place::new("test", "telling")), ReplyTo::Nobody).await;
+    }
+
+    async fn deliver(&self, plugin: &str, line: &str, place: Arc<Place>, reply_to: ReplyTo) {
+        let event = Event::new(line, Arc::clone(&self.user), place, reply_to);
+        self.plugins.handle(plugin).expect("it is there").deliver(event).await;
     }
 
     /// Where its state lies.

@@ -5,7 +5,10 @@ use crate::{
     store::{Database, StoreError},
 };
 use rusqlite::params;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 /// The table.
 pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS dead_letter (
@@ -136,6 +139,20 @@ pub async fn list(database: &Database, plugin: Option<&str>, limit: u32) -> Resu
                     causes: row.get::<_, String>(8)?.lines().map(str::to_owned).collect(),
                 })
             })?;
+            rows.collect()
+        })
+        .await
+}
+
+/// How many letters each plugin has.
+///
+/// # Errors
+/// As the database says.
+pub async fn counts(database: &Database) -> Result<BTreeMap<String, u32>, StoreError> {
+    database
+        .run(|connection| {
+            let mut statement = connection.prepare("SELECT plugin, count(*) FROM dead_letter GROUP BY plugin")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.collect()
         })
         .await

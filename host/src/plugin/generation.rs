@@ -225,12 +225,12 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
     let (link, manifest) = tokio::select! {
         // Its end first: that says more than the broken connection that comes with it.
         biased;
-        exit = process.exited() => return Err(died(exit, &tail)),
+        exit = process.exited() => return Err(died(exit, &tail).await),
         ready = connected => match ready {
             Err(StartError::Link(_)) => {
                 // The connection ends a moment before the process does.
                 let exit = process.exited().await;
-                return Err(died(exit, &tail));
+                return Err(died(exit, &tail).await);
             }
             other => other?,
         },
@@ -238,7 +238,8 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
     Ok(Started { process, link, manifest: Arc::new(manifest), tail, page, took: began.elapsed() })
 }
 
-fn died(exit: Exit, tail: &Tail) -> StartError {
+async fn died(exit: Exit, tail: &Tail) -> StartError {
+    tail.ended().await;
     let last = tail.lines().last().map(|line| format!("; it said: {line}")).unwrap_or_default();
     StartError::Exited { exit, last }
 }

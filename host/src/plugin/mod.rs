@@ -33,6 +33,7 @@ use std::{
     path::PathBuf,
     sync::Arc,
 };
+use tokio::sync::oneshot;
 
 /// The tables of this room in `rosey.db`.
 pub const SCHEMA: [&str; 2] = [memory::SCHEMA, dead_letter::SCHEMA];
@@ -298,11 +299,17 @@ impl Plugins {
 
     /// All plugins by name. One whose slot is gone already is left out.
     pub async fn views(&self) -> Vec<View> {
-        let mut views = Vec::with_capacity(self.slots.len());
+        // All are asked before the first answer is awaited: one wake-up of their thread instead of one each.
+        let mut asked = Vec::with_capacity(self.slots.len());
         for slot in self.slots.values() {
-            if let Ok(view) = slot.handle.view().await {
-                views.push(*view);
+            let (answer, answered) = oneshot::channel();
+            if slot.handle.tell(Command::View(answer)).await.is_ok() {
+                asked.push(answered);
             }
+        }
+        let mut views = Vec::with_capacity(asked.len());
+        for answered in asked {
+            views.extend(answered.await.ok().map(|view| *view));
         }
         views
     }

@@ -10,6 +10,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     net::unix::pipe,
+    sync::watch,
 };
 
 /// Bytes of a line that are kept; the rest is cut.
@@ -17,6 +18,9 @@ const MAX_LINE: usize = 4096;
 
 /// Lines of standard error kept for a crash report: a panic message with a short backtrace.
 const TAIL: usize = 20;
+
+/// For the last lines after the end of a process; they are in the pipe by then.
+const LAST_WORDS_WITHIN: Duration = Duration::from_millis(100);
 
 /// Whose output it is, and how much of it reaches the log.
 #[derive(Debug, Clone)]
@@ -33,16 +37,29 @@ pub struct Output {
 
 /// The last lines of standard error of one process.
 #[derive(Debug, Clone, Default)]
-pub struct Tail(Arc<Mutex<VecDeque<String>>>);
+pub struct Tail(Arc<Lines>);
+
+#[derive(Debug, Default)]
+struct Lines {
+    lines: Mutex<VecDeque<String>>,
+    ended: watch::Sender<bool>,
+}
 
 impl Tail {
     /// The lines, the last one last.
     pub fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.0.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Waits until the last line has been read, but not for long: a grandchild may hold the pipe open.
+    pub async fn ended(&self) {
+        let mut ended = self.0.ended.subscribe();
+        // An error is the limit, or a reader that is gone; there is nothing more to come then either.
+        let _ = tokio::time::timeout(LAST_WORDS_WITHIN, ended.wait_for(|ended| *ended)).await;
     }
 
     fn push(&self, line: String) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.0.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() >= TAIL {
             lines.pop_front();
         }
@@ -57,7 +74,12 @@ impl Output {
         let tail = Tail::default();
         if let Some((stdout, stderr)) = process.take_output() {
             runtime.spawn(self.clone().read(stdout, "stdout", None));
-            runtime.spawn(self.read(stderr, "stderr", Some(tail.clone())));
+            let read = self.read(stderr, "stderr", Some(tail.clone()));
+            let tail = tail.clone();
+            runtime.spawn(async move {
+                read.await;
+                tail.0.ended.send_replace(true);
+            });
         }
         tail
     }

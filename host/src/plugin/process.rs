@@ -110,7 +110,7 @@ struct Spawned {
 struct Child {
     pid: Pid,
     fd: Option<OwnedFd>,
-    /// A second handle, for the reaper.
+    /// For the reaper.
     own: Option<OwnedFd>,
     reaper: Reaper,
 }
@@ -137,7 +137,8 @@ fn spawn(request: &SpawnRequest, reaper: &Reaper) -> Result<Spawned, SpawnError>
     let pid = raw.ok_or_else(|| problem(io::Error::other("it has no process id")))?;
     // Not reaped yet, so the id is still its own.
     let fd = pidfd_open(pid, PidfdFlags::NONBLOCK).map_err(|error| problem(error.into()))?;
-    let own = fd.try_clone().map_err(problem)?;
+    // Not a clone: the reaper must block, and whether waiting blocks belongs to what a clone would share.
+    let own = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| problem(error.into()))?;
     let child = Child { pid, fd: Some(fd), own: Some(own), reaper: reaper.clone() };
     if let Some(mut input) = process.stdin.take() {
         // A pipe holds a line; a process that is gone already shows in its exit.
@@ -262,7 +263,8 @@ impl Reaper {
         let thread = thread::Builder::new().name("rosey-reap".to_owned()).spawn(move || {
             for fd in waiting {
                 // Already killed, so this is a matter of microseconds.
-                let _ = waitid(WaitId::PidFd(fd.as_fd()), WaitIdOptions::EXITED);
+                while matches!(waitid(WaitId::PidFd(fd.as_fd()), WaitIdOptions::EXITED), Err(rustix::io::Errno::INTR)) {
+                }
             }
         });
         Self { orphans: thread.is_ok().then_some(orphans) }
@@ -307,13 +309,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dropped_process_is_ended_and_reaped() {
+    async fn dropped_processes_are_ended_and_reaped() {
         let spawner = Spawner::start().expect("a thread");
-        let sleeper = sh(&spawner, "exec sleep 600").await;
-        let entry = format!("/proc/{}", sleeper.pid());
-        assert!(Path::new(&entry).exists());
-        drop(sleeper);
-        while Path::new(&entry).exists() {
+        let mut sleepers = Vec::new();
+        for _ in 0..20 {
+            sleepers.push(sh(&spawner, "exec sleep 600").await);
+        }
+        let entries: Vec<_> = sleepers.iter().map(|sleeper| format!("/proc/{}", sleeper.pid())).collect();
+        drop(sleepers);
+        while entries.iter().any(|entry| Path::new(entry).exists()) {
             tokio::task::yield_now().await;
         }
     }

@@ -1,4 +1,5 @@
-//! A plugin that does what no plugin should: one command a misdeed, and one [`VARIANT`] a bad build.
+//! A plugin that does what no plugin should: one command a misdeed, and one `VARIANT` a bad build.
+#![cfg_attr(test, allow(dead_code, reason = "there are no unit tests, and #[plugin] exports nothing to them"))]
 
 use plugin_api::prelude::*;
 use std::{

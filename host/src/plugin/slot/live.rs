@@ -57,7 +57,7 @@ impl Live {
         let Started { mut process, link, manifest, tail, page, took } = started;
         let end = Arc::new(Notify::new());
         let told = Arc::clone(&end);
-        let pid = process.pid();
+        let (pid, last_words) = (process.pid(), tail.clone());
         tokio::spawn(async move {
             let exit = loop {
                 tokio::select! {
@@ -68,6 +68,7 @@ impl Live {
                     }
                 }
             };
+            last_words.ended().await;
             // Fails only when the slot is gone, and with it everyone who would care.
             let _ = reports.send(Report::Exited(generation, exit)).await;
         });

@@ -16,6 +16,7 @@ use crate::{
 };
 use rosey_wire::manifest::Manifest;
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -73,6 +74,8 @@ pub enum Command {
         /// How much.
         bytes: u64,
     },
+    /// Ask the active generation for the plugin's own metrics; a later [`View`] has them.
+    Collect,
 }
 
 /// What a slot's own helpers tell it.
@@ -195,6 +198,12 @@ pub struct View {
     pub memory: Memory,
     /// When a bake under way is over.
     pub bake_left: Option<Duration>,
+    /// How long the good changes took.
+    pub reload_times: Histogram,
+    /// Crashes by cause, since the host started.
+    pub causes: BTreeMap<&'static str, u64>,
+    /// The plugin's own metrics as it wrote them, JSON; empty before they were collected.
+    pub custom: Arc<str>,
 }
 
 impl View {

@@ -101,6 +101,11 @@ impl Restart {
         self.failures = 0;
     }
 
+    /// Goes on counting where the host before this one was.
+    pub fn resume(&mut self, failures: u32) {
+        self.failures = failures;
+    }
+
     /// Starts in a row that did not stay up.
     pub fn failures(&self) -> u32 {
         self.failures

@@ -296,7 +296,8 @@ pub struct State {
 
 impl State {
     /// A slot that has not started. Generations count from `next`.
-    pub fn new(policy: Policy, restart: Restart, memory: Memory, next: Generation) -> Self {
+    pub fn new(policy: Policy, mut restart: Restart, memory: Memory, next: Generation) -> Self {
+        restart.resume(memory.failures);
         Self {
             policy,
             restart,
@@ -319,8 +320,12 @@ impl State {
 
     /// Starts the plugin, unless it is up. `artifact` is what to run.
     pub fn start(&mut self, artifact: Hash) {
-        if matches!(self.phase, Phase::Stopped | Phase::Failed { .. }) && self.change.is_none() {
+        let failed = matches!(self.phase, Phase::Failed { .. });
+        if failed {
+            // Somebody decided to try anew. A host that starts has decided nothing, and goes on counting.
             self.restart.reset();
+        }
+        if (failed || self.phase == Phase::Stopped) && self.change.is_none() {
             self.spawn_active(artifact, None);
         }
     }
@@ -335,6 +340,7 @@ impl State {
     pub fn stop(&mut self, now: Instant, ticket: Ticket) {
         self.abort(now, ChangeError::Stopped);
         self.end_bake(now, Verdict::Superseded);
+        self.restart.reset();
         match std::mem::replace(&mut self.phase, Phase::Stopped) {
             Phase::Running { generation, artifact, .. } => self.drain(now, generation, artifact, false),
             Phase::Starting { generation, .. } => self.kill(generation, "it was stopped while starting"),

@@ -29,7 +29,7 @@ use rosey_wire::{
     message::{Answer, Event as WireEvent, ToHost, ToShim},
 };
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -47,6 +47,9 @@ const BATCH: usize = 256;
 
 /// How often the slot looks for deadlines and signs of life while anything is under way.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Bytes of the plugin's own metrics: 64 metrics of 64 series with labels fit.
+const MAX_METRICS: usize = 1 << 20;
 
 /// Crashes and changes kept for people.
 const HISTORY: usize = 50;
@@ -76,6 +79,9 @@ pub(super) struct Task {
     pub(super) changes: VecDeque<ChangeView>,
     pub(super) reloads: (u64, u64),
     pub(super) rollbacks: u64,
+    pub(super) reload_times: Histogram,
+    pub(super) causes: BTreeMap<&'static str, u64>,
+    pub(super) custom: Arc<str>,
 }
 
 /// A request under way.
@@ -114,6 +120,9 @@ impl Task {
             changes: VecDeque::new(),
             reloads: (0, 0),
             rollbacks: 0,
+            reload_times: Histogram::default(),
+            causes: BTreeMap::new(),
+            custom: Arc::from(""),
             setup,
         }
     }
@@ -244,6 +253,7 @@ impl Task {
                 }
             }
             Said::State(snapshot) => self.state.snapshot_taken(now, generation, Ok(snapshot)),
+            Said::Metrics(json) => self.custom = json,
             Said::Restored => self.state.restored(now, generation, Ok(())),
             // Only one of the two is waited for.
             Said::StateFailed(why) => {
@@ -311,6 +321,7 @@ impl Task {
         let condemned = self.flow.lost(generation, blame);
         if !wanted && self.state.staged() != Some(generation) {
             self.crash_count += 1;
+            *self.causes.entry(crash.cause.name()).or_default() += 1;
             let crash = Arc::new(crash);
             push_bounded(&mut self.crashes, Arc::clone(&crash));
             self.happened(What::Crash(crash));
@@ -367,6 +378,11 @@ impl Task {
                 let _ = answer.send(Box::new(self.view(now)));
             }
             Command::Memory { generation, bytes } => self.memory_used(generation, bytes),
+            Command::Collect => {
+                if let Some(generation) = self.state.active() {
+                    self.push(generation, &ToShim::Collect);
+                }
+            }
         }
     }
 
@@ -509,7 +525,10 @@ impl Task {
         if ask.kind != "stop" {
             let took = now.saturating_duration_since(ask.began);
             match &result {
-                Ok(_) => self.reloads.0 += 1,
+                Ok(_) => {
+                    self.reloads.0 += 1;
+                    self.reload_times.observe(took);
+                }
                 Err(_) => self.reloads.1 += 1,
             }
             let shown = result.clone().map_err(|error| error.to_string());
@@ -670,6 +689,7 @@ enum Said {
     State(Snapshot),
     Restored,
     StateFailed(String),
+    Metrics(Arc<str>),
 }
 
 impl Said {
@@ -691,7 +711,9 @@ impl Said {
             ToHost::State { version, state } => Some(Self::State(Snapshot { version, bytes: state.to_vec() })),
             ToHost::Restored => Some(Self::Restored),
             ToHost::StateFailed { message } => Some(Self::StateFailed(clean(message, 500))),
-            ToHost::Loaded(_) | ToHost::LoadFailed { .. } | ToHost::Metrics(_) | ToHost::Stopped => None,
+            // Of a plugin that says more than this nobody could read it either.
+            ToHost::Metrics(json) => (json.len() <= MAX_METRICS).then(|| Self::Metrics(json.into())),
+            ToHost::Loaded(_) | ToHost::LoadFailed { .. } | ToHost::Stopped => None,
         }
     }
 }

@@ -28,6 +28,9 @@ impl Task {
             reloads: self.reloads,
             rollbacks: self.rollbacks,
             memory: self.state.memory().clone(),
+            reload_times: self.reload_times,
+            causes: self.causes.clone(),
+            custom: Arc::clone(&self.custom),
             bake_left: self.state.bake().map(|bake| bake.until.saturating_duration_since(now)),
         }
     }

@@ -537,3 +537,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_host_that_starts_again_goes_on_counting_failures() {
+    let memory = Memory { last_good: Some(artifact(1)), failures: 4, ..Memory::default() };
+    let now = Instant::now();
+    let mut state = State::new(policy(), restart(), memory, 1);
+    state.start(artifact(1));
+    state.started(now, 1, Ok(()));
+    state.exited(now, 1, "SIGSEGV");
+    assert_eq!(state.word(), "failed", "the fifth in a row");
+    state.start(artifact(1));
+    state.started(now, 2, Ok(()));
+    state.exited(now, 2, "SIGSEGV");
+    assert_eq!(state.word(), "starting", "by hand it is tried anew");
+}

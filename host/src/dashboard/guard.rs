@@ -1,0 +1,137 @@
+//! What every request passes: is it meant for this server, does its sender ask too much, and what may a browser do with the
+//! answer.
+
+use super::Shared;
+use axum::{
+    Extension,
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+/// Nothing from elsewhere, no inline script, no inline style.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                      form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Requests a second from one address, over time: twice the PRD's floor. This machine itself may ask as much as it likes.
+const PER_SECOND: f64 = 200.0;
+
+/// Requests at once from one address.
+const BURST: f64 = 400.0;
+
+/// Addresses that are remembered. Beyond that all share one budget.
+const MOST_ADDRESSES: usize = 1024;
+
+/// How much each address has left.
+#[derive(Debug, Default)]
+pub struct Rates(Mutex<HashMap<IpAddr, (Instant, f64)>>);
+
+impl Rates {
+    /// Takes one request of an address' budget. False when there is none left.
+    fn take(&self, address: IpAddr, now: Instant) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST_ADDRESSES && !all.contains_key(&address) {
+            // Whose budget is full again has not been here for a while.
+            all.retain(|_, (at, left)| *left + now.duration_since(*at).as_secs_f64() * PER_SECOND < BURST);
+        }
+        let address = if all.len() >= MOST_ADDRESSES && !all.contains_key(&address) {
+            IpAddr::from([0, 0, 0, 0])
+        } else {
+            address
+        };
+        let (at, left) = all.entry(address).or_insert((now, BURST));
+        *left = (*left + now.saturating_duration_since(*at).as_secs_f64() * PER_SECOND).min(BURST);
+        *at = now;
+        if *left < 1.0 {
+            return false;
+        }
+        *left -= 1.0;
+        true
+    }
+}
+
+/// Lets a request pass, or answers it here.
+pub async fn guard(
+    State(shared): State<Arc<Shared>>,
+    Extension(peer): Extension<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let refusal = if !peer.ip().is_loopback() && !shared.rates.take(peer.ip(), Instant::now()) {
+        Some((StatusCode::TOO_MANY_REQUESTS, "Too many requests; slow down.\n"))
+    } else if !is_for_us(&request, &shared.hosts) {
+        Some((StatusCode::MISDIRECTED_REQUEST, "This name is not served here; see dashboard.allowed_hosts.\n"))
+    } else {
+        None
+    };
+    let mut response = match refusal {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+fn is_for_us(request: &Request, hosts: &[String]) -> bool {
+    let named = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    let named = named.or_else(|| request.uri().authority().map(axum::http::uri::Authority::as_str));
+    named.is_some_and(|named| is_one_of(named, hosts))
+}
+
+fn is_one_of(named: &str, hosts: &[String]) -> bool {
+    let is_port = |port: &str| port.chars().all(|c| c.is_ascii_digit());
+    let (host, port) = match named.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, port)) => (host, port.strip_prefix(':').unwrap_or(port)),
+        None => named.split_once(':').unwrap_or((named, "")),
+    };
+    let host = if is_port(port) { host.to_lowercase() } else { String::new() };
+    hosts.contains(&host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn only_known_names_are_served() {
+        let hosts = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+        for good in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:8080"] {
+            assert!(is_one_of(good, &hosts), "{good}");
+        }
+        for bad in ["", "evil.example", "localhost.evil.example", "127.0.0.1@evil.example", "a b", "localhost:x/.."] {
+            assert!(!is_one_of(bad, &hosts), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_a_budget_that_comes_back() {
+        let (rates, now) = (Rates::default(), Instant::now());
+        let (greedy, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        assert_eq!((0..BURST as usize + 10).filter(|_| rates.take(greedy, now)).count(), BURST as usize);
+        assert!(rates.take(other, now));
+        assert!(rates.take(greedy, now + Duration::from_millis(10)));
+        for number in 0..5000u32 {
+            rates.take(IpAddr::from(number.to_be_bytes()), now);
+        }
+        assert!(rates.0.lock().expect("nobody panics").len() <= MOST_ADDRESSES + 1);
+    }
+}

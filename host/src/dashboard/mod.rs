@@ -1,0 +1,130 @@
+//! The dashboard: "is it working, and why did it crash?" answered at a glance.
+//!
+//! `server` accepts and bounds connections, `guard` turns away what must not come in and says what browsers may do, `api` has
+//! what programs read, `pages` and `chart` what people read, `live` tells an open page that there is something new. All of it
+//! reads the metrics' newest board, so it costs the bot nothing however many look. May import `metrics`, `view` and `time`.
+
+mod api;
+mod chart;
+mod guard;
+mod live;
+mod pages;
+mod server;
+
+use crate::metrics::Metrics;
+use axum::{Router, middleware, routing::get};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    sync::Arc,
+};
+use tokio::{net::TcpListener, runtime::Handle};
+
+/// What an operator sets.
+#[derive(Debug, Clone)]
+pub struct DashboardConfig {
+    /// The address it listens on.
+    pub host: String,
+    /// The port; 0 for any that is free.
+    pub port: u16,
+    /// Whether everybody who can reach the address may read.
+    pub public: bool,
+    /// Names by which it may be reached beside its address and loopback.
+    pub allowed_hosts: Vec<String>,
+    /// Whether `/metrics` answers.
+    pub prometheus: bool,
+}
+
+/// Why there is no dashboard.
+#[derive(Debug, thiserror::Error)]
+pub enum DashboardError {
+    /// Everybody could read it.
+    #[error(
+        "the dashboard would listen on {0}, where others can read it; set dashboard.host = \"127.0.0.1\", or \
+         dashboard.public = true if everybody may"
+    )]
+    Open(String),
+    /// The address.
+    #[error("the dashboard cannot listen on {address}: {source}{hint}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why not.
+        source: io::Error,
+        /// What to do about it.
+        hint: &'static str,
+    },
+}
+
+/// What all handlers share.
+struct Shared {
+    metrics: Metrics,
+    prometheus: bool,
+    hosts: Vec<String>,
+    overview: pages::Cache,
+    rates: guard::Rates,
+    live: Arc<tokio::sync::Semaphore>,
+}
+
+/// Begins to listen on the current runtime's thread pool of one, `ops`. Returns the address in use.
+///
+/// # Errors
+/// [`DashboardError`].
+pub async fn start(config: DashboardConfig, metrics: Metrics, ops: &Handle) -> Result<SocketAddr, DashboardError> {
+    let wanted = format!("{}:{}", config.host, config.port);
+    let problem = |source: io::Error| DashboardError::Listen {
+        address: wanted.clone(),
+        hint: match source.kind() {
+            io::ErrorKind::AddrInUse => "; another program has the port: stop it, or set dashboard.port",
+            io::ErrorKind::PermissionDenied => "; ports below 1024 are for root: set dashboard.port",
+            _ => "; see dashboard.host and dashboard.port",
+        },
+        source,
+    };
+    let address = (config.host.as_str(), config.port).to_socket_addrs().map_err(problem)?.next();
+    let address = address.ok_or_else(|| problem(io::ErrorKind::AddrNotAvailable.into()))?;
+    if !address.ip().is_loopback() && !config.public {
+        return Err(DashboardError::Open(wanted));
+    }
+    // Of the ops runtime from the first moment: a socket belongs to the runtime that it was made on.
+    let listening = ops.spawn(async move { TcpListener::bind(address).await });
+    let listener = listening.await.map_err(|error| problem(io::Error::other(error)))?.map_err(problem)?;
+    let local = listener.local_addr().map_err(problem)?;
+    let shared = Arc::new(Shared {
+        metrics,
+        prometheus: config.prometheus,
+        hosts: hosts(&config, address.ip()),
+        overview: pages::Cache::default(),
+        rates: guard::Rates::default(),
+        live: Arc::new(tokio::sync::Semaphore::new(live::MOST)),
+    });
+    ops.spawn(server::serve(listener, routes(shared)));
+    Ok(local)
+}
+
+/// By which names a browser may ask. Any other may be an attacker's name that was pointed here (DNS rebinding).
+fn hosts(config: &DashboardConfig, address: IpAddr) -> Vec<String> {
+    let mut hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned(), config.host.to_lowercase()];
+    hosts.push(address.to_string());
+    hosts.extend(config.allowed_hosts.iter().map(|host| host.to_lowercase()));
+    hosts
+}
+
+fn routes(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/", get(pages::overview))
+        .route("/plugin/{name}", get(pages::plugin))
+        .route("/events", get(pages::events))
+        .route("/style.css", get(pages::style))
+        .route("/live.js", get(pages::script))
+        .route("/live", get(live::stream))
+        .route("/api/metrics", get(api::metrics))
+        .route("/api/plugin/{name}", get(api::plugin))
+        .route("/metrics", get(api::prometheus))
+        .route("/healthz", get(api::health))
+        .route("/readyz", get(api::ready))
+        .fallback(api::nothing)
+        .method_not_allowed_fallback(api::not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard::guard))
+        .with_state(shared)
+}

@@ -1,0 +1,251 @@
+//! The read model as Prometheus scrapes it: text format 0.0.4, through the `prometheus` crate.
+//!
+//! Counters live in the slots and survive generations, so each poll writes them out anew instead of counting twice; series of
+//! what is gone are gone with it.
+
+use super::Tallies;
+use crate::{
+    plugin::slot::{
+        histogram::{EDGES, Histogram},
+        message::View,
+    },
+    view::{Custom, Snapshot},
+};
+use prometheus::{
+    TextEncoder,
+    proto::{Bucket, Counter, Gauge, Histogram as HistogramProto, LabelPair, Metric, MetricFamily, MetricType},
+};
+use std::collections::BTreeMap;
+
+/// The states of a plugin, as `rosey_plugin_state` has them.
+pub const STATES: [&str; 8] =
+    ["running", "starting", "stopped", "unhealthy", "crashed", "failed", "reloading", "draining"];
+
+/// Collects families; each is written once, in the order of its name.
+#[derive(Default)]
+struct Page {
+    families: BTreeMap<String, MetricFamily>,
+}
+
+impl Page {
+    fn family(&mut self, name: &str, help: &str, kind: MetricType) -> &mut MetricFamily {
+        self.families.entry(name.to_owned()).or_insert_with(|| {
+            let mut family = MetricFamily::default();
+            family.set_name(name.to_owned());
+            family.set_help(help.to_owned());
+            family.set_field_type(kind);
+            family
+        })
+    }
+
+    fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+        let (mut counter, mut metric) = (Counter::default(), Metric::from_label(pairs(labels)));
+        counter.set_value(value);
+        metric.set_counter(counter);
+        self.family(name, help, MetricType::COUNTER).mut_metric().push(metric);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+        let (mut gauge, mut metric) = (Gauge::default(), Metric::from_label(pairs(labels)));
+        gauge.set_value(value);
+        metric.set_gauge(gauge);
+        self.family(name, help, MetricType::GAUGE).mut_metric().push(metric);
+    }
+
+    fn histogram(
+        &mut self,
+        name: &str,
+        help: &str,
+        labels: &[(&str, &str)],
+        buckets: &[(f64, u64)],
+        sum: f64,
+        count: u64,
+    ) {
+        let (mut histogram, mut metric) = (HistogramProto::default(), Metric::from_label(pairs(labels)));
+        let bucket = |&(bound, below): &(f64, u64)| {
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(bound);
+            bucket.set_cumulative_count(below);
+            bucket
+        };
+        histogram.set_bucket(buckets.iter().map(bucket).collect());
+        histogram.set_sample_sum(sum);
+        histogram.set_sample_count(count);
+        metric.set_histogram(histogram);
+        self.family(name, help, MetricType::HISTOGRAM).mut_metric().push(metric);
+    }
+
+    fn times(&mut self, name: &str, help: &str, labels: &[(&str, &str)], times: &Histogram) {
+        let mut below = 0;
+        let cumulative = |(&edge, &count): (&f64, &u64)| {
+            below += count;
+            (edge, below)
+        };
+        let buckets: Vec<_> = EDGES.iter().zip(&times.counts).map(cumulative).collect();
+        self.histogram(name, help, labels, &buckets, times.sum, times.count());
+    }
+
+    fn text(self) -> String {
+        let families: Vec<_> = self.families.into_values().collect();
+        // Fails only for a family without metrics, and none is made without one.
+        TextEncoder::new().encode_to_string(&families).unwrap_or_default()
+    }
+}
+
+fn pairs(labels: &[(&str, &str)]) -> Vec<LabelPair> {
+    let pair = |(name, value): &(&str, &str)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value((*value).to_owned());
+        pair
+    };
+    labels.iter().map(pair).collect()
+}
+
+/// Everything, as text.
+pub fn render(snapshot: &Snapshot, views: &[View], custom: &[(String, Vec<Custom>)], tallies: &Tallies) -> String {
+    let mut page = Page::default();
+    host(&mut page, snapshot, tallies);
+    for plugin in &snapshot.plugins {
+        let of = [("plugin", plugin.name.as_str())];
+        page.counter(
+            "rosey_events_total",
+            "Events accepted.",
+            &[of[0], ("type", "command")],
+            plugin.event_count as f64,
+        );
+        for (outcome, count) in &plugin.outcomes {
+            let labels = [of[0], ("outcome", outcome)];
+            page.counter("rosey_event_outcomes_total", "Events by how they ended.", &labels, *count as f64);
+        }
+        let redelivered = plugin.redelivered as f64;
+        page.counter("rosey_plugin_redelivered_total", "Deliveries of an event beyond the first.", &of, redelivered);
+        page.gauge("rosey_plugin_queue_length", "Events that wait for a generation.", &of, plugin.queued as f64);
+        let in_flight = plugin.in_flight as f64;
+        page.gauge("rosey_plugin_in_flight", "Events that left the queue and have no outcome yet.", &of, in_flight);
+        page.gauge("rosey_plugin_cpu_percent", "Processor time in percent of one core.", &of, plugin.cpu_percent);
+        page.gauge("rosey_plugin_memory_mb", "Resident memory in MB (10^6 bytes).", &of, plugin.memory_mb);
+        page.gauge("rosey_plugin_memory_bytes", "Resident memory.", &of, plugin.memory_bytes as f64);
+        page.gauge(
+            "rosey_plugin_uptime_seconds",
+            "Time since the active generation was ready.",
+            &of,
+            plugin.uptime as f64,
+        );
+        page.gauge("rosey_plugin_crash_count", "Crashes since the host started.", &of, plugin.crash_count as f64);
+        page.counter(
+            "rosey_plugin_rollbacks_total",
+            "Rollbacks that the host made by itself.",
+            &of,
+            plugin.rollbacks as f64,
+        );
+        page.gauge("rosey_plugin_dead_letters", "Events set aside after two crashes.", &of, plugin.dead_letters as f64);
+        for (status, count) in [("success", plugin.reloads), ("failure", plugin.reloads_refused)] {
+            let labels = [of[0], ("status", status)];
+            page.counter(
+                "rosey_plugin_reloads_total",
+                "Reloads, restarts and rollbacks on request.",
+                &labels,
+                count as f64,
+            );
+        }
+        for state in STATES {
+            let labels = [of[0], ("state", state)];
+            let is_it = f64::from(u8::from(state == plugin.state));
+            page.gauge("rosey_plugin_state", "1 for the state that the plugin is in.", &labels, is_it);
+        }
+        let (artifact, generation) =
+            (plugin.artifact.as_deref().unwrap_or_default(), plugin.generation.unwrap_or_default());
+        let artifact = artifact.get(..12).unwrap_or_default();
+        let info =
+            [of[0], ("version", &plugin.version), ("artifact", artifact), ("generation", &generation.to_string())];
+        page.gauge("rosey_plugin_info", "What the active generation runs.", &info, 1.0);
+    }
+    for view in views {
+        let of = [("plugin", &*view.plugin)];
+        page.counter("rosey_plugin_restarts_total", "Starts after a crash.", &of, view.restarts as f64);
+        page.counter(
+            "rosey_plugin_late_answers_total",
+            "Answers to events that had ended already.",
+            &of,
+            view.ledger.late as f64,
+        );
+        for (cause, count) in &view.causes {
+            page.counter("rosey_plugin_crashes_total", "Crashes by cause.", &[of[0], ("cause", cause)], *count as f64);
+        }
+        if view.causes.is_empty() {
+            page.counter("rosey_plugin_crashes_total", "Crashes by cause.", &[of[0], ("cause", "signal")], 0.0);
+        }
+        let help = "Time from acceptance to outcome.";
+        page.times("rosey_plugin_response_time_seconds", help, &of, &view.response);
+        page.times(
+            "rosey_reload_duration_seconds",
+            "Time from request to the new generation serving.",
+            &of,
+            &view.reload_times,
+        );
+    }
+    own(&mut page, custom);
+    page.text()
+}
+
+fn host(page: &mut Page, snapshot: &Snapshot, tallies: &Tallies) {
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    page.gauge("rosey_build_info", "The host that runs.", &version, 1.0);
+    page.gauge("rosey_uptime_seconds", "Time since the host started.", &[], snapshot.bot_uptime as f64);
+    page.gauge("rosey_plugins", "Plugins configured.", &[], snapshot.system.total_plugins as f64);
+    page.gauge("rosey_metrics_poll_duration_seconds", "What the last poll took.", &[], tallies.poll.as_secs_f64());
+    for (name, connected) in &tallies.connectors {
+        let connected = f64::from(u8::from(*connected));
+        page.gauge("rosey_connector_up", "1 while a connector is connected.", &[("connector", name)], connected);
+    }
+    for ((command, user), count) in &tallies.admin {
+        let labels = [("command", *command), ("user", user.as_str())];
+        page.counter(
+            "rosey_admin_commands_total",
+            "Admin commands, the denied ones as user _denied.",
+            &labels,
+            *count as f64,
+        );
+    }
+    let (processor, descriptors) = process();
+    page.counter("process_cpu_seconds_total", "Processor time of the host.", &[], processor);
+    page.gauge("process_open_fds", "Open file descriptors of the host.", &[], descriptors);
+    page.gauge(
+        "process_resident_memory_bytes",
+        "Resident memory of the host.",
+        &[],
+        snapshot.system.memory_bytes as f64,
+    );
+    page.gauge("process_start_time_seconds", "When the host started, since 1970.", &[], tallies.started);
+}
+
+/// Processor time in seconds, and open descriptors, of this process.
+fn process() -> (f64, f64) {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let descriptors = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    (spent.tv_sec as f64 + spent.tv_nsec as f64 / 1e9, descriptors as f64)
+}
+
+/// The plugins' own. Of two plugins with the same name and another type the first one counts.
+fn own(page: &mut Page, custom: &[(String, Vec<Custom>)]) {
+    for (plugin, series) in custom {
+        for one in series {
+            let kind = match one.kind {
+                "counter" => MetricType::COUNTER,
+                "gauge" => MetricType::GAUGE,
+                _ => MetricType::HISTOGRAM,
+            };
+            if page.families.get(&one.name).is_some_and(|family| family.get_field_type() != kind) {
+                continue;
+            }
+            let mut labels = vec![("plugin", plugin.as_str())];
+            labels.extend(one.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+            match one.kind {
+                "counter" => page.counter(&one.name, &one.help, &labels, one.value),
+                "gauge" => page.gauge(&one.name, &one.help, &labels, one.value),
+                _ => page.histogram(&one.name, &one.help, &labels, &one.buckets, one.sum, one.value as u64),
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! From a slot's view and what was measured to the read model.
+
+use super::usage::Usage;
+use crate::{
+    event::OUTCOMES,
+    plugin::{
+        PluginConfig,
+        limits::Limits,
+        slot::{
+            crash,
+            histogram::Histogram,
+            ledger::Ledger,
+            message::{ChangeView, GenerationView, View},
+            state::{Done, ReloadMode},
+        },
+    },
+    time::rfc3339,
+    view::{Change, Command, Crash, Detail, Generation, Plugin, Point, Sample},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, UNIX_EPOCH},
+};
+
+/// What the collector knows of a plugin beside its view.
+#[derive(Debug, Clone, Default)]
+pub struct Measured {
+    /// At the last poll.
+    pub usage: Usage,
+    /// Events accepted a second, over the last poll.
+    pub rate: f64,
+    /// Response times of the last minute.
+    pub minute: Histogram,
+    /// Dead letters that wait.
+    pub dead_letters: u64,
+}
+
+/// Events by how they ended.
+pub fn outcomes(ledger: &Ledger) -> BTreeMap<&'static str, u64> {
+    OUTCOMES.into_iter().zip(ledger.outcomes).collect()
+}
+
+/// Seconds to the microsecond: a histogram knows no better.
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1e6).round() / 1e6
+}
+
+/// One plugin of the overview.
+pub fn plugin(view: &View, measured: &Measured) -> Plugin {
+    let active = view.active();
+    let said = view.manifest.as_ref().map(|manifest| manifest.version.clone());
+    Plugin {
+        name: view.plugin.to_string(),
+        version: active.map(|active| active.version.clone()).or(said).unwrap_or_else(|| "unknown".to_owned()),
+        state: view.state,
+        explanation: view.explanation.clone(),
+        pid: active.map(|active| active.pid),
+        uptime: active.and_then(|active| active.since.elapsed().ok()).unwrap_or_default().as_secs(),
+        loaded_at: active.map(|active| rfc3339(active.since)),
+        cpu_percent: (measured.usage.cpu_percent * 100.0).round() / 100.0,
+        memory_mb: megabytes(measured.usage.memory_bytes),
+        memory_bytes: measured.usage.memory_bytes,
+        event_count: view.ledger.accepted,
+        events_per_second: (measured.rate * 100.0).round() / 100.0,
+        outcomes: outcomes(&view.ledger),
+        queued: view.queued,
+        in_flight: view.in_flight,
+        redelivered: view.ledger.redelivered,
+        response_p50: measured.minute.quantile(0.5).map(rounded),
+        response_p95: measured.minute.quantile(0.95).map(rounded),
+        crash_count: view.crash_count,
+        last_crash: view.crashes.last().map(|last| crash(last)),
+        restarts: view.restarts,
+        reloads: view.reloads.0,
+        reloads_refused: view.reloads.1,
+        rollbacks: view.rollbacks,
+        generation: active.map(|active| active.number),
+        artifact: active.map(|active| active.artifact.to_string()),
+        bake_left: view.bake_left.map(|left| left.as_secs()),
+        dead_letters: measured.dead_letters,
+    }
+}
+
+/// In units of 10^6 bytes, to a tenth.
+pub fn megabytes(bytes: u64) -> f64 {
+    (bytes as f64 / 1e5).round() / 10.0
+}
+
+fn crash(crash: &crash::Crash) -> Crash {
+    Crash {
+        at: rfc3339(crash.at),
+        generation: crash.generation,
+        version: crash.version.clone(),
+        artifact: crash.artifact.to_string(),
+        uptime: crash.uptime.as_secs_f64(),
+        kind: crash.cause.name(),
+        cause: crash.cause.to_string(),
+        executing: crash.executing.clone(),
+        stderr: crash.stderr.clone(),
+    }
+}
+
+/// What a view says of a plugin beyond the overview. History, marks and sums are filled in by the collector.
+pub fn detail(view: &View, measured: &Measured, config: &PluginConfig, versions: &HashMap<String, String>) -> Detail {
+    let plugin = plugin(view, measured);
+    let mut detail = Detail {
+        crashes: view.crashes.iter().rev().map(|last| crash(last)).collect(),
+        changes: view.changes.iter().rev().map(|last| change(last, versions)).collect(),
+        generations: view.generations.iter().map(generation).collect(),
+        commands: view.manifest.iter().flat_map(|manifest| &manifest.commands).map(command).collect(),
+        reload_mode: match view.reload {
+            ReloadMode::Overlap => "overlap",
+            ReloadMode::Handoff => "handoff",
+            ReloadMode::Exclusive => "exclusive",
+        },
+        limits: limits(&config.limits),
+        config: config.config.clone(),
+        custom: super::custom::read(&view.custom),
+        ..Detail::default()
+    };
+    detail.metrics.current.cpu_percent = plugin.cpu_percent;
+    detail.metrics.current.memory_mb = plugin.memory_mb;
+    detail.metrics.current.uptime = plugin.uptime;
+    detail.plugin = plugin;
+    detail
+}
+
+fn generation(view: &GenerationView) -> Generation {
+    Generation {
+        number: view.number,
+        role: view.role,
+        version: view.version.clone(),
+        artifact: view.artifact.to_string(),
+        pid: view.pid,
+        since: rfc3339(view.since),
+        in_flight: view.in_flight,
+    }
+}
+
+fn change(change: &ChangeView, versions: &HashMap<String, String>) -> Change {
+    let version = |hash: Option<crate::plugin::artifact::Hash>| {
+        hash.map(|hash| versions.get(&hash.to_string()).cloned().unwrap_or_else(|| hash.short().to_string()))
+    };
+    let (from, to, result) = match &change.result {
+        Ok(Done { from, to, steps, .. }) => {
+            let steps: Vec<_> =
+                steps.iter().map(|(step, took)| format!("{step} {:.1} ms", took.as_secs_f64() * 1e3)).collect();
+            (version(*from), version(*to), steps.join(", "))
+        }
+        Err(why) => (None, None, why.clone()),
+    };
+    Change {
+        at: rfc3339(change.at),
+        kind: change.kind,
+        by: None,
+        from,
+        to,
+        took: change.took.as_secs_f64(),
+        ok: change.result.is_ok(),
+        result,
+    }
+}
+
+fn command(command: &rosey_wire::manifest::Command) -> Command {
+    Command {
+        name: command.name.clone(),
+        aliases: command.aliases.clone(),
+        usage: command.usage.clone(),
+        help: command.help.clone(),
+    }
+}
+
+/// Limits in force by name; times in seconds.
+fn limits(limits: &Limits) -> BTreeMap<&'static str, f64> {
+    let seconds = |time: Duration| time.as_secs_f64();
+    BTreeMap::from([
+        ("queue", limits.queue as f64),
+        ("in_flight", limits.in_flight as f64),
+        ("event_deadline", seconds(limits.event_deadline)),
+        ("start_timeout", seconds(limits.start_timeout)),
+        ("probe_timeout", seconds(limits.probe_timeout)),
+        ("probe_attempts", f64::from(limits.probe_attempts)),
+        ("drain_timeout", seconds(limits.drain_timeout)),
+        ("handoff_timeout", seconds(limits.handoff_timeout)),
+        ("bake", seconds(limits.bake)),
+        ("bake_min_events", limits.bake_min_events as f64),
+        ("bake_failure_rate", limits.bake_failure_rate),
+        ("heartbeat", seconds(limits.heartbeat)),
+        ("hang_timeout", seconds(limits.hang_timeout)),
+        ("memory_mb", limits.memory_mb as f64),
+        ("stable_after", seconds(limits.stable_after)),
+        ("crash_loop_starts", f64::from(limits.crash_loop_starts)),
+        ("crash_loop_hour", limits.crash_loop_hour as f64),
+        ("backoff_first", seconds(limits.backoff_first)),
+        ("backoff_max", seconds(limits.backoff_max)),
+        ("artifacts_kept", limits.artifacts_kept as f64),
+        ("reply_bytes", limits.reply_bytes as f64),
+        ("log_lines", f64::from(limits.log_lines)),
+    ])
+}
+
+/// One point as JSON shows it.
+pub fn sample(point: &Point) -> Sample {
+    let some = |value: f32| (!value.is_nan()).then_some(value);
+    Sample {
+        timestamp: rfc3339(UNIX_EPOCH + Duration::from_secs(point.at)),
+        cpu: point.cpu,
+        memory: point.memory,
+        events_per_second: point.events_per_second,
+        response_p50: some(point.response_p50),
+        response_p95: some(point.response_p95),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::LimitsConfig;
+
+    #[test]
+    fn every_limit_is_shown() {
+        let shown = limits(&Limits::default());
+        assert_eq!(shown.len(), LimitsConfig::NAMES.len());
+        assert!(LimitsConfig::NAMES.iter().all(|name| shown.contains_key(name)));
+    }
+}

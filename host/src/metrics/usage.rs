@@ -1,0 +1,85 @@
+//! Processor time and memory of processes, through `sysinfo`.
+
+use std::{collections::HashMap, time::Instant};
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+/// Processes of one plugin that are counted: a shim and what it has started.
+const MOST_PROCESSES: usize = 64;
+
+/// What some processes use.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Usage {
+    /// Percent of one processor, since the look before.
+    pub cpu_percent: f64,
+    /// Resident memory in bytes.
+    pub memory_bytes: u64,
+}
+
+/// Looks at processes, and remembers their processor time between two looks.
+#[derive(Debug, Default)]
+pub struct Meter {
+    system: System,
+    /// When the last look was, and what each process had used by then, in milliseconds.
+    before: Option<(Instant, HashMap<Pid, u64>)>,
+}
+
+impl Meter {
+    /// What each group of processes uses together with all that they have started, in the order of the groups. The first
+    /// look at a process sees no processor time. (sysinfo's own percentage stays 0 until its second tick of 10 ms.)
+    pub fn look(&mut self, groups: &[Vec<u32>]) -> Vec<Usage> {
+        let groups: Vec<Vec<Pid>> = groups.iter().map(|group| family(group)).collect();
+        let all: Vec<Pid> = groups.iter().flatten().copied().collect();
+        let kind = ProcessRefreshKind::nothing().with_cpu().with_memory();
+        self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&all), true, kind);
+        let now = Instant::now();
+        let spent: HashMap<Pid, u64> =
+            all.iter().filter_map(|pid| Some((*pid, self.system.process(*pid)?.accumulated_cpu_time()))).collect();
+        let (began, before) = self.before.replace((now, spent.clone())).unwrap_or((now, HashMap::new()));
+        let passed = now.saturating_duration_since(began).as_secs_f64() * 1e3;
+        let share = |pid: &Pid| match (before.get(pid), spent.get(pid)) {
+            (Some(before), Some(spent)) if passed > 0.0 => spent.saturating_sub(*before) as f64 / passed * 100.0,
+            _ => 0.0,
+        };
+        let sum = |group: &Vec<Pid>| {
+            group.iter().fold(Usage::default(), |sum, pid| Usage {
+                cpu_percent: sum.cpu_percent + share(pid),
+                memory_bytes: sum.memory_bytes + self.system.process(*pid).map_or(0, sysinfo::Process::memory),
+            })
+        };
+        groups.iter().map(sum).collect()
+    }
+}
+
+/// These processes and all that they have started, directly or not.
+fn family(roots: &[u32]) -> Vec<Pid> {
+    let mut found = roots.to_vec();
+    let mut at = 0;
+    while at < found.len() && found.len() < MOST_PROCESSES {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", found[at])).into_iter().flatten().flatten();
+        for task in tasks {
+            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            found.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        }
+        at += 1;
+    }
+    found.into_iter().map(Pid::from_u32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn processor_time_and_memory_are_seen() {
+        let (mut meter, me) = (Meter::default(), vec![vec![std::process::id()], vec![u32::MAX / 2]]);
+        meter.look(&me);
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(300) {
+            std::hint::spin_loop();
+        }
+        let [busy, gone] = meter.look(&me)[..] else { panic!("two groups") };
+        assert!(busy.cpu_percent > 5.0 && busy.memory_bytes > 1 << 20, "{busy:?}");
+        assert_eq!(gone, Usage::default());
+    }
+}

@@ -1,0 +1,255 @@
+//! Many plugins under load while everything that can go wrong does, at random: shims are killed and stopped, write garbage,
+//! leak, crash on poison, and plugins are reloaded with good and bad builds, restarted and rolled back.
+//!
+//! What must hold at the end, to the event: each event that was sent has exactly one answer, each channel got its answers
+//! in its order, and every plugin's ledger balances.
+
+use crate::{
+    bot::signal_process,
+    build,
+    rig::{PATIENCE, Rig, plugin},
+};
+use rosey::{
+    event::{OUTCOMES, Place},
+    plugin::{
+        PluginConfig,
+        limits::Limits,
+        output::resident_bytes,
+        slot::{
+            message::{Command, What},
+            state::ReloadMode,
+        },
+    },
+};
+use rustix::process::Signal;
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::{Mutex, mpsc};
+
+/// What to do, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Decides everything that is decided at random.
+    pub seed: u64,
+    /// How many plugins.
+    pub plugins: usize,
+    /// How many channels talk, each to all plugins.
+    pub channels: usize,
+    /// Events of one channel under way at a time.
+    pub window: usize,
+    /// How long.
+    pub lasts: Duration,
+    /// Between two faults.
+    pub fault_every: Duration,
+}
+
+/// What happened, for people. All that must hold has been checked.
+#[derive(Debug, Default)]
+pub struct Account {
+    /// Events sent, which is answers received.
+    pub events: u64,
+    /// By outcome.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// Deliveries beyond the first.
+    pub redelivered: u64,
+    /// Faults by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Crashes by cause.
+    pub crashes: BTreeMap<&'static str, u64>,
+    /// Reloads and rollbacks that were done, and those that were refused.
+    pub changes: (u64, u64),
+}
+
+const FAULTS: [&str; 9] =
+    ["kill", "stop", "garbage", "leak", "poison", "good build", "bad build", "restart", "rollback"];
+
+const BAD: [&str; 7] = [
+    "create-refuses",
+    "create-panics",
+    "create-exits",
+    "probe-fails",
+    "probe-hangs",
+    "probe-crashes",
+    "probe-is-silent",
+];
+
+const MODES: [ReloadMode; 3] = [ReloadMode::Overlap, ReloadMode::Handoff, ReloadMode::Exclusive];
+
+/// Plays the plan on a current-thread runtime.
+///
+/// # Panics
+/// When anything that must hold does not.
+pub async fn play(plan: Plan) -> Account {
+    let folder = tempfile::tempdir().expect("a directory");
+    let names: Vec<String> = (0..plan.plugins).map(|n| format!("p{n}")).collect();
+    let library = |name: &str| folder.path().join(format!("{name}.so"));
+    let configs = names.iter().zip(MODES.into_iter().cycle()).map(|(name, mode)| {
+        build::variant(&library(name), "good");
+        PluginConfig { limits: limits(), reload: Some(mode), ..plugin(name, &library(name)) }
+    });
+    let rig = Arc::new(Rig::start(configs.collect()).await);
+    let mut account = Account::default();
+    let stop = Arc::new(AtomicBool::new(false));
+    let places = (0..plan.channels).map(|n| Arc::new(Place::new("chaos", n.to_string())));
+    let talks = places.flat_map(|place| names.iter().map(move |name| (name.clone(), Arc::clone(&place))));
+    let talk = |(name, place)| tokio::spawn(talk(Arc::clone(&rig), name, place, plan.window, Arc::clone(&stop)));
+    let talks: Vec<_> = talks.map(talk).collect();
+    let mut random = fastrand::Rng::with_seed(plan.seed);
+    let (began, mut ticks) = (Instant::now(), tokio::time::interval(plan.fault_every));
+    let mut changes = tokio::task::JoinSet::new();
+    let building: Vec<Arc<Mutex<()>>> = names.iter().map(|_| Arc::default()).collect();
+    while began.elapsed() < plan.lasts {
+        ticks.tick().await;
+        let (at, kind) = (random.usize(..names.len()), FAULTS[random.usize(..FAULTS.len())]);
+        *account.faults.entry(kind).or_default() += 1;
+        let (name, building) = (names[at].clone(), Arc::clone(&building[at]));
+        let what = Fault { kind, path: library(&name), name, building, number: random.u32(..) };
+        changes.spawn(what.strike(Arc::clone(&rig)));
+        while changes.try_join_next().is_some() {}
+        watch_memory(&rig).await;
+    }
+    while changes.join_next().await.is_some() {}
+    stop.store(true, Relaxed);
+    for talk in talks {
+        account.events += talk.await.expect("what must hold in a channel holds");
+    }
+    settle(&rig, &names, &mut account).await;
+    let pids: Vec<u32> =
+        rig.plugins.views().await.iter().flat_map(|view| view.generations.clone()).map(|g| g.pid).collect();
+    rig.plugins.stop_all().await;
+    assert!(!pids.iter().any(|pid| crate::bot::runs(*pid)), "a process is left");
+    account
+}
+
+fn limits() -> Limits {
+    Limits {
+        queue: 2000,
+        event_deadline: Duration::from_secs(10),
+        start_timeout: Duration::from_secs(5),
+        probe_timeout: Duration::from_secs(2),
+        drain_timeout: Duration::from_secs(2),
+        handoff_timeout: Duration::from_millis(500),
+        bake: Duration::from_secs(2),
+        heartbeat: Duration::from_millis(500),
+        hang_timeout: Duration::from_secs(1),
+        memory_mb: 128,
+        stable_after: Duration::from_millis(500),
+        crash_loop_starts: 1000,
+        crash_loop_hour: 100_000,
+        backoff_first: Duration::from_millis(10),
+        backoff_max: Duration::from_millis(100),
+        ..Limits::default()
+    }
+}
+
+/// As the metrics do at each poll.
+async fn watch_memory(rig: &Rig) {
+    for view in rig.plugins.views().await {
+        for generation in view.generations {
+            if let (Some(bytes), Ok(handle)) = (resident_bytes(generation.pid), rig.plugins.handle(&view.plugin)) {
+                handle.tell(Command::Memory { generation: generation.number, bytes }).await.expect("it runs");
+            }
+        }
+    }
+}
+
+async fn settle(rig: &Rig, names: &[String], account: &mut Account) {
+    let mut accepted = 0;
+    for name in names {
+        let view = rig.until(name, |view| view.queued == 0 && view.in_flight == 0).await;
+        assert_eq!(view.ledger.accepted, view.ledger.finished(), "{name}: the ledger does not balance: {view:#?}");
+        accepted += view.ledger.accepted;
+        account.redelivered += view.ledger.redelivered;
+        account.changes.0 += view.reloads.0;
+        account.changes.1 += view.reloads.1;
+        for (outcome, count) in OUTCOMES.iter().zip(view.ledger.outcomes) {
+            *account.outcomes.entry(outcome).or_default() += count;
+        }
+        for what in rig.happenings(name) {
+            if let What::Crash(crash) = what {
+                *account.crashes.entry(crash.cause.name()).or_default() += 1;
+            }
+        }
+    }
+    // Faults that are commands are events too, and have no answer.
+    let by_command = ["garbage", "leak", "poison"].iter().filter_map(|kind| account.faults.get(kind)).sum::<u64>();
+    assert_eq!(accepted, account.events + by_command, "events accepted and events sent");
+}
+
+struct Fault {
+    kind: &'static str,
+    name: String,
+    path: PathBuf,
+    building: Arc<Mutex<()>>,
+    number: u32,
+}
+
+impl Fault {
+    async fn strike(self, rig: Arc<Rig>) {
+        let pid = || async {
+            let view = rig.plugins.view(&self.name).await.expect("it is there");
+            view.active().map(|active| active.pid)
+        };
+        match self.kind {
+            "kill" | "stop" => {
+                let signal = if self.kind == "kill" { Signal::KILL } else { Signal::STOP };
+                // It may be gone by now.
+                if let Some(pid) = pid().await.filter(|pid| crate::bot::runs(*pid)) {
+                    let _ = std::panic::catch_unwind(|| signal_process(pid, signal));
+                }
+            }
+            "garbage" => rig.tell(&self.name, "!garbage").await,
+            "leak" => rig.tell(&self.name, "!leak 200").await,
+            "poison" => rig.tell(&self.name, "!abort").await,
+            // Whether a change is done depends on what else happens; that nothing is lost by it must not.
+            "good build" => drop(self.reload(&rig, &format!("good-{}", self.number)).await),
+            "bad build" => {
+                let bad = BAD[self.number as usize % BAD.len()];
+                assert!(self.reload(&rig, bad).await.is_err(), "{bad} was accepted");
+            }
+            "restart" => drop(rig.plugins.restart(&self.name).await),
+            "rollback" => drop(rig.plugins.rollback(&self.name).await),
+            other => unreachable!("{other}"),
+        }
+    }
+
+    async fn reload(&self, rig: &Rig, variant: &str) -> Result<(), String> {
+        let candidate = {
+            // One build at a time, as cargo sees to.
+            let _building = self.building.lock().await;
+            let (path, variant) = (self.path.clone(), variant.to_owned());
+            tokio::task::spawn_blocking(move || build::variant(&path, &variant)).await.expect("it is made");
+            rig.plugins.inspect(&self.name).await.map_err(|error| error.to_string())?
+        };
+        rig.plugins.reload(&self.name, candidate.artifact, true).await.map_err(|error| error.to_string())?;
+        Ok(())
+    }
+}
+
+/// Talks to one plugin in one channel until told to stop, and returns how much it said. The next answer is always that of
+/// the event that is due: the plugin's own, or why there is none.
+async fn talk(rig: Arc<Rig>, name: String, place: Arc<Place>, window: usize, stop: Arc<AtomicBool>) -> u64 {
+    let (outgoing, mut answers) = mpsc::channel(window);
+    let (mut sent, mut answered) = (0u64, 0u64);
+    while answered < sent || !stop.load(Relaxed) {
+        while sent < answered + window as u64 && !stop.load(Relaxed) {
+            rig.send(&name, &format!("!echo {sent}"), &place, &outgoing).await;
+            sent += 1;
+        }
+        let answer = tokio::time::timeout(2 * PATIENCE, answers.recv()).await;
+        let text = answer.unwrap_or_else(|_| panic!("{name}: {answered} has no answer")).expect("open").text;
+        let text = text.unwrap_or_default();
+        let is_due = text.parse() == Ok(answered) || text.starts_with(&format!("{name} "));
+        assert!(is_due, "{name}: {answered} was due, and {text:?} came");
+        answered += 1;
+    }
+    assert!(answers.try_recv().is_err(), "{name}: an answer too many");
+    sent
+}

@@ -1,0 +1,83 @@
+//! A thousand reloads under load leave nothing behind.
+
+use rosey::plugin::output::resident_bytes;
+use rosey_tests::{
+    bot::children,
+    build,
+    rig::{Rig, plugin},
+};
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::sync::watch;
+
+/// Reloads before the first look: buffers and tables have their size by then.
+const WARM_UP: usize = 200;
+
+/// Reloads between the first look and the last.
+const RELOADS: usize = 1000;
+
+/// What could be left behind.
+#[derive(Debug)]
+struct Look {
+    files: usize,
+    descriptors: usize,
+    processes: usize,
+    memory: u64,
+}
+
+impl Look {
+    async fn at(rig: &Rig) -> Self {
+        rig.until("p", |view| view.generations.len() == 1 && children(std::process::id()).len() == 1).await;
+        let count = |path: &str| std::fs::read_dir(path).expect("it is there").count();
+        let inside = |folder: &str| count(rig.state().join(folder).to_str().expect("a plain path"));
+        Self {
+            files: inside("run") + inside("artifacts"),
+            descriptors: count("/proc/self/fd"),
+            processes: children(std::process::id()).len(),
+            memory: resident_bytes(std::process::id()).expect("it runs"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_reloads_under_load_leave_nothing_behind() {
+    let rig = Arc::new(Rig::start(vec![plugin("p", &build::library("misbehave"))]).await);
+    let artifact = rig.plugins.inspect("p").await.expect("it is built").artifact;
+    let (stop, stopped) = watch::channel(false);
+    let talking = tokio::spawn({
+        let rig = Arc::clone(&rig);
+        async move {
+            let (mut channel, mut said) = (rig.channel("load"), 0u64);
+            while !*stopped.borrow() {
+                for n in 0..64 {
+                    channel.say(&format!("!echo {}", said + n)).await;
+                }
+                for n in 0..64 {
+                    assert_eq!(channel.answer().await, Some((said + n).to_string()));
+                }
+                said += 64;
+            }
+            said
+        }
+    });
+    let reload = async |times: usize| {
+        for _ in 0..times {
+            rig.plugins.reload("p", artifact, true).await.expect("the same artifact, by force");
+        }
+    };
+    reload(WARM_UP).await;
+    let before = Look::at(&rig).await;
+    reload(RELOADS).await;
+    let after = Look::at(&rig).await;
+    stop.send_replace(true);
+    let said = talking.await.expect("every answer is the one due");
+    println!("{said} events; before {before:?}, after {after:?}");
+    assert_eq!((after.files, after.processes), (before.files, before.processes));
+    // tokio's pool of blocking threads comes and goes.
+    assert!(after.descriptors <= before.descriptors + 2, "{before:?} {after:?}");
+    assert!(after.memory <= before.memory + before.memory / 10, "{before:?} {after:?}");
+    let view = rig.until("p", |view| view.in_flight == 0).await;
+    assert_eq!(view.ledger.outcomes[0], said);
+    assert_eq!((view.ledger.accepted, view.crash_count, view.reloads.1), (said, 0, 0));
+    let pids: BTreeSet<_> = children(std::process::id()).into_iter().collect();
+    assert_eq!(pids.len(), 1);
+}

@@ -1,0 +1,199 @@
+//! The main job, as its user does it: the executable, a file for its settings, lines in and lines out.
+
+use rosey_tests::{
+    bot::{Bot, Folder, children, runs, signal_process, wait_until},
+    build,
+};
+use rustix::process::Signal;
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// Builds the dice roller of the next version as its author would: another number in its Cargo.toml, and `cargo build`.
+fn build_next_version(into: &Path, version: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("it is there");
+    let edited = into.join("dice-roller");
+    std::fs::create_dir_all(edited.join("src")).expect("our directory");
+    for source in std::fs::read_dir(root.join("plugins/dice-roller/src")).expect("it is there").flatten() {
+        let text = std::fs::read_to_string(source.path()).expect("it is text").replace(" = {}", " makes {}");
+        std::fs::write(edited.join("src").join(source.file_name()), text).expect("our directory");
+    }
+    let workspace = std::fs::read_to_string(root.join("Cargo.toml")).expect("it is there");
+    let (members, rest) = workspace.split_once("[workspace.package]").expect("it has one");
+    assert!(members.contains("members"));
+    let root = root.to_str().expect("a plain path");
+    let rest = rest.replace("path = \"", &format!("path = \"{root}/"));
+    let head = "[workspace]\nresolver = \"3\"\nmembers = [\"dice-roller\"]\n\n[workspace.package]";
+    std::fs::write(into.join("Cargo.toml"), format!("{head}{rest}")).expect("our directory");
+    std::fs::copy(Path::new(root).join("Cargo.lock"), into.join("Cargo.lock")).expect("it is there");
+    let manifest =
+        std::fs::read_to_string(Path::new(root).join("plugins/dice-roller/Cargo.toml")).expect("it is there");
+    let manifest = manifest.replace("version = \"1.0.0\"", &format!("version = \"{version}\""));
+    std::fs::write(edited.join("Cargo.toml"), manifest).expect("our directory");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--offline", "-p", "dice-roller"]).current_dir(into);
+    // The parts that have not changed are built already.
+    let target = build::target().parent().expect("target/<profile>").join("next");
+    let built = cargo.arg("--target-dir").arg(&target).stderr(Stdio::inherit()).status();
+    assert!(built.is_ok_and(|status| status.success()), "the next version could not be built");
+    std::fs::copy(target.join("debug/libdice_roller.so"), into.join("libdice_roller.so")).expect("just built");
+}
+
+#[test]
+fn roll_edit_build_reload_and_roll_again() {
+    let folder = Folder::new(&["dice-roller", "eight-ball"]);
+    let next = tempfile::tempdir().expect("a directory");
+    build_next_version(next.path(), "1.1.0");
+    let mut bot = folder.start("[plugins.dice-roller]\n[plugins.eight-ball]\n");
+    let pid = bot.pid();
+    let roll = bot.ask("!roll 2d6+3");
+    assert!(roll.starts_with("2d6+3: ") && roll.contains(" = "), "{roll}");
+    // As cargo does: another file takes the name.
+    let beside = folder.library("dice-roller").with_extension("new");
+    std::fs::copy(next.path().join("libdice_roller.so"), &beside).expect("just built");
+    std::fs::rename(&beside, folder.library("dice-roller")).expect("our directory");
+    assert_eq!(bot.ask("!admin reload dice-roller"), "Reload dice-roller 1.0.0 → 1.1.0? Type 'yes' to confirm (30 s)");
+    bot.say("yes");
+    let mut done = bot.answer();
+    if done.starts_with("Reloading") {
+        done = bot.answer();
+    }
+    assert!(done.contains("1.0.0 → 1.1.0") && done.contains("generation 2 is active"), "{done}");
+    assert!(bot.ask("!roll 2d6+3").contains(" makes "), "the new code rolls");
+    assert!(bot.ask("!admin status dice-roller").contains("1.1.0"));
+    assert!(!bot.ask("!8ball will it work?").is_empty());
+    assert_eq!(bot.pid(), pid);
+    assert!(bot.end().success());
+}
+
+#[test]
+fn a_pipe_is_answered_line_by_line_and_its_end_drains() {
+    let folder = Folder::new(&["dice-roller"]);
+    let mut bot = folder.start("[plugins.dice-roller]\n");
+    for n in 1..=500 {
+        bot.say(&format!("!roll {n}d2"));
+    }
+    assert!(bot.end().success());
+    let answers = bot.rest();
+    assert_eq!(answers.len(), 500, "{answers:?}");
+    for (n, answer) in (1..=100).zip(&answers) {
+        assert!(answer.contains(&format!("{n}d2")), "{n}: {answer}");
+    }
+}
+
+#[test]
+fn what_is_typed_is_never_trusted() {
+    let folder = Folder::new(&["dice-roller"]);
+    let mut bot = folder.start("[plugins.dice-roller]\n");
+    assert_eq!(bot.ask("!dance"), "There is no such command; !help lists them.");
+    assert!(bot.ask(&format!("!roll {}", "9".repeat(10_000))).contains("too long"));
+    for nonsense in
+        ["!roll 0d6", "!roll 1000000d6", "!roll 2d6kh9", "!roll d", "!roll \u{1b}[31m", "!roll 2d6+99999999999999"]
+    {
+        let answer = bot.ask(nonsense);
+        assert!(!answer.contains('\u{1b}') && !answer.is_empty(), "{nonsense}: {answer}");
+    }
+    bot.say("just chatting");
+    bot.say("yes");
+    assert!(bot.ask("!help").contains("!roll"));
+    assert!(bot.end().success());
+}
+
+#[test]
+fn kill_9_of_the_host_leaves_no_orphan_and_the_next_start_works() {
+    let folder = Folder::new(&["dice-roller", "eight-ball"]);
+    let plugins = "[plugins.dice-roller]\n[plugins.eight-ball]\n";
+    let mut bot = folder.start(plugins);
+    bot.ask("!roll 2d6");
+    let shims = children(bot.pid());
+    assert_eq!(shims.len(), 2);
+    bot.signal(Signal::KILL);
+    bot.exit();
+    wait_until("the shims are gone", || !shims.iter().any(|pid| runs(*pid)));
+    let mut bot = folder.start(plugins);
+    assert!(bot.ask("!roll 2d6").contains("2d6"));
+    assert!(bot.end().success());
+}
+
+#[test]
+fn kill_9_of_a_shim_is_noticed_and_the_plugin_comes_back() {
+    let folder = Folder::new(&["dice-roller"]);
+    let mut bot = folder.start("[plugins.dice-roller]\n");
+    bot.ask("!roll 2d6");
+    let [shim] = children(bot.pid())[..] else { panic!("one shim") };
+    signal_process(shim, Signal::KILL);
+    bot.until_logged("SIGKILL");
+    assert!(bot.ask("!roll 2d6").contains("2d6"));
+    assert!(bot.ask("!admin status dice-roller").contains("1 crash"));
+    assert!(bot.end().success());
+}
+
+#[test]
+fn a_request_to_terminate_drains_and_exits_0() {
+    let folder = Folder::new(&["misbehave"]);
+    let mut bot = folder.start("[plugins.misbehave]\n");
+    assert_eq!(bot.ask("!echo hello"), "hello");
+    bot.signal(Signal::TERM);
+    assert!(bot.exit().success());
+}
+
+#[test]
+fn a_second_request_hurries_the_first() {
+    let folder = Folder::new(&["misbehave"]);
+    let mut bot = folder.start("[limits]\nevent_deadline = \"1h\"\ndrain_timeout = \"1h\"\n[plugins.misbehave]\n");
+    assert_eq!(bot.ask("!echo hello"), "hello");
+    bot.say("!later 3600000 too late");
+    // The slot answers this only after it has taken the event before.
+    assert!(bot.ask("!admin status misbehave").contains("running"));
+    let shims = children(bot.pid());
+    bot.signal(Signal::TERM);
+    bot.until_logged("stopping");
+    bot.signal(Signal::TERM);
+    assert!(bot.exit().success());
+    bot.until_logged("stopping at once");
+    wait_until("the shim is gone", || !shims.iter().any(|pid| runs(*pid)));
+}
+
+#[test]
+fn two_hosts_do_not_share_a_state() {
+    let folder = Folder::new(&["dice-roller"]);
+    let mut bot = folder.start("[plugins.dice-roller]\n");
+    bot.ask("!roll 2d6");
+    let mut second = folder.start("[plugins.dice-roller]\n");
+    assert_eq!(second.exit().code(), Some(1));
+    second.until_logged("another rosey uses");
+    assert!(bot.ask("!roll 2d6").contains("2d6"));
+}
+
+#[test]
+fn the_prds_json_loads_as_it_stands_and_a_wrong_one_says_what_is_wrong() {
+    let folder = Folder::new(&[]);
+    let prd = r#"{
+      "dashboard": {"enabled": true, "port": 8080, "host": "0.0.0.0"},
+      "metrics": {"poll_interval": 5, "history_duration": 3600, "prometheus_enabled": true},
+      "admins": ["bot_owner", "operator1", "operator2"]
+    }"#;
+    let check = |text: &str| {
+        let file = folder.path().join("config.json");
+        std::fs::write(&file, text).expect("our directory");
+        let mut check = Bot::start(&["check", "--config", "config.json"], folder.path());
+        (check.exit().code(), check.rest().join("\n"), check)
+    };
+    let (code, said, _) = check(prd);
+    assert_eq!(code, Some(0));
+    assert!(said.contains("bot_owner, operator1, operator2") && said.contains("8080"), "{said}");
+    let (code, _, check) = check(&prd.replace("dashboard", "dashbord"));
+    assert_eq!(code, Some(3));
+    check.until_logged("did you mean dashboard?");
+}
+
+#[test]
+fn a_plugin_that_is_not_built_is_told_and_the_others_run() {
+    let folder = Folder::new(&["dice-roller"]);
+    let mut bot = folder.start("[plugins.dice-roller]\n[plugins.weather]\n");
+    assert!(bot.ask("!roll 2d6").contains("2d6"));
+    bot.until_logged("cargo build --release -p weather");
+    assert!(bot.ask("!admin status weather").contains("failed"));
+    assert!(bot.end().success());
+}
