@@ -4,7 +4,10 @@
 //! runtime does what may take longer: admin, plugin output, and all that people look at.
 
 use crate::{
-    admin::{self, Admin, AdminConfig, audit::AuditError},
+    admin::{
+        self, Admin, AdminConfig,
+        audit::{AuditError, AuditRecord, Stage},
+    },
     config::Config,
     connect::console,
     dashboard::{self, DashboardConfig, DashboardError},
@@ -124,7 +127,7 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
     let (plugins, changed) = start_plugins(&config, forge, database, &router, metrics.clone()).await?;
     metrics.start(Arc::clone(&plugins), &ops);
     settled(&plugins, changed).await;
-    let admin = start_admin(&config, &state, &plugins, &router, &ops).await?;
+    let admin = start_admin(&config, &state, &plugins, &router, &metrics, &ops).await?;
     let dashboard = start_dashboard(&config, &metrics, &ops).await?;
     greet(&config, dashboard);
     if config.connect.console.is_some() {
@@ -213,11 +216,12 @@ async fn start_dashboard(config: &Config, metrics: &Metrics, ops: &Handle) -> Re
 }
 
 fn metrics_config(config: &Config) -> MetricsConfig {
+    let me = admin::socket::user_name(rustix::process::geteuid().as_raw());
     MetricsConfig {
         poll_interval: config.metrics.poll_interval,
         history_duration: config.metrics.history_duration,
         prometheus: config.metrics.prometheus_enabled,
-        admins: config.owner.iter().chain(&config.admins).cloned().collect(),
+        admins: config.owner.iter().chain(&config.admins).chain(config.roles.keys()).chain([&me]).cloned().collect(),
     }
 }
 
@@ -226,6 +230,7 @@ async fn start_admin(
     state: &State,
     plugins: &Arc<Plugins>,
     router: &Router,
+    metrics: &Metrics,
     ops: &Handle,
 ) -> Result<Arc<Admin>, AppError> {
     let (dashboard, settings) = (&config.dashboard, config.admin.clone());
@@ -239,7 +244,9 @@ async fn start_admin(
         audit_file: settings.audit_file,
         dashboard: dashboard.enabled.then(|| format!("http://{}:{}/", dashboard.host, dashboard.port)),
     };
-    let admin = Admin::open(admin, Arc::clone(plugins), None).await?;
+    let admin = Admin::open(admin, Arc::clone(plugins), Some(metrics.clone())).await?;
+    let counts = metrics.clone();
+    admin.on_action(Box::new(move |record| count(&counts, record)));
     let (lines, waiting) = mpsc::channel(admin::chat::QUEUE);
     router.set_admin(lines);
     ops.spawn(Arc::clone(&admin).run(waiting));
@@ -249,6 +256,23 @@ async fn start_admin(
     };
     ops.spawn(admin::socket::serve(Arc::clone(&admin), listener));
     Ok(admin)
+}
+
+/// Counts a command once, and puts what came of it on the time axis.
+fn count(metrics: &Metrics, record: &AuditRecord) {
+    let AuditRecord { stage, user, command, plugin, .. } = record;
+    if *stage != Stage::After {
+        let user = if *stage == Stage::Denied { "" } else { user };
+        metrics.admin_command(admin::command::known(command), user);
+    }
+    let text = format!("{user}, {}: {}", record.via, record.result.as_deref().unwrap_or_default());
+    match stage {
+        // The name in a denied command may be anything.
+        Stage::Denied => metrics.mark(None, "admin", "warning", &text),
+        Stage::After if record.ok == Some(false) => metrics.mark(plugin.as_deref(), "admin", "warning", &text),
+        Stage::After => metrics.mark(plugin.as_deref(), "admin", "info", &text),
+        Stage::Read | Stage::Refused | Stage::Before => {}
+    }
 }
 
 /// Chats until the console's input ends or a signal comes. Without a console only a signal ends it.

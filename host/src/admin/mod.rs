@@ -1,7 +1,7 @@
 //! What an operator may do, from wherever they say it: chat (`chat`), the shell (`socket`), or the dashboard. Every
 //! privileged action passes through [`Admin::propose`] and [`Admin::carry_out`] (`change`), and is recorded (`audit`).
 //!
-//! May import `router`, `plugin`, `view`, `event`, `store`, `time` and `report`; knows nothing of HTTP.
+//! May import `router`, `plugin`, `metrics`, `view`, `event`, `store`, `time` and `report`; knows nothing of HTTP.
 
 pub mod audit;
 mod change;
@@ -17,7 +17,7 @@ pub mod socket;
 pub use change::{Completed, Proposal, Refusal};
 pub use command::Action;
 
-use crate::{event::User, plugin::Plugins};
+use crate::{event::User, metrics::Metrics, plugin::Plugins};
 use audit::{Audit, AuditError, AuditRecord, Stage};
 use command::Query;
 use limit::{Cooldown, PerMinute};
@@ -38,9 +38,6 @@ const AT_ONCE: u32 = 64;
 
 /// Strangers' commands that are answered and recorded, in a minute: each, and all together.
 const DENIALS: (u32, u32) = (3, 30);
-
-/// CPU use in percent of one core, and resident bytes, of a plugin by name; `None` when it has no process.
-pub type Usage = Arc<dyn Fn(&str) -> Option<(f64, u64)> + Send + Sync>;
 
 /// How the admin is configured.
 #[derive(Debug, Clone)]
@@ -100,7 +97,7 @@ pub struct Admin {
     permissions: Permissions,
     plugins: Arc<Plugins>,
     audit: Audit,
-    usage: Option<Usage>,
+    metrics: Metrics,
     queries: PerMinute,
     changes: PerMinute,
     denied: (PerMinute, PerMinute),
@@ -110,14 +107,14 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// The admin of these plugins. `usage` says what they use, if somebody measures that.
+    /// The admin of these plugins. `metrics` says what they use, if it was started.
     ///
     /// # Errors
     /// When the audit cannot be read or written.
     pub async fn open(
         config: AdminConfig,
         plugins: Arc<Plugins>,
-        usage: Option<Usage>,
+        metrics: Option<Metrics>,
     ) -> Result<Arc<Self>, AuditError> {
         if config.trust_nicks {
             tracing::warn!("admin.trust_nicks is on: whoever takes the nick of an admin is one");
@@ -127,7 +124,7 @@ impl Admin {
             audit: Audit::open(plugins.database().clone(), config.audit_file).await?,
             dashboard: config.dashboard,
             plugins,
-            usage,
+            metrics: metrics.unwrap_or_default(),
             queries: PerMinute::new(config.per_minute),
             changes: PerMinute::new(config.per_minute),
             denied: (PerMinute::new(DENIALS.0), PerMinute::new(DENIALS.1)),

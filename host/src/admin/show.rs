@@ -2,13 +2,11 @@
 
 use super::{Admin, Answer, Query, Refusal, grammar};
 use crate::{
-    event::OUTCOMES,
     plugin::{PluginError, bounded, dead_letter, output, slot::message::View},
     time::{rfc3339, span},
-    view,
+    view::Plugin,
 };
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// Plugins whose figures are shown in one answer, and those that are named in one: what two chat lines carry.
 const SHOWN: (usize, usize) = (6, 20);
@@ -35,16 +33,15 @@ pub(super) async fn answer(admin: &Admin, query: &Query, most: usize) -> Result<
         }
         Query::List => {
             let views = admin.plugins.views().await;
-            Answer { text: list(&views), data: all(admin, &views).await }
+            Answer { text: list(&views), data: all(admin, &views) }
         }
         Query::Status(None) => {
             let views = admin.plugins.views().await;
-            Answer { text: overview(admin, &views), data: all(admin, &views).await }
+            Answer { text: overview(admin, &views), data: all(admin, &views) }
         }
         Query::Status(Some(plugin)) => {
             let view = admin.look(plugin).await?;
-            let letters = letters_of(admin, Some(plugin)).await;
-            let data = serde_json::to_value(read_model(admin, &view, &letters)).unwrap_or_default();
+            let data = serde_json::to_value(read_model(admin, &view)).unwrap_or_default();
             Answer { text: status(admin, &view), data }
         }
         Query::Logs(plugin) => {
@@ -60,15 +57,8 @@ pub(super) async fn answer(admin: &Admin, query: &Query, most: usize) -> Result<
     })
 }
 
-async fn all(admin: &Admin, views: &[View]) -> Value {
-    let letters = letters_of(admin, None).await;
-    json!({ "plugins": views.iter().map(|view| read_model(admin, view, &letters)).collect::<Vec<_>>() })
-}
-
-/// Whose the dead letters are; nobody's, when the database does not say.
-async fn letters_of(admin: &Admin, plugin: Option<&str>) -> Vec<String> {
-    let letters = dead_letter::list(admin.plugins.database(), plugin, LETTERS).await.unwrap_or_default();
-    letters.into_iter().map(|letter| letter.plugin).collect()
+fn all(admin: &Admin, views: &[View]) -> Value {
+    json!({ "plugins": views.iter().map(|view| read_model(admin, view)).collect::<Vec<_>>() })
 }
 
 /// Those in trouble first.
@@ -108,9 +98,11 @@ fn figures(admin: &Admin, view: &View) -> String {
     if let Some(active) = view.active() {
         parts.push(format!("up {}", span(active.since.elapsed().unwrap_or_default())));
     }
-    let (cpu, memory) = usage(admin, view);
-    parts.extend(cpu.map(|percent| format!("CPU {percent:.1} %")));
-    parts.extend(memory.map(|bytes| format!("{:.1} MB", bytes as f64 / 1e6)));
+    let shown = read_model(admin, view);
+    if shown.pid.is_some() {
+        parts.push(format!("CPU {:.1} %", shown.cpu_percent));
+        parts.push(format!("{:.1} MB", shown.memory_mb));
+    }
     parts.push(counted(view.ledger.accepted, "event"));
     parts.push(counted(view.crash_count, "crash"));
     parts.join(", ")
@@ -123,14 +115,6 @@ fn counted(count: u64, what: &str) -> String {
         false => "s",
     };
     format!("{count} {what}{plural}")
-}
-
-/// As measured, or else what the kernel says of the memory of the active process.
-fn usage(admin: &Admin, view: &View) -> (Option<f64>, Option<u64>) {
-    match admin.usage.as_ref().and_then(|usage| usage(&view.plugin)) {
-        Some((cpu, memory)) => (Some(cpu), Some(memory)),
-        None => (None, view.active().and_then(|active| output::resident_bytes(active.pid))),
-    }
 }
 
 /// One plugin in a chat line or two.
@@ -194,50 +178,12 @@ async fn dead_letters(admin: &Admin, plugin: Option<&str>, most: usize) -> Resul
     Ok(Answer { text, data: json!({ "dead_letters": data }) })
 }
 
-/// The plugin as the PRD's JSON has it, as far as the slot knows; rates are the metrics' to say.
-fn read_model(admin: &Admin, view: &View, letters: &[String]) -> view::Plugin {
-    let active = view.active();
-    let (cpu, memory) = usage(admin, view);
-    let version =
-        active.map(|active| active.version.as_str()).or(view.manifest.as_ref().map(|seen| seen.version.as_str()));
-    view::Plugin {
-        name: view.plugin.to_string(),
-        version: version.unwrap_or("unknown").to_owned(),
-        state: view.state,
-        explanation: view.explanation.clone(),
-        pid: active.map(|active| active.pid),
-        uptime: active.map_or(0, |active| active.since.elapsed().unwrap_or_default().as_secs()),
-        loaded_at: active.map(|active| rfc3339(active.since)),
-        cpu_percent: cpu.unwrap_or_default(),
-        memory_mb: memory.unwrap_or_default() as f64 / 1e6,
-        memory_bytes: memory.unwrap_or_default(),
-        event_count: view.ledger.accepted,
-        outcomes: OUTCOMES.into_iter().zip(view.ledger.outcomes).collect(),
-        queued: view.queued,
-        in_flight: view.in_flight,
-        redelivered: view.ledger.redelivered,
-        response_p50: view.response.quantile(0.5),
-        response_p95: view.response.quantile(0.95),
-        crash_count: view.crash_count,
-        last_crash: view.crashes.last().map(|crash| view::Crash {
-            at: rfc3339(crash.at),
-            generation: crash.generation,
-            version: crash.version.clone(),
-            artifact: crash.artifact.to_string(),
-            uptime: crash.uptime.as_secs_f64(),
-            cause: crash.cause.to_string(),
-            executing: crash.executing.clone(),
-            stderr: crash.stderr.clone(),
-            kind: crash.cause.name(),
-        }),
-        restarts: view.restarts,
-        reloads: view.reloads.0,
-        reloads_refused: view.reloads.1,
-        rollbacks: view.rollbacks,
-        generation: active.map(|active| active.number),
-        artifact: active.map(|active| active.artifact.to_string()),
-        dead_letters: letters.iter().filter(|plugin| **plugin == *view.plugin).count() as u64,
-        bake_left: view.bake_left.map(|left: Duration| left.as_secs()),
-        ..view::Plugin::default()
+/// The plugin as it is now; of its memory, before anybody has measured it, what the kernel says.
+fn read_model(admin: &Admin, view: &View) -> Plugin {
+    let mut plugin = admin.metrics.plugin(view);
+    if plugin.memory_bytes == 0 {
+        plugin.memory_bytes = plugin.pid.and_then(output::resident_bytes).unwrap_or_default();
+        plugin.memory_mb = plugin.memory_bytes as f64 / 1e6;
     }
+    plugin
 }
