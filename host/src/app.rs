@@ -4,7 +4,10 @@
 //! runtime does what may take longer: admin, plugin output, and all that people look at.
 
 use crate::{
-    admin::{self, Admin, AdminConfig, audit::AuditError},
+    admin::{
+        self, Admin, AdminConfig,
+        audit::{AuditError, AuditRecord, Stage},
+    },
     config::Config,
     connect::console,
     dashboard::{self, DashboardConfig, DashboardError},
@@ -124,8 +127,8 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
     let (plugins, changed) = start_plugins(&config, forge, database, &router, metrics.clone()).await?;
     metrics.start(Arc::clone(&plugins), &ops);
     settled(&plugins, changed).await;
-    let admin = start_admin(&config, &state, &plugins, &router, &ops).await?;
-    let dashboard = start_dashboard(&config, &metrics, &ops).await?;
+    let admin = start_admin(&config, &state, &plugins, &router, &metrics, &ops).await?;
+    let dashboard = start_dashboard(&config, &metrics, &admin, plugins.journal().clone(), &ops).await?;
     greet(&config, dashboard);
     if config.connect.console.is_some() {
         metrics.connector("console", true);
@@ -187,7 +190,13 @@ async fn settled(plugins: &Plugins, mut changed: watch::Receiver<u64>) {
 }
 
 /// The dashboard's address, if there is one.
-async fn start_dashboard(config: &Config, metrics: &Metrics, ops: &Handle) -> Result<Option<SocketAddr>, AppError> {
+async fn start_dashboard(
+    config: &Config,
+    metrics: &Metrics,
+    admin: &Arc<Admin>,
+    journal: Journal,
+    ops: &Handle,
+) -> Result<Option<SocketAddr>, AppError> {
     let wanted = &config.dashboard;
     if !wanted.enabled {
         return Ok(None);
@@ -196,10 +205,11 @@ async fn start_dashboard(config: &Config, metrics: &Metrics, ops: &Handle) -> Re
         host: wanted.host.clone(),
         port: wanted.port,
         public: wanted.public,
+        token: wanted.token.clone(),
         allowed_hosts: wanted.allowed_hosts.clone(),
         prometheus: config.metrics.prometheus_enabled,
     };
-    match dashboard::start(settings, metrics.clone(), ops).await {
+    match dashboard::start(settings, metrics.clone(), Some(Arc::clone(admin)), journal, ops).await {
         Ok(address) => {
             tracing::info!("dashboard: http://{address}/");
             Ok(Some(address))
@@ -217,7 +227,6 @@ fn metrics_config(config: &Config) -> MetricsConfig {
         poll_interval: config.metrics.poll_interval,
         history_duration: config.metrics.history_duration,
         prometheus: config.metrics.prometheus_enabled,
-        admins: config.owner.iter().chain(&config.admins).cloned().collect(),
     }
 }
 
@@ -226,6 +235,7 @@ async fn start_admin(
     state: &State,
     plugins: &Arc<Plugins>,
     router: &Router,
+    metrics: &Metrics,
     ops: &Handle,
 ) -> Result<Arc<Admin>, AppError> {
     let (dashboard, settings) = (&config.dashboard, config.admin.clone());
@@ -239,7 +249,15 @@ async fn start_admin(
         audit_file: settings.audit_file,
         dashboard: dashboard.enabled.then(|| format!("http://{}:{}/", dashboard.host, dashboard.port)),
     };
-    let admin = Admin::open(admin, Arc::clone(plugins), None).await?;
+    let usage = {
+        let metrics = metrics.clone();
+        Arc::new(move |plugin: &str| metrics.usage(plugin))
+    };
+    let admin = Admin::open(admin, Arc::clone(plugins), Some(usage)).await?;
+    admin.on_action(Box::new({
+        let metrics = metrics.clone();
+        move |record| audited(&metrics, record)
+    }));
     let (lines, waiting) = mpsc::channel(admin::chat::QUEUE);
     router.set_admin(lines);
     ops.spawn(Arc::clone(&admin).run(waiting));
@@ -249,6 +267,20 @@ async fn start_admin(
     };
     ops.spawn(admin::socket::serve(Arc::clone(&admin), listener));
     Ok(admin)
+}
+
+/// Every admin command is counted, and what was done or denied is on the timeline.
+fn audited(metrics: &Metrics, record: &AuditRecord) {
+    let is_denied = record.stage == Stage::Denied;
+    if record.stage != Stage::After {
+        metrics.admin_command(&record.command, (!is_denied).then_some(record.user.as_str()));
+    }
+    if matches!(record.stage, Stage::After | Stage::Denied | Stage::Refused) {
+        let severity = if record.ok == Some(true) { "info" } else { "warning" };
+        let result = record.result.as_deref().unwrap_or_default();
+        let text = format!("{} ({}): {}: {result}", record.user, record.via, record.command);
+        metrics.mark(record.plugin.as_deref(), "admin", severity, &text);
+    }
 }
 
 /// Chats until the console's input ends or a signal comes. Without a console only a signal ends it.
