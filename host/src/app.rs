@@ -128,7 +128,7 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
     metrics.start(Arc::clone(&plugins), &ops);
     settled(&plugins, changed).await;
     let admin = start_admin(&config, &state, &plugins, &router, &metrics, &ops).await?;
-    let dashboard = start_dashboard(&config, &metrics, &ops).await?;
+    let dashboard = start_dashboard(&config, &metrics, &admin, plugins.journal().clone(), &ops).await?;
     greet(&config, dashboard);
     if config.connect.console.is_some() {
         metrics.connector("console", true);
@@ -190,7 +190,13 @@ async fn settled(plugins: &Plugins, mut changed: watch::Receiver<u64>) {
 }
 
 /// The dashboard's address, if there is one.
-async fn start_dashboard(config: &Config, metrics: &Metrics, ops: &Handle) -> Result<Option<SocketAddr>, AppError> {
+async fn start_dashboard(
+    config: &Config,
+    metrics: &Metrics,
+    admin: &Arc<Admin>,
+    journal: Journal,
+    ops: &Handle,
+) -> Result<Option<SocketAddr>, AppError> {
     let wanted = &config.dashboard;
     if !wanted.enabled {
         return Ok(None);
@@ -199,10 +205,11 @@ async fn start_dashboard(config: &Config, metrics: &Metrics, ops: &Handle) -> Re
         host: wanted.host.clone(),
         port: wanted.port,
         public: wanted.public,
+        token: wanted.token.clone(),
         allowed_hosts: wanted.allowed_hosts.clone(),
         prometheus: config.metrics.prometheus_enabled,
     };
-    match dashboard::start(settings, metrics.clone(), ops).await {
+    match dashboard::start(settings, metrics.clone(), Some(Arc::clone(admin)), journal, ops).await {
         Ok(address) => {
             tracing::info!("dashboard: http://{address}/");
             Ok(Some(address))
@@ -216,12 +223,10 @@ async fn start_dashboard(config: &Config, metrics: &Metrics, ops: &Handle) -> Re
 }
 
 fn metrics_config(config: &Config) -> MetricsConfig {
-    let me = admin::socket::user_name(rustix::process::geteuid().as_raw());
     MetricsConfig {
         poll_interval: config.metrics.poll_interval,
         history_duration: config.metrics.history_duration,
         prometheus: config.metrics.prometheus_enabled,
-        admins: config.owner.iter().chain(&config.admins).chain(config.roles.keys()).chain([&me]).cloned().collect(),
     }
 }
 
@@ -245,8 +250,10 @@ async fn start_admin(
         dashboard: dashboard.enabled.then(|| format!("http://{}:{}/", dashboard.host, dashboard.port)),
     };
     let admin = Admin::open(admin, Arc::clone(plugins), Some(metrics.clone())).await?;
-    let counts = metrics.clone();
-    admin.on_action(Box::new(move |record| count(&counts, record)));
+    admin.on_action(Box::new({
+        let metrics = metrics.clone();
+        move |record| audited(&metrics, record)
+    }));
     let (lines, waiting) = mpsc::channel(admin::chat::QUEUE);
     router.set_admin(lines);
     ops.spawn(Arc::clone(&admin).run(waiting));
@@ -258,20 +265,17 @@ async fn start_admin(
     Ok(admin)
 }
 
-/// Counts a command once, and puts what came of it on the time axis.
-fn count(metrics: &Metrics, record: &AuditRecord) {
-    let AuditRecord { stage, user, command, plugin, .. } = record;
-    if *stage != Stage::After {
-        let user = if *stage == Stage::Denied { "" } else { user };
-        metrics.admin_command(admin::command::known(command), user);
+/// Every admin command is counted, and what was done or denied is on the timeline.
+fn audited(metrics: &Metrics, record: &AuditRecord) {
+    let is_denied = record.stage == Stage::Denied;
+    if record.stage != Stage::After {
+        metrics.admin_command(&record.command, (!is_denied).then_some(record.user.as_str()));
     }
-    let text = format!("{user}, {}: {}", record.via, record.result.as_deref().unwrap_or_default());
-    match stage {
-        // The name in a denied command may be anything.
-        Stage::Denied => metrics.mark(None, "admin", "warning", &text),
-        Stage::After if record.ok == Some(false) => metrics.mark(plugin.as_deref(), "admin", "warning", &text),
-        Stage::After => metrics.mark(plugin.as_deref(), "admin", "info", &text),
-        Stage::Read | Stage::Refused | Stage::Before => {}
+    if matches!(record.stage, Stage::After | Stage::Denied | Stage::Refused) {
+        let severity = if record.ok == Some(true) { "info" } else { "warning" };
+        let result = record.result.as_deref().unwrap_or_default();
+        let text = format!("{} ({}): {}: {result}", record.user, record.via, record.command);
+        metrics.mark(record.plugin.as_deref(), "admin", severity, &text);
     }
 }
 

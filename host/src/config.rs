@@ -4,6 +4,7 @@
 
 use crate::{
     admin::permission::Role,
+    dashboard::LEAST_TOKEN,
     plugin::{PluginConfig, limits::Limits, nearest},
 };
 use figment::{
@@ -92,6 +93,8 @@ pub struct Dashboard {
     pub port: u16,
     /// Whether everybody who can reach an address beyond this machine may read.
     pub public: bool,
+    /// Who shows this may act; where others can reach the address, it also takes this to read.
+    pub token: Option<String>,
     /// Names by which it may be reached beside its address and this machine's own.
     pub allowed_hosts: Vec<String>,
     /// Whether the bot does not run without it.
@@ -162,6 +165,7 @@ impl Default for Dashboard {
             host: "127.0.0.1".into(),
             port: 8080,
             public: false,
+            token: None,
             allowed_hosts: Vec::new(),
             required: true,
         }
@@ -468,6 +472,9 @@ impl Config {
         }
         if self.metrics.history_duration > ms(86_400_000) {
             problems.push("metrics.history_duration: the most is a day (86400)".to_owned());
+        }
+        if self.dashboard.token.as_ref().is_some_and(|token| token.trim().len() < LEAST_TOKEN) {
+            problems.push(format!("dashboard.token: a token has at least {LEAST_TOKEN} characters"));
         }
         if self.connect.console.as_ref().is_some_and(|console| console.user.trim().is_empty()) {
             problems.push("connect.console.user: a name is needed".to_owned());

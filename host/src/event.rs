@@ -28,6 +28,8 @@ pub enum Identity {
     Console,
     /// A process of the local system user with this name, verified by the kernel on the control socket.
     System(String),
+    /// Whoever holds the dashboard's token.
+    Token,
     /// A services account, verified by the chat network.
     Account(String),
 }

@@ -26,12 +26,13 @@ impl fmt::Display for Role {
     }
 }
 
-/// Somebody's name, and how it was verified: `console`, `system`, `account` or `nick`.
+/// Somebody's name, and how it was verified: `console`, `system`, `account`, `token` or `nick`.
 pub fn identity(user: &User) -> (&str, &'static str) {
     match &user.identity {
         Identity::Console => (&user.name, "console"),
         Identity::System(name) => (name, "system"),
         Identity::Account(name) => (name, "account"),
+        Identity::Token => (&user.name, "token"),
         Identity::Unverified => (&user.name, "nick"),
     }
 }
@@ -63,6 +64,8 @@ impl Permissions {
         let role = self.roles.get(name).copied();
         match &user.identity {
             Identity::Unverified if !self.trust_nicks => None,
+            // The token is as good as a place among the admins, whatever else has its name.
+            Identity::Token => Some(Role::Operator),
             Identity::System(name) if self.host_user.as_ref() == Some(name) => role.or(Some(Role::Owner)),
             _ => role,
         }

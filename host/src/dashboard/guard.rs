@@ -1,7 +1,7 @@
 //! What every request passes: is it meant for this server, does its sender ask too much, and what may a browser do with the
 //! answer.
 
-use super::Shared;
+use super::{Shared, auth};
 use axum::{
     Extension,
     extract::{Request, State},
@@ -68,6 +68,10 @@ pub async fn guard(
         Some((StatusCode::TOO_MANY_REQUESTS, "Too many requests; slow down.\n"))
     } else if !is_for_us(&request, &shared.hosts) {
         Some((StatusCode::MISDIRECTED_REQUEST, "This name is not served here; see dashboard.allowed_hosts.\n"))
+    } else if !auth::is_own(request.method(), request.headers()) {
+        Some((StatusCode::FORBIDDEN, "This came from another site's page.\n"))
+    } else if !shared.auth.may_read(request.headers(), request.uri().path()) {
+        Some((StatusCode::UNAUTHORIZED, "Log in at /login, or show the token: Authorization: Bearer …\n"))
     } else {
         None
     };

@@ -2,23 +2,36 @@
 //!
 //! `server` accepts and bounds connections, `guard` turns away what must not come in and says what browsers may do, `api` has
 //! what programs read, `pages` and `chart` what people read, `live` tells an open page that there is something new. All of it
-//! reads the metrics' newest board, so it costs the bot nothing however many look. May import `metrics`, `view` and `time`.
+//! reads the metrics' newest board, so it costs the bot nothing however many look. `auth` knows who holds the token, and `action`
+//! does what they want through the admin room. May import `admin`, `metrics`, `plugin::journal`, `view` and `time`.
 
+mod action;
 mod api;
+mod auth;
 mod chart;
 mod guard;
 mod live;
 mod pages;
 mod server;
 
-use crate::metrics::Metrics;
-use axum::{Router, middleware, routing::get};
+pub use auth::LEAST_TOKEN;
+
+use crate::{admin::Admin, metrics::Metrics, plugin::journal::Journal};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{get, post},
+};
 use std::{
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     sync::Arc,
 };
 use tokio::{net::TcpListener, runtime::Handle};
+
+/// Bytes of a form: a token or the number of a question.
+const MAX_BODY: usize = 4096;
 
 /// What an operator sets.
 #[derive(Debug, Clone)]
@@ -29,6 +42,8 @@ pub struct DashboardConfig {
     pub port: u16,
     /// Whether everybody who can reach the address may read.
     pub public: bool,
+    /// Who shows this may act, and read where reading is not free.
+    pub token: Option<String>,
     /// Names by which it may be reached beside its address and loopback.
     pub allowed_hosts: Vec<String>,
     /// Whether `/metrics` answers.
@@ -41,7 +56,7 @@ pub enum DashboardError {
     /// Everybody could read it.
     #[error(
         "the dashboard would listen on {0}, where others can read it; set dashboard.host = \"127.0.0.1\", or \
-         dashboard.public = true if everybody may"
+         dashboard.token to ask for it, or dashboard.public = true if everybody may"
     )]
     Open(String),
     /// The address.
@@ -64,13 +79,23 @@ struct Shared {
     overview: pages::Cache,
     rates: guard::Rates,
     live: Arc<tokio::sync::Semaphore>,
+    auth: auth::Auth,
+    questions: action::Questions,
+    admin: Option<Arc<Admin>>,
+    journal: Journal,
 }
 
 /// Begins to listen on the current runtime's thread pool of one, `ops`. Returns the address in use.
 ///
 /// # Errors
 /// [`DashboardError`].
-pub async fn start(config: DashboardConfig, metrics: Metrics, ops: &Handle) -> Result<SocketAddr, DashboardError> {
+pub async fn start(
+    config: DashboardConfig,
+    metrics: Metrics,
+    admin: Option<Arc<Admin>>,
+    journal: Journal,
+    ops: &Handle,
+) -> Result<SocketAddr, DashboardError> {
     let wanted = format!("{}:{}", config.host, config.port);
     let problem = |source: io::Error| DashboardError::Listen {
         address: wanted.clone(),
@@ -83,7 +108,8 @@ pub async fn start(config: DashboardConfig, metrics: Metrics, ops: &Handle) -> R
     };
     let address = (config.host.as_str(), config.port).to_socket_addrs().map_err(problem)?.next();
     let address = address.ok_or_else(|| problem(io::ErrorKind::AddrNotAvailable.into()))?;
-    if !address.ip().is_loopback() && !config.public {
+    let is_local = address.ip().is_loopback();
+    if !is_local && !config.public && config.token.is_none() {
         return Err(DashboardError::Open(wanted));
     }
     // Of the ops runtime from the first moment: a socket belongs to the runtime that it was made on.
@@ -97,6 +123,10 @@ pub async fn start(config: DashboardConfig, metrics: Metrics, ops: &Handle) -> R
         overview: pages::Cache::default(),
         rates: guard::Rates::default(),
         live: Arc::new(tokio::sync::Semaphore::new(live::MOST)),
+        auth: auth::Auth::new(config.token, !is_local && !config.public),
+        questions: action::Questions::default(),
+        admin,
+        journal,
     });
     ops.spawn(server::serve(listener, routes(shared)));
     Ok(local)
@@ -106,6 +136,10 @@ pub async fn start(config: DashboardConfig, metrics: Metrics, ops: &Handle) -> R
 fn hosts(config: &DashboardConfig, address: IpAddr) -> Vec<String> {
     let mut hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned(), config.host.to_lowercase()];
     hosts.push(address.to_string());
+    if config.token.is_some() && !address.is_loopback() {
+        // Behind a token it may be reached by the machine's own name.
+        hosts.extend(std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_lowercase()));
+    }
     hosts.extend(config.allowed_hosts.iter().map(|host| host.to_lowercase()));
     hosts
 }
@@ -117,6 +151,10 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/events", get(pages::events))
         .route("/style.css", get(pages::style))
         .route("/live.js", get(pages::script))
+        .route("/login", get(auth::form).post(auth::log_in))
+        .route("/logout", post(auth::log_out))
+        .route("/plugin/{name}/ask", post(action::ask))
+        .route("/plugin/{name}/confirm", post(action::confirm))
         .route("/live", get(live::stream))
         .route("/api/metrics", get(api::metrics))
         .route("/api/plugin/{name}", get(api::plugin))
@@ -125,6 +163,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/readyz", get(api::ready))
         .fallback(api::nothing)
         .method_not_allowed_fallback(api::not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard::guard))
         .with_state(shared)
 }

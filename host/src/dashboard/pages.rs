@@ -2,6 +2,7 @@
 
 use super::{
     Shared,
+    auth::Login,
     chart::{self, Line},
 };
 use crate::{
@@ -29,6 +30,9 @@ const SCRIPT: &str = include_str!("assets/live.js");
 
 /// How far back charts go.
 const HOUR: u64 = 3600;
+
+/// Lines of log on the page of a plugin.
+const LINES: usize = 50;
 
 /// Lines of the list of events on one page.
 const LISTED: usize = 200;
@@ -61,7 +65,9 @@ pub async fn overview(State(shared): State<Arc<Shared>>, look: Asked, headers: H
     let look = look.map_or_else(|_| Look::default(), |Query(look)| look);
     let board = shared.metrics.latest();
     let tag = format!("W/\"{}-{}\"", std::process::id(), board.number);
-    let is_plain = look == Look::default();
+    let login = shared.auth.login(&headers);
+    // What all who are not logged in see is the same.
+    let is_plain = look == Look::default() && login != Login::In;
     if is_plain && headers.get(header::IF_NONE_MATCH).is_some_and(|known| known == tag.as_str()) {
         return StatusCode::NOT_MODIFIED.into_response();
     }
@@ -69,7 +75,7 @@ pub async fn overview(State(shared): State<Arc<Shared>>, look: Asked, headers: H
     let rendered = match known.filter(|known| is_plain && known.board == board.number) {
         Some(rendered) => rendered,
         None => {
-            let rendered = Rendered::new(board.number, render_overview(&shared, &board.snapshot, &look));
+            let rendered = Rendered::new(board.number, render_overview(&shared, &board.snapshot, &look, login));
             if is_plain {
                 *shared.overview.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(rendered.clone());
             }
@@ -114,6 +120,7 @@ struct Overview<'a> {
     connectors: String,
     rows: Vec<Row<'a>>,
     look: &'a Look,
+    login: Login,
 }
 
 struct Row<'a> {
@@ -125,7 +132,7 @@ struct Row<'a> {
     why: Option<String>,
 }
 
-fn render_overview(shared: &Shared, snapshot: &Snapshot, look: &Look) -> String {
+fn render_overview(shared: &Shared, snapshot: &Snapshot, look: &Look, login: Login) -> String {
     let (from, to) = last_hour(snapshot.bot_uptime);
     let mut plugins: Vec<&Plugin> =
         snapshot.plugins.iter().filter(|plugin| look.show != "bad" || severity(plugin) < 3).collect();
@@ -152,6 +159,7 @@ fn render_overview(shared: &Shared, snapshot: &Snapshot, look: &Look) -> String 
         connectors: list(snapshot.system.connectors.iter().map(|(name, state)| format!("{name} {state}")).collect()),
         rows,
         look,
+        login,
     };
     shown(&page)
 }
@@ -228,13 +236,15 @@ struct PluginPage<'a> {
     crashes: &'a [Crash],
     changes: &'a [Change],
     config: String,
+    lines: Vec<String>,
+    login: Login,
 }
 
 /// One plugin.
 pub async fn plugin(State(shared): State<Arc<Shared>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let login = shared.auth.login(&headers);
     let Some(detail) = shared.metrics.detail(&name).await else {
-        let page = shown(&Missing { name: &name });
-        return (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, HTML)], page).into_response();
+        return page(StatusCode::NOT_FOUND, &Missing { name: &name, login }, &headers);
     };
     let uptime = shared.metrics.latest().snapshot.bot_uptime;
     let (points, (from, to)) = (shared.metrics.series(&name), last_hour(uptime));
@@ -266,16 +276,19 @@ pub async fn plugin(State(shared): State<Arc<Shared>>, Path(name): Path<String>,
         crashes: &detail.crashes,
         changes: &detail.changes,
         config: serde_json::to_string_pretty(&detail.config).unwrap_or_default(),
+        lines: lines(&shared, &name),
+        login,
         plugin,
         detail: &detail,
     };
-    Rendered::new(0, shown(&page)).respond(&headers)
+    self::page(StatusCode::OK, &page, &headers)
 }
 
 #[derive(Template)]
 #[template(path = "missing.html")]
 struct Missing<'a> {
     name: &'a str,
+    login: Login,
 }
 
 #[derive(Template)]
@@ -283,14 +296,15 @@ struct Missing<'a> {
 struct Events<'a> {
     marks: Vec<Mark>,
     plugin: &'a str,
+    login: Login,
 }
 
 /// What happened, the newest first.
 pub async fn events(State(shared): State<Arc<Shared>>, look: Asked, headers: HeaderMap) -> Response {
     let look = look.map_or_else(|_| Look::default(), |Query(look)| look);
     let wanted = Some(look.plugin.as_str()).filter(|plugin| !plugin.is_empty());
-    let page = Events { marks: shared.metrics.marks(wanted, LISTED), plugin: &look.plugin };
-    Rendered::new(0, shown(&page)).respond(&headers)
+    let (marks, login) = (shared.metrics.marks(wanted, LISTED), shared.auth.login(&headers));
+    page(StatusCode::OK, &Events { marks, plugin: &look.plugin, login }, &headers)
 }
 
 /// The style sheet.
@@ -305,6 +319,19 @@ pub async fn script() -> Response {
 
 fn asset(kind: &'static str, body: &'static str) -> Response {
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "max-age=60")], body).into_response()
+}
+
+/// The last lines about a plugin, with their times.
+fn lines(shared: &Shared, plugin: &str) -> Vec<String> {
+    let lines = shared.journal.last(plugin, LINES);
+    lines.into_iter().map(|line| format!("{} {}", time::rfc3339(line.at), line.text)).collect()
+}
+
+/// A page that is rendered for this request alone.
+pub fn page(status: StatusCode, page: &impl Template, headers: &HeaderMap) -> Response {
+    let mut response = Rendered::new(0, shown(page)).respond(headers);
+    *response.status_mut() = status;
+    response
 }
 
 fn shown(page: &impl Template) -> String {

@@ -61,8 +61,6 @@ pub struct MetricsConfig {
     pub history_duration: Duration,
     /// Whether Prometheus text is written.
     pub prometheus: bool,
-    /// Admins, who have a series of their own.
-    pub admins: HashSet<String>,
 }
 
 /// Everything at one moment.
@@ -115,7 +113,7 @@ struct Series {
 /// What is counted here because it happens to no plugin.
 #[derive(Debug, Clone, Default)]
 struct Tallies {
-    admin: BTreeMap<(&'static str, String), u64>,
+    admin: BTreeMap<(String, String), u64>,
     connectors: BTreeMap<String, bool>,
     /// Seconds since 1970.
     started: f64,
@@ -129,7 +127,6 @@ impl Default for Metrics {
             poll_interval: Duration::from_secs(5),
             history_duration: Duration::from_secs(3600),
             prometheus: false,
-            admins: HashSet::new(),
         })
     }
 }
@@ -214,12 +211,6 @@ impl Metrics {
         show::plugin(view, self.state().measured.get(&*view.plugin).unwrap_or(&Measured::default()))
     }
 
-    /// What a plugin used at the last poll: percent of one core, and bytes of memory.
-    pub fn usage(&self, plugin: &str) -> Option<(f64, u64)> {
-        let usage = self.state().measured.get(plugin)?.usage;
-        Some((usage.cpu_percent, usage.memory_bytes))
-    }
-
     /// Takes note of something that happened to a plugin. Called on a slot's task; takes a short lock.
     pub fn happened(&self, happening: &Happening) {
         if let What::Manifest(_) = happening.what {
@@ -235,13 +226,14 @@ impl Metrics {
         self.0.something.notify_one();
     }
 
-    /// Counts an admin command. Whoever is no admin is counted as `_denied`; beyond 64 users, `_other`.
-    pub fn admin_command(&self, command: &'static str, user: &str) {
+    /// Counts an admin command, one of a fixed set of words. Who may not give it (`None`) is counted as
+    /// `_denied`; beyond 64 users, all others as `_other`.
+    pub fn admin_command(&self, command: &str, user: Option<&str>) {
         let mut tallies = self.0.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        let user = if self.0.config.admins.contains(user) { user } else { "_denied" };
+        let user = user.unwrap_or("_denied");
         let users: HashSet<&str> = tallies.admin.keys().map(|(_, user)| user.as_str()).collect();
         let user = if users.len() >= MOST_USERS && !users.contains(user) { "_other" } else { user }.to_owned();
-        *tallies.admin.entry((command, user)).or_default() += 1;
+        *tallies.admin.entry((command.to_owned(), user)).or_default() += 1;
     }
 
     /// Notes that a connector is connected, or is not any more.

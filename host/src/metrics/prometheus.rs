@@ -200,7 +200,7 @@ fn host(page: &mut Page, snapshot: &Snapshot, tallies: &Tallies) {
         page.gauge("rosey_connector_up", "1 while a connector is connected.", &[("connector", name)], connected);
     }
     for ((command, user), count) in &tallies.admin {
-        let labels = [("command", *command), ("user", user.as_str())];
+        let labels = [("command", command.as_str()), ("user", user.as_str())];
         page.counter(
             "rosey_admin_commands_total",
             "Admin commands, the denied ones as user _denied.",

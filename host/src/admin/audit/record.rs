@@ -57,7 +57,7 @@ pub struct AuditRecord {
     pub about: Option<i64>,
     /// Who.
     pub user: String,
-    /// How the name was verified: `console`, `system`, `account` or `nick`.
+    /// How the name was verified: `console`, `system`, `account`, `token` or `nick`.
     pub verified: String,
     /// `chat`, `shell` or `dashboard`.
     pub via: String,
