@@ -396,6 +396,7 @@ impl Config {
         let mut rows = vec![
             ("owner", self.owner.clone().unwrap_or_else(|| "nobody".to_owned())),
             ("admins", names(&self.admins)),
+            ("roles", self.roles.iter().map(|(name, role)| format!("{name} {role}")).collect::<Vec<_>>().join(", ")),
             ("state_dir", self.state_dir.display().to_string()),
         ];
         if let Some(console) = &self.connect.console {
@@ -409,6 +410,11 @@ impl Config {
                 false => "off".to_owned(),
             },
         ));
+        rows.retain(|(name, value)| *name != "roles" || !value.is_empty());
+        rows.extend(self.admin.audit_file.iter().map(|file| ("audit_file", file.display().to_string())));
+        if self.admin.trust_nicks {
+            rows.push(("admin", "WARNING: trusts nicks that nobody verified".to_owned()));
+        }
         let plugins = self.plugins();
         for plugin in &plugins {
             let there = if plugin.library.is_file() { "" } else { "  (not built yet)" };
@@ -587,6 +593,20 @@ mood = "dark"
         assert!(problem("[plugins.admin]").contains("Rosey itself"));
         assert!(problem("[metrics]\npoll_interval = -1").contains("negative"));
         assert!(load("rosey.toml", "= nonsense").is_err());
+    }
+
+    #[test]
+    fn the_admin_has_settings_and_people_have_roles() {
+        let text = "[roles]\neve = \"viewer\"\n[admin]\nper_minute = 3\ncooldown = \"500ms\"\naudit_file = \"a.jsonl\"";
+        let config = load("rosey.toml", text).expect("valid");
+        assert_eq!((config.admin.per_minute, config.admin.cooldown), (3, ms(500)));
+        assert!(config.admin.audit_file.as_ref().is_some_and(|file| file.is_absolute() && file.ends_with("a.jsonl")));
+        assert!(config.summary().contains("eve viewer"));
+        assert!(!Config::default().summary().contains("roles"));
+        let role = load("rosey.toml", "[roles]\neve = \"queen\"").expect_err("no such role");
+        assert!(role.contains("roles.eve") && role.contains("viewer"), "{role}");
+        let rate = load("rosey.toml", "[admin]\nper_minute = 0").expect_err("nobody could do anything");
+        assert!(rate.contains("admin.per_minute"), "{rate}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::{
     io::Write,
     path::Path,
     process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 const PATIENT: &str = "[admin]\ncooldown = 0\nper_minute = 1000\n[plugins.misbehave]\n";
@@ -292,6 +293,30 @@ fn the_audit_survives_sigkill_in_the_middle_of_an_action() {
     std::fs::write(&file, begun().replacen("alice", "mallory", 1)).expect("ours");
     let (code, _, error) = shell(&folder, &["audit", "verify"]);
     assert!(code == 8 && error.contains("record 1 is not as it was written"), "{error}");
+}
+
+#[test]
+fn sigkill_at_any_moment_leaves_a_whole_chain() {
+    let folder = folder();
+    let more =
+        format!("[admin]\naudit_file = \"audit.jsonl\"\ncooldown = 0\nper_minute = 1000\n{}", "[plugins.misbehave]\n");
+    let mut random = fastrand::Rng::with_seed(6);
+    for round in 0..6 {
+        let mut bot = start(&folder, &more);
+        for _ in 0..20 {
+            bot.say("!admin reload misbehave force\nyes\n!admin restart misbehave\nyes\n!admin stop nobody");
+        }
+        std::thread::park_timeout(Duration::from_micros(random.u64(0..600_000)));
+        bot.signal(Signal::KILL);
+        bot.exit();
+        let (code, verified, error) = shell(&folder, &["audit", "verify"]);
+        // The file may lack the very last record until the next start.
+        let behind = error.lines().all(|line| line.ends_with("its last record is not the last of rosey.db"));
+        assert!(code == 0 || behind, "round {round}: {verified} {error}");
+    }
+    assert!(start(&folder, &more).end().success());
+    let (code, verified, error) = shell(&folder, &["audit", "verify"]);
+    assert!(code == 0 && !verified.contains("no end"), "{verified} {error}");
 }
 
 #[test]

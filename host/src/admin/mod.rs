@@ -1,7 +1,7 @@
 //! What an operator may do, from wherever they say it: chat (`chat`), the shell (`socket`), or the dashboard. Every
 //! privileged action passes through [`Admin::propose`] and [`Admin::carry_out`] (`change`), and is recorded (`audit`).
 //!
-//! May import `router`, `plugin`, `view`, `event`, `store`, `time` and `report`; knows nothing of HTTP.
+//! May import `router`, `plugin`, `metrics`, `view`, `event`, `store`, `time` and `report`; knows nothing of HTTP.
 
 pub mod audit;
 mod change;
@@ -17,7 +17,7 @@ pub mod socket;
 pub use change::{Completed, Proposal, Refusal};
 pub use command::Action;
 
-use crate::{event::User, plugin::Plugins};
+use crate::{event::User, metrics::Metrics, plugin::Plugins};
 use audit::{Audit, AuditError, AuditRecord, Stage};
 use command::Query;
 use limit::{Cooldown, PerMinute};
@@ -38,9 +38,6 @@ const AT_ONCE: u32 = 64;
 
 /// Strangers' commands that are answered and recorded, in a minute: each, and all together.
 const DENIALS: (u32, u32) = (3, 30);
-
-/// CPU use in percent of one core, and resident bytes, of a plugin by name; `None` when it has no process.
-pub type Usage = Arc<dyn Fn(&str) -> Option<(f64, u64)> + Send + Sync>;
 
 /// How the admin is configured.
 #[derive(Debug, Clone)]
@@ -100,7 +97,7 @@ pub struct Admin {
     permissions: Permissions,
     plugins: Arc<Plugins>,
     audit: Audit,
-    usage: Option<Usage>,
+    metrics: Metrics,
     queries: PerMinute,
     changes: PerMinute,
     denied: (PerMinute, PerMinute),
@@ -110,14 +107,14 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// The admin of these plugins. `usage` says what they use, if somebody measures that.
+    /// The admin of these plugins. `metrics` says what they use, if it was started.
     ///
     /// # Errors
     /// When the audit cannot be read or written.
     pub async fn open(
         config: AdminConfig,
         plugins: Arc<Plugins>,
-        usage: Option<Usage>,
+        metrics: Option<Metrics>,
     ) -> Result<Arc<Self>, AuditError> {
         if config.trust_nicks {
             tracing::warn!("admin.trust_nicks is on: whoever takes the nick of an admin is one");
@@ -127,7 +124,7 @@ impl Admin {
             audit: Audit::open(plugins.database().clone(), config.audit_file).await?,
             dashboard: config.dashboard,
             plugins,
-            usage,
+            metrics: metrics.unwrap_or_default(),
             queries: PerMinute::new(config.per_minute),
             changes: PerMinute::new(config.per_minute),
             denied: (PerMinute::new(DENIALS.0), PerMinute::new(DENIALS.1)),
@@ -155,7 +152,7 @@ impl Admin {
             self.in_time(actor, &self.queries)?;
         }
         self.audit.tell(&AuditRecord::new(Stage::Read, actor, query.word(), query.plugin()));
-        show::answer(self, query).await
+        show::answer(self, query, if actor.via == "chat" { show::LINES } else { usize::MAX }).await
     }
 
     /// What to answer to a line that makes no sense: only who may ask is told what would.
@@ -168,7 +165,7 @@ impl Admin {
     /// Waits until no action is under way, and lets none begin any more. For the end of the host.
     pub async fn finish(&self) {
         // An error would mean that somebody was here before.
-        if self.under_way.acquire_many(AT_ONCE).await.is_ok() {
+        if let Ok(_all) = self.under_way.acquire_many(AT_ONCE).await {
             self.under_way.close();
         }
     }

@@ -2,27 +2,26 @@
 
 use super::{Admin, Answer, Query, Refusal, grammar};
 use crate::{
-    event::OUTCOMES,
     plugin::{PluginError, bounded, dead_letter, output, slot::message::View},
     time::{rfc3339, span},
-    view,
+    view::Plugin,
 };
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// Plugins whose figures are shown in one answer, and those that are named in one: what two chat lines carry.
 const SHOWN: (usize, usize) = (6, 20);
 
-/// Lines of log, and dead letters, in one answer. A program gets all that is kept.
-const LINES: usize = 8;
+/// Lines of log, and dead letters, in one answer of chat.
+pub(super) const LINES: usize = 8;
 
 /// Bytes of each of them in chat.
 const LINE: usize = 200;
 
-/// Dead letters that a program gets.
+/// Dead letters looked at.
 const LETTERS: u32 = 1000;
 
-pub(super) async fn answer(admin: &Admin, query: &Query) -> Result<Answer, Refusal> {
+/// `most` bounds lists of lines: what a chat carries, or everything.
+pub(super) async fn answer(admin: &Admin, query: &Query, most: usize) -> Result<Answer, Refusal> {
     Ok(match query {
         Query::Help => Answer { text: grammar::HELP.to_owned(), data: json!({ "help": grammar::HELP }) },
         Query::Metrics => {
@@ -47,13 +46,13 @@ pub(super) async fn answer(admin: &Admin, query: &Query) -> Result<Answer, Refus
         }
         Query::Logs(plugin) => {
             admin.look(plugin).await?;
-            logs(admin, plugin)
+            logs(admin, plugin, most)
         }
         Query::DeadLetters(plugin) => {
             if let Some(plugin) = plugin {
                 admin.look(plugin).await?;
             }
-            dead_letters(admin, plugin.as_deref()).await?
+            dead_letters(admin, plugin.as_deref(), most).await?
         }
     })
 }
@@ -75,11 +74,10 @@ fn joined(parts: Vec<String>, left_out: usize) -> String {
 }
 
 fn list(views: &[View]) -> String {
-    let name = |view: &&View| match view.active() {
-        Some(active) => format!("{} {} {}", view.plugin, active.version, view.state),
-        None => format!("{} {}", view.plugin, view.state),
-    };
-    joined(by_urgency(views).iter().take(SHOWN.1).map(name).collect(), views.len().saturating_sub(SHOWN.1))
+    joined(
+        by_urgency(views).iter().take(SHOWN.1).map(|view| name_and_state(view)).collect(),
+        views.len().saturating_sub(SHOWN.1),
+    )
 }
 
 fn overview(admin: &Admin, views: &[View]) -> String {
@@ -100,9 +98,11 @@ fn figures(admin: &Admin, view: &View) -> String {
     if let Some(active) = view.active() {
         parts.push(format!("up {}", span(active.since.elapsed().unwrap_or_default())));
     }
-    let (cpu, memory) = usage(admin, view);
-    parts.extend(cpu.map(|percent| format!("CPU {percent:.1} %")));
-    parts.extend(memory.map(|bytes| format!("{:.1} MB", bytes as f64 / 1e6)));
+    let shown = read_model(admin, view);
+    if shown.pid.is_some() {
+        parts.push(format!("CPU {:.1} %", shown.cpu_percent));
+        parts.push(format!("{:.1} MB", shown.memory_mb));
+    }
     parts.push(counted(view.ledger.accepted, "event"));
     parts.push(counted(view.crash_count, "crash"));
     parts.join(", ")
@@ -115,14 +115,6 @@ fn counted(count: u64, what: &str) -> String {
         false => "s",
     };
     format!("{count} {what}{plural}")
-}
-
-/// As measured, or else what the kernel says of the memory of the active process.
-fn usage(admin: &Admin, view: &View) -> (Option<f64>, Option<u64>) {
-    match admin.usage.as_ref().and_then(|usage| usage(&view.plugin)) {
-        Some((cpu, memory)) => (Some(cpu), Some(memory)),
-        None => (None, view.active().and_then(|active| output::resident_bytes(active.pid))),
-    }
 }
 
 /// One plugin in a chat line or two.
@@ -145,17 +137,17 @@ fn status(admin: &Admin, view: &View) -> String {
     line
 }
 
-fn logs(admin: &Admin, plugin: &str) -> Answer {
+fn logs(admin: &Admin, plugin: &str, most: usize) -> Answer {
     let lines = admin.plugins.journal().last(plugin, usize::MAX);
     let data = lines.iter().map(|line| json!({ "at": rfc3339(line.at), "text": line.text })).collect();
-    let skipped = lines.len().saturating_sub(LINES);
+    let skipped = lines.len().saturating_sub(most);
     let text = lines.iter().skip(skipped).map(|line| format!("{} {}", rfc3339(line.at), bounded(&line.text, LINE)));
     let text = text.collect::<Vec<_>>().join("\n");
     let text = if text.is_empty() { format!("{plugin} has said nothing yet.") } else { text };
     Answer { text, data: json!({ "plugin": plugin, "lines": Value::Array(data) }) }
 }
 
-async fn dead_letters(admin: &Admin, plugin: Option<&str>) -> Result<Answer, Refusal> {
+async fn dead_letters(admin: &Admin, plugin: Option<&str>, most: usize) -> Result<Answer, Refusal> {
     let letters = dead_letter::list(admin.plugins.database(), plugin, LETTERS).await;
     let letters = letters
         .map_err(|error| Refusal::failed("deadletters", plugin.unwrap_or_default(), PluginError::Store(error), None))?;
@@ -177,58 +169,21 @@ async fn dead_letters(admin: &Admin, plugin: Option<&str>) -> Result<Answer, Ref
         let text = format!("{} {} by {}: {} ({cause})", letter.id, letter.plugin, letter.user, letter.line);
         bounded(&text, LINE)
     };
-    let mut text = letters.iter().take(LINES).map(line).collect::<Vec<_>>().join("\n");
+    let mut text = letters.iter().take(most).map(line).collect::<Vec<_>>().join("\n");
     if letters.is_empty() {
         text = "There are no dead letters.".to_owned();
-    } else if letters.len() > LINES {
-        text += &format!("\nand {} more", letters.len() - LINES);
+    } else if letters.len() > most {
+        text += &format!("\nand {} more", letters.len() - most);
     }
     Ok(Answer { text, data: json!({ "dead_letters": data }) })
 }
 
-/// The plugin as the PRD's JSON has it, as far as the slot knows; rates are the metrics' to say.
-fn read_model(admin: &Admin, view: &View) -> view::Plugin {
-    let active = view.active();
-    let (cpu, memory) = usage(admin, view);
-    let version =
-        active.map(|active| active.version.as_str()).or(view.manifest.as_ref().map(|seen| seen.version.as_str()));
-    view::Plugin {
-        name: view.plugin.to_string(),
-        version: version.unwrap_or("unknown").to_owned(),
-        state: view.state,
-        explanation: view.explanation.clone(),
-        pid: active.map(|active| active.pid),
-        uptime: active.map_or(0, |active| active.since.elapsed().unwrap_or_default().as_secs()),
-        loaded_at: active.map(|active| rfc3339(active.since)),
-        cpu_percent: cpu.unwrap_or_default(),
-        memory_mb: memory.unwrap_or_default() as f64 / 1e6,
-        memory_bytes: memory.unwrap_or_default(),
-        event_count: view.ledger.accepted,
-        outcomes: OUTCOMES.into_iter().zip(view.ledger.outcomes).collect(),
-        queued: view.queued,
-        in_flight: view.in_flight,
-        redelivered: view.ledger.redelivered,
-        response_p50: view.response.quantile(0.5),
-        response_p95: view.response.quantile(0.95),
-        crash_count: view.crash_count,
-        last_crash: view.crashes.last().map(|crash| view::Crash {
-            at: rfc3339(crash.at),
-            generation: crash.generation,
-            version: crash.version.clone(),
-            artifact: crash.artifact.to_string(),
-            uptime: crash.uptime.as_secs_f64(),
-            cause: crash.cause.to_string(),
-            executing: crash.executing.clone(),
-            stderr: crash.stderr.clone(),
-            kind: crash.cause.name(),
-        }),
-        restarts: view.restarts,
-        reloads: view.reloads.0,
-        reloads_refused: view.reloads.1,
-        rollbacks: view.rollbacks,
-        generation: active.map(|active| active.number),
-        artifact: active.map(|active| active.artifact.to_string()),
-        bake_left: view.bake_left.map(|left: Duration| left.as_secs()),
-        ..view::Plugin::default()
+/// The plugin as it is now; of its memory, before anybody has measured it, what the kernel says.
+fn read_model(admin: &Admin, view: &View) -> Plugin {
+    let mut plugin = admin.metrics.plugin(view);
+    if plugin.memory_bytes == 0 {
+        plugin.memory_bytes = plugin.pid.and_then(output::resident_bytes).unwrap_or_default();
+        plugin.memory_mb = plugin.memory_bytes as f64 / 1e6;
     }
+    plugin
 }

@@ -22,7 +22,7 @@ use crate::{
         },
     },
     time,
-    view::{Detail, Mark, Point, Snapshot, System},
+    view::{Detail, Mark, Plugin, Point, Snapshot, System},
 };
 use arc_swap::ArcSwap;
 use history::History;
@@ -120,6 +120,17 @@ struct Tallies {
     poll: Duration,
 }
 
+impl Default for Metrics {
+    /// One that was never started, for those who show plugins without measuring them.
+    fn default() -> Self {
+        Self::new(MetricsConfig {
+            poll_interval: Duration::from_secs(5),
+            history_duration: Duration::from_secs(3600),
+            prometheus: false,
+        })
+    }
+}
+
 impl Metrics {
     /// Nothing measured yet; [`Metrics::start`] begins. What happens meanwhile is kept.
     pub fn new(config: MetricsConfig) -> Self {
@@ -193,6 +204,11 @@ impl Metrics {
     /// What happened to one plugin or to all, the newest first.
     pub fn marks(&self, plugin: Option<&str>, limit: usize) -> Vec<Mark> {
         self.state().marks.newest(plugin, limit)
+    }
+
+    /// One plugin as it is in this view, with what was measured of it at the last poll.
+    pub fn plugin(&self, view: &View) -> Plugin {
+        show::plugin(view, self.state().measured.get(&*view.plugin).unwrap_or(&Measured::default()))
     }
 
     /// What a plugin used at the last poll: percent of one core, and bytes of memory.
