@@ -27,7 +27,7 @@ use std::{
 };
 use tokio::{
     runtime::{Builder, Handle, Runtime},
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot, watch},
 };
 
@@ -105,6 +105,7 @@ fn start_ops() -> io::Result<(Handle, oneshot::Sender<()>)> {
 }
 
 async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> Result<(), AppError> {
+    let mut signals = Signals::watch().map_err(AppError::Runtime)?;
     let state = State::open(&config.state_dir)?;
     let shim = config.shim.clone().unwrap_or_else(beside_me);
     if !shim.is_file() {
@@ -126,18 +127,24 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
     let metrics = Metrics::new(metrics_config(&config));
     let (plugins, changed) = start_plugins(&config, forge, database, &router, metrics.clone()).await?;
     metrics.start(Arc::clone(&plugins), &ops);
-    settled(&plugins, changed).await;
+    tokio::select! {
+        () = settled(&plugins, changed) => {}
+        () = signals.next() => {
+            plugins.stop_all().await;
+            return Ok(());
+        }
+    }
     let admin = start_admin(&config, &state, &plugins, &router, &metrics, &ops).await?;
     let dashboard = start_dashboard(&config, &metrics, &admin, plugins.journal().clone(), &ops).await?;
     greet(&config, dashboard);
     if config.connect.console.is_some() {
         metrics.connector("console", true);
     }
-    let result = chat(&config, router).await;
+    let result = chat(&config, router, &mut signals).await;
     tracing::info!("stopping");
     tokio::select! {
         () = plugins.stop_all() => {}
-        () = signalled() => tracing::warn!("stopping at once"),
+        () = signals.next() => tracing::warn!("stopping at once"),
     }
     if tokio::time::timeout(LAST_WORDS, admin.finish()).await.is_err() {
         tracing::warn!("an admin's action is still under way; the next start will record that it was cut short");
@@ -250,10 +257,8 @@ async fn start_admin(
         dashboard: dashboard.enabled.then(|| format!("http://{}:{}/", dashboard.host, dashboard.port)),
     };
     let admin = Admin::open(admin, Arc::clone(plugins), Some(metrics.clone())).await?;
-    admin.on_action(Box::new({
-        let metrics = metrics.clone();
-        move |record| audited(&metrics, record)
-    }));
+    let counts = metrics.clone();
+    admin.on_action(Box::new(move |record| count(&counts, record)));
     let (lines, waiting) = mpsc::channel(admin::chat::QUEUE);
     router.set_admin(lines);
     ops.spawn(Arc::clone(&admin).run(waiting));
@@ -265,44 +270,52 @@ async fn start_admin(
     Ok(admin)
 }
 
-/// Every admin command is counted, and what was done or denied is on the timeline.
-fn audited(metrics: &Metrics, record: &AuditRecord) {
-    let is_denied = record.stage == Stage::Denied;
-    if record.stage != Stage::After {
-        metrics.admin_command(&record.command, (!is_denied).then_some(record.user.as_str()));
+/// Counts a command once, and puts what came of it on the time axis.
+fn count(metrics: &Metrics, record: &AuditRecord) {
+    let AuditRecord { stage, user, command, plugin, .. } = record;
+    if *stage != Stage::After {
+        let user = (*stage != Stage::Denied).then_some(user.as_str());
+        metrics.admin_command(admin::command::known(command), user);
     }
-    if matches!(record.stage, Stage::After | Stage::Denied | Stage::Refused) {
-        let severity = if record.ok == Some(true) { "info" } else { "warning" };
-        let result = record.result.as_deref().unwrap_or_default();
-        let text = format!("{} ({}): {}: {result}", record.user, record.via, record.command);
-        metrics.mark(record.plugin.as_deref(), "admin", severity, &text);
+    let text = format!("{user}, {}: {}", record.via, record.result.as_deref().unwrap_or_default());
+    match stage {
+        // The name in a denied command may be anything.
+        Stage::Denied => metrics.mark(None, "admin", "warning", &text),
+        Stage::After if record.ok == Some(false) => metrics.mark(plugin.as_deref(), "admin", "warning", &text),
+        Stage::After => metrics.mark(plugin.as_deref(), "admin", "info", &text),
+        Stage::Read | Stage::Refused | Stage::Before => {}
     }
 }
 
 /// Chats until the console's input ends or a signal comes. Without a console only a signal ends it.
-async fn chat(config: &Config, router: Arc<Router>) -> Result<(), AppError> {
+async fn chat(config: &Config, router: Arc<Router>, signals: &mut Signals) -> Result<(), AppError> {
     let Some(console) = &config.connect.console else {
         tracing::warn!("no connector is configured: nobody can talk to this bot; see [connect.console]");
-        signalled().await;
+        signals.next().await;
         return Ok(());
     };
     tokio::select! {
         result = console::run(&console.user, router, tokio::io::stdin(), io::stdout()) => result.map_err(AppError::Console),
-        () = signalled() => Ok(()),
+        () = signals.next() => Ok(()),
     }
 }
 
-/// Waits for Ctrl-C or a request to terminate.
-async fn signalled() {
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+/// Ctrl-C and requests to terminate. Made once: a signal between two waits is not lost.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn watch() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-        // Without handlers the signals end the process by themselves.
-        _ => std::future::pending().await,
     }
 }
 

@@ -86,6 +86,12 @@ pub enum Query {
 /// The words of [`Query`], in the order of help.
 pub const QUERIES: [&str; 6] = ["status", "list", "metrics", "logs", "deadletters", "help"];
 
+/// A word as it is known here, for metrics; what is none of them is `unclear`.
+pub fn known(word: &str) -> &'static str {
+    let mut words = ACTIONS.map(Action::word).into_iter().chain(QUERIES).chain([Action::Replay(0).word()]);
+    words.find(|known| *known == word).unwrap_or("unclear")
+}
+
 impl Query {
     /// As typed.
     pub fn word(&self) -> &'static str {

@@ -211,6 +211,12 @@ impl Metrics {
         show::plugin(view, self.state().measured.get(&*view.plugin).unwrap_or(&Measured::default()))
     }
 
+    /// What a plugin used at the last poll: percent of one core, and bytes of memory.
+    pub fn usage(&self, plugin: &str) -> Option<(f64, u64)> {
+        let usage = self.state().measured.get(plugin)?.usage;
+        Some((usage.cpu_percent, usage.memory_bytes))
+    }
+
     /// Takes note of something that happened to a plugin. Called on a slot's task; takes a short lock.
     pub fn happened(&self, happening: &Happening) {
         if let What::Manifest(_) = happening.what {
