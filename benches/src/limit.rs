@@ -1,9 +1,13 @@
 //! What the machine can do at best: the same system calls without Rosey. The other side of each is this executable, started
 //! again with [`ROLE`] set.
 
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
 use rosey_tests::build;
 use std::{
     io::{Read, Write},
+    net::SocketAddr,
     os::unix::net::{UnixListener, UnixStream},
     path::Path,
     process::{Child, Command, Stdio},
@@ -46,6 +50,12 @@ pub fn play_role() -> bool {
             // Until the bench is done with it.
             let _ = stream.read(&mut [0]);
             std::mem::forget(library);
+        }
+        "http-load" => {
+            let path = std::env::var("ROSEY_BENCH_LIBRARY").expect("the bench sets it");
+            let (address, millis) = argument.split_once(' ').expect("an address and a time");
+            let lasts = Duration::from_millis(millis.parse().expect("a number"));
+            println!("{}", runtime().block_on(ask_over_and_over(address.to_owned(), path, lasts)));
         }
         other => panic!("no such role: {other}"),
     }
@@ -154,4 +164,84 @@ pub fn pin(one: bool) {
         set.set(cpu);
     }
     rustix::thread::sched_setaffinity(None, &set).expect("processor 0 is there");
+}
+
+/// Requests a second that a server answers to another process over 100 connections. Blocks.
+///
+/// # Panics
+/// When the other process fails.
+pub fn http_load(address: SocketAddr, path: &str, lasts: Duration) -> f64 {
+    let output = Command::new(std::env::current_exe().expect("this executable has a path"))
+        .env(ROLE, format!("http-load {address} {}", lasts.as_millis()))
+        .env("ROSEY_BENCH_LIBRARY", path)
+        .stdin(Stdio::null())
+        .output()
+        .expect("this executable can be started");
+    String::from_utf8_lossy(&output.stdout).trim().parse().expect("it says a number")
+}
+
+async fn ask_over_and_over(address: String, path: String, lasts: Duration) -> f64 {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let began = Instant::now();
+    let mut connections = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let (request, address) = (request.clone(), address.clone());
+        connections.spawn(async move {
+            let mut stream = tokio::net::TcpStream::connect(address).await.expect("the bench listens");
+            stream.set_nodelay(true).expect("a socket");
+            let (mut answered, mut buffer) = (0u64, Vec::with_capacity(1 << 20));
+            while began.elapsed() < lasts {
+                stream.write_all(request.as_bytes()).await.expect("the bench reads");
+                buffer.clear();
+                let total = loop {
+                    stream.read_buf(&mut buffer).await.expect("the bench answers");
+                    if let Some(total) = whole(&buffer) {
+                        break total;
+                    }
+                };
+                while buffer.len() < total {
+                    stream.read_buf(&mut buffer).await.expect("the bench answers");
+                }
+                answered += 1;
+            }
+            answered
+        });
+    }
+    let mut answered = 0;
+    while let Some(one) = connections.join_next().await {
+        answered += one.expect("it does not panic");
+    }
+    answered as f64 / began.elapsed().as_secs_f64()
+}
+
+/// The length of head and body, once the head is there.
+fn whole(buffer: &[u8]) -> Option<usize> {
+    let head = buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let text = std::str::from_utf8(&buffer[..head]).expect("a head is text");
+    let length =
+        text.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+    Some(head + length.expect("it says how long it is").trim().parse::<usize>().expect("a number"))
+}
+
+/// A hyper server that does nothing but answer with so many bytes.
+///
+/// # Panics
+/// When no port is free.
+pub async fn bare_hyper(size: usize, ops: &tokio::runtime::Handle) -> SocketAddr {
+    let body = Bytes::from(vec![b'x'; size]);
+    let listening = ops.spawn(async { tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free") });
+    let listener = listening.await.expect("it does not panic");
+    let address = listener.local_addr().expect("it listens");
+    ops.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let body = body.clone();
+            let service = hyper::service::service_fn(move |_| {
+                let answer = hyper::Response::new(Full::new(body.clone()));
+                async move { Ok::<_, std::convert::Infallible>(answer) }
+            });
+            stream.set_nodelay(true).expect("a socket");
+            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    address
 }

@@ -177,7 +177,8 @@ impl Rig {
     pub fn channel(&self, name: &str) -> Channel {
         let (outgoing, answers) = mpsc::channel(2048);
         let place = Arc::new(Place::new("test", name));
-        Channel { router: Arc::clone(&self.router), user: Arc::clone(&self.user), place, outgoing, answers }
+        let plugins = Arc::clone(&self.plugins);
+        Channel { plugins, router: Arc::clone(&self.router), user: Arc::clone(&self.user), place, outgoing, answers }
     }
 
     /// Says one line in a channel of its own, and waits for its answer.
@@ -212,6 +213,14 @@ impl Rig {
         self.plugins.handle(plugin).expect("it is there").deliver(event).await;
     }
 
+    /// The runtime of what people look at.
+    ///
+    /// # Panics
+    /// After it has stopped.
+    pub fn ops(&self) -> &tokio::runtime::Handle {
+        self.ops.as_ref().expect("it has not stopped").handle()
+    }
+
     /// Where its state lies.
     pub fn state(&self) -> &Path {
         &self.state
@@ -237,6 +246,7 @@ impl Drop for Rig {
 
 /// One channel of a connector.
 pub struct Channel {
+    plugins: Arc<Plugins>,
     router: Arc<Router>,
     user: Arc<User>,
     place: Arc<Place>,
@@ -248,6 +258,16 @@ impl Channel {
     /// Says a line.
     pub async fn say(&self, line: &str) {
         self.router.route(line, &self.user, &self.place, &self.outgoing).await;
+    }
+
+    /// Says a line to one plugin, past the router.
+    ///
+    /// # Panics
+    /// When there is no such plugin.
+    pub async fn say_to(&self, plugin: &str, line: &str) {
+        let permit = self.outgoing.clone().reserve_owned().await.expect("this end holds a receiver");
+        let event = Event::new(line, Arc::clone(&self.user), Arc::clone(&self.place), ReplyTo::Connector(permit));
+        self.plugins.handle(plugin).expect("it is there").deliver(event).await;
     }
 
     /// The next answer; `None` for an event that ended in silence.

@@ -225,7 +225,7 @@ async fn what_is_in_flight_is_answered_by_the_old_generation() {
 async fn a_drain_that_takes_too_long_is_cut_short_and_its_events_are_delivered_again() {
     let bench = Bench::start(|config| config.limits.drain_timeout = Duration::from_millis(100)).await;
     let mut slow = bench.rig.channel("slow");
-    slow.say("!later 1000 at last").await;
+    slow.say("!later 3000 at last").await;
     bench.reload("new").await.expect("good");
     assert_eq!(slow.answer().await.as_deref(), Some("at last"));
     let view = bench.at_rest().await;

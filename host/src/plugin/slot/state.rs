@@ -381,6 +381,15 @@ impl State {
 
     /// Notes the end of a generation that had started.
     pub fn exited(&mut self, now: Instant, generation: Generation, cause: &str) {
+        self.ended(now, generation, cause, true);
+    }
+
+    /// Notes the end of a generation by an event that had ended another one before: that says nothing against its artifact.
+    pub fn poisoned(&mut self, now: Instant, generation: Generation, cause: &str) {
+        self.ended(now, generation, cause, false);
+    }
+
+    fn ended(&mut self, now: Instant, generation: Generation, cause: &str, counts: bool) {
         if self.staged() == Some(generation) {
             self.abort(now, ChangeError::Died(cause.to_owned()));
             return;
@@ -392,7 +401,7 @@ impl State {
             // It is gone: nothing below may drain it or wait for its end.
             self.phase = Phase::Backoff { until: now, artifact };
             if !self.released_by_crash(now, generation) {
-                self.crashed(now, artifact, cause);
+                self.crashed(now, artifact, cause, counts);
             }
             return;
         }
@@ -541,11 +550,11 @@ impl State {
         self.effects.push(Effect::Note(Note::Active { generation, artifact }));
     }
 
-    fn crashed(&mut self, now: Instant, artifact: Hash, cause: &str) {
+    fn crashed(&mut self, now: Instant, artifact: Hash, cause: &str, counts: bool) {
         if self.change.as_ref().is_some_and(Change::needs_old) {
             self.abort(now, ChangeError::OldDied(cause.to_owned()));
         }
-        if self.bake.is_some() {
+        if self.bake.is_some() && counts {
             self.roll_back(now, &format!("it crashed: {cause}"));
         } else {
             self.restart_after_crash(now, artifact, cause);

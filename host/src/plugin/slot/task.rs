@@ -326,6 +326,7 @@ impl Task {
             push_bounded(&mut self.crashes, Arc::clone(&crash));
             self.happened(What::Crash(crash));
         }
+        let is_poison = !condemned.is_empty();
         for dead in condemned {
             if let Some((event, _)) = self.flow.get(dead.id) {
                 let text = event.text().to_owned();
@@ -333,7 +334,11 @@ impl Task {
             }
             self.bury(dead.id, dead.causes);
         }
-        self.state.exited(now, generation, &text);
+        if is_poison {
+            self.state.poisoned(now, generation, &text);
+        } else {
+            self.state.exited(now, generation, &text);
+        }
         self.flow.forget(generation);
     }
 

@@ -552,3 +552,19 @@ fn a_host_that_starts_again_goes_on_counting_failures() {
     state.exited(now, 2, "SIGSEGV");
     assert_eq!(state.word(), "starting", "by hand it is tried anew");
 }
+
+#[test]
+fn an_event_that_had_killed_the_old_build_does_not_condemn_the_new_one() {
+    let mut world = World::running();
+    world.reload(2, ReloadMode::Overlap);
+    world.started(2, true);
+    world.answer(0, true);
+    world.drained();
+    world.state.poisoned(world.now, 2, "SIGSEGV");
+    world.settle();
+    assert_eq!(world.state.phase(), &Phase::Starting { generation: 3, artifact: artifact(2) });
+    assert!(world.state.memory().condemned.is_empty() && world.state.bake().is_some());
+    world.started(3, true);
+    world.exit(3);
+    assert_eq!(world.state.memory().condemned, [artifact(2)], "a crash of its own does");
+}

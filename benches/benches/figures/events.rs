@@ -1,0 +1,187 @@
+//! Events: one at a time, as many as possible, and more than possible.
+
+use crate::{RUNS, limits};
+use benches::{
+    limit,
+    table::{Row, median, quantile, time},
+};
+use rosey::{
+    event::Place,
+    metrics::{Metrics, MetricsConfig},
+    plugin::{PluginConfig, limits::Limits, output::resident_bytes},
+    router::Router,
+};
+use rosey_tests::{
+    build,
+    rig::{Rig, plugin},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc;
+
+/// One event at a time, through router, ledger, slot, link, shim, plugin and back to the connector.
+pub fn round_trip(rows: &mut Vec<Row>) {
+    for (pinned, target) in [(true, "≤ 1.5"), (false, "≤ 1.15")] {
+        limit::pin(pinned);
+        for size in [64, 1024] {
+            let (mut ours, mut least) = (Vec::new(), Vec::new());
+            for _ in 0..RUNS {
+                least.push(quantile(&mut limit::ping_pong(size, 5000), 0.5));
+                ours.push(quantile(&mut one_at_a_time(size, 5000), 0.5));
+            }
+            let how = if pinned { "both on one core" } else { "unpinned" };
+            let what = format!("round trip p50, {size} B, {how}");
+            rows.push(Row::time(what, quantile(&mut ours, 0.5), quantile(&mut least, 0.5), target));
+        }
+    }
+}
+
+fn one_at_a_time(size: usize, rounds: usize) -> Vec<Duration> {
+    limit::runtime().block_on(async {
+        let (rig, routers) = Rig::echoes(1, &limits()).await;
+        trips(&rig, &routers[0], &"x".repeat(size), 100).await;
+        let times = trips(&rig, &routers[0], &"x".repeat(size), rounds).await;
+        rig.stop().await;
+        times
+    })
+}
+
+/// Round trips of 64 bytes, one at a time.
+pub async fn round_trips(rig: &Rig, router: &Router, rounds: usize) -> Vec<Duration> {
+    trips(rig, router, &"x".repeat(64), rounds).await
+}
+
+async fn trips(rig: &Rig, router: &Router, text: &str, rounds: usize) -> Vec<Duration> {
+    let (outgoing, mut answers) = mpsc::channel(1);
+    let (place, line) = (Arc::new(Place::new("bench", "here")), format!("!echo {text}"));
+    let mut times = Vec::with_capacity(rounds);
+    for _ in 0..rounds {
+        let began = Instant::now();
+        router.route(&line, &rig.user, &place, &outgoing).await;
+        answers.recv().await.expect("an answer");
+        times.push(began.elapsed());
+    }
+    times
+}
+
+/// A window of 1,024 events under way, over one plugin and over many.
+pub fn throughput(rows: &mut Vec<Row>) {
+    const EVENTS: usize = 1_000_000;
+    limit::pin(false);
+    for count in [1, 10, 100] {
+        let (mut ours, mut most) = (Vec::new(), Vec::new());
+        for _ in 0..RUNS {
+            most.push(limit::pipelined(64, 1024, 4 * EVENTS));
+            ours.push(pipelined(count, 1024, EVENTS, None));
+        }
+        let what = format!("throughput, window 1,024, 64 B, {count} plugins");
+        rows.push(Row::rate(what, median(&mut ours), median(&mut most), "≥ 1,500 k/s"));
+    }
+}
+
+/// Events a second through the whole path; polled by metrics, if there are any.
+pub fn pipelined(count: usize, window: usize, events: usize, metrics: Option<MetricsConfig>) -> f64 {
+    limit::runtime().block_on(async {
+        let (rig, routers) = Rig::echoes(count, &limits()).await;
+        if let Some(config) = metrics {
+            Metrics::new(config).start(Arc::clone(&rig.plugins), rig.ops());
+        }
+        let (outgoing, mut answers) = mpsc::channel(window);
+        let line = format!("!echo {}", "x".repeat(64));
+        let user = Arc::clone(&rig.user);
+        let places: Vec<_> = (0..64).map(|n| Arc::new(Place::new("bench", format!("{n}")))).collect();
+        let began = Instant::now();
+        let speaking = tokio::spawn(async move {
+            for n in 0..events {
+                routers[n % routers.len()].route(&line, &user, &places[n % places.len()], &outgoing).await;
+            }
+        });
+        let mut batch = Vec::with_capacity(window);
+        let mut answered = 0;
+        while answered < events {
+            answered += answers.recv_many(&mut batch, window).await;
+            batch.clear();
+        }
+        let rate = events as f64 / began.elapsed().as_secs_f64();
+        speaking.await.expect("it does not panic");
+        rig.stop().await;
+        rate
+    })
+}
+
+/// A plugin that takes 50 ms for each event gets far more than it can take, while another one is talked to.
+pub fn overload(rows: &mut Vec<Row>) {
+    limit::pin(false);
+    limit::runtime().block_on(async {
+        let slow = PluginConfig {
+            limits: Limits { event_deadline: Duration::from_secs(2), ..limits() },
+            ..plugin("slow", &build::library("misbehave"))
+        };
+        let quick = PluginConfig { limits: limits(), ..plugin("quick", &build::library("echo")) };
+        let rig = Arc::new(Rig::start(vec![slow, quick]).await);
+        let mut quiet = talk(&rig).await;
+        let before = resident_bytes(std::process::id()).unwrap_or_default();
+        let stop = Arc::new(AtomicBool::new(false));
+        let flood = tokio::spawn({
+            let (rig, stop) = (Arc::clone(&rig), Arc::clone(&stop));
+            async move {
+                // In flight 1,024 at 50 ms each is 20,000 events a second; this asks for ten times as many.
+                let mut ticks = tokio::time::interval(Duration::from_millis(5));
+                while !stop.load(Relaxed) {
+                    ticks.tick().await;
+                    for _ in 0..1000 {
+                        rig.tell("slow", "!later 50 x").await;
+                    }
+                }
+            }
+        });
+        rig.until("slow", |view| view.ledger.outcomes[4] > 10_000).await;
+        let mut busy = talk(&rig).await;
+        let mut views = Vec::new();
+        for _ in 0..50 {
+            let began = Instant::now();
+            rig.plugins.views().await;
+            views.push(began.elapsed());
+        }
+        let grown = resident_bytes(std::process::id()).unwrap_or_default().saturating_sub(before);
+        stop.store(true, Relaxed);
+        flood.await.expect("it does not panic");
+        let view = rig.until("slow", |view| view.queued == 0 && view.in_flight == 0).await;
+        assert_eq!(view.ledger.accepted, view.ledger.finished(), "the ledger balances");
+        rig.plugins.stop_all().await;
+        let (busy, quiet) = (quantile(&mut busy, 0.99), quantile(&mut quiet, 0.99));
+        rows.push(Row::time("another plugin's round trip p99, one at 10 × overload / quiet", busy, quiet, ""));
+        let slowest = quantile(&mut views, 1.0);
+        rows.push(Row::time("all views under overload, slowest", slowest, Duration::from_millis(100), "≤ 1"));
+        rows.push(Row {
+            what: format!(
+                "memory of the queue under overload ({} of {} rejected)",
+                view.ledger.outcomes[4], view.ledger.accepted
+            ),
+            figure: format!("{:.1} MB", grown as f64 / 1e6),
+            limit: "10,000 events queued".to_owned(),
+            ratio: grown as f64 / 1e4 / 1024.0,
+            target: "KB an event".to_owned(),
+        });
+        eprintln!("overload: quiet p99 {}, overloaded p99 {}", time(quiet), time(busy));
+    });
+}
+
+/// Round trips of the quick plugin.
+async fn talk(rig: &Rig) -> Vec<Duration> {
+    let mut channel = rig.channel("talk");
+    let mut times = Vec::new();
+    for _ in 0..300 {
+        let began = Instant::now();
+        // Both plugins have an echo; this is asked of the quick one.
+        channel.say_to("quick", "!echo hello").await;
+        channel.answer().await;
+        times.push(began.elapsed());
+    }
+    times
+}

@@ -1,0 +1,49 @@
+//! `cargo bench -p benches [-- NAME…]`: every figure, or those whose names contain one of the arguments. Each stands beside a
+//! limit that was measured in the same run.
+
+mod events;
+mod people;
+mod processes;
+mod reload;
+
+use benches::{
+    limit,
+    table::{self, Row},
+};
+use rosey::plugin::limits::Limits;
+use std::time::Duration;
+
+/// Runs of a figure; the median is printed.
+const RUNS: usize = 5;
+
+fn main() {
+    if limit::play_role() {
+        return;
+    }
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    type Figure = fn(&mut Vec<Row>);
+    let figures: [(&str, Figure); 9] = [
+        ("roundtrip", events::round_trip),
+        ("throughput", events::throughput),
+        ("overload", events::overload),
+        ("reload", reload::reload),
+        ("crash", processes::crash_to_serving),
+        ("startup", processes::startup),
+        ("footprint", processes::footprint),
+        ("metrics", people::metrics),
+        ("dashboard", people::dashboard),
+    ];
+    let mut rows = Vec::new();
+    for (name, measure) in figures {
+        if wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted.as_str())) {
+            eprintln!("{name} …");
+            measure(&mut rows);
+        }
+    }
+    table::print(&rows);
+}
+
+/// Limits that do not get in the way of a figure.
+fn limits() -> Limits {
+    Limits { bake: Duration::ZERO, ..Limits::default() }
+}

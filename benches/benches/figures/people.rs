@@ -1,0 +1,118 @@
+//! What people and programs that look cost.
+
+use crate::{RUNS, events::pipelined, limits};
+use benches::{
+    limit,
+    table::{Row, median, quantile},
+};
+use rosey::{
+    dashboard::{self, DashboardConfig},
+    metrics::{Metrics, MetricsConfig},
+    plugin::journal::Journal,
+};
+use rosey_tests::rig::Rig;
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+fn config(poll_interval: Duration) -> MetricsConfig {
+    MetricsConfig { poll_interval, history_duration: Duration::from_secs(3600), prometheus: true }
+}
+
+/// What one poll takes, and what polling costs the events.
+pub fn metrics(rows: &mut Vec<Row>) {
+    limit::pin(false);
+    for count in [10, 100, 300] {
+        let mut polls = limit::runtime().block_on(async {
+            let (rig, _) = Rig::echoes(count, &limits()).await;
+            let metrics = Metrics::new(config(Duration::from_millis(200)));
+            metrics.start(Arc::clone(&rig.plugins), rig.ops());
+            let (mut boards, mut polls) = (metrics.subscribe(), Vec::new());
+            for _ in 0..15 {
+                boards.changed().await.expect("it polls");
+                polls.push(poll_duration(&metrics));
+            }
+            rig.stop().await;
+            polls
+        });
+        let target = if count == 100 { "≤ 10 ms" } else { "" };
+        let took = quantile(&mut polls[2..], 0.5);
+        rows.push(Row::time(format!("one poll of {count} plugins"), took, Duration::from_millis(10), target));
+    }
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        without.push(pipelined(1, 1024, 1_000_000, None));
+        with.push(pipelined(1, 1024, 1_000_000, Some(config(Duration::from_secs(1)))));
+    }
+    rows.push(Row::rate(
+        "throughput with metrics polled each second / off",
+        median(&mut with),
+        median(&mut without),
+        "≥ 0.97",
+    ));
+}
+
+/// The host's own figure, as it exports it.
+fn poll_duration(metrics: &Metrics) -> Duration {
+    let board = metrics.latest();
+    let text = String::from_utf8_lossy(&board.prometheus);
+    let line = text.lines().find_map(|line| line.strip_prefix("rosey_metrics_poll_duration_seconds "));
+    Duration::from_secs_f64(line.and_then(|value| value.parse().ok()).unwrap_or_default())
+}
+
+/// The dashboard against a bare hyper server with a body of the same size, asked by another process over 100 connections.
+pub fn dashboard(rows: &mut Vec<Row>) {
+    limit::pin(false);
+    limit::runtime().block_on(async {
+        let (rig, routers) = Rig::echoes(100, &limits()).await;
+        let metrics = Metrics::new(config(Duration::from_secs(5)));
+        metrics.start(Arc::clone(&rig.plugins), rig.ops());
+        metrics.subscribe().wait_for(|number| *number > 0).await.expect("it polls");
+        let settings = DashboardConfig {
+            host: "127.0.0.1".to_owned(),
+            port: 0,
+            public: false,
+            token: None,
+            allowed_hosts: Vec::new(),
+            prometheus: true,
+        };
+        let address = dashboard::start(settings, metrics.clone(), None, Journal::default(), rig.ops()).await;
+        let address = address.expect("a port is free");
+        let mut quiet = crate::events::round_trips(&rig, &routers[0], 2000).await;
+        for (path, size) in
+            [("/api/metrics", metrics.latest().json.len()), ("/metrics", metrics.latest().prometheus.len())]
+        {
+            let bare = limit::bare_hyper(size, rig.ops()).await;
+            let (mut ours, mut most) = (Vec::new(), Vec::new());
+            for _ in 0..3 {
+                most.push(ask(bare, "/").await);
+                ours.push(ask(address, path).await);
+            }
+            let what = format!("{path}, 100 plugins, {} KB, 100 connections", size / 1000);
+            rows.push(Row::rate(what, median(&mut ours), median(&mut most), "≥ 0.7"));
+        }
+        let load =
+            tokio::task::spawn_blocking(move || limit::http_load(address, "/api/metrics", Duration::from_secs(3)));
+        let began = Instant::now();
+        let mut busy = Vec::new();
+        while began.elapsed() < Duration::from_secs(2) {
+            busy.extend(crate::events::round_trips(&rig, &routers[0], 500).await);
+        }
+        load.await.expect("it does not panic");
+        let (busy, quiet) = (quantile(&mut busy, 0.99), quantile(&mut quiet, 0.99));
+        rows.push(Row::time(
+            "round trip p99 while the dashboard is asked as fast as it can / quiet",
+            busy,
+            quiet,
+            "≤ 1.2",
+        ));
+        rig.stop().await;
+    });
+}
+
+async fn ask(address: SocketAddr, path: &'static str) -> f64 {
+    let load = tokio::task::spawn_blocking(move || limit::http_load(address, path, Duration::from_secs(2)));
+    load.await.expect("it does not panic")
+}

@@ -1,0 +1,76 @@
+//! Processes: how soon they serve, how soon they serve again, and what they weigh.
+
+use crate::limits;
+use benches::{
+    limit,
+    table::{Row, quantile},
+};
+use rosey::plugin::{limits::Limits, output::resident_bytes};
+use rosey_tests::{bot::signal_process, rig::Rig};
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+
+/// From SIGKILL to the answer of an event that was said right after it.
+pub fn crash_to_serving(rows: &mut Vec<Row>) {
+    limit::pin(false);
+    let least = quantile(&mut limit::cold_start(50), 0.5);
+    let mut times = limit::runtime().block_on(async {
+        // Each start counts as good at once, so that each restart is a first one.
+        let limits = Limits { stable_after: Duration::ZERO, crash_loop_hour: 100_000, ..limits() };
+        let (rig, _) = Rig::echoes(1, &limits).await;
+        let mut times = Vec::new();
+        for _ in 0..50 {
+            let pid = rig.until("p0", |view| view.active().is_some()).await.active().expect("waited for").pid;
+            let began = Instant::now();
+            signal_process(pid, Signal::KILL);
+            rig.until("p0", |view| view.active().is_none_or(|active| active.pid != pid)).await;
+            assert_eq!(rig.ask("!echo hello").await, "hello");
+            times.push(began.elapsed());
+        }
+        rig.stop().await;
+        times
+    });
+    rows.push(Row::time("SIGKILL to serving again, p50 (target 20 ms)", quantile(&mut times, 0.5), least, ""));
+    rows.push(Row::time("SIGKILL to serving again, p99", quantile(&mut times, 0.99), least, ""));
+}
+
+/// From nothing to all serving.
+pub fn startup(rows: &mut Vec<Row>) {
+    limit::pin(false);
+    let least = quantile(&mut limit::cold_start(50), 0.5);
+    for count in [100, 300] {
+        let took = limit::runtime().block_on(async {
+            let began = Instant::now();
+            let (rig, _) = Rig::echoes(count, &limits()).await;
+            let took = began.elapsed();
+            rig.stop().await;
+            took
+        });
+        let target = if count == 100 { "≤ 1 s" } else { "" };
+        rows.push(Row::time(format!("{count} plugins to serving, cold"), took, least * count as u32, target));
+    }
+}
+
+/// Memory of what runs, idle.
+pub fn footprint(rows: &mut Vec<Row>) {
+    let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+    for count in [1, 10, 100, 300] {
+        let (host, shim) = limit::runtime().block_on(async {
+            let (rig, _) = Rig::echoes(count, &limits()).await;
+            let pids: Vec<u32> = rig.plugins.views().await.iter().filter_map(|view| Some(view.active()?.pid)).collect();
+            let mut shims: Vec<u64> = pids.iter().filter_map(|pid| resident_bytes(*pid)).collect();
+            shims.sort_unstable();
+            let host = resident_bytes(std::process::id()).unwrap_or_default();
+            rig.stop().await;
+            (host, shims[shims.len() / 2])
+        });
+        let target = if count == 100 { "host ≤ 60 MB, shim ≤ 4 MB" } else { "shim ≤ 4 MB" };
+        rows.push(Row {
+            what: format!("memory: an idle shim of {count}"),
+            figure: megabytes(shim),
+            limit: format!("host {}", megabytes(host)),
+            ratio: shim as f64 / 4e6,
+            target: target.to_owned(),
+        });
+    }
+}
