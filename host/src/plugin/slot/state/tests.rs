@@ -560,6 +560,7 @@ fn an_event_that_had_killed_the_old_build_does_not_condemn_the_new_one() {
     world.started(2, true);
     world.answer(0, true);
     world.drained();
+    world.fakes.remove(&2);
     world.state.poisoned(world.now, 2, "SIGSEGV");
     world.settle();
     assert_eq!(world.state.phase(), &Phase::Starting { generation: 3, artifact: artifact(2) });
