@@ -15,6 +15,7 @@ use crate::{
     plugin::{self, Plugins, artifact, generation::Forge, journal::Journal, process::Spawner, slot::message::What},
     router::Router,
     store::{Database, StoreError},
+    view::Change,
 };
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
@@ -270,9 +271,25 @@ async fn start_admin(
     Ok(admin)
 }
 
-/// Counts a command once, and puts what came of it on the time axis.
+/// Counts a command once, and puts what came of it on the time axis and into the history of its plugin.
 fn count(metrics: &Metrics, record: &AuditRecord) {
     let AuditRecord { stage, user, command, plugin, .. } = record;
+    if *stage != Stage::Read {
+        metrics.audited(stage.name());
+    }
+    if let (Stage::After | Stage::Refused, Some(plugin)) = (stage, plugin) {
+        let change = Change {
+            at: record.at.clone(),
+            kind: command.clone(),
+            by: format!("{user}, {}", record.via),
+            from: record.from.clone(),
+            to: record.to.clone(),
+            took: record.took_us.map(|took| took as f64 / 1e6),
+            ok: record.ok == Some(true),
+            result: record.result.clone().unwrap_or_default(),
+        };
+        metrics.changed(plugin, change);
+    }
     if *stage != Stage::After {
         let user = (*stage != Stage::Denied).then_some(user.as_str());
         metrics.admin_command(admin::command::known(command), user);

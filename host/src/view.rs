@@ -64,7 +64,9 @@ pub struct Plugin {
     pub crash_count: u64,
     /// The last one.
     pub last_crash: Option<Crash>,
-    /// Starts beyond the first.
+    /// Crashes by cause, as in [`Crash::kind`].
+    pub crash_causes: BTreeMap<&'static str, u64>,
+    /// Starts that the host made by itself after a crash or a failed start.
     pub restarts: u64,
     /// Reloads that succeeded, restarts and rollbacks on request included.
     pub reloads: u64,
@@ -72,6 +74,8 @@ pub struct Plugin {
     pub reloads_refused: u64,
     /// Rollbacks that the host made by itself.
     pub rollbacks: u64,
+    /// How often a limit was hit, by its setting.
+    pub limit_hits: BTreeMap<&'static str, u64>,
     /// The active generation.
     pub generation: Option<u64>,
     /// Its artifact's SHA-256.
@@ -146,7 +150,7 @@ pub struct Detail {
     pub marks: Vec<Mark>,
     /// The last crashes, the newest first.
     pub crashes: Vec<Crash>,
-    /// The last reloads, rollbacks and restarts on request, the newest first.
+    /// The last reloads and other changes, the host's own rollbacks included, the newest first.
     pub changes: Vec<Change>,
     /// All generations with a process, the newest first.
     pub generations: Vec<Generation>,
@@ -255,19 +259,19 @@ pub struct Mark {
 pub struct Change {
     /// When it ended.
     pub at: String,
-    /// `reload`, `rollback`, `restart`.
-    pub kind: &'static str,
-    /// Who asked, as far as known.
-    pub by: Option<String>,
+    /// `reload`, `rollback`, `restart`, `start`, `stop`, `replay`.
+    pub kind: String,
+    /// Who asked, and by which way: `alice, chat`; `rosey` for a rollback that the host made by itself.
+    pub by: String,
     /// The version before.
     pub from: Option<String>,
     /// The version after, or the one that was refused.
     pub to: Option<String>,
-    /// In seconds.
-    pub took: f64,
+    /// In seconds; `None` of what was refused before it began.
+    pub took: Option<f64>,
     /// Whether it was done.
     pub ok: bool,
-    /// The steps with their times, or why it was refused.
+    /// What came of it, as whoever asked has read it: the steps with their times, or why it was refused.
     pub result: String,
 }
 

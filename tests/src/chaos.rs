@@ -167,8 +167,8 @@ async fn settle(rig: &Rig, names: &[String], account: &mut Account) {
         assert_eq!(view.ledger.accepted, view.ledger.finished(), "{name}: the ledger does not balance: {view:#?}");
         accepted += view.ledger.accepted;
         account.redelivered += view.ledger.redelivered;
-        account.changes.0 += view.reloads.0;
-        account.changes.1 += view.reloads.1;
+        account.changes.0 += view.account.reloads.0;
+        account.changes.1 += view.account.reloads.1;
         for (outcome, count) in OUTCOMES.iter().zip(view.ledger.outcomes) {
             *account.outcomes.entry(outcome).or_default() += count;
         }

@@ -41,8 +41,8 @@ async fn every_cause_has_its_name_and_the_last_words_are_kept() {
         let rig = start(|_| {}).await;
         let answer = rig.ask(line).await;
         assert_eq!(answer, "p crashed on that twice; it was set aside for the operator.", "{line}");
-        let view = rig.until("p", |view| view.state == "running" && view.crash_count == 2).await;
-        for crash in &view.crashes {
+        let view = rig.until("p", |view| view.state == "running" && view.account.crash_count == 2).await;
+        for crash in &view.account.crashes {
             assert_eq!(crash.cause.name(), kind, "{line}");
             assert!(crash.cause.to_string().contains(text), "{line}: {}", crash.cause);
             assert!(crash.stderr.iter().any(|said| said.contains(last_words)) || last_words.is_empty(), "{crash:?}");
@@ -62,7 +62,7 @@ async fn a_panic_costs_its_event_and_nothing_else() {
     assert_eq!(rig.ask("!elsewhere").await, "it panicked");
     assert_eq!(pid(&rig).await, before);
     let view = rig.until("p", |view| view.ledger.outcomes[2] == 1).await;
-    assert_eq!(view.crash_count, 0);
+    assert_eq!(view.account.crash_count, 0);
 }
 
 #[tokio::test]
@@ -77,8 +77,8 @@ async fn a_killed_process_comes_back_and_what_it_had_is_answered() {
     for n in 0..100 {
         assert_eq!(channel.answer().await, Some(n.to_string()));
     }
-    let view = rig.until("p", |view| view.crash_count == 1 && view.state == "running").await;
-    assert!(view.crashes[0].cause.to_string().contains("SIGKILL"), "{}", view.crashes[0].cause);
+    let view = rig.until("p", |view| view.account.crash_count == 1 && view.state == "running").await;
+    assert!(view.account.crashes[0].cause.to_string().contains("SIGKILL"), "{}", view.account.crashes[0].cause);
     assert_eq!(view.ledger.outcomes[0], 100);
     assert_balanced(&view);
 }
@@ -96,7 +96,7 @@ async fn of_a_thousand_events_in_flight_exactly_the_poison_one_is_dead_lettered(
         assert!(expected, "{n}: {answer}");
     }
     let view = rig.until("p", |view| view.in_flight == 0).await;
-    assert_eq!((view.ledger.outcomes[0], view.ledger.outcomes[5], view.crash_count), (1023, 1, 2));
+    assert_eq!((view.ledger.outcomes[0], view.ledger.outcomes[5], view.account.crash_count), (1023, 1, 2));
     assert_balanced(&view);
     let letters = dead_letter::list(rig.plugins.database(), Some("p"), 10).await.expect("a database");
     let [letter] = &letters[..] else { panic!("{letters:?}") };
@@ -117,8 +117,8 @@ async fn a_hang_is_noticed_and_named_and_the_others_are_answered() {
     other.say("!echo patient").await;
     assert!(stuck.answer().await.expect("it is said").contains("set aside"));
     assert_eq!(other.answer().await.as_deref(), Some("patient"));
-    let view = rig.until("p", |view| view.crash_count == 2 && view.state == "running").await;
-    assert!(view.crashes.iter().all(|crash| crash.cause.name() == "hang"), "{:?}", view.crashes);
+    let view = rig.until("p", |view| view.account.crash_count == 2 && view.state == "running").await;
+    assert!(view.account.crashes.iter().all(|crash| crash.cause.name() == "hang"), "{:?}", view.account.crashes);
 }
 
 #[tokio::test]
@@ -130,8 +130,8 @@ async fn a_stopped_process_is_a_hang() {
     .await;
     signal_process(pid(&rig).await, Signal::STOP);
     assert_eq!(rig.ask("!echo hello").await, "hello");
-    let view = rig.until("p", |view| view.crash_count == 1).await;
-    assert_eq!(view.crashes[0].cause.name(), "hang");
+    let view = rig.until("p", |view| view.account.crash_count == 1).await;
+    assert_eq!(view.account.crashes[0].cause.name(), "hang");
 }
 
 #[tokio::test]
@@ -152,9 +152,9 @@ async fn memory_over_the_limit_ends_the_process_and_blames_no_event() {
     let bytes = rosey::plugin::output::resident_bytes(active.pid).expect("it runs");
     let command = Command::Memory { generation: active.number, bytes };
     rig.plugins.handle("p").expect("it is there").tell(command).await.expect("it runs");
-    let view = rig.until("p", |view| view.crash_count == 1 && view.state == "running").await;
-    assert_eq!(view.crashes[0].cause.name(), "memory");
-    assert!(view.crashes[0].cause.to_string().contains("may use 64 MB"), "{}", view.crashes[0].cause);
+    let view = rig.until("p", |view| view.account.crash_count == 1 && view.state == "running").await;
+    assert_eq!(view.account.crashes[0].cause.name(), "memory");
+    assert!(view.account.crashes[0].cause.to_string().contains("may use 64 MB"), "{}", view.account.crashes[0].cause);
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn a_crash_loop_ends_in_failed_and_a_start_by_hand_tries_anew() {
     let rig = start(|_| {}).await;
     for crash in 1..=5 {
         signal_process(pid(&rig).await, Signal::KILL);
-        rig.until("p", |view| view.crash_count == crash && view.state != "starting").await;
+        rig.until("p", |view| view.account.crash_count == crash && view.state != "starting").await;
     }
     let view = rig.until("p", |view| view.state == "failed").await;
     assert!(view.explanation.as_deref().unwrap_or_default().contains("5 starts in a row"), "{:?}", view.explanation);
@@ -182,7 +182,7 @@ async fn while_it_is_down_events_wait_up_to_the_limit_and_the_rest_is_told() {
     // The first restart is immediate; the second waits.
     for crash in 1..=2 {
         signal_process(pid(&rig).await, Signal::KILL);
-        rig.until("p", |view| view.crash_count == crash && (crash == 2 || view.active().is_some())).await;
+        rig.until("p", |view| view.account.crash_count == crash && (crash == 2 || view.active().is_some())).await;
     }
     let mut channels: Vec<_> = (0..15).map(|n| rig.channel(&n.to_string())).collect();
     for (n, channel) in channels.iter().enumerate() {

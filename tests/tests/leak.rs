@@ -77,7 +77,7 @@ async fn a_thousand_reloads_under_load_leave_nothing_behind() {
     assert!(after.memory <= before.memory + before.memory / 10, "{before:?} {after:?}");
     let view = rig.until("p", |view| view.in_flight == 0).await;
     assert_eq!(view.ledger.outcomes[0], said);
-    assert_eq!((view.ledger.accepted, view.crash_count, view.reloads.1), (said, 0, 0));
+    assert_eq!((view.ledger.accepted, view.account.crash_count, view.account.reloads.1), (said, 0, 0));
     let pids: BTreeSet<_> = children(std::process::id()).into_iter().collect();
     assert_eq!(pids.len(), 1);
 }

@@ -109,7 +109,7 @@ async fn a_stream_of_events_crosses_reloads_in_order_and_none_is_lost_or_doubled
     assert_all_replied(&view);
     assert_eq!(view.ledger.accepted, said);
     assert_eq!(view.active().map(|active| active.number), Some(11));
-    assert_eq!(view.crash_count, 0);
+    assert_eq!(view.account.crash_count, 0);
     drop(directory);
 }
 
@@ -138,7 +138,7 @@ async fn a_bad_build_is_refused_with_what_to_do_and_the_old_one_never_notices() 
         assert_eq!(bench.rig.ask("!pid").await, pid, "{variant}");
     }
     let view = bench.at_rest().await;
-    assert_eq!((view.crash_count, view.reloads), (0, (0, cases.len() as u64)));
+    assert_eq!((view.account.crash_count, view.account.reloads), (0, (0, cases.len() as u64)));
     assert_all_replied(&view);
 }
 
@@ -324,7 +324,7 @@ async fn a_crash_in_the_bake_puts_the_parked_generation_back_and_condemns_the_bu
     assert_eq!(bench.rig.ask("!echo hello").await, "hello");
     assert_eq!(bench.rig.ask("!pid").await, old, "the very process");
     let view = bench.at_rest().await;
-    assert_eq!((view.rollbacks, view.crash_count, view.memory.condemned.len()), (1, 1, 1));
+    assert_eq!((view.account.rollbacks, view.account.crash_count, view.memory.condemned.len()), (1, 1, 1));
     assert_all_replied(&view);
     let again = bench.reload("echo-crashes").await.expect_err("it is condemned");
     assert!(again.contains("was rolled back before"), "{again}");
@@ -338,7 +338,7 @@ async fn too_many_failures_in_the_bake_put_the_old_generation_back() {
     for _ in 0..5 {
         bench.rig.ask("!echo hello").await;
     }
-    let view = bench.rig.until("p", |view| view.rollbacks == 1).await;
+    let view = bench.rig.until("p", |view| view.account.rollbacks == 1).await;
     assert_eq!(view.memory.condemned.len(), 1);
     assert_eq!(bench.rig.ask("!pid").await, old);
 }

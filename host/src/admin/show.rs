@@ -104,7 +104,7 @@ fn figures(admin: &Admin, view: &View) -> String {
         parts.push(format!("{:.1} MB", shown.memory_mb));
     }
     parts.push(counted(view.ledger.accepted, "event"));
-    parts.push(counted(view.crash_count, "crash"));
+    parts.push(counted(view.account.crash_count, "crash"));
     parts.join(", ")
 }
 
@@ -130,7 +130,7 @@ fn status(admin: &Admin, view: &View) -> String {
     if view.queued + view.in_flight > 0 {
         line += &format!(", {} queued, {} in flight", view.queued, view.in_flight);
     }
-    if let Some(crash) = view.crashes.last() {
+    if let Some(crash) = view.account.crashes.back() {
         let ago = crash.at.elapsed().unwrap_or_default();
         line += &format!(". Last crash {} ago: {}", span(ago), crash.cause);
     }

@@ -15,14 +15,17 @@ mod usage;
 use crate::{
     event::OUTCOMES,
     plugin::{
-        Plugins, dead_letter,
+        Plugins,
+        artifact::Hash,
+        dead_letter,
         slot::{
             histogram::Histogram,
             message::{Command, Happening, View, What},
+            state::Note,
         },
     },
     time,
-    view::{Detail, Mark, Plugin, Point, Snapshot, System},
+    view::{Change, Detail, Mark, Plugin, Point, Snapshot, System},
 };
 use arc_swap::ArcSwap;
 use history::History;
@@ -49,8 +52,11 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Users that have a series of their own in `rosey_admin_commands_total`.
 const MOST_USERS: usize = 64;
 
-/// Versions remembered by their artifact, to name what a reload came from.
+/// Versions remembered by their artifact, to name what a rollback came from.
 const MOST_VERSIONS: usize = 1000;
+
+/// Changes kept of a plugin.
+const MOST_CHANGES: usize = 50;
 
 /// What is measured, and how.
 #[derive(Debug, Clone)]
@@ -98,6 +104,7 @@ struct State {
     measured: HashMap<String, Measured>,
     series: HashMap<String, Series>,
     versions: HashMap<String, String>,
+    changes: HashMap<String, VecDeque<Change>>,
 }
 
 /// One plugin over time.
@@ -114,6 +121,7 @@ struct Series {
 #[derive(Debug, Clone, Default)]
 struct Tallies {
     admin: BTreeMap<(String, String), u64>,
+    audit: BTreeMap<&'static str, u64>,
     connectors: BTreeMap<String, bool>,
     /// Seconds since 1970.
     started: f64,
@@ -185,11 +193,12 @@ impl Metrics {
         let (view, config) = (plugins.view(plugin).await.ok()?, plugins.config(plugin).ok()?);
         let state = self.state();
         let measured = state.measured.get(plugin).cloned().unwrap_or_default();
-        let mut detail = show::detail(&view, &measured, config, &state.versions);
+        let mut detail = show::detail(&view, &measured, config);
         if let Some(series) = state.series.get(plugin) {
             detail.history = series.history.points().map(show::sample).collect();
             detail.metrics.aggregates_1h = series.history.aggregates(now_seconds().saturating_sub(3600));
         }
+        detail.changes = state.changes.get(plugin).into_iter().flatten().rev().cloned().collect();
         detail.marks = state.marks.newest(Some(plugin), 200);
         detail.marks.reverse();
         Some(detail)
@@ -222,8 +231,29 @@ impl Metrics {
         if let What::Manifest(_) = happening.what {
             return;
         }
-        self.state().marks.happened(happening);
+        let mut state = self.state();
+        state.marks.happened(happening);
+        if let What::Note(Note::RolledBack { from, to, why, .. }) = &happening.what {
+            let (from, to) = (state.version(*from), state.version(*to));
+            let (at, kind, by) = (time::rfc3339(happening.at), "rollback".to_owned(), "rosey".to_owned());
+            let change = Change { at, kind, by, from, to, took: None, ok: true, result: why.clone() };
+            state.changed(&happening.plugin, change);
+        }
+        drop(state);
         self.0.something.notify_one();
+    }
+
+    /// Keeps the record of a change on request for the plugin's page. Of a plugin that does not exist nothing is kept.
+    pub fn changed(&self, plugin: &str, change: Change) {
+        let mut state = self.state();
+        if state.plugins.as_ref().is_some_and(|plugins| plugins.handle(plugin).is_ok()) {
+            state.changed(plugin, change);
+        }
+    }
+
+    /// Counts a record of the audit, by its stage.
+    pub fn audited(&self, stage: &'static str) {
+        *self.tallies().audit.entry(stage).or_default() += 1;
     }
 
     /// Takes note of something else.
@@ -235,7 +265,7 @@ impl Metrics {
     /// Counts an admin command, one of a fixed set of words. Who may not give it (`None`) is counted as
     /// `_denied`; beyond 64 users, all others as `_other`.
     pub fn admin_command(&self, command: &str, user: Option<&str>) {
-        let mut tallies = self.0.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tallies = self.tallies();
         let user = user.unwrap_or("_denied");
         let users: HashSet<&str> = tallies.admin.keys().map(|(_, user)| user.as_str()).collect();
         let user = if users.len() >= MOST_USERS && !users.contains(user) { "_other" } else { user }.to_owned();
@@ -244,12 +274,15 @@ impl Metrics {
 
     /// Notes that a connector is connected, or is not any more.
     pub fn connector(&self, name: &str, connected: bool) {
-        let before =
-            self.0.tallies.lock().unwrap_or_else(PoisonError::into_inner).connectors.insert(name.to_owned(), connected);
+        let before = self.tallies().connectors.insert(name.to_owned(), connected);
         if before != Some(connected) {
             let (severity, text) = if connected { ("info", "connected") } else { ("warning", "disconnected") };
             self.mark(None, "connector", severity, &format!("{name} {text}"));
         }
+    }
+
+    fn tallies(&self) -> MutexGuard<'_, Tallies> {
+        self.0.tallies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -281,10 +314,10 @@ impl Metrics {
             let shown = |view: &View| show::plugin(view, state.measured.get(&*view.plugin).unwrap_or(&none));
             let shown: Vec<_> = views.iter().map(shown).collect();
             let custom: Vec<_> =
-                views.iter().map(|view| (view.plugin.to_string(), custom::read(&view.custom))).collect();
+                views.iter().map(|view| (view.plugin.to_string(), custom::read(&view.account.custom))).collect();
             (self.snapshot(&views, shown), custom)
         };
-        let tallies = self.0.tallies.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let tallies = self.tallies().clone();
         let text = match self.0.config.prometheus {
             true => prometheus::render(&snapshot, &views, &custom, &tallies),
             false => String::new(),
@@ -300,7 +333,7 @@ impl Metrics {
         }));
         self.0.newest.send_replace(number);
         if measures {
-            self.0.tallies.lock().unwrap_or_else(PoisonError::into_inner).poll = began.elapsed();
+            self.tallies().poll = began.elapsed();
         }
     }
 
@@ -330,6 +363,7 @@ impl Metrics {
         for view in views {
             let measured = state.measured.entry(view.plugin.to_string()).or_default();
             measured.usage = sums.get(&*view.plugin).copied().unwrap_or_default();
+            measured.lines_left_out = plugins.journal().left_out(&view.plugin);
             measured.dead_letters = letters.get(&*view.plugin).copied().map_or(0, u64::from);
         }
     }
@@ -339,7 +373,7 @@ impl Metrics {
         let total = |at: usize| views.iter().map(|view| view.ledger.outcomes[at]).sum();
         let outcomes = OUTCOMES.iter().enumerate().map(|(at, name)| (*name, total(at))).collect();
         let connectors = {
-            let tallies = self.0.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+            let tallies = self.tallies();
             let word = |connected: &bool| if *connected { "connected" } else { "disconnected" };
             tallies.connectors.iter().map(|(name, connected)| (name.clone(), word(connected))).collect()
         };
@@ -368,6 +402,19 @@ impl Metrics {
 }
 
 impl State {
+    fn changed(&mut self, plugin: &str, change: Change) {
+        let changes = self.changes.entry(plugin.to_owned()).or_default();
+        if changes.len() >= MOST_CHANGES {
+            changes.pop_front();
+        }
+        changes.push_back(change);
+    }
+
+    /// What an artifact is called, by its version if that was ever seen to run.
+    fn version(&self, artifact: Hash) -> Option<String> {
+        Some(self.versions.get(&artifact.to_string()).cloned().unwrap_or_else(|| artifact.short()))
+    }
+
     fn learn_versions(&mut self, view: &View) {
         for generation in &view.generations {
             if self.versions.len() < MOST_VERSIONS {
@@ -388,12 +435,13 @@ impl State {
             passed.map_or(0.0, |passed| (view.ledger.accepted - series.accepted) as f64 / passed.max(0.001));
         (series.polled, series.accepted) = (Some(now), view.ledger.accepted);
         let last = series.minute.back().map_or(Histogram::default(), |(_, last)| *last);
-        let lately = view.response.since(&last);
+        let lately = view.account.response.since(&last);
         while series.minute.len() > 1 && now.saturating_duration_since(series.minute[0].0) > MINUTE {
             series.minute.pop_front();
         }
-        measured.minute = view.response.since(&series.minute.front().map_or(Histogram::default(), |(_, first)| *first));
-        series.minute.push_back((now, view.response));
+        measured.minute =
+            view.account.response.since(&series.minute.front().map_or(Histogram::default(), |(_, first)| *first));
+        series.minute.push_back((now, view.account.response));
         let quantile = |share| lately.quantile(share).map_or(f32::NAN, |seconds| seconds as f32);
         let point = Point {
             at: now_seconds(),

@@ -6,6 +6,7 @@
 use super::Tallies;
 use crate::{
     plugin::slot::{
+        crash::Cause,
         histogram::{EDGES, Histogram},
         message::View,
     },
@@ -20,6 +21,9 @@ use std::collections::BTreeMap;
 /// The states of a plugin, as `rosey_plugin_state` has them.
 pub const STATES: [&str; 8] =
     ["running", "starting", "stopped", "unhealthy", "crashed", "failed", "reloading", "draining"];
+
+/// The limits whose hits are counted, by their settings.
+const LIMITS: [&str; 6] = ["event_deadline", "hang_timeout", "log_lines", "memory_mb", "queue", "reply_bytes"];
 
 /// Collects families; each is written once, in the order of its name.
 #[derive(Default)]
@@ -149,6 +153,11 @@ pub fn render(snapshot: &Snapshot, views: &[View], custom: &[(String, Vec<Custom
                 count as f64,
             );
         }
+        for limit in LIMITS {
+            let count = plugin.limit_hits.get(limit).copied().unwrap_or_default();
+            let labels = [of[0], ("limit", limit)];
+            page.counter("rosey_plugin_limit_hits_total", "How often a limit was hit.", &labels, count as f64);
+        }
         for state in STATES {
             let labels = [of[0], ("state", state)];
             let is_it = f64::from(u8::from(state == plugin.state));
@@ -163,26 +172,29 @@ pub fn render(snapshot: &Snapshot, views: &[View], custom: &[(String, Vec<Custom
     }
     for view in views {
         let of = [("plugin", &*view.plugin)];
-        page.counter("rosey_plugin_restarts_total", "Starts after a crash.", &of, view.restarts as f64);
         page.counter(
             "rosey_plugin_late_answers_total",
             "Answers to events that had ended already.",
             &of,
             view.ledger.late as f64,
         );
-        for (cause, count) in &view.causes {
-            page.counter("rosey_plugin_crashes_total", "Crashes by cause.", &[of[0], ("cause", cause)], *count as f64);
+        // All from the start: of a series that begins at 1, Prometheus never sees the increase.
+        for cause in Cause::NAMES {
+            let count = view.account.causes.get(cause).copied().unwrap_or_default();
+            page.counter("rosey_plugin_crashes_total", "Crashes by cause.", &[of[0], ("cause", cause)], count as f64);
         }
-        if view.causes.is_empty() {
-            page.counter("rosey_plugin_crashes_total", "Crashes by cause.", &[of[0], ("cause", "signal")], 0.0);
+        for cause in Cause::NAMES.into_iter().chain(["start"]) {
+            let count = view.account.restarts.get(cause).copied().unwrap_or_default();
+            let help = "Starts that the host made by itself, by what made them necessary.";
+            page.counter("rosey_plugin_restarts_total", help, &[of[0], ("cause", cause)], count as f64);
         }
         let help = "Time from acceptance to outcome.";
-        page.times("rosey_plugin_response_time_seconds", help, &of, &view.response);
+        page.times("rosey_plugin_response_time_seconds", help, &of, &view.account.response);
         page.times(
             "rosey_reload_duration_seconds",
             "Time from request to the new generation serving.",
             &of,
-            &view.reload_times,
+            &view.account.reload_times,
         );
     }
     own(&mut page, custom);
@@ -207,6 +219,10 @@ fn host(page: &mut Page, snapshot: &Snapshot, tallies: &Tallies) {
             &labels,
             *count as f64,
         );
+    }
+    for (stage, count) in &tallies.audit {
+        let labels = [("stage", *stage)];
+        page.counter("rosey_audit_records_total", "Records written to the audit.", &labels, *count as f64);
     }
     let (processor, descriptors) = process();
     page.counter("process_cpu_seconds_total", "Processor time of the host.", &[], processor);

@@ -10,15 +10,15 @@ use crate::{
             crash,
             histogram::Histogram,
             ledger::Ledger,
-            message::{ChangeView, GenerationView, View},
-            state::{Done, ReloadMode},
+            message::{GenerationView, View},
+            state::ReloadMode,
         },
     },
     time::rfc3339,
-    view::{Change, Command, Crash, Detail, Generation, Plugin, Point, Sample},
+    view::{Command, Crash, Detail, Generation, Plugin, Point, Sample},
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -33,6 +33,8 @@ pub struct Measured {
     pub minute: Histogram,
     /// Dead letters that wait.
     pub dead_letters: u64,
+    /// Lines of its output that were left out.
+    pub lines_left_out: u64,
 }
 
 /// Events by how they ended.
@@ -49,6 +51,11 @@ fn rounded(seconds: f64) -> f64 {
 pub fn plugin(view: &View, measured: &Measured) -> Plugin {
     let active = view.active();
     let said = view.manifest.as_ref().map(|manifest| manifest.version.clone());
+    let account = &view.account;
+    let mut limit_hits = account.limit_hits.clone();
+    if measured.lines_left_out > 0 {
+        limit_hits.insert("log_lines", measured.lines_left_out);
+    }
     Plugin {
         name: view.plugin.to_string(),
         version: active.map(|active| active.version.clone()).or(said).unwrap_or_else(|| "unknown".to_owned()),
@@ -68,12 +75,14 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
         redelivered: view.ledger.redelivered,
         response_p50: measured.minute.quantile(0.5).map(rounded),
         response_p95: measured.minute.quantile(0.95).map(rounded),
-        crash_count: view.crash_count,
-        last_crash: view.crashes.last().map(|last| crash(last)),
-        restarts: view.restarts,
-        reloads: view.reloads.0,
-        reloads_refused: view.reloads.1,
-        rollbacks: view.rollbacks,
+        crash_count: account.crash_count,
+        last_crash: account.crashes.back().map(|last| crash(last)),
+        crash_causes: account.causes.clone(),
+        restarts: account.restarts.values().sum(),
+        reloads: account.reloads.0,
+        reloads_refused: account.reloads.1,
+        rollbacks: account.rollbacks,
+        limit_hits,
         generation: active.map(|active| active.number),
         artifact: active.map(|active| active.artifact.to_string()),
         bake_left: view.bake_left.map(|left| left.as_secs()),
@@ -100,12 +109,11 @@ fn crash(crash: &crash::Crash) -> Crash {
     }
 }
 
-/// What a view says of a plugin beyond the overview. History, marks and sums are filled in by the collector.
-pub fn detail(view: &View, measured: &Measured, config: &PluginConfig, versions: &HashMap<String, String>) -> Detail {
+/// What a view says of a plugin beyond the overview. History, changes, marks and sums are filled in by the collector.
+pub fn detail(view: &View, measured: &Measured, config: &PluginConfig) -> Detail {
     let plugin = plugin(view, measured);
     let mut detail = Detail {
-        crashes: view.crashes.iter().rev().map(|last| crash(last)).collect(),
-        changes: view.changes.iter().rev().map(|last| change(last, versions)).collect(),
+        crashes: view.account.crashes.iter().rev().map(|last| crash(last)).collect(),
         generations: view.generations.iter().map(generation).collect(),
         commands: view.manifest.iter().flat_map(|manifest| &manifest.commands).map(command).collect(),
         reload_mode: match view.reload {
@@ -115,7 +123,7 @@ pub fn detail(view: &View, measured: &Measured, config: &PluginConfig, versions:
         },
         limits: limits(&config.limits),
         config: config.config.clone(),
-        custom: super::custom::read(&view.custom),
+        custom: super::custom::read(&view.account.custom),
         ..Detail::default()
     };
     detail.metrics.current.cpu_percent = plugin.cpu_percent;
@@ -134,30 +142,6 @@ fn generation(view: &GenerationView) -> Generation {
         pid: view.pid,
         since: rfc3339(view.since),
         in_flight: view.in_flight,
-    }
-}
-
-fn change(change: &ChangeView, versions: &HashMap<String, String>) -> Change {
-    let version = |hash: Option<crate::plugin::artifact::Hash>| {
-        hash.map(|hash| versions.get(&hash.to_string()).cloned().unwrap_or_else(|| hash.short().to_string()))
-    };
-    let (from, to, result) = match &change.result {
-        Ok(Done { from, to, steps, .. }) => {
-            let steps: Vec<_> =
-                steps.iter().map(|(step, took)| format!("{step} {:.1} ms", took.as_secs_f64() * 1e3)).collect();
-            (version(*from), version(*to), steps.join(", "))
-        }
-        Err(why) => (None, None, why.clone()),
-    };
-    Change {
-        at: rfc3339(change.at),
-        kind: change.kind,
-        by: None,
-        from,
-        to,
-        took: change.took.as_secs_f64(),
-        ok: change.result.is_ok(),
-        result,
     }
 }
 

@@ -24,28 +24,50 @@ pub struct Line {
 
 /// The lines of all plugins. Cheap to clone; all clones are one.
 #[derive(Debug, Clone, Default)]
-pub struct Journal(Arc<Mutex<HashMap<Box<str>, VecDeque<Line>>>>);
+pub struct Journal(Arc<Mutex<HashMap<Box<str>, Lines>>>);
+
+#[derive(Debug, Default)]
+struct Lines {
+    last: VecDeque<Line>,
+    left_out: u64,
+}
 
 impl Journal {
     /// Adds a line; the oldest one goes.
     pub fn push(&self, plugin: &str, text: &str) {
         let line = Line { at: SystemTime::now(), text: bounded(text, MAX_LINE) };
+        self.with(plugin, |lines| {
+            if lines.last.len() >= LINES {
+                lines.last.pop_front();
+            }
+            lines.last.push_back(line);
+        });
+    }
+
+    /// Counts a line that was one too many within its second.
+    pub fn leave_out(&self, plugin: &str) {
+        self.with(plugin, |lines| lines.left_out += 1);
+    }
+
+    /// How many lines of a plugin were left out.
+    pub fn left_out(&self, plugin: &str) -> u64 {
+        let plugins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        plugins.get(plugin).map_or(0, |lines| lines.left_out)
+    }
+
+    fn with(&self, plugin: &str, change: impl FnOnce(&mut Lines)) {
         let mut plugins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = match plugins.get_mut(plugin) {
-            Some(lines) => lines,
-            None => plugins.entry(plugin.into()).or_default(),
-        };
-        if lines.len() >= LINES {
-            lines.pop_front();
+        match plugins.get_mut(plugin) {
+            Some(lines) => change(lines),
+            None => change(plugins.entry(plugin.into()).or_default()),
         }
-        lines.push_back(line);
     }
 
     /// The last `most` lines of a plugin, the newest last.
     pub fn last(&self, plugin: &str, most: usize) -> Vec<Line> {
         let plugins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(lines) = plugins.get(plugin) else { return Vec::new() };
-        lines.iter().skip(lines.len().saturating_sub(most)).cloned().collect()
+        lines.last.iter().skip(lines.last.len().saturating_sub(most)).cloned().collect()
     }
 }
 
@@ -65,5 +87,7 @@ mod tests {
         assert_eq!(journal.last("x", usize::MAX).len(), LINES);
         assert!(journal.last("y", 1)[0].text.len() <= MAX_LINE);
         assert!(journal.last("z", 1).is_empty());
+        journal.leave_out("x");
+        assert_eq!((journal.left_out("x"), journal.left_out("z")), (1, 0));
     }
 }

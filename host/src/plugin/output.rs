@@ -104,6 +104,8 @@ impl Output {
                     }
                     tracing::info!(plugin = %self.plugin, self.generation, stream, "{line}");
                     self.journal.push(&self.plugin, &line);
+                } else {
+                    self.journal.leave_out(&self.plugin);
                 }
                 if let Some(tail) = &tail {
                     tail.push(line);

@@ -32,15 +32,22 @@ pub enum Stage {
     After,
 }
 
-impl fmt::Display for Stage {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.pad(match self {
+impl Stage {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Read => "read",
             Self::Denied => "denied",
             Self::Refused => "refused",
             Self::Before => "before",
             Self::After => "after",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.name())
     }
 }
 

@@ -26,6 +26,9 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All that [`Cause::name`] says.
+    pub const NAMES: [&str; 5] = ["exit", "signal", "hang", "protocol", "memory"];
+
     /// The `cause` label in metrics.
     pub fn name(&self) -> &'static str {
         match self {

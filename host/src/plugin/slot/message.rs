@@ -1,8 +1,8 @@
 //! What a slot is told, and what it tells.
 
 use super::{
+    account::Account,
     crash::Crash,
-    histogram::Histogram,
     ledger::Ledger,
     state::{ChangeError, Done, Generation, Memory, Note, ReloadMode},
 };
@@ -16,7 +16,6 @@ use crate::{
 };
 use rosey_wire::manifest::Manifest;
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -146,19 +145,6 @@ pub struct GenerationView {
     pub in_flight: usize,
 }
 
-/// One change on request, as shown.
-#[derive(Debug, Clone)]
-pub struct ChangeView {
-    /// `reload`, `rollback`, `restart`.
-    pub kind: &'static str,
-    /// When it ended.
-    pub at: SystemTime,
-    /// How long it took.
-    pub took: Duration,
-    /// How it ended.
-    pub result: Result<Done, String>,
-}
-
 /// A slot as it is at one moment: all figures belong together.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -180,30 +166,12 @@ pub struct View {
     pub queued: usize,
     /// Events that left the queue and have no outcome yet.
     pub in_flight: usize,
-    /// From acceptance to outcome.
-    pub response: Histogram,
-    /// Crashes since the host started.
-    pub crash_count: u64,
-    /// The last crashes, the newest last.
-    pub crashes: Vec<Arc<Crash>>,
-    /// Starts beyond the first.
-    pub restarts: u64,
-    /// The last changes, the newest last.
-    pub changes: Vec<ChangeView>,
-    /// Good changes and refused ones since the host started.
-    pub reloads: (u64, u64),
-    /// Rollbacks that the slot made by itself.
-    pub rollbacks: u64,
+    /// What is counted beside the ledger.
+    pub account: Account,
     /// What is remembered across restarts of the host.
     pub memory: Memory,
     /// When a bake under way is over.
     pub bake_left: Option<Duration>,
-    /// How long the good changes took.
-    pub reload_times: Histogram,
-    /// Crashes by cause, since the host started.
-    pub causes: BTreeMap<&'static str, u64>,
-    /// The plugin's own metrics as it wrote them, JSON; empty before they were collected.
-    pub custom: Arc<str>,
 }
 
 impl View {

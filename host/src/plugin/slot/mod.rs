@@ -4,6 +4,7 @@
 //! for the events and `state` for the generations; the task only performs. May import `event`, `store` and the other
 //! modules of `plugin`; knows nothing of connectors, admin or HTTP.
 
+pub mod account;
 pub mod crash;
 mod flow;
 pub mod histogram;

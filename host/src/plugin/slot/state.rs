@@ -8,17 +8,16 @@
 
 use super::restart::{Decision, Restart};
 use crate::plugin::artifact::Hash;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 mod change;
+mod model;
 mod old;
 #[cfg(test)]
 mod tests;
 
 pub use change::{Change, ChangeError, ChangeKind, Done, Step};
+pub use model::{Bake, Effect, Memory, Note, Phase, Policy, Snapshot, StartProblem, Verdict};
 pub use old::{Old, Stay};
 pub use rosey_wire::manifest::ReloadMode;
 
@@ -36,246 +35,6 @@ const HISTORY_KEPT: usize = 5;
 
 /// How many old generations may be draining. A further swap ends the oldest; each holds memory and a window of events.
 const OLD_KEPT: usize = 3;
-
-/// Times and limits.
-#[derive(Debug, Clone)]
-pub struct Policy {
-    /// For all attempts of a probe together.
-    pub probe_timeout: Duration,
-    /// Attempts at a probe.
-    pub probe_attempts: u32,
-    /// For an old generation to answer what it has.
-    pub drain_timeout: Duration,
-    /// Between asking a generation to stop and killing it.
-    pub stop_grace: Duration,
-    /// For a snapshot, and again for a restore.
-    pub handoff_timeout: Duration,
-    /// How long the replaced generation stays parked.
-    pub bake: Duration,
-    /// Events below which a bake proves nothing.
-    pub bake_min_events: u64,
-    /// Share of failed events in the bake above which the slot goes back.
-    pub bake_failure_rate: f64,
-    /// How long the active generation must run before its artifact, if it was the first one, counts as good.
-    pub stable_after: Duration,
-}
-
-/// A plugin's state in bytes, for the next generation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The plugin's own version of the format.
-    pub version: u32,
-    /// The plugin's own bytes.
-    pub bytes: Vec<u8>,
-}
-
-/// What a slot is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Phase {
-    /// On request.
-    Stopped,
-    /// A generation is coming up and there is none to serve meanwhile.
-    Starting {
-        /// The one that comes up.
-        generation: Generation,
-        /// What it runs.
-        artifact: Hash,
-    },
-    /// Between a crash and the next start.
-    Backoff {
-        /// When the next start is due.
-        until: Instant,
-        /// What it will run.
-        artifact: Hash,
-    },
-    /// A generation serves.
-    Running {
-        /// The active one.
-        generation: Generation,
-        /// What it runs.
-        artifact: Hash,
-        /// Since when.
-        since: Instant,
-        /// Whether it has stayed up for long enough to forget the crashes before it.
-        stable: bool,
-    },
-    /// An exclusive change has stopped the old one and not yet started the new one.
-    Replacing,
-    /// Given up; waits for an admin or a new artifact.
-    Failed {
-        /// Why, for the operator.
-        why: String,
-    },
-}
-
-/// The time after a swap in which the slot may go back by itself.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Bake {
-    /// When it is over.
-    pub until: Instant,
-    /// What ran before.
-    pub previous: Hash,
-    /// The generation that ran before, if its process may still be there.
-    pub old: Option<Generation>,
-    /// The state from before the swap, for a start of the previous artifact.
-    pub snapshot: Option<Arc<Snapshot>>,
-    /// Events that ended in the new generation.
-    pub events: u64,
-    /// Those of them that failed or timed out.
-    pub failed: u64,
-    /// The share of failed events in the generation before.
-    pub usual_rate: f64,
-}
-
-/// How a bake ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Enough events, few enough failures.
-    Good,
-    /// No crash, and too few events to say more.
-    Inconclusive,
-    /// Another change came before its end.
-    Superseded,
-}
-
-/// Something that must be done. The task performs them in order.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
-    /// Start a generation; answer with [`State::started`].
-    Spawn {
-        /// Its number.
-        generation: Generation,
-        /// What it runs.
-        artifact: Hash,
-        /// State to give it before its first event.
-        restore: Option<Arc<Snapshot>>,
-    },
-    /// Send the probe; answer with [`State::probed`].
-    Probe {
-        /// Whom to ask.
-        generation: Generation,
-        /// 1 for the first.
-        attempt: u32,
-    },
-    /// Ask for the state; answer with [`State::snapshot_taken`].
-    TakeSnapshot {
-        /// Whom to ask.
-        generation: Generation,
-    },
-    /// Give the state; answer with [`State::restored`].
-    Restore {
-        /// To whom.
-        generation: Generation,
-        /// The state.
-        snapshot: Arc<Snapshot>,
-    },
-    /// Ask a generation to stop; its end comes as [`State::exited`].
-    Retire {
-        /// Which.
-        generation: Generation,
-    },
-    /// End a generation now. One that has started ends in [`State::exited`]; one that has not is just gone.
-    Kill {
-        /// Which.
-        generation: Generation,
-        /// Why, for the log.
-        why: &'static str,
-    },
-    /// Answer a request.
-    Finish {
-        /// Which.
-        ticket: Ticket,
-        /// How it ended.
-        result: Result<Done, ChangeError>,
-    },
-    /// Write down [`State::memory`]: it changed.
-    Remember,
-    /// Say this, loudly where it deserves it.
-    Note(Note),
-}
-
-/// What people want to know.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Note {
-    /// A generation serves from now on.
-    Active {
-        /// Which.
-        generation: Generation,
-        /// What it runs.
-        artifact: Hash,
-    },
-    /// The active generation died.
-    Crashed {
-        /// Which.
-        generation: Generation,
-        /// How.
-        cause: String,
-    },
-    /// It did not come up.
-    StartFailed {
-        /// Which.
-        generation: Generation,
-        /// Why.
-        why: String,
-    },
-    /// A start is due.
-    Restarting {
-        /// In how long.
-        after: Duration,
-        /// How many starts in a row did not stay up.
-        failures: u32,
-    },
-    /// No more restarts.
-    GaveUp {
-        /// Why.
-        why: String,
-    },
-    /// The slot went back to what ran before.
-    RolledBack {
-        /// The artifact that is condemned now.
-        from: Hash,
-        /// The artifact that serves again.
-        to: Hash,
-        /// Why.
-        why: String,
-        /// Whether the old process was still there.
-        warm: bool,
-    },
-    /// A bake is over.
-    BakeOver {
-        /// How.
-        verdict: Verdict,
-        /// Events seen in it.
-        events: u64,
-    },
-    /// An old generation did not finish in time; what it had is delivered again.
-    DrainTimedOut {
-        /// Which.
-        generation: Generation,
-    },
-    /// A generation ended that was not active.
-    OldGone {
-        /// Which.
-        generation: Generation,
-        /// How.
-        cause: String,
-    },
-}
-
-/// What outlives the host.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Memory {
-    /// What was active last.
-    pub active: Option<Hash>,
-    /// What last finished its bake: a host that starts runs this.
-    pub last_good: Option<Hash>,
-    /// Artifacts that were good, the newest last.
-    pub history: Vec<Hash>,
-    /// Artifacts that were rolled back from, the newest last.
-    pub condemned: Vec<Hash>,
-    /// Starts in a row that did not stay up.
-    pub failures: u32,
-}
 
 /// The state machine. See the module.
 #[derive(Debug)]
@@ -424,7 +183,7 @@ impl State {
         let rate = bake.failed as f64 / bake.events as f64;
         if rate > self.policy.bake_failure_rate && rate > bake.usual_rate {
             let why = format!("{} of {} events failed since the reload", bake.failed, bake.events);
-            self.roll_back(now, &why);
+            self.roll_back(now, Some(why));
         }
     }
 
@@ -555,7 +314,7 @@ impl State {
             self.abort(now, ChangeError::OldDied(cause.to_owned()));
         }
         if self.bake.is_some() && counts {
-            self.roll_back(now, &format!("it crashed: {cause}"));
+            self.roll_back(now, Some(format!("it crashed: {cause}")));
         } else {
             self.restart_after_crash(now, artifact, cause);
         }
@@ -584,8 +343,9 @@ impl State {
         self.phase = Phase::Failed { why };
     }
 
-    /// Goes back to what ran before the bake, and condemns what runs now. The one place that does either.
-    fn roll_back(&mut self, now: Instant, why: &str) {
+    /// Goes back to what ran before the bake, and condemns what runs now: by itself for this reason, or on request. The one
+    /// place that does either.
+    fn roll_back(&mut self, now: Instant, why: Option<String>) {
         let Some(bake) = self.bake.take() else { return };
         let from = self.memory.active.unwrap_or(bake.previous);
         self.abort(now, ChangeError::RolledBack);
@@ -596,8 +356,9 @@ impl State {
         self.restart.reset();
         let parked = bake.old.and_then(|generation| self.unpark(generation));
         let warm = parked.is_some();
-        let note = Note::RolledBack { from, to: bake.previous, why: why.to_owned(), warm };
-        self.effects.push(Effect::Note(note));
+        if let Some(why) = why {
+            self.effects.push(Effect::Note(Note::RolledBack { from, to: bake.previous, why, warm }));
+        }
         match parked {
             Some(generation) => self.activate(now, generation, bake.previous),
             None => self.spawn_active(bake.previous, bake.snapshot),
@@ -635,13 +396,4 @@ impl State {
         }
         self.unpark_all(now);
     }
-}
-
-/// Why a generation did not come up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StartProblem {
-    /// For the operator, in one line, with what to do next.
-    pub why: String,
-    /// Whether another try with the same artifact is pointless.
-    pub permanent: bool,
 }

@@ -5,31 +5,30 @@
 
 use super::{
     Setup,
+    account::Account,
     crash::{Cause, Crash},
-    flow::{Blame, Ended, Flow, Limits, is_probe, probe_id},
-    histogram::Histogram,
+    flow::{Blame, Ended, Flow, Limits, is_probe},
     live::Live,
-    message::{ChangeView, Command, Happening, Message, Report, What},
+    message::{Command, Message, Report, What},
     restart::Restart,
-    state::{ChangeError, Done, Effect, Generation, Note, Phase, Snapshot, State, Ticket},
+    state::{ChangeError, Done, Generation, Phase, State, Ticket},
 };
 use crate::{
     event::{Event, Outcome, Rejection},
     plugin::{
         artifact::Hash,
-        clean,
         dead_letter::{self, DeadLetter},
-        generation::{self, Order, StartError, Started},
-        memory, output,
+        generation::{StartError, Started},
+        output,
         process::Exit,
     },
 };
 use rosey_wire::{
     manifest::Manifest,
-    message::{Answer, Event as WireEvent, ToHost, ToShim},
+    message::{ToHost, ToShim},
 };
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::HashMap,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -41,18 +40,17 @@ use tokio::{
     time::Sleep,
 };
 
+mod perform;
+mod said;
+
+use said::{Said, outcome};
+
 /// Messages taken in one turn before anything is sent. Large enough to fill a write, small enough that a busy slot
 /// leaves the thread to others every few hundred microseconds.
 const BATCH: usize = 256;
 
 /// How often the slot looks for deadlines and signs of life while anything is under way.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-
-/// Bytes of the plugin's own metrics: 64 metrics of 64 series with labels fit.
-const MAX_METRICS: usize = 1 << 20;
-
-/// Crashes and changes kept for people.
-const HISTORY: usize = 50;
 
 /// What a slot does, until its inbox closes.
 pub(super) struct Task {
@@ -72,16 +70,7 @@ pub(super) struct Task {
     why_reject: Rejection,
     /// `rosey.db` has not been told yet.
     unsaved: bool,
-    pub(super) response: Histogram,
-    pub(super) crashes: VecDeque<Arc<Crash>>,
-    pub(super) crash_count: u64,
-    pub(super) restarts: u64,
-    pub(super) changes: VecDeque<ChangeView>,
-    pub(super) reloads: (u64, u64),
-    pub(super) rollbacks: u64,
-    pub(super) reload_times: Histogram,
-    pub(super) causes: BTreeMap<&'static str, u64>,
-    pub(super) custom: Arc<str>,
+    pub(super) account: Account,
 }
 
 /// A request under way.
@@ -113,16 +102,7 @@ impl Task {
             look_at: None,
             why_reject: Rejection::NotRunning,
             unsaved: false,
-            response: Histogram::default(),
-            crashes: VecDeque::new(),
-            crash_count: 0,
-            restarts: 0,
-            changes: VecDeque::new(),
-            reloads: (0, 0),
-            rollbacks: 0,
-            reload_times: Histogram::default(),
-            causes: BTreeMap::new(),
-            custom: Arc::from(""),
+            account: Account::default(),
             setup,
         }
     }
@@ -176,7 +156,7 @@ impl Task {
         };
         let accepted = ended.is_none();
         if let Some(ended) = ended {
-            finish(&self.setup, &mut self.response, now, ended);
+            finish(&self.setup, &mut self.account, now, ended);
         }
         accepted
     }
@@ -204,7 +184,7 @@ impl Task {
                 return true;
             }
         }
-        let Self { live, flow, state, setup, response, .. } = self;
+        let Self { live, flow, state, setup, account, .. } = self;
         let live = &mut live[at];
         let generation = live.generation;
         let mut rest = Vec::new();
@@ -212,12 +192,12 @@ impl Task {
             match live.link.next_message() {
                 Ok(None) => break,
                 Ok(Some(ToHost::Reply { event, answer })) if !is_probe(event) => {
-                    let outcome = outcome(answer, setup.limits.reply_bytes);
+                    let outcome = outcome(answer, setup.limits.reply_bytes, account);
                     flow.answered(event, generation, outcome, &mut |ended| {
                         if let Some(by) = ended.generation {
                             state.outcome(now, by, matches!(ended.outcome, Outcome::Failed { .. }));
                         }
-                        finish(setup, response, now, ended);
+                        finish(setup, account, now, ended);
                     });
                 }
                 Ok(Some(other)) => rest.extend(Said::of(other, setup, generation)),
@@ -253,7 +233,7 @@ impl Task {
                 }
             }
             Said::State(snapshot) => self.state.snapshot_taken(now, generation, Ok(snapshot)),
-            Said::Metrics(json) => self.custom = json,
+            Said::Metrics(json) => self.account.custom = json,
             Said::Restored => self.state.restored(now, generation, Ok(())),
             // Only one of the two is waited for.
             Said::StateFailed(why) => {
@@ -278,8 +258,8 @@ impl Task {
             Report::Started(generation, result) => self.started(now, generation, *result),
             Report::Exited(generation, exit) => self.exited(cx, now, generation, exit),
             Report::Buried(id) => {
-                let Self { flow, setup, response, .. } = self;
-                flow.buried(id, &mut |ended| finish(setup, response, now, ended));
+                let Self { flow, setup, account, .. } = self;
+                flow.buried(id, &mut |ended| finish(setup, account, now, ended));
             }
         }
     }
@@ -320,10 +300,8 @@ impl Task {
         let blame = (!wanted && crash.cause.blames_event()).then_some(Blame { executing: &executing, cause: &text });
         let condemned = self.flow.lost(generation, blame);
         if !wanted && self.state.staged() != Some(generation) {
-            self.crash_count += 1;
-            *self.causes.entry(crash.cause.name()).or_default() += 1;
             let crash = Arc::new(crash);
-            push_bounded(&mut self.crashes, Arc::clone(&crash));
+            self.account.crashed(&crash);
             self.happened(What::Crash(crash));
         }
         let is_poison = !condemned.is_empty();
@@ -406,166 +384,6 @@ impl Task {
         self.next_ticket
     }
 
-    /// Performs what the state machine wants, until it wants nothing more.
-    fn settle(&mut self, now: Instant) {
-        loop {
-            if !self.state.old().is_empty() || self.state.change().is_some() {
-                self.note_drained(now);
-            }
-            let effects = self.state.effects();
-            if effects.is_empty() {
-                break;
-            }
-            for effect in effects {
-                self.perform(now, effect);
-            }
-        }
-        if !self.state.will_run() && self.flow.queued() > 0 {
-            let Self { flow, setup, response, why_reject, .. } = self;
-            flow.reject_queued(*why_reject, &mut |ended| finish(setup, response, now, ended));
-        }
-        if self.unsaved {
-            let manifest = self.manifest.as_deref();
-            self.unsaved = !memory::save(&self.setup.database, &self.setup.name, self.state.memory(), manifest);
-        }
-    }
-
-    fn note_drained(&mut self, now: Instant) {
-        let route = self.state.route();
-        for live in &self.live {
-            if Some(live.generation) != route && self.flow.in_flight_in(live.generation) == 0 {
-                self.state.drained(now, live.generation);
-            }
-        }
-    }
-
-    fn perform(&mut self, now: Instant, effect: Effect) {
-        match effect {
-            Effect::Spawn { generation, artifact, restore } => self.spawn(generation, artifact, restore),
-            Effect::Probe { generation, attempt } => self.probe(generation, attempt),
-            Effect::TakeSnapshot { generation } => self.push(generation, &ToShim::Snapshot),
-            Effect::Restore { generation, snapshot } => {
-                self.push(generation, &ToShim::Restore { version: snapshot.version, state: &snapshot.bytes });
-            }
-            Effect::Retire { generation } => {
-                self.dismiss(generation);
-                self.push(generation, &ToShim::Stop);
-            }
-            Effect::Kill { generation, why } => self.kill(generation, why),
-            Effect::Finish { ticket, result } => self.answer(now, ticket, result),
-            Effect::Remember => self.unsaved = true,
-            Effect::Note(note) => self.note(note),
-        }
-    }
-
-    fn spawn(&mut self, generation: Generation, artifact: Hash, restore: Option<Arc<Snapshot>>) {
-        let order = Order {
-            plugin: Arc::clone(&self.setup.name),
-            generation,
-            artifact,
-            config: Arc::clone(&self.setup.config),
-            inspect: false,
-            restore,
-            timeout: self.setup.limits.start_timeout,
-            log_lines: self.setup.limits.log_lines,
-        };
-        let (forge, reports) = (Arc::clone(&self.setup.forge), self.reports.0.clone());
-        let task = tokio::spawn(async move {
-            let result = generation::start(forge, order).await;
-            // Fails only when the slot is gone; the process then goes with the result.
-            let _ = reports.send(Report::Started(generation, Box::new(result))).await;
-        });
-        self.starting.push((generation, artifact, task.abort_handle()));
-    }
-
-    fn probe(&mut self, generation: Generation, attempt: u32) {
-        let Some(live) = self.live.iter_mut().find(|live| live.generation == generation) else { return };
-        live.probing = Some(attempt);
-        let probe = self.setup.probe(&live.manifest);
-        let Some(line) = probe else {
-            // Without a command to try, a sign of life must do.
-            live.push(&ToShim::Ping(u64::from(attempt)));
-            return;
-        };
-        let (command, args) = line.split_once(char::is_whitespace).unwrap_or((&line, ""));
-        live.push(&ToShim::Event(WireEvent {
-            id: probe_id(u64::from(attempt)),
-            probe: true,
-            deadline_ms: u32::try_from(self.setup.limits.probe_timeout.as_millis()).unwrap_or(u32::MAX),
-            command: command.trim_start_matches(crate::event::PREFIX),
-            args: args.trim(),
-            user: "rosey",
-            channel: "probe",
-            connector: "probe",
-            traceparent: "",
-        }));
-    }
-
-    fn push(&mut self, generation: Generation, message: &ToShim<'_>) {
-        if let Some(live) = self.live.iter_mut().find(|live| live.generation == generation) {
-            live.push(message);
-        }
-    }
-
-    fn dismiss(&mut self, generation: Generation) {
-        if let Some(live) = self.live.iter_mut().find(|live| live.generation == generation) {
-            live.dismissed = true;
-        }
-    }
-
-    fn kill(&mut self, generation: Generation, why: &'static str) {
-        tracing::info!(plugin = %self.setup.name, generation, "ending the process: {why}");
-        if let Some(at) = self.starting.iter().position(|(starting, ..)| *starting == generation) {
-            // Dropping the start ends what it has started.
-            self.starting.swap_remove(at).2.abort();
-        }
-        self.dismiss(generation);
-        if let Some(live) = self.live.iter().find(|live| live.generation == generation) {
-            live.kill();
-        }
-    }
-
-    fn answer(&mut self, now: Instant, ticket: Ticket, result: Result<Done, ChangeError>) {
-        let Some(ask) = self.tickets.remove(&ticket) else { return };
-        if ask.kind != "stop" {
-            let took = now.saturating_duration_since(ask.began);
-            match &result {
-                Ok(_) => {
-                    self.reloads.0 += 1;
-                    self.reload_times.observe(took);
-                }
-                Err(_) => self.reloads.1 += 1,
-            }
-            let shown = result.clone().map_err(|error| error.to_string());
-            push_bounded(&mut self.changes, ChangeView { kind: ask.kind, at: SystemTime::now(), took, result: shown });
-            self.happened(What::Changed { kind: ask.kind, result: result.clone(), took });
-        }
-        // Whoever asked may have stopped waiting.
-        let _ = ask.answer.send(result);
-    }
-
-    fn note(&mut self, note: Note) {
-        match &note {
-            Note::Active { generation, .. } => {
-                let manifest = self.live.iter().find(|live| live.generation == *generation).map(|live| &live.manifest);
-                if let Some(manifest) = manifest.cloned() {
-                    self.manifest = Some(Arc::clone(&manifest));
-                    self.unsaved = true;
-                    self.happened(What::Manifest(manifest));
-                }
-            }
-            Note::Restarting { .. } => self.restarts += 1,
-            Note::RolledBack { .. } => self.rollbacks += 1,
-            _ => {}
-        }
-        self.happened(What::Note(note));
-    }
-
-    fn happened(&self, what: What) {
-        let happening = Happening { plugin: Arc::clone(&self.setup.name), at: SystemTime::now(), what };
-        (self.setup.happened)(happening);
-    }
-
     /// Sends what may be sent.
     fn pump(&mut self, now: Instant) {
         let Some(generation) = self.state.route() else { return };
@@ -605,12 +423,12 @@ impl Task {
 
     /// Looks for deadlines and for signs of life.
     fn look(&mut self, now: Instant) {
-        let Self { flow, state, setup, response, .. } = self;
+        let Self { flow, state, setup, account, .. } = self;
         flow.expire(now, &mut |ended| {
             if let (Outcome::TimedOut, Some(by)) = (&ended.outcome, ended.generation) {
                 state.outcome(now, by, true);
             }
-            finish(setup, response, now, ended);
+            finish(setup, account, now, ended);
         });
         let patience = u32::try_from(self.setup.limits.hang_timeout.as_millis() / LOOK_EVERY.as_millis()).unwrap_or(1);
         let old_enough = |oldest| now.saturating_duration_since(oldest) >= self.setup.limits.heartbeat;
@@ -665,9 +483,9 @@ impl Task {
 }
 
 /// Hands an outcome to the user, and counts how long it took.
-fn finish(setup: &Setup, response: &mut Histogram, now: Instant, ended: Ended<Event>) {
+fn finish(setup: &Setup, account: &mut Account, now: Instant, ended: Ended<Event>) {
     let waited = now.saturating_duration_since(ended.accepted);
-    response.observe(waited);
+    account.ended(&ended.outcome, waited);
     if let Outcome::Failed { detail, .. } = &ended.outcome {
         let (user, line) = (&ended.event.user.name, ended.event.text());
         tracing::warn!(plugin = %setup.name, generation = ended.generation, %user, line, "failed: {detail}");
@@ -675,57 +493,4 @@ fn finish(setup: &Setup, response: &mut Histogram, now: Instant, ended: Ended<Ev
     let text = ended.outcome.into_chat(&setup.name, waited);
     let Event { reply_to, place, user, .. } = ended.event;
     reply_to.answer(place, user, text);
-}
-
-fn outcome(answer: Answer<'_>, limit: usize) -> Outcome {
-    match answer {
-        Answer::Replied(text) => Outcome::Replied(crate::plugin::bounded(text, limit)),
-        Answer::Ignored => Outcome::Ignored,
-        Answer::Failed { text, detail } => {
-            Outcome::Failed { text: clean(text, limit), detail: clean(detail, 4 * 1024) }
-        }
-    }
-}
-
-/// What a shim says besides answers to events, owned.
-enum Said {
-    Probe(Result<(), String>),
-    Pong,
-    State(Snapshot),
-    Restored,
-    StateFailed(String),
-    Metrics(Arc<str>),
-}
-
-impl Said {
-    fn of(message: ToHost<'_>, setup: &Setup, generation: Generation) -> Option<Self> {
-        match message {
-            ToHost::Reply { answer: Answer::Replied(_), .. } => Some(Self::Probe(Ok(()))),
-            ToHost::Reply { answer: Answer::Ignored, .. } => {
-                Some(Self::Probe(Err("it had nothing to say to the probe".to_owned())))
-            }
-            ToHost::Reply { answer: Answer::Failed { text, detail }, .. } => {
-                let said = if detail.is_empty() { text } else { detail };
-                Some(Self::Probe(Err(clean(said, 500))))
-            }
-            ToHost::Pong(_) => Some(Self::Pong),
-            ToHost::Log { level, target, message } => {
-                output::log_record(&setup.forge.journal, &setup.name, generation, level, target, message);
-                None
-            }
-            ToHost::State { version, state } => Some(Self::State(Snapshot { version, bytes: state.to_vec() })),
-            ToHost::Restored => Some(Self::Restored),
-            ToHost::StateFailed { message } => Some(Self::StateFailed(clean(message, 500))),
-            // Of a plugin that says more than this nobody could read it either.
-            ToHost::Metrics(json) => (json.len() <= MAX_METRICS).then(|| Self::Metrics(json.into())),
-            ToHost::Loaded(_) | ToHost::LoadFailed { .. } | ToHost::Stopped => None,
-        }
-    }
-}
-
-fn push_bounded<T>(history: &mut VecDeque<T>, item: T) {
-    if history.len() >= HISTORY {
-        history.pop_front();
-    }
-    history.push_back(item);
 }

@@ -20,17 +20,8 @@ impl Task {
             ledger: *self.flow.ledger(),
             queued: self.flow.queued(),
             in_flight: self.flow.in_flight(),
-            response: self.response,
-            crash_count: self.crash_count,
-            crashes: self.crashes.iter().cloned().collect(),
-            restarts: self.restarts,
-            changes: self.changes.iter().cloned().collect(),
-            reloads: self.reloads,
-            rollbacks: self.rollbacks,
+            account: self.account.clone(),
             memory: self.state.memory().clone(),
-            reload_times: self.reload_times,
-            causes: self.causes.clone(),
-            custom: Arc::clone(&self.custom),
             bake_left: self.state.bake().map(|bake| bake.until.saturating_duration_since(now)),
         }
     }

@@ -255,7 +255,7 @@ impl State {
         }
         let from = self.running_artifact().or(self.memory.active);
         if let Some(previous) = self.bake.as_ref().map(|bake| bake.previous) {
-            self.roll_back(now, "on request");
+            self.roll_back(now, None);
             let generation = self.active();
             let result = Done { generation, from, to: Some(previous), steps: Vec::new() };
             self.effects.push(Effect::Finish { ticket, result: Ok(result) });

@@ -6,6 +6,7 @@ use super::*;
 use crate::plugin::slot::restart::RestartPolicy;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,0 +1,173 @@
+//! Doing what the state machine wants.
+
+use super::{Task, finish};
+use crate::plugin::{
+    artifact::Hash,
+    generation::{self, Order},
+    memory,
+    slot::{
+        flow::probe_id,
+        message::{Happening, Report, What},
+        state::{ChangeError, Done, Effect, Generation, Note, Snapshot, Ticket},
+    },
+};
+use rosey_wire::message::{Event as WireEvent, ToShim};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+impl Task {
+    /// Performs what the state machine wants, until it wants nothing more.
+    pub(super) fn settle(&mut self, now: Instant) {
+        loop {
+            if !self.state.old().is_empty() || self.state.change().is_some() {
+                self.note_drained(now);
+            }
+            let effects = self.state.effects();
+            if effects.is_empty() {
+                break;
+            }
+            for effect in effects {
+                self.perform(now, effect);
+            }
+        }
+        if !self.state.will_run() && self.flow.queued() > 0 {
+            let Self { flow, setup, account, why_reject, .. } = self;
+            flow.reject_queued(*why_reject, &mut |ended| finish(setup, account, now, ended));
+        }
+        if self.unsaved {
+            let manifest = self.manifest.as_deref();
+            self.unsaved = !memory::save(&self.setup.database, &self.setup.name, self.state.memory(), manifest);
+        }
+    }
+
+    fn note_drained(&mut self, now: Instant) {
+        let route = self.state.route();
+        for live in &self.live {
+            if Some(live.generation) != route && self.flow.in_flight_in(live.generation) == 0 {
+                self.state.drained(now, live.generation);
+            }
+        }
+    }
+
+    fn perform(&mut self, now: Instant, effect: Effect) {
+        match effect {
+            Effect::Spawn { generation, artifact, restore } => self.spawn(generation, artifact, restore),
+            Effect::Probe { generation, attempt } => self.probe(generation, attempt),
+            Effect::TakeSnapshot { generation } => self.push(generation, &ToShim::Snapshot),
+            Effect::Restore { generation, snapshot } => {
+                self.push(generation, &ToShim::Restore { version: snapshot.version, state: &snapshot.bytes });
+            }
+            Effect::Retire { generation } => {
+                self.dismiss(generation);
+                self.push(generation, &ToShim::Stop);
+            }
+            Effect::Kill { generation, why } => self.kill(generation, why),
+            Effect::Finish { ticket, result } => self.answer(now, ticket, result),
+            Effect::Remember => self.unsaved = true,
+            Effect::Note(note) => self.note(note),
+        }
+    }
+
+    fn spawn(&mut self, generation: Generation, artifact: Hash, restore: Option<Arc<Snapshot>>) {
+        let order = Order {
+            plugin: Arc::clone(&self.setup.name),
+            generation,
+            artifact,
+            config: Arc::clone(&self.setup.config),
+            inspect: false,
+            restore,
+            timeout: self.setup.limits.start_timeout,
+            log_lines: self.setup.limits.log_lines,
+        };
+        let (forge, reports) = (Arc::clone(&self.setup.forge), self.reports.0.clone());
+        let task = tokio::spawn(async move {
+            let result = generation::start(forge, order).await;
+            // Fails only when the slot is gone; the process then goes with the result.
+            let _ = reports.send(Report::Started(generation, Box::new(result))).await;
+        });
+        self.starting.push((generation, artifact, task.abort_handle()));
+    }
+
+    fn probe(&mut self, generation: Generation, attempt: u32) {
+        let Some(live) = self.live.iter_mut().find(|live| live.generation == generation) else { return };
+        live.probing = Some(attempt);
+        let probe = self.setup.probe(&live.manifest);
+        let Some(line) = probe else {
+            // Without a command to try, a sign of life must do.
+            live.push(&ToShim::Ping(u64::from(attempt)));
+            return;
+        };
+        let (command, args) = line.split_once(char::is_whitespace).unwrap_or((&line, ""));
+        live.push(&ToShim::Event(WireEvent {
+            id: probe_id(u64::from(attempt)),
+            probe: true,
+            deadline_ms: u32::try_from(self.setup.limits.probe_timeout.as_millis()).unwrap_or(u32::MAX),
+            command: command.trim_start_matches(crate::event::PREFIX),
+            args: args.trim(),
+            user: "rosey",
+            channel: "probe",
+            connector: "probe",
+            traceparent: "",
+        }));
+    }
+
+    pub(super) fn push(&mut self, generation: Generation, message: &ToShim<'_>) {
+        if let Some(live) = self.live.iter_mut().find(|live| live.generation == generation) {
+            live.push(message);
+        }
+    }
+
+    fn dismiss(&mut self, generation: Generation) {
+        if let Some(live) = self.live.iter_mut().find(|live| live.generation == generation) {
+            live.dismissed = true;
+        }
+    }
+
+    fn kill(&mut self, generation: Generation, why: &'static str) {
+        tracing::info!(plugin = %self.setup.name, generation, "ending the process: {why}");
+        if let Some(at) = self.starting.iter().position(|(starting, ..)| *starting == generation) {
+            // Dropping the start ends what it has started.
+            self.starting.swap_remove(at).2.abort();
+        }
+        self.dismiss(generation);
+        if let Some(live) = self.live.iter().find(|live| live.generation == generation) {
+            live.kill();
+        }
+    }
+
+    fn answer(&mut self, now: Instant, ticket: Ticket, result: Result<Done, ChangeError>) {
+        let Some(ask) = self.tickets.remove(&ticket) else { return };
+        if ask.kind != "stop" {
+            let took = now.saturating_duration_since(ask.began);
+            self.account.changed(result.is_ok(), took);
+            self.happened(What::Changed { kind: ask.kind, result: result.clone(), took });
+        }
+        // Whoever asked may have stopped waiting.
+        let _ = ask.answer.send(result);
+    }
+
+    fn note(&mut self, note: Note) {
+        match &note {
+            Note::Active { generation, .. } => {
+                let manifest = self.live.iter().find(|live| live.generation == *generation).map(|live| &live.manifest);
+                if let Some(manifest) = manifest.cloned() {
+                    self.manifest = Some(Arc::clone(&manifest));
+                    self.unsaved = true;
+                    self.happened(What::Manifest(manifest));
+                }
+            }
+            Note::StartFailed { .. } => self.account.start_failed(),
+            Note::Restarting { .. } => self.account.restarting(),
+            Note::RolledBack { .. } => self.account.rollbacks += 1,
+            _ => {}
+        }
+        self.happened(What::Note(note));
+    }
+
+    pub(super) fn happened(&self, what: What) {
+        let happening = Happening { plugin: Arc::clone(&self.setup.name), at: SystemTime::now(), what };
+        (self.setup.happened)(happening);
+    }
+}
