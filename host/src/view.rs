@@ -136,6 +136,25 @@ pub struct Crash {
     pub stderr: Vec<String>,
 }
 
+/// One event that was set aside.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Letter {
+    /// By which it is replayed.
+    pub id: i64,
+    /// When it was set aside.
+    pub at: String,
+    /// When it was accepted.
+    pub accepted_at: String,
+    /// The line as typed.
+    pub line: String,
+    /// Who typed it.
+    pub user: String,
+    /// Where: the connector and the channel.
+    pub place: String,
+    /// The crashes it was executing at.
+    pub causes: Vec<String>,
+}
+
 /// One plugin in full: `GET /api/plugin/{name}`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Detail {
@@ -150,6 +169,8 @@ pub struct Detail {
     pub marks: Vec<Mark>,
     /// The last crashes, the newest first.
     pub crashes: Vec<Crash>,
+    /// Events that were set aside after two crashes, the newest first, at most 50.
+    pub letters: Vec<Letter>,
     /// The last reloads and other changes, the host's own rollbacks included, the newest first.
     pub changes: Vec<Change>,
     /// All generations with a process, the newest first.

@@ -164,6 +164,18 @@ impl Bot {
         assert!(!timeout.timed_out(), "it never logged {what:?}:\n{text}");
     }
 
+    /// Where its dashboard is: `127.0.0.1:40123`.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn dashboard(&self) -> String {
+        const BEFORE: &str = "dashboard: http://";
+        self.until_logged(BEFORE);
+        let log = self.log();
+        let address = log.split(BEFORE).nth(1).and_then(|rest| rest.split('/').next());
+        address.expect("it has just logged that").to_owned()
+    }
+
     /// Ends its input and waits for its end.
     ///
     /// # Panics

@@ -1,7 +1,11 @@
-//! What the end-to-end tests share: the parts under test (`build`), a bot in the test's own process (`rig`), and the
-//! product as its users have it, the executable (`bot`), and everything going wrong at once (`chaos`).
+//! What the end-to-end tests share: the parts under test (`build`), a bot in the test's own process (`rig`), the product as
+//! its users have it, the executable (`bot`), everything going wrong at once (`chaos`), and the programs that are run beside it:
+//! an HTTP client (`http`), Prometheus and the like (`tool`), a browser (`browser`).
 
 pub mod bot;
+pub mod browser;
 pub mod build;
 pub mod chaos;
+pub mod http;
 pub mod rig;
+pub mod tool;

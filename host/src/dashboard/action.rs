@@ -74,6 +74,16 @@ struct ActionPage<'a> {
 #[derive(serde::Deserialize)]
 pub struct Wish {
     action: String,
+    /// Of a replay: which dead letter.
+    #[serde(default)]
+    letter: Option<i64>,
+}
+
+impl Wish {
+    fn action(&self) -> Option<Action> {
+        let replay = self.letter.map(Action::Replay);
+        ACTIONS.into_iter().chain(replay).find(|action| action.word() == self.action)
+    }
 }
 
 /// What the page that asks sends.
@@ -111,7 +121,7 @@ pub async fn ask(
     let (true, Some(admin)) = (shared.auth.login(&headers) == Login::In, &shared.admin) else {
         return denied(&headers, &plugin);
     };
-    let Some(action) = ACTIONS.into_iter().find(|action: &Action| action.word() == wish.action) else {
+    let Some(action) = wish.action() else {
         return answer(&headers, StatusCode::BAD_REQUEST, &plugin, "There is no such action.".to_owned(), None);
     };
     match admin.propose(&actor(peer), action, &plugin).await {

@@ -7,6 +7,9 @@ use std::fmt::Write;
 /// Columns of a chart: an hour of points is rolled up to as many, each showing its greatest value.
 const COLUMNS: usize = 120;
 
+/// Columns of a line in the overview, which has four for each plugin.
+const SPARK_COLUMNS: usize = 40;
+
 /// Marks drawn on a chart; more would hide the line.
 const MOST_MARKS: usize = 60;
 
@@ -36,12 +39,12 @@ pub fn escape(text: &str) -> String {
 }
 
 /// The greatest value of each column; `None` where nothing was measured.
-fn columns(points: &[Point], value: impl Fn(&Point) -> f32, from: u64, to: u64) -> Vec<Option<f32>> {
-    let mut columns = vec![None; COLUMNS];
+fn columns(count: usize, points: &[Point], value: impl Fn(&Point) -> f32, from: u64, to: u64) -> Vec<Option<f32>> {
+    let mut columns = vec![None; count];
     let span = to.saturating_sub(from).max(1);
     for point in points.iter().filter(|point| (from..=to).contains(&point.at)) {
         let value = value(point);
-        let at = ((point.at - from) * (COLUMNS as u64 - 1) / span) as usize;
+        let at = ((point.at - from) * (count as u64 - 1) / span) as usize;
         if !value.is_nan() {
             columns[at] = Some(columns[at].map_or(value, |before: f32| before.max(value)));
         }
@@ -67,7 +70,7 @@ fn path(columns: &[Option<f32>], most: f32, size: Size) -> String {
             pen_down = false;
             continue;
         };
-        let x = at as f32 * size.width / (COLUMNS - 1) as f32;
+        let x = at as f32 * size.width / (columns.len() - 1) as f32;
         let y = size.height - value / most * (size.height - 2.0) - 1.0;
         // Writing to a string does not fail.
         let _ = write!(path, "{}{x:.1} {y:.1}", if pen_down { "L" } else { "M" });
@@ -79,17 +82,21 @@ fn path(columns: &[Option<f32>], most: f32, size: Size) -> String {
     path
 }
 
-/// A small line without words, for a row of the overview. `label` says the same to who cannot see it.
-pub fn spark(points: &[Point], value: impl Fn(&Point) -> f32, from: u64, to: u64, label: &str) -> String {
-    let size = Size { width: 120.0, height: 24.0 };
-    let columns = columns(points, value, from, to);
-    let most = columns.iter().flatten().fold(0.0f32, |most, value| most.max(*value)).max(0.001);
+/// A small line without words, for a figure of the overview: `what` over the time, labelled with its greatest value for who
+/// cannot see it.
+pub fn spark(points: &[Point], value: impl Fn(&Point) -> f32, from: u64, to: u64, what: &str) -> String {
+    let size = Size { width: 80.0, height: 20.0 };
+    let columns = columns(SPARK_COLUMNS, points, value, from, to);
+    let most = columns.iter().flatten().fold(0.0f32, |most, value| most.max(*value));
+    let label = format!("{what}: at most {} within the last hour", number(most));
+    // A flat line at the bottom is nothing; noise of a thousandth is nothing either.
+    let most = most.max(0.001);
     format!(
         "<svg class=\"spark\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\" preserveAspectRatio=\"none\">\
          <path class=\"line\" d=\"{}\"/></svg>",
         size.width,
         size.height,
-        escape(label),
+        escape(&label),
         path(&columns, most, size)
     )
 }
@@ -113,7 +120,7 @@ pub fn chart(
     to: u64,
 ) -> String {
     let size = Size { width: 600.0, height: 120.0 };
-    let all: Vec<_> = lines.iter().map(|line| columns(points, line.value, from, to)).collect();
+    let all: Vec<_> = lines.iter().map(|line| columns(COLUMNS, points, line.value, from, to)).collect();
     let most = all.iter().flatten().flatten().fold(0.0f32, |most, value| most.max(*value));
     let scale = if most > 0.0 { most * 1.1 } else { 1.0 };
     let mut svg = format!(
@@ -129,7 +136,7 @@ pub fn chart(
         escape(unit)
     );
     let span = to.saturating_sub(from).max(1) as f32;
-    for mark in marks.iter().filter(|mark| (from..=to).contains(&mark.at_seconds)).take(MOST_MARKS) {
+    for mark in marks.iter().rev().filter(|mark| (from..=to).contains(&mark.at_seconds)).take(MOST_MARKS) {
         let x = (mark.at_seconds - from) as f32 / span * size.width;
         let _ = write!(
             svg,
@@ -179,7 +186,7 @@ mod tests {
 
     #[test]
     fn an_hour_is_rolled_up_to_its_greatest_values() {
-        let columns = columns(&points(), |point| point.cpu, 0, 3600);
+        let columns = columns(COLUMNS, &points(), |point| point.cpu, 0, 3600);
         assert_eq!(columns.len(), COLUMNS);
         assert!(columns.iter().flatten().all(|value| *value >= 5.0));
         assert!(spark(&points(), |point| point.response_p95, 0, 3600, "none").contains("d=\"\""));
@@ -198,7 +205,7 @@ mod tests {
     #[test]
     fn a_gap_is_a_gap() {
         let points = [Point { at: 0, cpu: 1.0, ..Point::default() }, Point { at: 3600, cpu: 1.0, ..Point::default() }];
-        let columns = columns(&points, |point| point.cpu, 0, 3600);
+        let columns = columns(COLUMNS, &points, |point| point.cpu, 0, 3600);
         assert_eq!(columns.iter().flatten().count(), 3);
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     time,
-    view::{Change, Crash, Detail, Mark, Plugin, Point, Snapshot},
+    view::{Change, Crash, Detail, Letter, Mark, Plugin, Point, Snapshot},
 };
 use askama::Template;
 use axum::{
@@ -128,8 +128,16 @@ struct Row<'a> {
     uptime: String,
     rate: String,
     p95: String,
-    spark: String,
+    sparks: Sparks,
     why: Option<String>,
+}
+
+/// An hour of each figure.
+struct Sparks {
+    cpu: String,
+    memory: String,
+    rate: String,
+    p95: String,
 }
 
 fn render_overview(shared: &Shared, snapshot: &Snapshot, look: &Look, login: Login) -> String {
@@ -165,14 +173,19 @@ fn render_overview(shared: &Shared, snapshot: &Snapshot, look: &Look, login: Log
 }
 
 fn row<'a>(plugin: &'a Plugin, points: &[Point], from: u64, to: u64) -> Row<'a> {
-    let label = format!("events a second of {} over the last hour, now {:.1}", plugin.name, plugin.events_per_second);
+    let spark = |what: &str, value: fn(&Point) -> f32| chart::spark(points, value, from, to, what);
     let why = plugin.explanation.clone().filter(|_| severity(plugin) < 3 || plugin.state == "reloading");
     let last = plugin.last_crash.as_ref().map(|crash| format!("last crash: {}", crash.cause));
     Row {
         uptime: if plugin.pid.is_some() { span(plugin.uptime) } else { "–".to_owned() },
         rate: chart::number(plugin.events_per_second as f32),
         p95: plugin.response_p95.map_or("–".to_owned(), response),
-        spark: chart::spark(points, |point| point.events_per_second, from, to, &label),
+        sparks: Sparks {
+            cpu: spark("CPU in percent", |point| point.cpu),
+            memory: spark("memory in MB", |point| point.memory),
+            rate: spark("events a second", |point| point.events_per_second),
+            p95: spark("response time in milliseconds", |point| point.response_p95 * 1e3),
+        },
         why: why.or(last),
         plugin,
     }
@@ -234,6 +247,7 @@ struct PluginPage<'a> {
     p95: String,
     charts: Vec<String>,
     crashes: &'a [Crash],
+    letters: &'a [Letter],
     changes: &'a [Change],
     config: String,
     lines: Vec<String>,
@@ -274,6 +288,7 @@ pub async fn plugin(State(shared): State<Arc<Shared>>, Path(name): Path<String>,
         p95: plugin.response_p95.map_or("–".to_owned(), response),
         charts,
         crashes: &detail.crashes,
+        letters: &detail.letters,
         changes: &detail.changes,
         config: serde_json::to_string_pretty(&detail.config).unwrap_or_default(),
         lines: lines(&shared, &name),

@@ -55,6 +55,9 @@ const MOST_USERS: usize = 64;
 /// Versions remembered by their artifact, to name what a rollback came from.
 const MOST_VERSIONS: usize = 1000;
 
+/// Dead letters shown of a plugin.
+const MOST_LETTERS: u32 = 50;
+
 /// Changes kept of a plugin.
 const MOST_CHANGES: usize = 50;
 
@@ -191,9 +194,11 @@ impl Metrics {
     pub async fn detail(&self, plugin: &str) -> Option<Detail> {
         let plugins = self.state().plugins.clone()?;
         let (view, config) = (plugins.view(plugin).await.ok()?, plugins.config(plugin).ok()?);
+        let letters = dead_letter::list(plugins.database(), Some(plugin), MOST_LETTERS).await.unwrap_or_default();
         let state = self.state();
         let measured = state.measured.get(plugin).cloned().unwrap_or_default();
         let mut detail = show::detail(&view, &measured, config);
+        detail.letters = letters.into_iter().map(show::letter).collect();
         if let Some(series) = state.series.get(plugin) {
             detail.history = series.history.points().map(show::sample).collect();
             detail.metrics.aggregates_1h = series.history.aggregates(now_seconds().saturating_sub(3600));

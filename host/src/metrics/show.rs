@@ -5,6 +5,7 @@ use crate::{
     event::OUTCOMES,
     plugin::{
         PluginConfig,
+        dead_letter::DeadLetter,
         limits::Limits,
         slot::{
             crash,
@@ -15,7 +16,7 @@ use crate::{
         },
     },
     time::rfc3339,
-    view::{Command, Crash, Detail, Generation, Plugin, Point, Sample},
+    view::{Command, Crash, Detail, Generation, Letter, Plugin, Point, Sample},
 };
 use std::{
     collections::BTreeMap,
@@ -131,6 +132,19 @@ pub fn detail(view: &View, measured: &Measured, config: &PluginConfig) -> Detail
     detail.metrics.current.uptime = plugin.uptime;
     detail.plugin = plugin;
     detail
+}
+
+/// One dead letter.
+pub fn letter(letter: DeadLetter) -> Letter {
+    Letter {
+        id: letter.id,
+        at: rfc3339(letter.buried_at),
+        accepted_at: rfc3339(letter.accepted_at),
+        line: letter.line,
+        user: letter.user,
+        place: format!("{}/{}", letter.connector, letter.channel),
+        causes: letter.causes,
+    }
 }
 
 fn generation(view: &GenerationView) -> Generation {

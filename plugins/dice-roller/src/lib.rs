@@ -4,7 +4,9 @@
 mod dice;
 
 use dice::Dice;
-use plugin_api::prelude::*;
+use plugin_api::{metrics::Counter, prelude::*};
+
+static ROLLS: Counter = Counter::new("dice_rolls_total", "Rolls that users asked for.");
 
 /// The plugin. It remembers nothing.
 #[derive(Default)]
@@ -14,7 +16,10 @@ pub struct DiceRoller;
 impl DiceRoller {
     /// Roll dice: `!roll 2d6+3`, `!roll 4d6kh3`
     #[command(aliases("r"))]
-    async fn roll(&self, _cx: &Context, dice: Dice) -> Result<Reply> {
+    async fn roll(&self, cx: &Context, dice: Dice) -> Result<Reply> {
+        if !cx.is_probe() {
+            ROLLS.inc();
+        }
         Ok(dice.roll(|sides| fastrand::u32(1..=sides)).to_string().into())
     }
 }

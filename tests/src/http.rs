@@ -1,0 +1,106 @@
+//! The least HTTP client that a test needs: one request, one connection, the whole answer.
+
+use crate::rig::PATIENCE;
+use serde_json::Value;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// Its status.
+    pub status: u16,
+    /// Its head, as it came.
+    pub head: String,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// A header by its name in small letters; empty when it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        let named = |line: &&str| line.split_once(':').is_some_and(|(found, _)| found.eq_ignore_ascii_case(name));
+        self.head.lines().find(named).and_then(|line| line.split_once(':')).map_or("", |(_, value)| value.trim())
+    }
+
+    /// Its body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Its body as JSON.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+}
+
+/// Sends these very bytes, and reads to the end of the connection.
+///
+/// # Panics
+/// When there is nobody.
+pub fn raw(address: &str, request: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    // It may have hung up already; what it said is read all the same.
+    let _ = stream.write_all(request);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    answer
+}
+
+/// Asks with these header lines, and this body if it is not empty.
+///
+/// # Panics
+/// When there is no answer.
+pub fn request(address: &str, method: &str, path: &str, headers: &[&str], body: &str) -> Response {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    if !headers.iter().any(|header| header.starts_with("Host:")) {
+        request += &format!("Host: {address}\r\n");
+    }
+    for header in headers {
+        request += &format!("{header}\r\n");
+    }
+    if !body.is_empty() || method == "POST" {
+        request += &format!("Content-Length: {}\r\n", body.len());
+    }
+    let answer = raw(address, format!("{request}\r\n{body}").as_bytes());
+    parse(&answer).unwrap_or_else(|| panic!("{method} {path}: {}", String::from_utf8_lossy(&answer)))
+}
+
+/// Asks for a page.
+///
+/// # Panics
+/// When there is no answer.
+pub fn get(address: &str, path: &str) -> Response {
+    request(address, "GET", path, &[], "")
+}
+
+/// An answer that came; `None` when it is none.
+pub fn parse(answer: &[u8]) -> Option<Response> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let mut response = Response { status, head, body: answer[end + 4..].to_vec() };
+    if response.header("transfer-encoding") == "chunked" {
+        response.body = dechunk(&response.body)?;
+    }
+    Some(response)
+}
+
+fn dechunk(mut chunks: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let end = chunks.windows(2).position(|two| two == b"\r\n")?;
+        let length = usize::from_str_radix(std::str::from_utf8(&chunks[..end]).ok()?, 16).ok()?;
+        if length == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(chunks.get(end + 2..end + 2 + length)?);
+        chunks = chunks.get(end + 4 + length..)?;
+    }
+}
