@@ -39,7 +39,7 @@ impl Response {
     }
 }
 
-/// Sends these very bytes, and reads to the end of the connection.
+/// Sends these very bytes, and reads one answer, or whatever comes before the end of the connection.
 ///
 /// # Panics
 /// When there is nobody.
@@ -48,8 +48,16 @@ pub fn raw(address: &str, request: &[u8]) -> Vec<u8> {
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
     // It may have hung up already; what it said is read all the same.
     let _ = stream.write_all(request);
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
+    let (mut answer, mut chunk) = (Vec::new(), [0; 16 << 10]);
+    while let Ok(bytes @ 1..) = stream.read(&mut chunk) {
+        answer.extend_from_slice(&chunk[..bytes]);
+        // Not every server hangs up when it is asked to.
+        let whole =
+            |response: Response| response.header("content-length").parse().is_ok_and(|all| response.body.len() >= all);
+        if parse(&answer).is_some_and(whole) {
+            break;
+        }
+    }
     answer
 }
 

@@ -216,6 +216,9 @@ fn headline(snapshot: &Snapshot) -> (String, &'static str) {
         [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} others", rest.len()),
         names => names.join(", "),
     };
+    if snapshot.timestamp.is_empty() {
+        return ("Starting.".to_owned(), "warning");
+    }
     if snapshot.plugins.is_empty() {
         return ("No plugins are configured.".to_owned(), "warning");
     }
@@ -382,7 +385,8 @@ mod tests {
 
     fn snapshot(states: &[&'static str]) -> Snapshot {
         let plugin = |(n, state): (usize, &&'static str)| Plugin { name: format!("p{n}"), state, ..Plugin::default() };
-        Snapshot { plugins: states.iter().enumerate().map(plugin).collect(), ..Snapshot::default() }
+        let plugins = states.iter().enumerate().map(plugin).collect();
+        Snapshot { timestamp: "2026-01-01T00:00:00.000Z".into(), plugins, ..Snapshot::default() }
     }
 
     #[test]
@@ -393,6 +397,7 @@ mod tests {
         assert_eq!(said(&["crashed"; 9]), ("9 of 9 plugins are down: p0 and 8 others.".into(), "error"));
         assert_eq!(said(&["running", "stopped"]).1, "warning");
         assert_eq!(said(&[]).0, "No plugins are configured.");
+        assert_eq!(headline(&Snapshot::default()).0, "Starting.");
     }
 
     #[test]

@@ -1,0 +1,283 @@
+//! The dashboard in a real browser: what it shows, how soon, to whom, and what its buttons do.
+
+use rosey_tests::{
+    bot::{Bot, Folder, children, signal_process, wait_until},
+    browser::Browser,
+    build, http,
+};
+use rustix::process::Signal;
+use std::{path::Path, time::Instant};
+
+const TOKEN: &str = "correct horse battery staple";
+
+fn folder() -> Folder {
+    let folder = Folder::new(&["dice-roller"]);
+    build::variant(&folder.library("misbehave"), "first");
+    folder
+}
+
+/// A bot whose figures are measured every so many seconds.
+fn start(folder: &Folder, poll: &str) -> (Bot, String) {
+    let bot = folder.start(&format!(
+        "[dashboard]\nenabled = true\nport = 0\ntoken = {TOKEN:?}\n[metrics]\npoll_interval = {poll}\n[admin]\n\
+         cooldown = 0\n[plugins.dice-roller]\n[plugins.misbehave]\n"
+    ));
+    let address = bot.dashboard();
+    (bot, format!("http://{address}"))
+}
+
+fn log_in(browser: &Browser, url: &str) {
+    browser.go(&format!("{url}/login"));
+    browser.write("#token", TOKEN);
+    browser.click("main form button");
+    browser.until("header", "Log out");
+}
+
+#[test]
+fn a_roll_is_shown_without_a_reload_of_the_page_and_nothing_is_complained_about() {
+    let Some(browser) = Browser::open() else { return };
+    let folder = folder();
+    let (mut bot, url) = start(&folder, "0.2");
+    browser.wide();
+    browser.go(&url);
+    browser.until("#headline", "All is well.");
+    browser.until("#live", "live");
+    browser.run("window.stays = true");
+    for roll in 1..=3 {
+        bot.ask("!roll 2d6");
+        browser.until("#row-dice-roller td[data-label=Events]", &roll.to_string());
+    }
+    assert_eq!(browser.run("return window.stays"), true, "the page is still the same");
+    assert!(browser.text("#host").contains("3 events accepted: 3 replied"), "{}", browser.text("#host"));
+    for page in ["/plugin/dice-roller", "/events", "/?show=bad", "/?sort=crashes", "/plugin/none", "/login"] {
+        browser.go(&format!("{url}{page}"));
+        assert!(!browser.text("main").is_empty(), "{page}");
+    }
+    let missing = |line: &String| line.contains("/plugin/none") && line.contains("404");
+    let complaints: Vec<_> = browser.console().into_iter().filter(|line| !missing(line)).collect();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    // The console would have said so.
+    browser
+        .run("const s = document.createElement('script'); s.textContent = 'window.evil = 1'; document.body.append(s)");
+    assert!(browser.run("return window.evil ?? null").is_null());
+    wait_until("the violation is in the console", || {
+        browser.console().iter().any(|line| line.contains("Content Security"))
+    });
+    assert!(bot.end().success());
+}
+
+#[test]
+fn a_crash_is_shown_when_it_happens_not_at_the_next_poll() {
+    let Some(browser) = Browser::open() else { return };
+    let folder = folder();
+    build::variant(&folder.library("misbehave"), "echo-crashes");
+    let (mut bot, url) = start(&folder, "3600");
+    browser.wide();
+    browser.go(&url);
+    browser.until("#headline", "All is well.");
+    browser.until("#live", "live");
+    bot.say("!echo <script>alert(1)</script>");
+    let began = Instant::now();
+    browser.until("#row-misbehave td[data-label=Crashes]", "2");
+    println!("the crash was on the page after {:.0} ms", began.elapsed().as_secs_f64() * 1e3);
+    assert!(bot.answer().contains("crashed on that twice"));
+    browser.until("#headline", "there were 2 crashes");
+    browser.go(&format!("{url}/plugin/misbehave"));
+    browser.click(".crash summary");
+    let crash = browser.text(".crash");
+    assert!(crash.contains("SIGABRT"), "{crash}");
+    assert!(crash.contains("!echo <script>alert(1)</script>"), "as text: {crash}");
+    assert!(browser.text("#letters").contains("!echo <script>"), "and in the dead letters");
+    assert_eq!(browser.run("return document.querySelectorAll('main script').length"), 0);
+    browser.go(&format!("{url}/events"));
+    assert!(
+        browser.text("#marks").contains("generation 1 crashed: killed by signal 6 (SIGABRT"),
+        "{}",
+        browser.text("#marks")
+    );
+    assert!(bot.end().success());
+}
+
+#[test]
+fn a_reload_by_button_asks_names_versions_and_is_audited_like_any_other() {
+    let Some(browser) = Browser::open() else { return };
+    let folder = folder();
+    let (mut bot, url) = start(&folder, "0.2");
+    assert_eq!(bot.ask("!variant"), "first");
+    browser.wide();
+    browser.go(&format!("{url}/plugin/misbehave"));
+    assert_eq!(browser.run("return document.querySelectorAll('main button').length"), 0, "read-only without the token");
+    browser.go(&format!("{url}/login"));
+    browser.write("#token", "a wrong token");
+    browser.click("main form button");
+    browser.until("[role=alert]", "That is not the token.");
+    log_in(&browser, &url);
+    build::variant(&folder.library("misbehave"), "second");
+    browser.go(&format!("{url}/plugin/misbehave"));
+    browser.click("button[value=reload]");
+    browser.until("#main h1", "Reload misbehave 1.0.0 → 1.0.0?");
+    assert_eq!(bot.ask("!variant"), "first", "not before it is confirmed");
+    browser.click("button.strong");
+    browser.until("#main h1", "generation 2 is active");
+    assert_eq!(bot.ask("!variant"), "second");
+    browser.go(&format!("{url}/plugin/misbehave"));
+    browser.until("#changes", "dashboard, dashboard");
+    // A question is answered once.
+    browser.run("history.go(-2)");
+    std::fs::write(folder.library("misbehave"), "no library").expect("our directory");
+    browser.go(&format!("{url}/plugin/misbehave"));
+    browser.click("button[value=reload]");
+    browser.until("#main h1", "refused");
+    assert_eq!(bot.ask("!variant"), "second");
+    assert!(bot.ask("!abort").contains("crashed on that twice"));
+    browser.go(&format!("{url}/plugin/misbehave"));
+    browser.click("button[value=replay]");
+    browser.until("#main h1", "Replay dead letter 1 of misbehave: !abort by alice?");
+    browser.click("header form button");
+    browser.until("header", "Log in");
+    assert!(bot.end().success());
+    let audit = std::process::Command::new(build::rosey())
+        .args(["audit", "list", "--config", "rosey.toml"])
+        .current_dir(folder.path())
+        .output()
+        .expect("it is built");
+    let audit = String::from_utf8_lossy(&audit.stdout).into_owned();
+    assert!(audit.contains("dashboard") && audit.contains("generation 2 is active"), "{audit}");
+}
+
+#[test]
+fn it_fits_a_telephone_it_can_be_dark_and_a_keyboard_is_enough() {
+    let Some(browser) = Browser::open() else { return };
+    let folder = folder();
+    build::variant(&folder.library("misbehave"), "echo-crashes");
+    let (mut bot, url) = start(&folder, "0.2");
+    assert!(bot.ask(&format!("!echo {}", "without-end".repeat(20))).contains("crashed on that twice"));
+    assert_eq!(bot.ask("!variant"), "echo-crashes");
+    log_in(&browser, &url);
+    browser.narrow(360);
+    for page in ["/", "/plugin/misbehave", "/plugin/dice-roller", "/events", "/plugin/none"] {
+        browser.go(&format!("{url}{page}"));
+        browser.run("document.querySelectorAll('details').forEach(d => d.open = true)");
+        let width = browser.run("return document.documentElement.scrollWidth").as_u64().expect("a number");
+        assert!(width <= 360, "{page} is {width} wide");
+    }
+    browser.wide();
+    browser.go(&url);
+    let colour = |scheme: &str| {
+        browser.prefer(scheme);
+        browser.run("return getComputedStyle(document.body).backgroundColor").to_string()
+    };
+    assert_eq!((colour("light"), colour("dark")), ("\"rgb(251, 251, 250)\"".into(), "\"rgb(20, 23, 26)\"".into()));
+    const TAB: &str = "\u{e004}";
+    const ENTER: &str = "\u{e007}";
+    browser.press(TAB);
+    assert_eq!(browser.run("return document.activeElement.className"), "skip");
+    browser.run("document.querySelector('#row-misbehave a').focus()");
+    browser.press(ENTER);
+    browser.until("#headline", "misbehave is running");
+    assert!(bot.end().success());
+}
+
+#[test]
+fn without_javascript_it_shows_the_same_and_refreshes_itself() {
+    let Some(browser) = Browser::open() else { return };
+    let folder = folder();
+    let (mut bot, url) = start(&folder, "0.2");
+    browser.devtools("Emulation.setScriptExecutionDisabled", &serde_json::json!({"value": true}));
+    browser.go(&url);
+    browser.until("#headline", "All is well.");
+    bot.ask("!roll 2d6");
+    browser.until("#row-dice-roller td[data-label=Events]", "1");
+    let [shim, ..] = children(bot.pid())[..] else { panic!("two shims") };
+    signal_process(shim, Signal::KILL);
+    browser.until("#headline", "there was 1 crash");
+    assert!(bot.end().success());
+}
+
+#[test]
+fn axe_finds_nothing_serious_in_light_and_in_dark() {
+    let Some(browser) = Browser::open() else { return };
+    let axe = build::target().join("../axe/node_modules/axe-core/axe.min.js");
+    let Ok(axe) = std::fs::read_to_string(Path::new(&axe)) else {
+        eprintln!("SKIPPED: axe-core is not installed (npm install --prefix target/axe axe-core@4.14.1)");
+        return;
+    };
+    let folder = folder();
+    let (mut bot, url) = start(&folder, "0.2");
+    assert!(bot.ask("!abort").contains("crashed on that twice"));
+    assert_eq!(bot.ask("!echo back"), "back");
+    log_in(&browser, &url);
+    browser.wide();
+    let serious = || -> Vec<serde_json::Value> {
+        browser.run(&format!("{axe}; window.axe = axe"));
+        let found = browser.run_async(
+            "const done = arguments[arguments.length - 1]; \
+             axe.run().then(r => done(r.violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html).join(' ')])))",
+        );
+        let serious = |one: &&serde_json::Value| one[0] == "serious" || one[0] == "critical";
+        found.as_array().expect("a list").iter().filter(serious).cloned().collect()
+    };
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme);
+        for page in ["/", "/plugin/misbehave", "/plugin/dice-roller", "/events", "/plugin/none", "/login"] {
+            browser.go(&format!("{url}{page}"));
+            browser.run("document.querySelectorAll('details').forEach(d => d.open = true)");
+            let serious = serious();
+            assert!(serious.is_empty(), "{page} in {scheme}: {serious:#?}");
+        }
+    }
+    browser.run("document.querySelector('main').append(document.createElement('input'))");
+    assert_eq!(serious()[0][1], "label", "it would have found something");
+    assert!(bot.end().success());
+}
+
+#[test]
+fn pictures_for_the_documentation() {
+    if std::env::var_os("ROSEY_SCREENSHOTS").is_none() {
+        eprintln!("SKIPPED: ROSEY_SCREENSHOTS names no folder");
+        return;
+    }
+    let Some(browser) = Browser::open() else { return };
+    let folder = folder();
+    std::fs::copy(build::library("eight-ball"), folder.library("eight-ball")).expect("it is built");
+    let mut bot = folder.start(&format!(
+        "[dashboard]\nenabled = true\nport = 0\ntoken = {TOKEN:?}\n[metrics]\npoll_interval = 0.5\n[admin]\ncooldown = 0\n\
+         [plugins.dice-roller]\n[plugins.eight-ball]\n[plugins.misbehave]\n"
+    ));
+    let url = format!("http://{}", bot.dashboard());
+    let began = Instant::now();
+    for minute in 0.. {
+        for roll in 0..(minute * 37 % 50) {
+            bot.ask(if roll % 3 == 0 { "!8ball will it work?" } else { "!roll 4d6kh3" });
+        }
+        if minute % 40 == 5 {
+            assert_eq!(bot.ask("!echo back"), "back");
+            assert!(bot.ask("!admin restart dice-roller").contains("confirm"));
+            bot.ask("yes");
+            bot.answer();
+        }
+        if minute == 60 {
+            assert!(bot.ask("!abort").contains("crashed on that twice"));
+        }
+        wait_until("the next poll", || began.elapsed().as_millis() > 500 * (minute + 1));
+        if minute > 130 {
+            break;
+        }
+    }
+    assert_eq!(http::get(url.trim_start_matches("http://"), "/readyz").status, 200);
+    log_in(&browser, &url);
+    for (scheme, name) in [("light", ""), ("dark", "-dark")] {
+        browser.prefer(scheme);
+        browser.wide();
+        browser.go(&url);
+        browser.until("#live", "live");
+        browser.picture(&format!("overview{name}.png"));
+        browser.go(&format!("{url}/plugin/misbehave"));
+        browser.run("document.querySelector('.crash').open = true");
+        browser.picture(&format!("plugin{name}.png"));
+    }
+    browser.narrow(360);
+    browser.go(&url);
+    browser.picture("phone-dark.png");
+    assert!(bot.end().success());
+}
