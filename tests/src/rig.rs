@@ -95,7 +95,7 @@ impl Rig {
                     let handle = plugins.handle(&happening.plugin).expect("it has just spoken");
                     router.learn(handle.clone(), Arc::clone(manifest));
                 }
-                // Of a thousand reloads the manifests would be most of what this process holds.
+                // They are large, and no test asks for them.
                 if !matches!(happening.what, What::Manifest(_)) {
                     happened.lock().unwrap_or_else(PoisonError::into_inner).push(happening);
                 }
@@ -171,6 +171,11 @@ impl Rig {
     pub fn happenings(&self, plugin: &str) -> Vec<What> {
         let happened = self.happened.lock().unwrap_or_else(PoisonError::into_inner);
         happened.iter().filter(|one| &*one.plugin == plugin).map(|one| one.what.clone()).collect()
+    }
+
+    /// Forgets what has happened: a test that weighs the product must not weigh its own notes.
+    pub fn forget(&self) {
+        self.happened.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// A connector of its own for one channel.

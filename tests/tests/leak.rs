@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::watch;
 
 /// Reloads before the first look: buffers and tables have their size by then.
-const WARM_UP: usize = 200;
+const WARM_UP: usize = 300;
 
 /// Reloads between the first look and the last.
 const RELOADS: usize = 1000;
@@ -62,6 +62,7 @@ async fn a_thousand_reloads_under_load_leave_nothing_behind() {
     let reload = async |times: usize| {
         for _ in 0..times {
             rig.plugins.reload("p", artifact, true).await.expect("the same artifact, by force");
+            rig.forget();
         }
     };
     reload(WARM_UP).await;

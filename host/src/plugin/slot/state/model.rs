@@ -111,7 +111,7 @@ pub enum Verdict {
 /// Something that must be done. The task performs them in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Start a generation; answer with [`State::started`].
+    /// Start a generation; answer with [`State::started`](super::State::started).
     Spawn {
         /// Its number.
         generation: Generation,
@@ -120,31 +120,31 @@ pub enum Effect {
         /// State to give it before its first event.
         restore: Option<Arc<Snapshot>>,
     },
-    /// Send the probe; answer with [`State::probed`].
+    /// Send the probe; answer with [`State::probed`](super::State::probed).
     Probe {
         /// Whom to ask.
         generation: Generation,
         /// 1 for the first.
         attempt: u32,
     },
-    /// Ask for the state; answer with [`State::snapshot_taken`].
+    /// Ask for the state; answer with [`State::snapshot_taken`](super::State::snapshot_taken).
     TakeSnapshot {
         /// Whom to ask.
         generation: Generation,
     },
-    /// Give the state; answer with [`State::restored`].
+    /// Give the state; answer with [`State::restored`](super::State::restored).
     Restore {
         /// To whom.
         generation: Generation,
         /// The state.
         snapshot: Arc<Snapshot>,
     },
-    /// Ask a generation to stop; its end comes as [`State::exited`].
+    /// Ask a generation to stop; its end comes as [`State::exited`](super::State::exited).
     Retire {
         /// Which.
         generation: Generation,
     },
-    /// End a generation now. One that has started ends in [`State::exited`]; one that has not is just gone.
+    /// End a generation now. One that has started ends in [`State::exited`](super::State::exited); one that has not is just gone.
     Kill {
         /// Which.
         generation: Generation,
@@ -158,7 +158,7 @@ pub enum Effect {
         /// How it ended.
         result: Result<Done, ChangeError>,
     },
-    /// Write down [`State::memory`]: it changed.
+    /// Write down [`State::memory`](super::State::memory): it changed.
     Remember,
     /// Say this, loudly where it deserves it.
     Note(Note),
