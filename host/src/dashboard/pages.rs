@@ -18,6 +18,7 @@ use axum::{
 };
 use flate2::{Compression, write::GzEncoder};
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     io::Write as _,
     sync::{Arc, Mutex, PoisonError},
@@ -155,15 +156,13 @@ fn render_overview(shared: &Shared, snapshot: &Snapshot, look: &Look, login: Log
     let series = plugins.iter().map(|plugin| shared.metrics.series(&plugin.name));
     let rows: Vec<_> = plugins.iter().zip(series).map(|(plugin, points)| row(plugin, &points, from, to)).collect();
     let (headline, mood) = headline(snapshot);
-    let list = |parts: Vec<String>| if parts.is_empty() { "none".to_owned() } else { parts.join(", ") };
-    let counted = snapshot.system.outcomes.iter().filter(|(_, count)| **count > 0);
     let page = Overview {
         headline,
         mood,
         snapshot,
         uptime: span(snapshot.bot_uptime),
         memory: format!("{:.1} MB", snapshot.system.memory_bytes as f64 / 1e6),
-        outcomes: list(counted.map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect()),
+        outcomes: outcomes(&snapshot.system.outcomes),
         connectors: list(snapshot.system.connectors.iter().map(|(name, state)| format!("{name} {state}")).collect()),
         rows,
         look,
@@ -246,6 +245,7 @@ struct PluginPage<'a> {
     plugin: &'a Plugin,
     mood: &'static str,
     uptime: String,
+    outcomes: String,
     p50: String,
     p95: String,
     charts: Vec<String>,
@@ -287,6 +287,7 @@ pub async fn plugin(State(shared): State<Arc<Shared>>, Path(name): Path<String>,
             _ => "good",
         },
         uptime: span(plugin.uptime),
+        outcomes: outcomes(&plugin.outcomes),
         p50: plugin.response_p50.map_or("–".to_owned(), response),
         p95: plugin.response_p95.map_or("–".to_owned(), response),
         charts,
@@ -359,6 +360,15 @@ fn shown(page: &impl Template) -> String {
         let _ = write!(text, "This page cannot be shown: {error}");
         text
     })
+}
+
+fn list(parts: Vec<String>) -> String {
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+}
+
+fn outcomes(counts: &BTreeMap<&'static str, u64>) -> String {
+    let counted = counts.iter().filter(|(_, count)| **count > 0);
+    list(counted.map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect())
 }
 
 fn response(seconds: f64) -> String {
