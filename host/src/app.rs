@@ -12,7 +12,13 @@ use crate::{
     connect::console,
     dashboard::{self, DashboardConfig, DashboardError},
     metrics::{Metrics, MetricsConfig},
-    plugin::{self, Plugins, artifact, generation::Forge, journal::Journal, process::Spawner, slot::message::What},
+    plugin::{
+        self, Plugins, artifact,
+        generation::{Forge, Shims},
+        journal::Journal,
+        process::Spawner,
+        slot::message::What,
+    },
     router::Router,
     store::{Database, StoreError},
     view::Change,
@@ -23,7 +29,7 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock, atomic::AtomicU64},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 use tokio::{
@@ -113,15 +119,13 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
         return Err(AppError::NoShim(shim));
     }
     let store = artifact::Store::open(config.state_dir.join("artifacts")).map_err(|source| state.problem(source))?;
-    let forge = Arc::new(Forge {
+    let shims = Shims {
         spawner: Spawner::start().map_err(AppError::Runtime)?,
-        store,
+        program: shim,
         run_dir: state.run_dir.clone(),
-        shim,
-        output_runtime: ops.clone(),
-        journal: Journal::default(),
-        files: AtomicU64::new(0),
-    });
+        spare: config.spare_shim,
+    };
+    let forge = Arc::new(Forge::new(shims, store, ops.clone(), Journal::default()));
     let schema: Vec<_> = plugin::SCHEMA.into_iter().chain(admin::SCHEMA).collect();
     let database = Database::open(&config.state_dir.join(DATABASE), &schema)?;
     let router = Arc::new(Router::default());

@@ -41,6 +41,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The shim's executable; beside `rosey` unless set.
     pub shim: Option<PathBuf>,
+    /// Whether one shim waits warm, so that the next reload or restart need not start a process first.
+    pub spare_shim: bool,
     /// Where chat comes from.
     pub connect: Connect,
     /// The web page.
@@ -146,6 +148,7 @@ impl Default for Config {
             plugin_dir: "target/release".into(),
             state_dir: ".rosey".into(),
             shim: None,
+            spare_shim: true,
             connect: Connect::default(),
             dashboard: Dashboard::default(),
             metrics: Metrics::default(),

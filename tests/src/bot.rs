@@ -117,6 +117,16 @@ impl Bot {
         self.child.id()
     }
 
+    /// The process of a plugin, as the bot itself says.
+    ///
+    /// # Panics
+    /// When it runs none.
+    pub fn pid_of(&mut self, plugin: &str) -> u32 {
+        let status = self.ask(&format!("!admin status {plugin}"));
+        let pid = status.split("pid ").nth(1).and_then(|rest| rest.split(',').next());
+        pid.and_then(|pid| pid.parse().ok()).unwrap_or_else(|| panic!("no process: {status}"))
+    }
+
     /// Types a line.
     ///
     /// # Panics

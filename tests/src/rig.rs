@@ -6,7 +6,7 @@ use rosey::{
     event::{Event, Identity, Outgoing, Place, ReplyTo, User},
     plugin::{
         self, PluginConfig, Plugins, artifact,
-        generation::Forge,
+        generation::{Forge, Shims},
         journal::Journal,
         limits::Limits,
         process::Spawner,
@@ -17,7 +17,7 @@ use rosey::{
 };
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -71,19 +71,17 @@ impl Rig {
     /// # Panics
     /// When anything of the rig itself goes wrong.
     pub async fn start_in(state: &Path, configs: Vec<PluginConfig>) -> Self {
+        Self::start_as(state, configs, true).await
+    }
+
+    async fn start_as(state: &Path, configs: Vec<PluginConfig>, spare: bool) -> Self {
         let run_dir = state.join("run");
         std::fs::create_dir_all(&run_dir).expect("our directory");
         let mut ops = tokio::runtime::Builder::new_multi_thread();
         let ops = ops.worker_threads(1).enable_all().build().expect("a runtime");
-        let forge = Forge {
-            spawner: Spawner::start().expect("a thread"),
-            store: artifact::Store::open(state.join("artifacts")).expect("a directory"),
-            run_dir,
-            shim: build::shim(),
-            output_runtime: ops.handle().clone(),
-            journal: Journal::default(),
-            files: AtomicU64::new(0),
-        };
+        let shims = Shims { spawner: Spawner::start().expect("a thread"), program: build::shim(), run_dir, spare };
+        let store = artifact::Store::open(state.join("artifacts")).expect("a directory");
+        let forge = Forge::new(shims, store, ops.handle().clone(), Journal::default());
         let database = Database::open(&state.join("rosey.db"), &plugin::SCHEMA).expect("a database");
         let (router, happened) = (Arc::new(Router::default()), Arc::<Mutex<Vec<Happening>>>::default());
         let (changes, changed) = watch::channel(0);
@@ -128,9 +126,23 @@ impl Rig {
     /// # Panics
     /// When one does not start.
     pub async fn echoes(count: usize, limits: &Limits) -> (Self, Vec<Arc<Router>>) {
+        Self::echoes_as(count, limits, true).await
+    }
+
+    /// The same without a spare shim: every start is a cold one.
+    ///
+    /// # Panics
+    /// When one does not start.
+    pub async fn cold_echoes(count: usize, limits: &Limits) -> (Self, Vec<Arc<Router>>) {
+        Self::echoes_as(count, limits, false).await
+    }
+
+    async fn echoes_as(count: usize, limits: &Limits, spare: bool) -> (Self, Vec<Arc<Router>>) {
         let library = build::library("echo");
         let config = |n| PluginConfig { limits: limits.clone(), ..plugin(&format!("p{n}"), &library) };
-        let rig = Self::start((0..count).map(config).collect()).await;
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut rig = Self::start_as(directory.path(), (0..count).map(config).collect(), spare).await;
+        rig._directory = Some(directory);
         let mut routers = Vec::with_capacity(count);
         for view in rig.plugins.views().await {
             let (router, handle) = (Router::default(), rig.plugins.handle(&view.plugin).expect("it is there"));

@@ -1,7 +1,7 @@
 //! The dashboard in a real browser: what it shows, how soon, to whom, and what its buttons do.
 
 use rosey_tests::{
-    bot::{Bot, Folder, children, signal_process, wait_until},
+    bot::{Bot, Folder, signal_process, wait_until},
     browser::Browser,
     build, http,
 };
@@ -188,8 +188,7 @@ fn without_javascript_it_shows_the_same_and_refreshes_itself() {
     browser.until("#headline", "All is well.");
     bot.ask("!roll 2d6");
     browser.until("#row-dice-roller td[data-label=Events]", "1");
-    let [shim, ..] = children(bot.pid())[..] else { panic!("two shims") };
-    signal_process(shim, Signal::KILL);
+    signal_process(bot.pid_of("dice-roller"), Signal::KILL);
     browser.until("#headline", "there was 1 crash");
     assert!(bot.end().success());
 }

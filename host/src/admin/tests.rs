@@ -3,11 +3,17 @@
 use super::{audit::chain, *};
 use crate::{
     event::{Identity, Outgoing, Place},
-    plugin::{self, PluginConfig, artifact, generation::Forge, journal::Journal, limits::Limits, process::Spawner},
+    plugin::{
+        self, PluginConfig, artifact,
+        generation::{Forge, Shims},
+        journal::Journal,
+        limits::Limits,
+        process::Spawner,
+    },
     router::AdminLine,
     store::Database,
 };
-use std::sync::{Mutex, atomic::AtomicU64};
+use std::sync::Mutex;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -23,15 +29,14 @@ impl Room {
     async fn open(change: impl FnOnce(&mut AdminConfig)) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path();
-        let forge = Forge {
+        let shims = Shims {
             spawner: Spawner::start().expect("a thread"),
-            store: artifact::Store::open(path.join("artifacts")).expect("a directory"),
+            program: "/nonexistent".into(),
             run_dir: path.to_owned(),
-            shim: "/nonexistent".into(),
-            output_runtime: tokio::runtime::Handle::current(),
-            journal: Journal::default(),
-            files: AtomicU64::new(0),
+            spare: false,
         };
+        let store = artifact::Store::open(path.join("artifacts")).expect("a directory");
+        let forge = Forge::new(shims, store, tokio::runtime::Handle::current(), Journal::default());
         let schema: Vec<_> = plugin::SCHEMA.into_iter().chain(SCHEMA).collect();
         let database = Database::open(&path.join("rosey.db"), &schema).expect("a database");
         let dice = PluginConfig {

@@ -1,50 +1,78 @@
 //! Brings one generation to life: spawn, connect, prove, load. What comes out is ready for its first event.
 
+mod launch;
+mod page;
+mod spare;
+
+pub use page::Page;
+
 use super::{
     artifact::{Artifact, Hash, Store},
     journal::Journal,
     link::{Link, LinkError},
     output::{Output, Tail},
-    process::{Exit, Process, SpawnError, SpawnRequest, Spawner},
+    process::{Exit, Process, SpawnError, Spawner},
     slot::state::{Generation, Snapshot, StartProblem},
 };
-use interprocess::{
-    local_socket::{GenericFilePath, ListenerOptions, prelude::*, tokio::Listener, tokio::prelude::*},
-    os::unix::local_socket::ListenerOptionsExt,
-};
+use launch::{Launcher, Shim};
 use rosey_wire::{
     MIN_VERSION, VERSION,
-    frame::{decode, encode},
-    hello::{self, Answer, Hello},
+    frame::decode,
     manifest::Manifest,
-    message::{Load, LoadStep, PAGE_BYTES, ToHost, ToShim},
+    message::{Load, LoadStep, ToHost, ToShim},
 };
+use spare::Spare;
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+/// How shims are started.
+#[derive(Debug)]
+pub struct Shims {
+    /// Starts processes.
+    pub spawner: Spawner,
+    /// The shim's executable.
+    pub program: PathBuf,
+    /// Where sockets and pages lie; only this host's user may look inside.
+    pub run_dir: PathBuf,
+    /// Whether one waits warm for the next start.
+    pub spare: bool,
+}
 
 /// What all generations of all plugins share.
 #[derive(Debug)]
 pub struct Forge {
-    /// Starts processes.
-    pub spawner: Spawner,
+    launcher: Arc<Launcher>,
+    spare: Option<Spare>,
     /// Where the libraries lie.
     pub store: Store,
-    /// Where sockets and pages lie; only this host's user may look inside.
-    pub run_dir: PathBuf,
-    /// The shim's executable.
-    pub shim: PathBuf,
     /// The runtime on which the output of plugins is read, away from their events.
-    pub output_runtime: tokio::runtime::Handle,
+    output_runtime: tokio::runtime::Handle,
     /// The last lines about each plugin.
     pub journal: Journal,
-    /// Makes file names that are not used twice.
-    pub files: AtomicU64,
+}
+
+impl Forge {
+    /// Makes generations of what is in `store`. On the runtime on which they will be started.
+    pub fn new(shims: Shims, store: Store, output_runtime: tokio::runtime::Handle, journal: Journal) -> Self {
+        let launcher = Arc::new(Launcher::new(shims.spawner, shims.run_dir, shims.program));
+        let spare = shims.spare.then(|| Spare::keep(Arc::clone(&launcher)));
+        Self { launcher, spare, store, output_runtime, journal }
+    }
+
+    /// A shim without a plugin: the spare, or a new one.
+    async fn shim(&self) -> Result<Shim, StartError> {
+        let spare = match &self.spare {
+            Some(spare) => spare.claim().await,
+            None => None,
+        };
+        match spare {
+            Some(shim) => Ok(shim),
+            None => self.launcher.launch().await,
+        }
+    }
 }
 
 /// What to start.
@@ -186,7 +214,7 @@ pub async fn start(forge: Arc<Forge>, order: Order) -> Result<Started, StartErro
 
 async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartError> {
     let began = Instant::now();
-    let number = forge.files.fetch_add(1, Ordering::Relaxed);
+    let _start = forge.spare.as_ref().map(Spare::start);
     // Hashing takes about as long as the spawn, so they run side by side.
     let checked = {
         let (forge, hash) = (Arc::clone(forge), order.artifact);
@@ -194,17 +222,8 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
             forge.store.verify(&hash).map_err(|error| StartError::Artifact(error.to_string()))
         })
     };
-    let page = Page::create(forge.run_dir.join(format!("{number}.page")))?;
-    let socket = forge.run_dir.join(format!("{number}.sock"));
-    let listener = listen(&socket)?;
-    let token = new_token()?;
-    let request = SpawnRequest {
-        program: forge.shim.clone(),
-        args: vec![text(&socket)?.to_owned(), std::process::id().to_string()],
-        directory: forge.run_dir.clone(),
-        token: token.clone(),
-    };
-    let mut process = forge.spawner.spawn(request).await?;
+    let page = Page::create(forge.launcher.file("page"))?;
+    let Shim { mut process, mut link } = forge.shim().await?;
     let output = Output {
         plugin: Arc::clone(&order.plugin),
         generation: order.generation,
@@ -212,21 +231,19 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
         journal: forge.journal.clone(),
     };
     let tail = output.drain(&forge.output_runtime, &mut process);
-    let pid = process.pid();
-    let connected = async {
-        let mut link = greet(&listener, pid, &token).await?;
+    let loaded = async {
         let artifact = checked.await.map_err(|error| StartError::Artifact(error.to_string()))??;
         let manifest = load(&mut link, order, &artifact, &page, &forge.journal).await?;
         if let Some(snapshot) = &order.restore {
             restore(&mut link, snapshot).await?;
         }
-        Ok::<_, StartError>((link, manifest))
+        Ok::<_, StartError>(manifest)
     };
-    let (link, manifest) = tokio::select! {
+    let manifest = tokio::select! {
         // Its end first: that says more than the broken connection that comes with it.
         biased;
         exit = process.exited() => return Err(died(exit, &tail).await),
-        ready = connected => match ready {
+        loaded = loaded => match loaded {
             Err(StartError::Link(_)) => {
                 // The connection ends a moment before the process does.
                 let exit = process.exited().await;
@@ -244,44 +261,6 @@ async fn died(exit: Exit, tail: &Tail) -> StartError {
     StartError::Exited { exit, last }
 }
 
-/// A socket that exactly one shim will connect to; its file goes when the listener does.
-fn listen(path: &Path) -> Result<Listener, StartError> {
-    let problem = |error: std::io::Error| StartError::Prepare(path.to_owned(), error.to_string());
-    let name = path.to_fs_name::<GenericFilePath>().map_err(problem)?;
-    ListenerOptions::new().name(name).mode(0o600).create_tokio().map_err(problem)
-}
-
-async fn greet(listener: &Listener, pid: u32, token: &str) -> Result<Link, StartError> {
-    let stream = listener.accept().await.map_err(LinkError::from)?;
-    let peer = stream.peer_creds().map_err(LinkError::from)?.pid();
-    if peer.and_then(|peer| u32::try_from(peer).ok()) != Some(pid) {
-        return Err(StartError::Stranger(peer));
-    }
-    let mut link = Link::new(stream);
-    let frame = link.frame().await?;
-    let hello: Hello<'_> = decode(&frame).map_err(LinkError::from)?;
-    if hello.magic != hello::MAGIC || hello.token != token {
-        return Err(StartError::Stranger(peer));
-    }
-    let version = hello::negotiate((MIN_VERSION, VERSION), (hello.min_version, hello.max_version));
-    let mut bytes = Vec::new();
-    let answer = match version {
-        Some(version) => Answer::Welcome { version },
-        None => Answer::Refused { reason: "no protocol version in common; install host and shim of one release" },
-    };
-    encode(&answer, &mut bytes).map_err(LinkError::from)?;
-    link.push_raw(&bytes);
-    link.flush().await?;
-    match version {
-        Some(_) => Ok(link),
-        None => Err(StartError::Version {
-            version: super::clean(hello.shim_version, 32),
-            min: hello.min_version,
-            max: hello.max_version,
-        }),
-    }
-}
-
 async fn load(
     link: &mut Link,
     order: &Order,
@@ -293,7 +272,7 @@ async fn load(
         plugin: &order.plugin,
         generation: order.generation,
         library: text(&artifact.path)?,
-        page: text(&page.path)?,
+        page: text(page.path())?,
         config: &order.config,
         inspect: order.inspect,
     };
@@ -330,41 +309,4 @@ async fn restore(link: &mut Link, snapshot: &Snapshot) -> Result<(), StartError>
 
 fn text(path: &Path) -> Result<&str, StartError> {
     path.to_str().ok_or_else(|| StartError::Prepare(path.to_owned(), "its path is not UTF-8".to_owned()))
-}
-
-/// 128 random bits from the kernel, in hex.
-fn new_token() -> Result<String, StartError> {
-    let mut bytes = [0u8; 16];
-    let source = Path::new("/dev/urandom");
-    std::fs::File::open(source)
-        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes))
-        .map_err(|error| StartError::Prepare(source.to_owned(), error.to_string()))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// The file that names what a generation is executing. Removed when dropped.
-#[derive(Debug)]
-pub struct Page {
-    path: PathBuf,
-}
-
-impl Page {
-    fn create(path: PathBuf) -> Result<Self, StartError> {
-        std::fs::write(&path, [0; PAGE_BYTES]).map_err(|error| StartError::Prepare(path.clone(), error.to_string()))?;
-        Ok(Self { path })
-    }
-
-    /// The events being executed now, or when the process died. Empty when none, and when nobody can tell.
-    pub fn executing(&self) -> Vec<u64> {
-        let bytes = std::fs::read(&self.path).unwrap_or_default();
-        let (lanes, _) = bytes.as_chunks::<8>();
-        lanes.iter().map(|lane| u64::from_le_bytes(*lane)).filter(|id| *id != 0).collect()
-    }
-}
-
-impl Drop for Page {
-    fn drop(&mut self) {
-        // Left over only if the directory is gone; it is emptied at the next start in any case.
-        let _ = std::fs::remove_file(&self.path);
-    }
 }

@@ -1,7 +1,7 @@
 //! The artifact store: immutable copies of plugin libraries, named by their content.
 //!
 //! A library is copied before it is loaded, so `cargo build` may overwrite the original at any time. The copy is never
-//! written again; it is hashed again before each load.
+//! written again; before each load it is hashed again, unless the kernel says that nobody has touched it since it was.
 
 mod elf;
 mod hash;
@@ -10,14 +10,17 @@ pub use hash::{Hash, ParseHashError};
 
 use sha2::{Digest, Sha256};
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// The largest library taken in. Ten times a debug build of a large plugin.
@@ -26,6 +29,10 @@ const MAX_SIZE: u64 = 256 << 20;
 /// How often a library that changes while it is copied, or is not whole yet, is tried again: a linker writes for less
 /// than the second that this takes in all.
 const TRIES: u32 = 5;
+
+/// How old a file's last change must be when it is hashed for the hash to be trusted later. The kernel's clock of files
+/// moves in steps of up to 10 ms, so a write right after the hash could bear the time of the one before it.
+const SETTLED: Duration = Duration::from_millis(50);
 
 /// Between tries.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -112,6 +119,8 @@ pub enum VerifyError {
 pub struct Store {
     directory: PathBuf,
     copies: AtomicU64,
+    /// What was found whole, as it was then.
+    verified: Mutex<HashMap<Hash, Stamp>>,
 }
 
 impl Store {
@@ -128,7 +137,7 @@ impl Store {
                 fs::remove_file(path)?;
             }
         }
-        Ok(Self { directory, copies: AtomicU64::new(0) })
+        Ok(Self { directory, copies: AtomicU64::new(0), verified: Mutex::default() })
     }
 
     /// Copies a library into the store, under its hash. Blocks for as long as that takes, and for up to a second more
@@ -189,18 +198,27 @@ impl Store {
         Ok(Artifact { hash, path, size })
     }
 
-    /// An artifact, after checking that it is still what it was.
+    /// An artifact, after checking that it is still what it was. Reads all of it, unless its inode has not changed
+    /// since it was read last (a write to it shows there, and nobody but the kernel can set that time).
     ///
     /// # Errors
     /// [`VerifyError`].
     pub fn verify(&self, hash: &Hash) -> Result<Artifact, VerifyError> {
         let path = self.path(hash);
-        let hashed = File::open(&path).and_then(|mut file| copy_hashing(&mut file, &mut io::sink()));
-        match hashed {
-            Ok((found, size)) if found == *hash => Ok(Artifact { hash: *hash, path, size }),
-            Ok((found, _)) => Err(VerifyError::Corrupted { hash: *hash, found }),
-            Err(source) => Err(VerifyError::Unreadable { hash: *hash, source }),
+        let problem = |source| VerifyError::Unreadable { hash: *hash, source };
+        let mut file = File::open(&path).map_err(problem)?;
+        let (stamp, now) = (Stamp::of(&file).map_err(problem)?, SystemTime::now());
+        if self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(hash) == Some(&stamp) {
+            return Ok(Artifact { hash: *hash, path, size: stamp.size });
         }
+        let (found, size) = copy_hashing(&mut file, &mut io::sink()).map_err(problem)?;
+        if found != *hash {
+            return Err(VerifyError::Corrupted { hash: *hash, found });
+        }
+        if stamp.is_settled(now) {
+            self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(*hash, stamp);
+        }
+        Ok(Artifact { hash: *hash, path, size })
     }
 
     /// Removes every artifact but these, unless it was written within the last minute and may be about to be used.
@@ -210,6 +228,7 @@ impl Store {
     /// When the directory cannot be read or a file cannot be removed.
     pub fn collect(&self, keep: &HashSet<Hash>) -> io::Result<usize> {
         let mut removed = 0;
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).retain(|hash, _| keep.contains(hash));
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
             let path = entry.path();
@@ -246,6 +265,14 @@ impl Stamp {
             modified: (meta.mtime(), meta.mtime_nsec()),
             changed: (meta.ctime(), meta.ctime_nsec()),
         })
+    }
+
+    /// Whether the last change is so long ago that another one would bear another time.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let (seconds, nanos) = (u64::try_from(self.changed.0), u32::try_from(self.changed.1));
+        let (Ok(seconds), Ok(nanos)) = (seconds, nanos) else { return false };
+        let changed = UNIX_EPOCH + Duration::new(seconds, nanos);
+        now.duration_since(changed).is_ok_and(|age| age >= SETTLED)
     }
 }
 
@@ -311,6 +338,29 @@ mod tests {
         // The next intake mends it.
         store.intake("x", &some_library()).expect("a library");
         assert_eq!(store.verify(&first.hash).expect("mended"), first);
+    }
+
+    #[test]
+    fn a_byte_flipped_in_place_is_noticed_though_the_artifact_was_read_before() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).expect("there");
+        let artifact = store.intake("x", &some_library()).expect("a library");
+        let stamp = || Stamp::of(&File::open(&artifact.path).expect("there")).expect("readable");
+        while !stamp().is_settled(SystemTime::now()) {
+            std::thread::yield_now();
+        }
+        store.verify(&artifact.hash).expect("unchanged");
+        assert_eq!(store.verified.lock().expect("no panic").get(&artifact.hash), Some(&stamp()));
+        store.verify(&artifact.hash).expect("unchanged");
+
+        let modified = artifact.path.metadata().and_then(|meta| meta.modified()).expect("there");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&artifact.path, mode).expect("ours");
+        let file = File::options().write(true).open(&artifact.path).expect("ours");
+        std::os::unix::fs::FileExt::write_all_at(&file, b"?", 5000).expect("ours");
+        // Whoever does it on purpose can set this time back, and not the one that counts.
+        file.set_modified(modified).expect("ours");
+        assert!(matches!(store.verify(&artifact.hash), Err(VerifyError::Corrupted { .. })));
     }
 
     #[test]

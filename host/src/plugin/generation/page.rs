@@ -1,0 +1,41 @@
+//! The page of memory that host and shim share: it names what a generation is executing, and outlives its process.
+
+use super::StartError;
+use rosey_wire::message::PAGE_BYTES;
+use std::path::{Path, PathBuf};
+
+/// The file that names what a generation is executing. Removed when dropped.
+#[derive(Debug)]
+pub struct Page {
+    path: PathBuf,
+}
+
+impl Page {
+    /// Makes it, empty.
+    ///
+    /// # Errors
+    /// When the run directory cannot be written to.
+    pub fn create(path: PathBuf) -> Result<Self, StartError> {
+        std::fs::write(&path, [0; PAGE_BYTES]).map_err(|error| StartError::Prepare(path.clone(), error.to_string()))?;
+        Ok(Self { path })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The events being executed now, or when the process died. Empty when none, and when nobody can tell.
+    pub fn executing(&self) -> Vec<u64> {
+        let bytes = std::fs::read(&self.path).unwrap_or_default();
+        let (lanes, _) = bytes.as_chunks::<8>();
+        lanes.iter().map(|lane| u64::from_le_bytes(*lane)).filter(|id| *id != 0).collect()
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // Left over only if the directory is gone; it is emptied at the next start in any case.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
