@@ -128,6 +128,7 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
     let forge = Arc::new(Forge::new(shims, store, ops.clone(), Journal::default()));
     let schema: Vec<_> = plugin::SCHEMA.into_iter().chain(admin::SCHEMA).collect();
     let database = Database::open(&config.state_dir.join(DATABASE), &schema)?;
+    let last_words = database.clone();
     let router = Arc::new(Router::default());
     let metrics = Metrics::new(metrics_config(&config));
     let (plugins, changed) = start_plugins(&config, forge, database, &router, metrics.clone()).await?;
@@ -153,6 +154,9 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
     }
     if tokio::time::timeout(LAST_WORDS, admin.finish()).await.is_err() {
         tracing::warn!("an admin's action is still under way; the next start will record that it was cut short");
+    }
+    if tokio::time::timeout(LAST_WORDS, last_words.flush()).await.is_err() {
+        tracing::warn!("{DATABASE} does not keep up; the last changes may not be in it");
     }
     result
 }

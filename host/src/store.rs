@@ -67,14 +67,10 @@ impl Database {
         Ok(answered.await.map_err(|_| StoreError::Busy)??)
     }
 
-    /// Asks for a job without waiting. False when too much is waiting already; ask again later.
-    pub fn post(&self, job: impl FnOnce(&mut Connection) -> rusqlite::Result<()> + Send + 'static) -> bool {
-        let job: Job = Box::new(move |connection| {
-            if let Err(error) = job(connection) {
-                tracing::error!("rosey.db: {error}");
-            }
-        });
-        self.jobs.try_send(job).is_ok()
+    /// Waits until all that was asked before is done.
+    pub async fn flush(&self) {
+        // An error is the thread being gone, and then nothing is left to wait for.
+        let _ = self.run(|_| Ok(())).await;
     }
 }
 

@@ -10,9 +10,9 @@ use super::{
     artifact::{Artifact, Hash, Store},
     journal::Journal,
     link::{Link, LinkError},
-    output::{Output, Tail},
+    output::{Output, Record, Records, Tail},
     process::{Exit, Process, SpawnError, Spawner},
-    slot::state::{Generation, Snapshot, StartProblem},
+    slot::state::{Fault, Generation, Snapshot, StartProblem},
 };
 use launch::{Launcher, Shim};
 use rosey_wire::{
@@ -107,6 +107,8 @@ pub struct Started {
     pub manifest: Arc<Manifest>,
     /// The end of its output, for crash reports.
     pub tail: Tail,
+    /// What it logs.
+    pub records: Records,
     /// Its page.
     pub page: Page,
     /// How long all of this took.
@@ -188,15 +190,19 @@ fn explain(step: LoadStep, message: &str) -> String {
 }
 
 impl StartError {
-    /// For the state machine: whether another try with the same artifact is pointless.
+    /// For the state machine.
     pub fn problem(&self) -> StartProblem {
-        let permanent = match self {
-            Self::Artifact(_) | Self::Version { .. } | Self::Manifest(_) => true,
+        let fault = match self {
+            Self::Artifact(_) | Self::Version { .. } | Self::Manifest(_) => Fault::Artifact,
             // A plugin may refuse to start because of something outside of it.
-            Self::Load { step, .. } => *step != LoadStep::Create,
-            _ => false,
+            Self::Load { step: LoadStep::Create, .. } => Fault::Start,
+            Self::Load { .. } => Fault::Artifact,
+            Self::Prepare(..) | Self::Spawn(_) => Fault::Host,
+            Self::Exited { .. } | Self::Stranger(_) | Self::Restore(_) | Self::Link(_) | Self::TooSlow(_) => {
+                Fault::Start
+            }
         };
-        StartProblem { why: self.to_string(), permanent }
+        StartProblem { why: self.to_string(), fault }
     }
 }
 
@@ -230,10 +236,11 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
         lines_per_second: order.log_lines,
         journal: forge.journal.clone(),
     };
+    let mut records = Records::new(&output);
     let tail = output.drain(&forge.output_runtime, &mut process);
     let loaded = async {
         let artifact = checked.await.map_err(|error| StartError::Artifact(error.to_string()))??;
-        let manifest = load(&mut link, order, &artifact, &page, &forge.journal).await?;
+        let manifest = load(&mut link, order, &artifact, &page, &mut records).await?;
         if let Some(snapshot) = &order.restore {
             restore(&mut link, snapshot).await?;
         }
@@ -252,7 +259,7 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
             other => other?,
         },
     };
-    Ok(Started { process, link, manifest: Arc::new(manifest), tail, page, took: began.elapsed() })
+    Ok(Started { process, link, manifest: Arc::new(manifest), tail, records, page, took: began.elapsed() })
 }
 
 async fn died(exit: Exit, tail: &Tail) -> StartError {
@@ -266,7 +273,7 @@ async fn load(
     order: &Order,
     artifact: &Artifact,
     page: &Page,
-    journal: &Journal,
+    records: &mut Records,
 ) -> Result<Manifest, StartError> {
     let load = Load {
         plugin: &order.plugin,
@@ -286,7 +293,7 @@ async fn load(
                 return Err(StartError::Load { step, message: super::clean(message, 500) });
             }
             ToHost::Log { level, target, message } => {
-                super::output::log_record(journal, &order.plugin, order.generation, level, target, message);
+                records.log(Instant::now(), Record { level, target, message });
             }
             _ => {}
         }

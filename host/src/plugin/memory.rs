@@ -3,7 +3,7 @@
 use super::slot::state::Memory;
 use crate::store::{Database, StoreError};
 use rosey_wire::manifest::Manifest;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::str::FromStr;
 
 /// The table.
@@ -17,12 +17,20 @@ pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS plugin (
     manifest  TEXT                -- JSON
 ) STRICT;";
 
-/// Has it written down. False when the database does not keep up; ask again.
-pub fn save(database: &Database, plugin: &str, memory: &Memory, manifest: Option<&Manifest>) -> bool {
-    let (plugin, memory) = (plugin.to_owned(), memory.clone());
+/// Writes it down. Cancelled, it is written all the same.
+///
+/// # Errors
+/// As the database says; what was written before stands.
+pub async fn save(
+    database: &Database,
+    plugin: &str,
+    memory: Memory,
+    manifest: Option<&Manifest>,
+) -> Result<(), StoreError> {
+    let plugin = plugin.to_owned();
     // A checked manifest always is JSON.
     let manifest = manifest.and_then(|manifest| serde_json::to_string(manifest).ok());
-    database.post(move |connection| {
+    let write = move |connection: &mut Connection| {
         connection.execute(
             "INSERT INTO plugin (name, active, last_good, history, condemned, failures, manifest)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -37,9 +45,10 @@ pub fn save(database: &Database, plugin: &str, memory: &Memory, manifest: Option
                 memory.failures,
                 manifest,
             ],
-        )?;
-        Ok(())
-    })
+        )
+    };
+    database.run(write).await?;
+    Ok(())
 }
 
 /// What was written down, or nothing for a plugin never seen.

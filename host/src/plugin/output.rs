@@ -115,18 +115,56 @@ impl Output {
     }
 }
 
-/// One log record that a plugin made with `tracing`.
-pub fn log_record(journal: &Journal, plugin: &str, generation: Generation, level: u8, target: &str, message: &str) {
-    let (origin, message) = (clean(target, 128), clean(message, MAX_LINE));
-    if level <= 3 {
-        journal.push(plugin, &message);
+/// The log records that the plugin of one generation makes with `tracing`. Bounded as its output is.
+#[derive(Debug)]
+pub struct Records {
+    plugin: Arc<str>,
+    generation: Generation,
+    journal: Journal,
+    budget: Budget,
+}
+
+/// One of them, as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// 1 (error) to 5 (trace).
+    pub level: u8,
+    /// Where in the plugin it was made.
+    pub target: &'a str,
+    /// What it says.
+    pub message: &'a str,
+}
+
+impl Records {
+    /// None yet.
+    pub fn new(output: &Output) -> Self {
+        let Output { plugin, generation, lines_per_second, journal } = output;
+        let (plugin, journal) = (Arc::clone(plugin), journal.clone());
+        Self { plugin, generation: *generation, journal, budget: Budget::new(*lines_per_second) }
     }
-    match level {
-        1 => tracing::error!(plugin, generation, origin, "{message}"),
-        2 => tracing::warn!(plugin, generation, origin, "{message}"),
-        3 => tracing::info!(plugin, generation, origin, "{message}"),
-        4 => tracing::debug!(plugin, generation, origin, "{message}"),
-        _ => tracing::trace!(plugin, generation, origin, "{message}"),
+
+    /// Logs one. False when it was left out, because there are too many.
+    pub fn log(&mut self, now: Instant, record: Record<'_>) -> bool {
+        let (plugin, generation) = (&*self.plugin, self.generation);
+        let Some(dropped) = self.budget.take(now) else {
+            self.journal.leave_out(plugin);
+            return false;
+        };
+        if dropped > 0 {
+            tracing::warn!(plugin, generation, "{dropped} log records left out");
+        }
+        let (origin, message) = (clean(record.target, 128), clean(record.message, MAX_LINE));
+        if record.level <= 3 {
+            self.journal.push(plugin, &message);
+        }
+        match record.level {
+            1 => tracing::error!(plugin, generation, origin, "{message}"),
+            2 => tracing::warn!(plugin, generation, origin, "{message}"),
+            3 => tracing::info!(plugin, generation, origin, "{message}"),
+            4 => tracing::debug!(plugin, generation, origin, "{message}"),
+            _ => tracing::trace!(plugin, generation, origin, "{message}"),
+        }
+        true
     }
 }
 

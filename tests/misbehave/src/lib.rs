@@ -125,6 +125,29 @@ impl Misbehave {
         block_for_ever()
     }
 
+    /// Blocks the thread of all handlers that wait.
+    #[command]
+    async fn stall(&self, _cx: &Context) -> String {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        block_for_ever()
+    }
+
+    /// Takes this much memory and does not come back.
+    #[command]
+    fn gobble(&self, cx: &Context, megabytes: usize) -> String {
+        self.leak(cx, megabytes);
+        block_for_ever()
+    }
+
+    /// More log records than anyone wants.
+    #[command]
+    fn chatter(&self, _cx: &Context, records: u32) -> &'static str {
+        for record in 0..records {
+            tracing::info!("record {record}");
+        }
+        "chattered"
+    }
+
     #[command]
     fn leak(&self, _cx: &Context, megabytes: usize) -> String {
         let mut leaked = self.leaked.lock().expect("nothing panics while holding it");

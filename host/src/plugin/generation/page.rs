@@ -25,11 +25,16 @@ impl Page {
         &self.path
     }
 
-    /// The events being executed now, or when the process died. Empty when none, and when nobody can tell.
-    pub fn executing(&self) -> Vec<u64> {
+    /// The event that each lane executes now, or did when the process died; 0 for none. Empty when nobody can tell.
+    pub fn lanes(&self) -> Vec<u64> {
         let bytes = std::fs::read(&self.path).unwrap_or_default();
         let (lanes, _) = bytes.as_chunks::<8>();
-        lanes.iter().map(|lane| u64::from_le_bytes(*lane)).filter(|id| *id != 0).collect()
+        lanes.iter().map(|lane| u64::from_le_bytes(*lane)).collect()
+    }
+
+    /// The events among [`Page::lanes`].
+    pub fn executing(&self) -> Vec<u64> {
+        self.lanes().into_iter().filter(|id| *id != 0).collect()
     }
 }
 

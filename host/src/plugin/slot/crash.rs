@@ -2,6 +2,7 @@
 
 use super::state::Generation;
 use crate::plugin::{artifact::Hash, process::Exit};
+use rustix::process::Signal;
 use std::{
     fmt,
     time::{Duration, SystemTime},
@@ -40,9 +41,13 @@ impl Cause {
         }
     }
 
-    /// Whether the event that was being executed may be to blame. Memory grows over many events.
-    pub fn blames_event(&self) -> bool {
-        !matches!(self, Self::Memory { .. })
+    /// Whether the process did this itself, as opposed to being ended by the host, an operator or the kernel.
+    pub fn is_own_doing(&self) -> bool {
+        match self {
+            Self::Exited(exit) => exit.signal() != Some(Signal::KILL.as_raw()),
+            Self::Protocol(_) => true,
+            Self::Hung(_) | Self::Memory { .. } => false,
+        }
     }
 }
 

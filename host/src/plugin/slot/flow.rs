@@ -7,8 +7,10 @@
 //! order; an outcome waits in its entry until everything before it in the chain has been handed out.
 //!
 //! **Guilt.** Of the entries in flight in a generation that crashed, only those it was *executing* are guilty. An entry
-//! that is guilty twice is condemned: it stays here until its dead letter is durable. When nobody knows what was
-//! executing, all are suspects and are delivered again one at a time, so that the next crash names the guilty one.
+//! that is guilty twice is condemned: it stays here until its dead letter is durable. A process that somebody else ended
+//! while it executed nothing says nothing about its events. One that ended by its own doing, and nobody knows at what,
+//! leaves a doubt: what was in flight at two such ends is a suspect, and suspects are delivered one at a time, so that
+//! the next crash names the guilty one.
 
 use super::ledger::Ledger;
 use crate::event::{Outcome, Rejection};
@@ -89,8 +91,10 @@ struct Entry<E> {
     is_head: bool,
     accepted: Instant,
     stage: Stage,
-    /// Why it is suspected or guilty; empty for nearly every event there is.
+    /// Why it is guilty; empty for nearly every event there is.
     causes: Vec<String>,
+    /// Whether it was in flight at a crash that nobody could explain.
+    doubtful: bool,
     suspect: bool,
     delivered: bool,
 }
@@ -151,6 +155,7 @@ impl<E> Flow<E> {
             accepted: now,
             stage: Stage::Queued,
             causes: Vec::new(),
+            doubtful: false,
             suspect: false,
             delivered: false,
         });
@@ -270,9 +275,11 @@ impl<E> Flow<E> {
         ids.sort_unstable();
         self.in_flight.retain(|(holder, _)| *holder != generation);
         let mut condemned = Vec::new();
+        let unexplained =
+            blame.is_some_and(|blame| blame.own_doing && !ids.iter().any(|id| blame.executing.contains(id)));
         for &id in ids.iter().rev() {
-            let guilty = blame.as_ref().is_some_and(|blame| blame.executing.contains(&id) || ids.len() == 1);
-            let nobody_known = blame.as_ref().is_some_and(|blame| !ids.iter().any(|id| blame.executing.contains(id)));
+            let only_one = unexplained && ids.len() == 1;
+            let guilty = blame.is_some_and(|blame| blame.executing.contains(&id) || only_one);
             let entry = &mut self.entries[index(id)];
             if let (true, Some(blame)) = (guilty, &blame) {
                 entry.causes.push(blame.cause.to_owned());
@@ -282,8 +289,9 @@ impl<E> Flow<E> {
                 condemned.push(Condemned { id, causes: entry.causes.clone() });
             } else {
                 entry.stage = Stage::Queued;
-                let becomes_suspect = nobody_known && !entry.suspect;
-                entry.suspect |= nobody_known;
+                let becomes_suspect = unexplained && entry.doubtful && !entry.suspect;
+                entry.doubtful |= unexplained;
+                entry.suspect |= becomes_suspect;
                 self.suspects += usize::from(becomes_suspect);
                 self.queue.push_front(id);
                 self.queued += 1;
@@ -386,6 +394,8 @@ pub struct Blame<'a> {
     pub executing: &'a [u64],
     /// What happened, for the dead letter.
     pub cause: &'a str,
+    /// Whether the process ended by its own doing; then it was one of its events even if nobody knows which.
+    pub own_doing: bool,
 }
 
 fn index(id: u64) -> usize {

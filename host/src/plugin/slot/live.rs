@@ -11,7 +11,7 @@ use crate::{
         artifact::Hash,
         generation::{Page, Started},
         link::Link,
-        output::Tail,
+        output::{Records, Tail},
     },
 };
 use rosey_wire::{
@@ -34,6 +34,7 @@ pub struct Live {
     pub link: Link,
     pub page: Page,
     pub tail: Tail,
+    pub records: Records,
     pub pid: u32,
     pub ready: Instant,
     pub ready_at: SystemTime,
@@ -44,8 +45,10 @@ pub struct Live {
     pub cause: Option<Cause>,
     /// The host ended it for reasons of its own.
     pub dismissed: bool,
-    /// Looks at the clock since a ping that has not been answered.
+    /// Looks at the clock since a question that has not been answered.
     pub unanswered: Option<u32>,
+    /// What each lane was executing at the last looks, and at how many of them.
+    pub executing: Vec<(u64, u32)>,
     /// The attempt of the probe under way.
     pub probing: Option<u32>,
     end: Arc<Notify>,
@@ -54,7 +57,7 @@ pub struct Live {
 impl Live {
     /// Takes over a generation that has started, and watches its process: its end comes as [`Report::Exited`].
     pub fn new(generation: Generation, artifact: Hash, started: Started, reports: mpsc::Sender<Report>) -> Self {
-        let Started { mut process, link, manifest, tail, page, took } = started;
+        let Started { mut process, link, manifest, tail, records, page, took } = started;
         let end = Arc::new(Notify::new());
         let told = Arc::clone(&end);
         let (pid, last_words) = (process.pid(), tail.clone());
@@ -79,6 +82,7 @@ impl Live {
             link,
             page,
             tail,
+            records,
             pid,
             ready: Instant::now(),
             ready_at: SystemTime::now(),
@@ -87,6 +91,7 @@ impl Live {
             cause: None,
             dismissed: false,
             unanswered: None,
+            executing: Vec::new(),
             probing: None,
             end,
         }
@@ -103,6 +108,38 @@ impl Live {
             self.cause.get_or_insert(cause);
         }
         self.kill();
+    }
+
+    /// Looks for a sign of life: an answer to the last question, and handlers that come to an end. True when there was
+    /// none for this many looks. Looks are counted, not time: while the host itself does not run, nobody's patience does.
+    pub fn is_hung(&mut self, patience: u32) -> bool {
+        let lanes = self.page.lanes();
+        self.executing.resize(lanes.len(), (0, 0));
+        let mut longest = 0;
+        for (lane, (event, looks)) in lanes.into_iter().zip(&mut self.executing) {
+            // A handler that only waits is not executing.
+            *looks = if lane != 0 && lane == *event { *looks + 1 } else { 0 };
+            *event = lane;
+            longest = longest.max(*looks);
+        }
+        if let Some(looks) = &mut self.unanswered {
+            *looks += 1;
+            longest = longest.max(*looks);
+        }
+        longest > patience
+    }
+
+    /// Whether it has to be looked at again, whatever its events do.
+    pub fn is_watched(&self) -> bool {
+        self.unanswered.is_some() || self.executing.iter().any(|(event, _)| *event != 0)
+    }
+
+    /// Asks for a sign of life with this message, unless it is asked already.
+    pub fn ask(&mut self, question: &ToShim<'_>) {
+        if self.unanswered.is_none() {
+            self.unanswered = Some(0);
+            self.push(question);
+        }
     }
 
     /// Puts an event into the output.

@@ -84,6 +84,8 @@ pub(super) enum Report {
     Started(Generation, Box<Result<Started, StartError>>),
     /// A process ended.
     Exited(Generation, Exit),
+    /// What has to outlive the host is written down.
+    Saved,
     /// A dead letter is durable.
     Buried(u64),
 }

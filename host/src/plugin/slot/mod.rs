@@ -68,6 +68,7 @@ impl Setup {
             bake_min_events: limits.bake_min_events,
             bake_failure_rate: limits.bake_failure_rate,
             stable_after: limits.stable_after,
+            artifacts_kept: limits.artifacts_kept,
         }
     }
 

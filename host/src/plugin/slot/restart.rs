@@ -96,9 +96,23 @@ impl Restart {
         base.mul_f64(0.8 + 0.4 * self.random.f64())
     }
 
-    /// Forgets: it has stayed up, or somebody decided to try anew.
+    /// It went down by an event that is set aside now. Neither this crash nor the one before, by the same event, says
+    /// that the plugin cannot stay up.
+    pub fn on_poison(&mut self) {
+        self.up_since = None;
+        self.failures = self.failures.saturating_sub(1);
+        self.downs.pop_back();
+    }
+
+    /// Forgets the starts in a row: it has stayed up.
     pub fn reset(&mut self) {
         self.failures = 0;
+    }
+
+    /// Forgets everything: somebody decided to try anew, or another build runs.
+    pub fn forget(&mut self) {
+        self.failures = 0;
+        self.downs.clear();
     }
 
     /// Goes on counting where the host before this one was.
@@ -152,6 +166,34 @@ mod tests {
         restart.on_up(now);
         now += Duration::from_secs(31);
         assert_eq!(restart.on_down(now), Decision::GiveUp("20 crashes within an hour".into()));
+    }
+
+    #[test]
+    fn poison_events_do_not_use_up_the_budgets() {
+        let (mut restart, now) = (restart(), Instant::now());
+        for _ in 0..100 {
+            restart.on_up(now);
+            assert_eq!(restart.on_down(now), Decision::After(Duration::ZERO));
+            restart.on_up(now);
+            restart.on_poison();
+        }
+        assert_eq!((restart.failures(), restart.downs.len()), (0, 0));
+    }
+
+    #[test]
+    fn whoever_tries_anew_gets_all_of_both_budgets() {
+        let (mut restart, mut now) = (restart(), Instant::now());
+        let mut give_up = |restart: &mut Restart| loop {
+            restart.on_up(now);
+            now += Duration::from_secs(31);
+            if let Decision::GiveUp(_) = restart.on_down(now) {
+                break;
+            }
+        };
+        give_up(&mut restart);
+        restart.forget();
+        give_up(&mut restart);
+        assert_eq!(restart.downs.len(), 20);
     }
 
     #[test]

@@ -8,7 +8,10 @@
 
 use super::restart::{Decision, Restart};
 use crate::plugin::artifact::Hash;
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 mod change;
 mod model;
@@ -17,7 +20,7 @@ mod old;
 mod tests;
 
 pub use change::{Change, ChangeError, ChangeKind, Done, Step};
-pub use model::{Bake, Effect, Memory, Note, Phase, Policy, Snapshot, StartProblem, Verdict};
+pub use model::{Bake, Effect, Fault, Memory, Note, Phase, Policy, Snapshot, StartProblem, Verdict};
 pub use old::{Old, Stay};
 pub use rosey_wire::manifest::ReloadMode;
 
@@ -30,8 +33,9 @@ pub type Ticket = u64;
 /// How many condemned artifacts are remembered for a plugin. More than the store keeps.
 const CONDEMNED_KEPT: usize = 32;
 
-/// How many artifacts back `rollback` can go.
-const HISTORY_KEPT: usize = 5;
+/// Before another try to start, when it was the host that could not (a full disk, no more processes): nothing that
+/// trying more often mends, and soon enough for whoever mends it.
+const HOST_RETRY: Duration = Duration::from_secs(5);
 
 /// How many old generations may be draining. A further swap ends the oldest; each holds memory and a window of events.
 const OLD_KEPT: usize = 3;
@@ -50,6 +54,8 @@ pub struct State {
     stopping: Vec<Ticket>,
     /// Failed and all events of the active generation, for the usual rate.
     tally: (u64, u64),
+    /// Whether an event ended well since the last one that was set aside.
+    works: bool,
     effects: Vec<Effect>,
 }
 
@@ -68,6 +74,7 @@ impl State {
             next,
             stopping: Vec::new(),
             tally: (0, 0),
+            works: true,
             effects: Vec::new(),
         }
     }
@@ -82,7 +89,7 @@ impl State {
         let failed = matches!(self.phase, Phase::Failed { .. });
         if failed {
             // Somebody decided to try anew. A host that starts has decided nothing, and goes on counting.
-            self.restart.reset();
+            self.restart.forget();
         }
         if (failed || self.phase == Phase::Stopped) && self.change.is_none() {
             self.spawn_active(artifact, None);
@@ -99,7 +106,7 @@ impl State {
     pub fn stop(&mut self, now: Instant, ticket: Ticket) {
         self.abort(now, ChangeError::Stopped);
         self.end_bake(now, Verdict::Superseded);
-        self.restart.reset();
+        self.restart.forget();
         match std::mem::replace(&mut self.phase, Phase::Stopped) {
             Phase::Running { generation, artifact, .. } => self.drain(now, generation, artifact, false),
             Phase::Starting { generation, .. } => self.kill(generation, "it was stopped while starting"),
@@ -109,7 +116,7 @@ impl State {
         self.finish_stopping();
     }
 
-    /// Notes that a generation came up or did not. `permanent` means that another try cannot help.
+    /// Notes that a generation came up or did not.
     pub fn started(&mut self, now: Instant, generation: Generation, result: Result<(), StartProblem>) {
         if self.staged() == Some(generation) {
             self.change_started(now, generation, result);
@@ -129,10 +136,14 @@ impl State {
             }
             Err(problem) => {
                 self.effects.push(Effect::Note(Note::StartFailed { generation, why: problem.why.clone() }));
-                if problem.permanent {
-                    self.give_up(problem.why);
-                } else {
-                    self.restart_after_crash(now, artifact, &problem.why);
+                match problem.fault {
+                    Fault::Artifact => self.give_up(problem.why),
+                    Fault::Start => self.restart_after_crash(now, artifact, &problem.why),
+                    Fault::Host => {
+                        let failures = self.restart.failures();
+                        self.effects.push(Effect::Note(Note::Restarting { after: HOST_RETRY, failures }));
+                        self.phase = Phase::Backoff { until: now + HOST_RETRY, artifact };
+                    }
                 }
             }
         }
@@ -174,6 +185,7 @@ impl State {
         }
         self.tally.0 += u64::from(failed);
         self.tally.1 += 1;
+        self.works |= !failed;
         let Some(bake) = &mut self.bake else { return };
         bake.events += 1;
         bake.failed += u64::from(failed);
@@ -315,26 +327,39 @@ impl State {
         }
         if self.bake.is_some() && counts {
             self.roll_back(now, Some(format!("it crashed: {cause}")));
+        } else if !counts && std::mem::take(&mut self.works) {
+            self.restart.on_poison();
+            self.restart_now(artifact);
         } else {
+            // Also for an event that was set aside when none ended well since the one before: this plugin fails at all.
             self.restart_after_crash(now, artifact, cause);
         }
     }
 
-    fn restart_after_crash(&mut self, now: Instant, artifact: Hash, cause: &str) {
-        let decision = self.restart.on_down(now);
+    fn restart_now(&mut self, artifact: Hash) {
         let failures = self.restart.failures();
         self.memory.failures = failures;
         self.effects.push(Effect::Remember);
+        self.effects.push(Effect::Note(Note::Restarting { after: Duration::ZERO, failures }));
+        self.spawn_active(artifact, None);
+    }
+
+    fn restart_after_crash(&mut self, now: Instant, artifact: Hash, cause: &str) {
+        let decision = self.restart.on_down(now);
         match decision {
+            Decision::After(Duration::ZERO) => self.restart_now(artifact),
             Decision::After(after) => {
+                let failures = self.restart.failures();
+                self.memory.failures = failures;
+                self.effects.push(Effect::Remember);
                 self.effects.push(Effect::Note(Note::Restarting { after, failures }));
-                if after.is_zero() {
-                    self.spawn_active(artifact, None);
-                } else {
-                    self.phase = Phase::Backoff { until: now + after, artifact };
-                }
+                self.phase = Phase::Backoff { until: now + after, artifact };
             }
-            Decision::GiveUp(reason) => self.give_up(format!("{reason}; the last time: {cause}")),
+            Decision::GiveUp(reason) => {
+                self.memory.failures = self.restart.failures();
+                self.effects.push(Effect::Remember);
+                self.give_up(format!("{reason}; the last time: {cause}"));
+            }
         }
     }
 
@@ -349,8 +374,10 @@ impl State {
         let Some(bake) = self.bake.take() else { return };
         let from = self.memory.active.unwrap_or(bake.previous);
         self.abort(now, ChangeError::RolledBack);
-        if let Phase::Running { generation, artifact, .. } = self.phase {
-            self.drain(now, generation, artifact, false);
+        match self.phase {
+            Phase::Running { generation, artifact, .. } => self.drain(now, generation, artifact, false),
+            Phase::Starting { generation, .. } => self.kill(generation, "the build before it comes back"),
+            _ => {}
         }
         self.condemn(from);
         self.restart.reset();
@@ -364,7 +391,22 @@ impl State {
             None => self.spawn_active(bake.previous, bake.snapshot),
         }
         self.memory.active = Some(bake.previous);
-        self.remember_good(bake.previous);
+        if self.memory.is_good(&bake.previous) {
+            self.remember_good(bake.previous);
+        } else {
+            self.bake_again(now, bake.previous);
+        }
+    }
+
+    /// Lets an artifact prove itself whose bake was cut short by one that failed. Nothing is parked for it any more.
+    pub(super) fn bake_again(&mut self, now: Instant, artifact: Hash) {
+        if let Some(previous) = self.memory.last_good
+            && !self.memory.is_good(&artifact)
+        {
+            let until = now + self.policy.bake;
+            self.bake =
+                Some(Bake { until, previous, old: None, snapshot: None, events: 0, failed: 0, usual_rate: 0.0 });
+        }
     }
 
     fn condemn(&mut self, artifact: Hash) {
@@ -381,7 +423,7 @@ impl State {
         self.memory.condemned.retain(|hash| *hash != artifact);
         self.memory.history.retain(|hash| *hash != artifact);
         self.memory.history.push(artifact);
-        let excess = self.memory.history.len().saturating_sub(HISTORY_KEPT);
+        let excess = self.memory.history.len().saturating_sub(self.policy.artifacts_kept);
         self.memory.history.drain(..excess);
         self.effects.push(Effect::Remember);
     }

@@ -49,6 +49,9 @@ use said::{Said, outcome};
 /// leaves the thread to others every few hundred microseconds.
 const BATCH: usize = 256;
 
+/// Before another try to write down what has to outlive the host. A full disk is not emptied in a second.
+const SAVE_RETRY: Duration = Duration::from_secs(1);
+
 /// How often the slot looks for deadlines and signs of life while anything is under way.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -70,6 +73,8 @@ pub(super) struct Task {
     why_reject: Rejection,
     /// `rosey.db` has not been told yet.
     unsaved: bool,
+    /// It is being told.
+    saving: bool,
     pub(super) account: Account,
 }
 
@@ -102,6 +107,7 @@ impl Task {
             look_at: None,
             why_reject: Rejection::NotRunning,
             unsaved: false,
+            saving: false,
             account: Account::default(),
             setup,
         }
@@ -188,9 +194,9 @@ impl Task {
         let live = &mut live[at];
         let generation = live.generation;
         let mut rest = Vec::new();
-        loop {
+        let problem = loop {
             match live.link.next_message() {
-                Ok(None) => break,
+                Ok(None) => break None,
                 Ok(Some(ToHost::Reply { event, answer })) if !is_probe(event) => {
                     let outcome = outcome(answer, setup.limits.reply_bytes, account);
                     flow.answered(event, generation, outcome, &mut |ended| {
@@ -200,13 +206,13 @@ impl Task {
                         finish(setup, account, now, ended);
                     });
                 }
-                Ok(Some(other)) => rest.extend(Said::of(other, setup, generation)),
-                Err(error) => {
-                    live.closed = true;
-                    live.condemn(Cause::Protocol(crate::report::chain(&error)));
-                    break;
-                }
+                Ok(Some(other)) => rest.extend(Said::of(other, &mut live.records, account, now)),
+                Err(error) => break Some(error),
             }
+        };
+        if let Some(error) = problem {
+            live.closed = true;
+            live.condemn(Cause::Protocol(crate::report::chain(&error)));
         }
         for said in rest {
             self.said(now, at, said);
@@ -233,7 +239,10 @@ impl Task {
                 }
             }
             Said::State(snapshot) => self.state.snapshot_taken(now, generation, Ok(snapshot)),
-            Said::Metrics(json) => self.account.custom = json,
+            Said::Metrics(json) => {
+                self.live[at].unanswered = None;
+                self.account.custom = json;
+            }
             Said::Restored => self.state.restored(now, generation, Ok(())),
             // Only one of the two is waited for.
             Said::StateFailed(why) => {
@@ -257,6 +266,7 @@ impl Task {
         match report {
             Report::Started(generation, result) => self.started(now, generation, *result),
             Report::Exited(generation, exit) => self.exited(cx, now, generation, exit),
+            Report::Saved => self.saving = false,
             Report::Buried(id) => {
                 let Self { flow, setup, account, .. } = self;
                 flow.buried(id, &mut |ended| finish(setup, account, now, ended));
@@ -297,7 +307,8 @@ impl Task {
             cause,
         };
         let text = crash.cause.to_string();
-        let blame = (!wanted && crash.cause.blames_event()).then_some(Blame { executing: &executing, cause: &text });
+        let own_doing = crash.cause.is_own_doing();
+        let blame = (!wanted).then_some(Blame { executing: &executing, cause: &text, own_doing });
         let condemned = self.flow.lost(generation, blame);
         if !wanted && self.state.staged() != Some(generation) {
             let crash = Arc::new(crash);
@@ -362,8 +373,10 @@ impl Task {
             }
             Command::Memory { generation, bytes } => self.memory_used(generation, bytes),
             Command::Collect => {
-                if let Some(generation) = self.state.active() {
-                    self.push(generation, &ToShim::Collect);
+                let active = self.state.active();
+                if let Some(live) = self.live.iter_mut().find(|live| Some(live.generation) == active) {
+                    // A sign of life as well: it is asked of a plugin that has nothing to do, too.
+                    live.ask(&ToShim::Collect);
                 }
             }
         }
@@ -433,22 +446,19 @@ impl Task {
         let patience = u32::try_from(self.setup.limits.hang_timeout.as_millis() / LOOK_EVERY.as_millis()).unwrap_or(1);
         let old_enough = |oldest| now.saturating_duration_since(oldest) >= self.setup.limits.heartbeat;
         let asks = self.flow.oldest().is_some_and(old_enough);
-        for live in &mut self.live {
-            match &mut live.unanswered {
-                // Looks are counted, not time: while the host itself does not run, nobody's patience does.
-                Some(looks) if *looks >= patience => live.condemn(Cause::Hung(self.setup.limits.hang_timeout)),
-                Some(looks) => *looks += 1,
-                None if asks && !live.closed && self.flow.in_flight_in(live.generation) > 0 => {
-                    live.unanswered = Some(0);
-                    live.push(&ToShim::Ping(0));
-                }
-                None => {}
+        for live in self.live.iter_mut().filter(|live| !live.closed) {
+            let asks = asks && self.flow.in_flight_in(live.generation) > 0;
+            if (asks || live.is_watched()) && live.is_hung(patience) {
+                live.condemn(Cause::Hung(self.setup.limits.hang_timeout));
+            }
+            if asks {
+                live.ask(&ToShim::Ping(0));
             }
         }
     }
 
     fn set_timer(&mut self, now: Instant) {
-        let waits = !self.flow.is_empty() || self.live.iter().any(|live| live.unanswered.is_some());
+        let waits = !self.flow.is_empty() || self.live.iter().any(Live::is_watched);
         if waits && self.look_at.is_none() {
             self.look_at = Some(now + LOOK_EVERY);
         }

@@ -74,7 +74,7 @@ impl Model {
         self.check();
     }
 
-    fn crash(&mut self, generation: u64, executing: Option<usize>) {
+    fn crash(&mut self, generation: u64, executing: Option<usize>, own_doing: bool) {
         let held: Vec<u64> = self.in_flight.iter().filter(|held| held.1 == generation).map(|held| held.0).collect();
         self.in_flight.retain(|held| held.1 != generation);
         let executing: Vec<u64> =
@@ -82,10 +82,10 @@ impl Model {
         for id in &executing {
             *self.guilty.entry(*self.flow.get(*id).expect("in flight").0).or_default() += 1;
         }
-        if executing.is_empty() && held.len() == 1 {
+        if own_doing && executing.is_empty() && held.len() == 1 {
             *self.guilty.entry(*self.flow.get(held[0]).expect("in flight").0).or_default() += 1;
         }
-        let blame = Blame { executing: &executing, cause: "signal 9" };
+        let blame = Blame { executing: &executing, cause: "a crash", own_doing };
         for condemned in self.flow.lost(generation, Some(blame)) {
             let event = *self.flow.get(condemned.id).expect("it is here until it is buried").0;
             assert_eq!(self.guilty[&event], CONDEMNED_AT, "an innocent is condemned");
@@ -129,7 +129,7 @@ enum Op {
     Admit(u64),
     Deliver(u64),
     Answer(usize),
-    Crash(u64, Option<usize>),
+    Crash(u64, Option<usize>, bool),
     Dismissed(u64),
     Bury,
     Pass(u64),
@@ -140,7 +140,7 @@ fn op() -> impl Strategy<Value = Op> {
         8 => (0u64..3).prop_map(Op::Admit),
         8 => (1u64..4).prop_map(Op::Deliver),
         6 => any::<usize>().prop_map(Op::Answer),
-        2 => (1u64..4, prop::option::of(any::<usize>())).prop_map(|(g, e)| Op::Crash(g, e)),
+        2 => (1u64..4, prop::option::of(any::<usize>()), any::<bool>()).prop_map(|(g, e, o)| Op::Crash(g, e, o)),
         1 => (1u64..4).prop_map(Op::Dismissed),
         1 => Just(Op::Bury),
         1 => (1u64..40).prop_map(Op::Pass),
@@ -157,7 +157,7 @@ proptest! {
                 Op::Admit(channel) => model.admit(channel),
                 Op::Deliver(generation) => model.deliver(generation),
                 Op::Answer(at) => model.answer(at),
-                Op::Crash(generation, executing) => model.crash(generation, executing),
+                Op::Crash(generation, executing, own_doing) => model.crash(generation, executing, own_doing),
                 Op::Dismissed(generation) => {
                     model.in_flight.retain(|held| held.1 != generation);
                     prop_assert!(model.flow.lost(generation, None).is_empty(), "nobody is to blame");
@@ -192,7 +192,7 @@ fn of_a_full_window_only_the_poison_event_is_condemned() {
         }
         match poison {
             Some(id) => {
-                let blame = Blame { executing: &[id], cause: "signal 11" };
+                let blame = Blame { executing: &[id], cause: "signal 11", own_doing: true };
                 condemned.extend(flow.lost(generation, Some(blame)));
             }
             None => {
@@ -216,19 +216,35 @@ fn suspects_go_alone_until_the_guilty_one_is_known() {
     for number in 0..3u64 {
         assert!(flow.admit(now, number, number).is_none());
     }
-    while flow.next_for(1).is_some() {}
-    assert!(flow.lost(1, Some(Blame { executing: &[], cause: "signal 9" })).is_empty());
-    for generation in [2, 3] {
+    let unexplained = Blame { executing: &[], cause: "signal 6", own_doing: true };
+    for generation in [1, 2] {
+        assert_eq!(std::iter::from_fn(|| flow.next_for(generation).map(|_| ())).count(), 3, "all at once");
+        assert!(flow.lost(generation, Some(unexplained)).is_empty());
+    }
+    for generation in [3, 4] {
         let (id, ..) = flow.next_for(generation).expect("the first suspect");
         assert!(flow.next_for(generation).is_none(), "alone");
-        let condemned = flow.lost(generation, Some(Blame { executing: &[], cause: "signal 9" }));
-        assert_eq!(condemned.len(), usize::from(generation == 3));
+        let condemned = flow.lost(generation, Some(unexplained));
+        assert_eq!(condemned.len(), usize::from(generation == 4));
         assert!(flow.get(id).is_some());
     }
-    let (second, ..) = flow.next_for(4).expect("an innocent");
-    assert!(flow.answered(second, 4, replied(), &mut |_| {}));
-    let (third, ..) = flow.next_for(4).expect("the other innocent");
-    assert!(flow.answered(third, 4, replied(), &mut |_| {}));
+    let (second, ..) = flow.next_for(5).expect("an innocent");
+    assert!(flow.answered(second, 5, replied(), &mut |_| {}));
+    let (third, ..) = flow.next_for(5).expect("the other innocent");
+    assert!(flow.answered(third, 5, replied(), &mut |_| {}));
+}
+
+#[test]
+fn a_process_that_somebody_else_ended_says_nothing_about_what_waited_in_it() {
+    let mut flow = Flow::new(limits());
+    for number in 0..2u64 {
+        assert!(flow.admit(Instant::now(), number, number).is_none());
+    }
+    for generation in 1..10 {
+        assert_eq!(std::iter::from_fn(|| flow.next_for(generation).map(|_| ())).count(), 2, "never one at a time");
+        let killed = Blame { executing: &[], cause: "signal 9", own_doing: false };
+        assert!(flow.lost(generation, Some(killed)).is_empty());
+    }
 }
 
 #[test]

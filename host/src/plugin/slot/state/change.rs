@@ -380,7 +380,7 @@ impl State {
         if generation != old {
             return;
         }
-        self.end_bake(now, Verdict::Superseded);
+        self.supersede_bake(now, artifact);
         self.phase = Phase::Replacing;
         if let Some(change) = &mut self.change {
             change.go(now, "finish", Step::Retiring { old });
@@ -392,17 +392,28 @@ impl State {
 
     /// Exclusive: the old one crashed while it was to finish. It was to go anyway, so the new one comes at once.
     pub(super) fn released_by_crash(&mut self, now: Instant, old: Generation) -> bool {
-        let Some(Change { step: Step::Releasing { old: releasing, .. }, to, .. }) = self.change else { return false };
+        let Some(Change { step: Step::Releasing { old: releasing, .. }, to, from, .. }) = self.change else {
+            return false;
+        };
         if releasing != old {
             return false;
         }
-        self.end_bake(now, Verdict::Superseded);
+        if let Some(from) = from {
+            self.supersede_bake(now, from);
+        }
         self.phase = Phase::Replacing;
         let step = self.stage(to);
         if let Some(change) = &mut self.change {
             change.go(now, "finish", step);
         }
         true
+    }
+
+    /// Ends the bake of `artifact` because another one comes. One that comes again goes on proving itself.
+    fn supersede_bake(&mut self, now: Instant, artifact: Hash) {
+        if self.change.as_ref().is_none_or(|change| change.to != artifact) {
+            self.end_bake(now, Verdict::Superseded);
+        }
     }
 
     pub(super) fn change_old_gone(&mut self, now: Instant, generation: Generation) {
@@ -467,8 +478,12 @@ impl State {
     /// The new generation takes over: from here on it is the active one, and the ticket is answered.
     fn swap(&mut self, now: Instant, new: Generation) {
         let Some(change) = self.change.take() else { return };
-        let bakes = change.kind == ChangeKind::Reload && !self.policy.bake.is_zero() && change.from != Some(change.to);
-        self.end_bake(now, Verdict::Superseded);
+        let is_same = change.from == Some(change.to);
+        let is_new = change.kind == ChangeKind::Reload || !self.memory.is_good(&change.to);
+        let bakes = is_new && !self.policy.bake.is_zero() && !is_same;
+        if !is_same {
+            self.end_bake(now, Verdict::Superseded);
+        }
         let usual_rate =
             if self.tally.1 >= self.policy.bake_min_events { self.tally.0 as f64 / self.tally.1 as f64 } else { 0.0 };
         let mut old = None;
@@ -480,7 +495,7 @@ impl State {
             Phase::Starting { generation, .. } => self.kill(generation, "the new build was faster"),
             _ => {}
         }
-        self.restart.reset();
+        self.restart.forget();
         self.restart.on_up(now);
         self.activate(now, new, change.to);
         match change.from {
@@ -489,6 +504,8 @@ impl State {
                 let snapshot = change.snapshot;
                 self.bake = Some(Bake { until, previous, old, snapshot, events: 0, failed: 0, usual_rate });
             }
+            // The same artifact in another process is neither better nor worse than it was.
+            _ if is_same && self.memory.last_good.is_some() => {}
             _ => {
                 if let (ChangeKind::Rollback, Some(from)) = (change.kind, change.from) {
                     self.condemn(from);
@@ -510,7 +527,10 @@ impl State {
             match (change.kind, change.from) {
                 // The very artifact that did not come up: it gets the retries of a crash.
                 (ChangeKind::Restart, _) => self.restart_after_crash(now, change.to, &error.to_string()),
-                (_, Some(from)) => self.spawn_active(from, change.snapshot.clone()),
+                (_, Some(from)) => {
+                    self.spawn_active(from, change.snapshot.clone());
+                    self.bake_again(now, from);
+                }
                 (_, None) => self.give_up(error.to_string()),
             }
         }

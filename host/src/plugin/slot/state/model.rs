@@ -28,6 +28,8 @@ pub struct Policy {
     pub bake_failure_rate: f64,
     /// How long the active generation must run before its artifact, if it was the first one, counts as good.
     pub stable_after: Duration,
+    /// How many artifacts back a rollback can go.
+    pub artifacts_kept: usize,
 }
 
 /// A plugin's state in bytes, for the next generation.
@@ -247,11 +249,29 @@ pub struct Memory {
     pub failures: u32,
 }
 
+impl Memory {
+    /// Whether an artifact has proved itself.
+    pub fn is_good(&self, artifact: &Hash) -> bool {
+        self.last_good.as_ref() == Some(artifact) || self.history.contains(artifact)
+    }
+}
+
 /// Why a generation did not come up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartProblem {
     /// For the operator, in one line, with what to do next.
     pub why: String,
-    /// Whether another try with the same artifact is pointless.
-    pub permanent: bool,
+    /// Whose fault it is.
+    pub fault: Fault,
+}
+
+/// Whose fault it is that a generation did not come up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The artifact's: another try with it is pointless.
+    Artifact,
+    /// The start's: another one may do better, within the limits of a crash loop.
+    Start,
+    /// The host's or the machine's: it says nothing about the plugin.
+    Host,
 }

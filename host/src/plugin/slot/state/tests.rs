@@ -21,6 +21,7 @@ fn policy() -> Policy {
         bake_min_events: 10,
         bake_failure_rate: 0.5,
         stable_after: 30 * SECOND,
+        artifacts_kept: 5,
     }
 }
 
@@ -65,8 +66,10 @@ struct World {
     tickets: u64,
     finished: HashMap<Ticket, Result<Done, ChangeError>>,
     notes: Vec<Note>,
+    /// Notes that the last check has seen.
+    noted: usize,
     forced: Vec<Hash>,
-    /// Artifacts that were good without a bake under way.
+    /// Artifacts that were good once.
     good: HashSet<Hash>,
 }
 
@@ -80,6 +83,7 @@ impl World {
             tickets: 0,
             finished: HashMap::new(),
             notes: Vec::new(),
+            noted: 0,
             forced: Vec::new(),
             good: HashSet::new(),
         }
@@ -158,12 +162,17 @@ impl World {
         }
         if let (Some(bake), Phase::Running { artifact, .. }) = (self.state.bake(), self.state.phase()) {
             assert_ne!(bake.previous, *artifact);
-            if self.state.memory().last_good == Some(*artifact) {
-                assert!(self.good.contains(artifact), "good before the end of its bake");
-            }
-        } else {
-            self.good.extend(self.state.memory().last_good);
         }
+        // What was never good before becomes so at the end of its bake, unless it is the very first.
+        if let Some(good) = self.state.memory().last_good
+            && self.good.insert(good)
+            && self.good.len() > 1
+        {
+            let is_over =
+                |note: &Note| matches!(note, Note::BakeOver { verdict: Verdict::Good | Verdict::Inconclusive, .. });
+            assert!(self.notes[self.noted..].iter().any(is_over), "good before the end of its bake");
+        }
+        self.noted = self.notes.len();
         assert!(self.state.old().len() <= OLD_KEPT + 3, "old generations pile up");
     }
 
@@ -177,7 +186,7 @@ impl World {
             Ok(())
         } else {
             self.fakes.remove(&generation);
-            Err(StartProblem { why: "it does not start".into(), permanent: false })
+            Err(StartProblem { why: "it does not start".into(), fault: Fault::Start })
         };
         self.state.started(self.now, generation, result);
         self.settle();
@@ -433,6 +442,119 @@ fn a_drain_that_takes_too_long_is_cut_off() {
     world.pass(30 * SECOND);
     assert!(world.notes.contains(&Note::DrainTimedOut { generation: 1 }));
     assert_eq!(world.fakes[&1].0, Fake::Going);
+}
+
+/// A world in which artifact 1 is good and artifact 2 runs as generation 2, in its bake.
+fn baking() -> World {
+    let mut world = World::running();
+    world.reload(2, ReloadMode::Overlap);
+    world.started(2, true);
+    world.answer(0, true);
+    world.drained();
+    world
+}
+
+#[test]
+fn a_restart_in_the_bake_neither_ends_it_nor_makes_the_build_good() {
+    let mut world = baking();
+    let ticket = world.ticket();
+    world.state.restart(world.now, ticket);
+    world.settle();
+    world.drained();
+    world.exit(2);
+    world.started(3, true);
+    world.answer(0, true);
+    assert!(world.finished[&ticket].is_ok());
+    assert_eq!(world.state.memory().last_good, Some(artifact(1)));
+    world.exit(3);
+    assert_eq!(world.state.route(), Some(1), "back to the process that is parked still");
+    assert_eq!(world.state.memory().condemned, [artifact(2)]);
+}
+
+#[test]
+fn going_back_to_a_build_whose_bake_was_cut_short_does_not_make_it_good() {
+    let mut world = baking();
+    world.reload(3, ReloadMode::Overlap);
+    world.started(3, true);
+    world.answer(0, true);
+    world.drained();
+    world.exit(3);
+    assert_eq!(world.state.route(), Some(2));
+    assert_eq!(world.state.memory().last_good, Some(artifact(1)), "a host that starts now runs this");
+    world.exit(1);
+    world.exit(2);
+    assert_eq!(world.state.phase(), &Phase::Starting { generation: 4, artifact: artifact(1) }, "it bakes again");
+    assert_eq!(world.state.memory().condemned, [artifact(3), artifact(2)]);
+}
+
+#[test]
+fn poison_events_do_not_make_a_working_plugin_fail_and_a_broken_one_fails_all_the_same() {
+    let mut world = World::running();
+    let up = |world: &mut World| {
+        while world.state.active().is_none() && world.state.word() != "failed" {
+            world.pass(SECOND);
+            if let Phase::Starting { generation, .. } = *world.state.phase() {
+                world.started(generation, true);
+            }
+        }
+        world.state.active()
+    };
+    let poisoned = |world: &mut World, works: bool| {
+        let Some(active) = up(world) else { return };
+        world.state.outcome(world.now, active, !works);
+        world.exit(active);
+        let Some(active) = up(world) else { return };
+        world.fakes.remove(&active);
+        world.state.poisoned(world.now, active, "SIGSEGV");
+        world.settle();
+    };
+    for _ in 0..100 {
+        poisoned(&mut world, true);
+    }
+    assert!(up(&mut world).is_some());
+    for _ in 0..4 {
+        poisoned(&mut world, false);
+    }
+    assert_eq!(world.state.word(), "failed");
+}
+
+#[test]
+fn what_the_host_cannot_do_is_not_counted_against_the_plugin() {
+    let mut world = World::running();
+    world.exit(1);
+    for generation in 2..50 {
+        let full = StartProblem { why: "no space left".into(), fault: Fault::Host };
+        world.fakes.remove(&generation);
+        world.state.started(world.now, generation, Err(full));
+        world.settle();
+        assert_eq!(world.state.word(), "crashed");
+        world.pass(HOST_RETRY);
+        assert_eq!(world.state.phase(), &Phase::Starting { generation: generation + 1, artifact: artifact(1) });
+    }
+    world.started(50, true);
+    assert_eq!((world.state.word(), world.state.memory().failures), ("running", 1));
+}
+
+#[test]
+fn a_start_by_hand_and_a_new_build_get_a_whole_hour_of_crashes() {
+    let mut world = World::running();
+    let crash_until_it_fails = |world: &mut World| {
+        let mut crashes = 0;
+        while let Some(active) = world.state.active() {
+            world.pass(31 * SECOND);
+            world.exit(active);
+            crashes += 1;
+            if let Phase::Starting { generation, .. } = *world.state.phase() {
+                world.started(generation, true);
+            }
+        }
+        crashes
+    };
+    assert_eq!(crash_until_it_fails(&mut world), 20);
+    world.state.start(artifact(1));
+    world.settle();
+    world.calm();
+    assert_eq!(crash_until_it_fails(&mut world), 20);
 }
 
 /// One thing that can happen.

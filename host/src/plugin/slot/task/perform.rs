@@ -1,6 +1,6 @@
 //! Doing what the state machine wants.
 
-use super::{Task, finish};
+use super::{SAVE_RETRY, Task, finish};
 use crate::plugin::{
     artifact::Hash,
     generation::{self, Order},
@@ -36,10 +36,25 @@ impl Task {
             let Self { flow, setup, account, why_reject, .. } = self;
             flow.reject_queued(*why_reject, &mut |ended| finish(setup, account, now, ended));
         }
-        if self.unsaved {
-            let manifest = self.manifest.as_deref();
-            self.unsaved = !memory::save(&self.setup.database, &self.setup.name, self.state.memory(), manifest);
+        if self.unsaved && !self.saving {
+            self.save();
         }
+    }
+
+    /// Has the memory written down, trying until it is. What changes meanwhile is written after that.
+    fn save(&mut self) {
+        (self.unsaved, self.saving) = (false, true);
+        let (setup, reports) = (Arc::clone(&self.setup), self.reports.0.clone());
+        let (memory, manifest) = (self.state.memory().clone(), self.manifest.clone());
+        tokio::spawn(async move {
+            while let Err(error) = memory::save(&setup.database, &setup.name, memory.clone(), manifest.as_deref()).await
+            {
+                tracing::error!(plugin = %setup.name, "which build is good cannot be written down, trying again: {error}");
+                tokio::time::sleep(SAVE_RETRY).await;
+            }
+            // Fails only when the slot is gone.
+            let _ = reports.send(Report::Saved).await;
+        });
     }
 
     fn note_drained(&mut self, now: Instant) {

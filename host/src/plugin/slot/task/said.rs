@@ -3,16 +3,13 @@
 use crate::{
     event::Outcome,
     plugin::{
-        bounded, clean, output,
-        slot::{
-            Setup,
-            account::Account,
-            state::{Generation, Snapshot},
-        },
+        bounded, clean,
+        output::{Record, Records},
+        slot::{account::Account, state::Snapshot},
     },
 };
 use rosey_wire::message::{Answer, ToHost};
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// Bytes of the plugin's own metrics: 64 metrics of 64 series with labels fit.
 const MAX_METRICS: usize = 1 << 20;
@@ -44,7 +41,7 @@ pub enum Said {
 }
 
 impl Said {
-    pub fn of(message: ToHost<'_>, setup: &Setup, generation: Generation) -> Option<Self> {
+    pub fn of(message: ToHost<'_>, records: &mut Records, account: &mut Account, now: Instant) -> Option<Self> {
         match message {
             ToHost::Reply { answer: Answer::Replied(_), .. } => Some(Self::Probe(Ok(()))),
             ToHost::Reply { answer: Answer::Ignored, .. } => {
@@ -56,7 +53,9 @@ impl Said {
             }
             ToHost::Pong(_) => Some(Self::Pong),
             ToHost::Log { level, target, message } => {
-                output::log_record(&setup.forge.journal, &setup.name, generation, level, target, message);
+                if !records.log(now, Record { level, target, message }) {
+                    account.hit("log_lines");
+                }
                 None
             }
             ToHost::State { version, state } => Some(Self::State(Snapshot { version, bytes: state.to_vec() })),
