@@ -90,7 +90,7 @@ pub enum AppError {
 /// [`AppError`]; all that was started is stopped.
 pub fn run(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> Result<(), AppError> {
     let (ops, end_of_ops) = start_ops().map_err(AppError::Runtime)?;
-    let data = Builder::new_current_thread().enable_all().build().map_err(AppError::Runtime)?;
+    let data = plugin::runtime().map_err(AppError::Runtime)?;
     let result = data.block_on(live(config, ops, greet));
     // A read of the terminal may be under way, and never ends.
     data.shutdown_background();

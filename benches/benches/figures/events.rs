@@ -4,11 +4,12 @@ use crate::{RUNS, limits};
 use benches::{
     limit,
     table::{Row, median, quantile, time},
+    used::Used,
 };
 use rosey::{
     event::Place,
     metrics::{Metrics, MetricsConfig},
-    plugin::{PluginConfig, limits::Limits, output::resident_bytes},
+    plugin::{self, PluginConfig, limits::Limits, output::resident_bytes},
     router::Router,
 };
 use rosey_tests::{
@@ -42,7 +43,7 @@ pub fn round_trip(rows: &mut Vec<Row>) {
 }
 
 fn one_at_a_time(size: usize, rounds: usize) -> Vec<Duration> {
-    limit::runtime().block_on(async {
+    plugin::runtime().expect("a runtime").block_on(async {
         let (rig, routers) = Rig::echoes(1, &limits()).await;
         trips(&rig, &routers[0], &"x".repeat(size), 100).await;
         let times = trips(&rig, &routers[0], &"x".repeat(size), rounds).await;
@@ -69,25 +70,61 @@ async fn trips(rig: &Rig, router: &Router, text: &str, rounds: usize) -> Vec<Dur
     times
 }
 
-/// A window of 1,024 events under way, over one plugin and over many.
+/// A window of 1,024 events under way, over one plugin and over many; and such a window for each of them.
 pub fn throughput(rows: &mut Vec<Row>) {
-    const EVENTS: usize = 1_000_000;
     limit::pin(false);
-    for count in [1, 10, 100] {
+    for (count, window, events) in
+        [(1, 1024, 1_000_000), (10, 1024, 500_000), (100, 1024, 200_000), (100, 102_400, 1_000_000)]
+    {
         let (mut ours, mut most) = (Vec::new(), Vec::new());
         for _ in 0..RUNS {
-            most.push(limit::pipelined(64, 1024, 4 * EVENTS));
-            ours.push(pipelined(count, 1024, EVENTS, None));
+            most.push(limit::pipelined(64, 1024, 4_000_000));
+            ours.push(pipelined(count, window, events, None).per_second);
         }
-        let what = format!("throughput, window 1,024, 64 B, {count} plugins");
-        rows.push(Row::rate(what, median(&mut ours), median(&mut most), "≥ 1,500 k/s"));
+        let what = format!("throughput, window {window}, 64 B, {count} plugins");
+        let target = if count == 1 { "≥ 1,500 k/s" } else { "" };
+        rows.push(Row::rate(what, median(&mut ours), median(&mut most), target));
     }
 }
 
-/// Events a second through the whole path; polled by metrics, if there are any.
-pub fn pipelined(count: usize, window: usize, events: usize, metrics: Option<MetricsConfig>) -> f64 {
-    limit::runtime().block_on(async {
+/// What an event costs when the machine is kept busy: it should not depend on how many plugins there are.
+pub fn cost(rows: &mut Vec<Row>) {
+    limit::pin(false);
+    let mut alone = None;
+    for (count, window) in [(1, 1024), (10, 1024), (100, 1024), (300, 1024), (100, 102_400)] {
+        let mut runs: Vec<Run> = (0..3).map(|_| pipelined(count, window, 300_000, None)).collect();
+        runs.sort_by(|a, b| a.processor.total_cmp(&b.processor));
+        let Run { processor, switches, allocations, .. } = runs[runs.len() / 2];
+        let least = *alone.get_or_insert(processor);
+        rows.push(Row {
+            what: format!("processor time of an event, window {window}, {count} plugins"),
+            figure: format!("{:.2} µs", processor * 1e6),
+            limit: format!("{switches:.3} context switches, {allocations:.1} allocations in the host"),
+            ratio: processor / least,
+            target: "flat".to_owned(),
+        });
+    }
+}
+
+/// What came of a window of events kept under way.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Events.
+    pub per_second: f64,
+    /// Seconds of all processes for an event.
+    pub processor: f64,
+    /// Context switches of all processes for an event.
+    pub switches: f64,
+    /// Allocations in the host for an event.
+    pub allocations: f64,
+}
+
+/// Events through the whole path; polled by metrics, if there are any.
+pub fn pipelined(count: usize, window: usize, events: usize, metrics: Option<MetricsConfig>) -> Run {
+    plugin::runtime().expect("a runtime").block_on(async {
         let (rig, routers) = Rig::echoes(count, &limits()).await;
+        let mut pids: Vec<u32> = rig.plugins.views().await.iter().filter_map(|view| Some(view.active()?.pid)).collect();
+        pids.push(std::process::id());
         if let Some(config) = metrics {
             Metrics::new(config).start(Arc::clone(&rig.plugins), rig.ops());
         }
@@ -95,7 +132,7 @@ pub fn pipelined(count: usize, window: usize, events: usize, metrics: Option<Met
         let line = format!("!echo {}", "x".repeat(64));
         let user = Arc::clone(&rig.user);
         let places: Vec<_> = (0..64).map(|n| Arc::new(Place::new("bench", format!("{n}")))).collect();
-        let began = Instant::now();
+        let (began, used) = (Instant::now(), Used::by(&pids));
         let speaking = tokio::spawn(async move {
             for n in 0..events {
                 routers[n % routers.len()].route(&line, &user, &places[n % places.len()], &outgoing).await;
@@ -107,17 +144,23 @@ pub fn pipelined(count: usize, window: usize, events: usize, metrics: Option<Met
             answered += answers.recv_many(&mut batch, window).await;
             batch.clear();
         }
-        let rate = events as f64 / began.elapsed().as_secs_f64();
+        let (took, used) = (began.elapsed(), Used::by(&pids) - used);
         speaking.await.expect("it does not panic");
         rig.stop().await;
-        rate
+        let events = events as f64;
+        Run {
+            per_second: events / took.as_secs_f64(),
+            processor: used.processor.as_secs_f64() / events,
+            switches: used.switches as f64 / events,
+            allocations: used.allocations as f64 / events,
+        }
     })
 }
 
 /// A plugin that takes 50 ms for each event gets far more than it can take, while another one is talked to.
 pub fn overload(rows: &mut Vec<Row>) {
     limit::pin(false);
-    limit::runtime().block_on(async {
+    plugin::runtime().expect("a runtime").block_on(async {
         let slow = PluginConfig {
             limits: Limits { event_deadline: Duration::from_secs(2), ..limits() },
             ..plugin("slow", &build::library("misbehave"))

@@ -13,6 +13,9 @@ use benches::{
 use rosey::plugin::limits::Limits;
 use std::time::Duration;
 
+#[global_allocator]
+static ALLOCATOR: benches::used::Counting = benches::used::Counting;
+
 /// Runs of a figure; the median is printed.
 const RUNS: usize = 5;
 
@@ -22,9 +25,10 @@ fn main() {
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     type Figure = fn(&mut Vec<Row>);
-    let figures: [(&str, Figure); 9] = [
+    let figures: [(&str, Figure); 10] = [
         ("roundtrip", events::round_trip),
         ("throughput", events::throughput),
+        ("cost", events::cost),
         ("overload", events::overload),
         ("reload", reload::reload),
         ("crash", processes::crash_to_serving),

@@ -38,6 +38,14 @@ use tokio::sync::oneshot;
 /// The tables of this room in `rosey.db`.
 pub const SCHEMA: [&str; 2] = [memory::SCHEMA, dead_letter::SCHEMA];
 
+/// The runtime of slots: one thread, whose slots know when it has nothing else to do.
+///
+/// # Errors
+/// When the operating system has no more of what it takes.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(slot::pace::sleeps).build()
+}
+
 /// One plugin, as the operator configured it.
 #[derive(Debug, Clone)]
 pub struct PluginConfig {

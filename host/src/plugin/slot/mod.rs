@@ -11,6 +11,7 @@ pub mod histogram;
 pub mod ledger;
 mod live;
 pub mod message;
+pub mod pace;
 pub mod restart;
 pub mod state;
 mod task;

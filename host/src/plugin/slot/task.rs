@@ -10,6 +10,7 @@ use super::{
     flow::{Blame, Ended, Flow, Limits, is_probe},
     live::Live,
     message::{Command, Message, Report, What},
+    pace::{self, Pace},
     restart::Restart,
     state::{ChangeError, Done, Generation, Phase, State, Ticket},
 };
@@ -75,6 +76,7 @@ pub(super) struct Task {
     unsaved: bool,
     /// It is being told.
     saving: bool,
+    pace: Pace,
     pub(super) account: Account,
 }
 
@@ -108,6 +110,7 @@ impl Task {
             why_reject: Rejection::NotRunning,
             unsaved: false,
             saving: false,
+            pace: Pace::default(),
             account: Account::default(),
             setup,
         }
@@ -149,7 +152,15 @@ impl Task {
         if !open {
             return Poll::Ready(false);
         }
-        if busy { Poll::Ready(true) } else { Poll::Pending }
+        if busy {
+            pace::turn();
+            return Poll::Ready(true);
+        }
+        if self.pace.waits() {
+            // Wakes this task when everything else that is ready has had its turn, and new input was looked for.
+            let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
+        }
+        Poll::Pending
     }
 
     /// False when the event was turned away.
@@ -399,10 +410,17 @@ impl Task {
 
     /// Sends what may be sent.
     fn pump(&mut self, now: Instant) {
-        let Some(generation) = self.state.route() else { return };
-        let Some(live) = self.live.iter_mut().find(|live| live.generation == generation && !live.closed) else {
-            return;
+        let route = self.state.route();
+        let Some(live) = self.live.iter_mut().find(|live| Some(live.generation) == route && !live.closed) else {
+            return self.pace.rest();
         };
+        if self.flow.queued() == 0 {
+            return self.pace.rest();
+        }
+        let generation = live.generation;
+        if !self.pace.is_time(self.flow.queued()) {
+            return;
+        }
         let deadline = self.setup.limits.event_deadline;
         while !live.link.is_full() {
             let Some((id, accepted, event)) = self.flow.next_for(generation) else { break };
