@@ -92,7 +92,7 @@ pub fn cost(rows: &mut Vec<Row>) {
     limit::pin(false);
     let mut alone = None;
     for (count, window) in [(1, 1024), (10, 1024), (100, 1024), (300, 1024), (100, 102_400)] {
-        let mut runs: Vec<Run> = (0..3).map(|_| pipelined(count, window, 300_000, None)).collect();
+        let mut runs: Vec<Run> = (0..3).map(|_| pipelined(count, window, 200_000, None)).collect();
         runs.sort_by(|a, b| a.processor.total_cmp(&b.processor));
         let Run { processor, switches, allocations, .. } = runs[runs.len() / 2];
         let least = *alone.get_or_insert(processor);

@@ -2,6 +2,7 @@
 //! limit that was measured in the same run.
 
 mod events;
+mod peers;
 mod people;
 mod processes;
 mod reload;
@@ -25,7 +26,7 @@ fn main() {
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     type Figure = fn(&mut Vec<Row>);
-    let figures: [(&str, Figure); 10] = [
+    let figures: [(&str, Figure); 12] = [
         ("roundtrip", events::round_trip),
         ("throughput", events::throughput),
         ("cost", events::cost),
@@ -36,6 +37,8 @@ fn main() {
         ("footprint", processes::footprint),
         ("metrics", people::metrics),
         ("dashboard", people::dashboard),
+        ("scale", processes::scale),
+        ("peers", peers::peers),
     ];
     let mut rows = Vec::new();
     for (name, measure) in figures {

@@ -4,6 +4,7 @@ use crate::limits;
 use benches::{
     limit,
     table::{Row, quantile},
+    used::Used,
 };
 use rosey::plugin::{limits::Limits, output::resident_bytes};
 use rosey_tests::{bot::signal_process, rig::Rig};
@@ -53,24 +54,49 @@ pub fn startup(rows: &mut Vec<Row>) {
 
 /// Memory of what runs, idle.
 pub fn footprint(rows: &mut Vec<Row>) {
-    let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
     for count in [1, 10, 100, 300] {
-        let (host, shim) = limit::runtime().block_on(async {
-            let (rig, _) = Rig::echoes(count, &limits()).await;
-            let pids: Vec<u32> = rig.plugins.views().await.iter().filter_map(|view| Some(view.active()?.pid)).collect();
-            let mut shims: Vec<u64> = pids.iter().filter_map(|pid| resident_bytes(*pid)).collect();
-            shims.sort_unstable();
-            let host = resident_bytes(std::process::id()).unwrap_or_default();
-            rig.stop().await;
-            (host, shims[shims.len() / 2])
-        });
-        let target = if count == 100 { "host ≤ 60 MB, shim ≤ 4 MB" } else { "shim ≤ 4 MB" };
-        rows.push(Row {
-            what: format!("memory: an idle shim of {count}"),
-            figure: megabytes(shim),
-            limit: format!("host {}", megabytes(host)),
-            ratio: shim as f64 / 4e6,
-            target: target.to_owned(),
-        });
+        weigh(rows, count);
     }
+}
+
+/// A thousand plugins that have nothing to do.
+pub fn scale(rows: &mut Vec<Row>) {
+    weigh(rows, 1000);
+}
+
+fn weigh(rows: &mut Vec<Row>, count: usize) {
+    let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+    let (host, shim, share, used) = limit::runtime().block_on(async {
+        let (rig, _) = Rig::echoes(count, &limits()).await;
+        let mut pids: Vec<u32> = rig.plugins.views().await.iter().filter_map(|view| Some(view.active()?.pid)).collect();
+        assert_eq!(pids.len(), count, "all serve");
+        let middle = |mut sizes: Vec<u64>| {
+            sizes.sort_unstable();
+            sizes[sizes.len() / 2]
+        };
+        let shim = middle(pids.iter().filter_map(|pid| resident_bytes(*pid)).collect());
+        let share = middle(pids.iter().map(|pid| proportional_bytes(*pid)).collect());
+        let host = resident_bytes(std::process::id()).unwrap_or_default();
+        pids.push(std::process::id());
+        let before = Used::by(&pids);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let used = (Used::by(&pids) - before).processor.as_secs_f64() / 2.0;
+        rig.stop().await;
+        (host, shim, share, used)
+    });
+    let target = if count == 100 { "host ≤ 60 MB, shim ≤ 4 MB" } else { "shim ≤ 4 MB" };
+    rows.push(Row {
+        what: format!("memory: an idle shim of {count}, resident (proportional)"),
+        figure: format!("{} ({})", megabytes(shim), megabytes(share)),
+        limit: format!("host {}; all together {:.2} % of a processor", megabytes(host), used * 100.0),
+        ratio: shim as f64 / 4e6,
+        target: target.to_owned(),
+    });
+}
+
+/// The memory of a process with its share of what it shares with others.
+fn proportional_bytes(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let pss = text.lines().find_map(|line| line.strip_prefix("Pss:")).and_then(|rest| rest.split_whitespace().next());
+    pss.and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or_default() << 10
 }
