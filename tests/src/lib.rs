@@ -6,6 +6,7 @@ pub mod bot;
 pub mod browser;
 pub mod build;
 pub mod chaos;
+pub mod fake_shim;
 pub mod http;
 pub mod rig;
 pub mod tool;

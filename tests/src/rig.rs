@@ -71,15 +71,26 @@ impl Rig {
     /// # Panics
     /// When anything of the rig itself goes wrong.
     pub async fn start_in(state: &Path, configs: Vec<PluginConfig>) -> Self {
-        Self::start_as(state, configs, true).await
+        Self::start_as(state, configs, true, build::shim()).await
     }
 
-    async fn start_as(state: &Path, configs: Vec<PluginConfig>, spare: bool) -> Self {
+    /// The same with another executable for a shim, and no spare.
+    ///
+    /// # Panics
+    /// When anything of the rig itself goes wrong.
+    pub async fn start_with_shim(shim: &Path, configs: Vec<PluginConfig>) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut rig = Self::start_as(directory.path(), configs, false, shim.to_owned()).await;
+        rig._directory = Some(directory);
+        rig
+    }
+
+    async fn start_as(state: &Path, configs: Vec<PluginConfig>, spare: bool, program: PathBuf) -> Self {
         let run_dir = state.join("run");
         std::fs::create_dir_all(&run_dir).expect("our directory");
         let mut ops = tokio::runtime::Builder::new_multi_thread();
         let ops = ops.worker_threads(1).enable_all().build().expect("a runtime");
-        let shims = Shims { spawner: Spawner::start().expect("a thread"), program: build::shim(), run_dir, spare };
+        let shims = Shims { spawner: Spawner::start().expect("a thread"), program, run_dir, spare };
         let store = artifact::Store::open(state.join("artifacts")).expect("a directory");
         let forge = Forge::new(shims, store, ops.handle().clone(), Journal::default());
         let database = Database::open(&state.join("rosey.db"), &plugin::SCHEMA).expect("a database");
@@ -141,7 +152,7 @@ impl Rig {
         let library = build::library("echo");
         let config = |n| PluginConfig { limits: limits.clone(), ..plugin(&format!("p{n}"), &library) };
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut rig = Self::start_as(directory.path(), (0..count).map(config).collect(), spare).await;
+        let mut rig = Self::start_as(directory.path(), (0..count).map(config).collect(), spare, build::shim()).await;
         rig._directory = Some(directory);
         let mut routers = Vec::with_capacity(count);
         for view in rig.plugins.views().await {
