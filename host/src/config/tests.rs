@@ -1,4 +1,5 @@
 use super::*;
+use crate::time::parse_time;
 
 fn load(name: &str, text: &str) -> Result<Config, String> {
     let dir = tempfile::tempdir().expect("a directory");
