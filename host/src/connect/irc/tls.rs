@@ -75,14 +75,17 @@ fn explained(error: io::Error) -> io::Error {
             error
         };
     };
-    let advice = match tls {
+    let own = "if that is expected, put its certificate into a file and set connect.irc.ca_file";
+    io::Error::other(match tls {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "; if that is expected, put the server's certificate into a file and set connect.irc.ca_file"
+            format!("TLS: nobody trusted has signed the server's certificate; {own}")
         }
-        Error::InvalidMessage(_) => "; does this port speak TLS?",
-        _ => "",
-    };
-    io::Error::other(format!("TLS: {tls}{advice}"))
+        Error::InvalidCertificate(CertificateError::Other(why)) if why.to_string().contains("CaUsedAsEndEntity") => {
+            format!("TLS: the server has signed its certificate itself; {own}")
+        }
+        Error::InvalidMessage(_) => format!("TLS: {tls}; does this port speak TLS?"),
+        tls => format!("TLS: {tls}"),
+    })
 }
 
 /// The usual check, and before it the certificates that the operator named.
