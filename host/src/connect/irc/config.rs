@@ -87,7 +87,7 @@ fn burst() -> u32 {
 }
 
 fn line_interval() -> Time {
-    Time(Duration::from_secs(2))
+    Time(Duration::from_secs(1))
 }
 
 fn max_lines() -> usize {

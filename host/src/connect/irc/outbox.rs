@@ -84,7 +84,7 @@ impl Outbox {
         self.own.push_back(line);
     }
 
-    /// Takes note of a line that did not wait.
+    /// Takes note of a line that did not wait for its turn.
     pub fn hurried(&mut self, now: Instant) {
         self.bucket.take(now);
     }

@@ -34,7 +34,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-/// Answers that may be due at a time: with one line in two seconds, what can be said before they are too old.
+/// Answers that may be due at a time: with a line a second and some lines each, what can be said before they are too old.
 const DUE: usize = 32;
 
 /// Messages that wait for the router, which waits for room for their answers. Chat that is no command takes no room.
@@ -238,7 +238,10 @@ impl Task {
         for effect in effects {
             match effect {
                 Effect::Urgent(line) => {
-                    self.outbox.hurried(Instant::now());
+                    // Servers do not count what it takes to get in.
+                    if link.session.is_registered() {
+                        self.outbox.hurried(Instant::now());
+                    }
                     link.send(&line);
                 }
                 Effect::Send(line) => self.outbox.push_own(line),
@@ -405,13 +408,16 @@ async fn connect(settings: Arc<Settings>, tls: Option<TlsConnector>) -> io::Resu
     let connecting = async {
         let stream = TcpStream::connect((settings.server.as_str(), settings.port)).await?;
         stream.set_nodelay(true)?;
-        Ok(match tls {
-            Some(tls) => Box::new(tls::handshake(&tls, &settings.server, stream).await?) as Box<dyn Stream>,
+        Ok(match &tls {
+            Some(tls) => Box::new(tls::handshake(tls, &settings.server, stream).await?) as Box<dyn Stream>,
             None => Box::new(stream),
         })
     };
     match timeout(CONNECT_WITHIN, connecting).await {
         Ok(connected) => connected,
-        Err(_) => Err(io::Error::other(format!("no answer within {} s", CONNECT_WITHIN.as_secs()))),
+        Err(_) => {
+            let advice = if tls.is_some() { "; does this port speak TLS?" } else { "" };
+            Err(io::Error::other(format!("no answer within {} s{advice}", CONNECT_WITHIN.as_secs())))
+        }
     }
 }
