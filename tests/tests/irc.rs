@@ -61,6 +61,19 @@ fn people_roll_in_a_channel_and_in_a_query() {
 }
 
 #[test]
+fn a_bare_nick_may_where_nicks_are_trusted() {
+    let Some(network) = Network::ngircd() else { return };
+    let folder = folder();
+    let mut bot = start(&folder, &format!("{}{FAST}[admin]\ntrust_nicks = true\n", network.settings()));
+    bot.until_logged("whoever takes the nick of an admin is one");
+    let mut alice = Person::beside("rosey", &network, "alice");
+    assert!(alice.asks("rosey", "!admin list").contains("misbehave 1.0.0 running"));
+    let mut al = Person::beside("rosey", &network, "al");
+    assert_eq!(al.asks("rosey", "!admin list"), "Admin permission required.");
+    leave(&mut bot);
+}
+
+#[test]
 fn two_people_at_once_are_answered_in_their_order() {
     let Some(network) = Network::ngircd() else { return };
     let folder = folder();
@@ -288,7 +301,7 @@ fn a_wrong_setting_is_named_at_the_start() {
     bot.until_logged("connect.irc.channels");
     let right = "[connect.irc]\nserver = \"192.0.2.1\"\ntls = false\nnick = \"rosey\"\npassword = \"x\"\n";
     let mut bot = folder.start_without_console(right);
-    bot.until_logged("passwords go to 192.0.2.1 unencrypted");
+    bot.until_logged("passwords and all that is said go to 192.0.2.1 unencrypted");
     leave(&mut bot);
 }
 
@@ -359,6 +372,7 @@ fn garbage_from_the_server_is_survived() {
         b":al!a@h PRIVMSG #rosey :!echo a\rQUIT :b\0c\r\n",
         format!("@{long} :al!a@h PRIVMSG #rosey :!echo {long}\r\n").as_bytes(),
         format!(":{long} PRIVMSG #rosey :!echo {long}\r\n").as_bytes(),
+        format!(":al!a@h PRIVMSG #rosey :!echo {}\r\n", &long[..6000]).as_bytes(),
     ] {
         connection.send(garbage);
     }

@@ -165,10 +165,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether passwords travel in the clear beyond this machine.
-    pub fn tells_secrets(&self) -> bool {
+    /// Whether what is said leaves this machine unencrypted: others can read it, and speak as an admin.
+    pub fn is_exposed(&self) -> bool {
         let here = self.server == "localhost" || self.server.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-        !self.tls && !here && (self.password.is_some() || self.account.is_some())
+        !self.tls && !here
     }
 }
 
@@ -353,7 +353,7 @@ mod tests {
         assert_eq!((settings.port, settings.tls, settings.user.as_str()), (6697, true, "rosey"));
         let names: Vec<_> = settings.channels.iter().map(|one| (one.name.as_str(), one.key.as_deref())).collect();
         assert_eq!(names, [("#rosey", None), ("#key", Some("s3cret"))]);
-        assert!(settings.account.is_none() && !settings.tells_secrets());
+        assert!(settings.account.is_none() && !settings.is_exposed());
     }
 
     #[test]
@@ -407,9 +407,9 @@ mod tests {
         let settings = config.settings().expect("valid");
         assert_eq!(settings.password.as_ref().map(Secret::reveal), Some("hunter2"));
         assert!(!format!("{settings:?}").contains("hunter2"));
-        assert!(settings.tells_secrets());
+        assert!(settings.is_exposed());
         for here in ["localhost", "127.0.0.1", "::1"] {
-            assert!(!Settings { server: here.to_owned(), ..settings.clone() }.tells_secrets(), "{here}");
+            assert!(!Settings { server: here.to_owned(), ..settings.clone() }.is_exposed(), "{here}");
         }
     }
 }

@@ -70,8 +70,8 @@ impl<'a> Message<'a> {
     /// The value of a tag, unescaped; of a tag given twice the last one, as the specification has it. `None` when it is
     /// missing or has no value.
     pub fn tag(&self, name: &str) -> Option<String> {
-        let pairs = self.tags.split(';').map(|tag| tag.split_once('=').unwrap_or((tag, "")));
-        let (_, value) = pairs.filter(|(key, _)| *key == name).last()?;
+        let mut pairs = self.tags.rsplit(';').map(|tag| tag.split_once('=').unwrap_or((tag, "")));
+        let (_, value) = pairs.find(|(key, _)| *key == name)?;
         Some(unescaped(value)).filter(|value| !value.is_empty())
     }
 

@@ -51,8 +51,15 @@ impl Irc {
     /// When nobody could be trusted with TLS; the text says what to do.
     pub fn start(settings: Settings, router: Arc<Router>, metrics: &Metrics) -> Result<Self, String> {
         let tls = settings.tls.then(|| tls::connector(settings.ca_file.as_deref())).transpose()?;
-        if settings.tells_secrets() {
-            tracing::warn!("{}: passwords go to {} unencrypted; set connect.irc.tls", happening::NAME, settings.server);
+        if settings.is_exposed() {
+            let secret = settings.password.is_some() || settings.account.is_some();
+            let secret = if secret { "passwords and " } else { "" };
+            tracing::warn!(
+                "{}: {secret}all that is said go to {} unencrypted; anybody on the way can read them, and speak as an \
+                 admin; set connect.irc.tls",
+                happening::NAME,
+                settings.server
+            );
         }
         let (life, lives) = watch::channel(Life::Up);
         let task = tokio::spawn(task::run(settings, tls, router, metrics.clone(), lives));

@@ -13,7 +13,7 @@ use super::{
     tls,
 };
 use crate::{
-    event::{Outgoing, Place, User, command_of},
+    event::{MAX_LINE, Outgoing, Place, User, command_of},
     metrics::{
         Metrics,
         traffic::{Dropped, Traffic},
@@ -156,8 +156,7 @@ impl Task {
                 break;
             }
         }
-        // Of a sentence that was begun the rest was given up.
-        let left = self.outbox.len() + self.answers.as_mut().map_or(0, |answers| drain(answers));
+        let left = self.outbox.len() + self.answers.as_mut().map_or(0, drain);
         self.too_late(left);
         self.metrics.connector(NAME, false);
     }
@@ -254,7 +253,7 @@ impl Task {
 
     /// Sends what may be sent now.
     fn speak(&mut self, link: &mut Link) {
-        while link.lines.capacity() > SPARE {
+        while link.gone_by.is_none() && link.lines.capacity() > SPARE {
             let Some(next) = self.outbox.next(&link.session, Instant::now()) else { break };
             if next.is_answer {
                 self.traffic.sent();
@@ -288,6 +287,10 @@ impl Task {
     /// Somebody said something: to the router with it, unless there is too much of it.
     fn said(&mut self, said: Said) {
         self.traffic.received();
+        // A real server's lines are far shorter.
+        if said.text.len() > MAX_LINE {
+            return self.traffic.dropped(Dropped::Malformed, 1);
+        }
         let Some(heard) = &self.heard else { return };
         let place = Arc::new(Place::new(NAME, said.place));
         let user = Arc::new(User { name: said.nick, identity: said.identity });
