@@ -1,8 +1,7 @@
 //! A line of the protocol: tags, prefix, command, parameters. Borrowed from the line, pure; nothing here fails on what a
 //! server may send.
 //!
-//! Written by hand: of what a parser crate knows a bot needs ten commands, and it must not lose a line that one would
-//! refuse.
+//! Written by hand: docs/ARCHITECTURE.md says why.
 
 use std::borrow::Cow;
 
