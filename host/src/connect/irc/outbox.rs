@@ -166,3 +166,6 @@ impl Outbox {
         self.answers.iter().position(|answer| session.reaches(&answer.target))
     }
 }
+
+#[cfg(test)]
+mod tests;
