@@ -12,7 +12,7 @@ use std::{
     process::Command,
     sync::mpsc,
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tempfile::TempDir;
 
@@ -299,11 +299,6 @@ impl Person {
             Some((_, text)) => text.to_owned(),
             None => self.hears(from),
         }
-    }
-
-    /// The next line whatever it is; `None` when there is none for this long.
-    pub fn next(&self, within: Duration) -> Option<String> {
-        self.lines.recv_timeout(within).ok()
     }
 
     /// Says something and hears what the bot says to that.

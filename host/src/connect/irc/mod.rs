@@ -71,7 +71,7 @@ impl Irc {
         self.life.send_replace(Life::Deaf);
     }
 
-    /// Says what is due, as far as that takes no longer than [`task::FAREWELL`], and goodbye. Cancelled, the connection is
+    /// Says what is due, as far as that takes no longer than five seconds, and goodbye. Cancelled, the connection is
     /// lost without a word.
     pub async fn finish(self) {
         self.life.send_replace(Life::Leaving);

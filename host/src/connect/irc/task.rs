@@ -50,7 +50,7 @@ const SPARE: usize = 56;
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 
 /// For the answers that are due when the bot stops.
-pub const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// For the server to close the connection after `QUIT`.
 const GOODBYE: Duration = Duration::from_secs(2);
