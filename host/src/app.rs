@@ -9,7 +9,7 @@ use crate::{
         audit::{AuditError, AuditRecord, Stage},
     },
     config::Config,
-    connect::console,
+    connect::{console, irc::Irc},
     dashboard::{self, DashboardConfig, DashboardError},
     metrics::{Metrics, MetricsConfig},
     plugin::{
@@ -82,6 +82,9 @@ pub enum AppError {
     /// A connector.
     #[error("the console cannot be written to: {0}")]
     Console(#[source] io::Error),
+    /// The other one.
+    #[error("cannot connect to IRC: {0}")]
+    Irc(String),
 }
 
 /// Runs the bot until its input ends or a signal comes. `greet` is called when chat is about to begin.
@@ -146,8 +149,10 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
     if config.connect.console.is_some() {
         metrics.connector("console", true);
     }
-    let result = chat(&config, router, &mut signals).await;
+    let irc = start_irc(&config, &router, &metrics)?;
+    let result = chat(&config, router, &metrics, irc.is_some(), &mut signals).await;
     tracing::info!("stopping");
+    irc.iter().for_each(Irc::hush);
     tokio::select! {
         () = plugins.stop_all() => {}
         () = signals.next() => tracing::warn!("stopping at once"),
@@ -157,6 +162,13 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
     }
     if tokio::time::timeout(LAST_WORDS, last_words.flush()).await.is_err() {
         tracing::warn!("{DATABASE} does not keep up; the last changes may not be in it");
+    }
+    // Last: what was accepted is answered, and what admins did is told.
+    if let Some(irc) = irc {
+        tokio::select! {
+            () = irc.finish() => {}
+            () = signals.next() => tracing::warn!("stopping at once"),
+        }
     }
     result
 }
@@ -312,15 +324,31 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
     }
 }
 
+fn start_irc(config: &Config, router: &Arc<Router>, metrics: &Metrics) -> Result<Option<Irc>, AppError> {
+    let Some(irc) = &config.connect.irc else { return Ok(None) };
+    // They were checked when they were read; a file of a password may have gone since.
+    let settings = irc.settings().map_err(|problems| AppError::Irc(problems.join("; ")))?;
+    Irc::start(settings, Arc::clone(router), metrics).map(Some).map_err(AppError::Irc)
+}
+
 /// Chats until the console's input ends or a signal comes. Without a console only a signal ends it.
-async fn chat(config: &Config, router: Arc<Router>, signals: &mut Signals) -> Result<(), AppError> {
+async fn chat(
+    config: &Config,
+    router: Arc<Router>,
+    metrics: &Metrics,
+    elsewhere: bool,
+    signals: &mut Signals,
+) -> Result<(), AppError> {
     let Some(console) = &config.connect.console else {
-        tracing::warn!("no connector is configured: nobody can talk to this bot; see [connect.console]");
+        if !elsewhere {
+            tracing::warn!("no connector is configured: nobody can talk to this bot; see [connect.console]");
+        }
         signals.next().await;
         return Ok(());
     };
+    let (traffic, input) = (metrics.traffic("console"), tokio::io::stdin());
     tokio::select! {
-        result = console::run(&console.user, router, tokio::io::stdin(), io::stdout()) => result.map_err(AppError::Console),
+        result = console::run(&console.user, router, &traffic, input, io::stdout()) => result.map_err(AppError::Console),
         () = signals.next() => Ok(()),
     }
 }

@@ -4,8 +4,10 @@
 
 use crate::{
     admin::permission::Role,
+    connect::irc::IrcConfig,
     dashboard::LEAST_TOKEN,
     plugin::{PluginConfig, limits::Limits, nearest},
+    time::Time,
 };
 use figment::{
     Figment,
@@ -18,10 +20,6 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-
-mod time;
-
-pub use time::{Time, parse_time};
 
 /// Everything an operator can set.
 #[derive(Debug, Clone, Deserialize)]
@@ -76,6 +74,8 @@ pub struct Admin {
 pub struct Connect {
     /// The terminal, or a pipe.
     pub console: Option<Console>,
+    /// An IRC network.
+    pub irc: Option<IrcConfig>,
 }
 
 /// The terminal as a chat.
@@ -328,7 +328,7 @@ impl Config {
         let mut config = Self {
             owner: Some(user.clone()),
             plugin_dir: plugin_dir.to_owned(),
-            connect: Connect { console: Some(Console { user }) },
+            connect: Connect { console: Some(Console { user }), irc: None },
             dashboard: Dashboard { enabled: true, required: false, ..Dashboard::default() },
             plugins: ["dice-roller", "eight-ball"].map(|name| (name.to_owned(), Plugin::default())).into(),
             ..Self::default()
@@ -355,6 +355,7 @@ impl Config {
         if let Some(console) = &self.connect.console {
             rows.push(("console", format!("as {}", console.user)));
         }
+        rows.extend(self.connect.irc.iter().map(|irc| ("irc", irc.summary())));
         let dashboard = &self.dashboard;
         rows.push((
             "dashboard",
@@ -396,6 +397,9 @@ impl Config {
         self.state_dir = base.join(&self.state_dir);
         self.shim = self.shim.take().map(|shim| base.join(shim));
         self.admin.audit_file = self.admin.audit_file.take().map(|file| base.join(file));
+        if let Some(irc) = &mut self.connect.irc {
+            irc.resolve(base);
+        }
         for plugin in self.plugins.values_mut() {
             plugin.library = plugin.library.take().map(|library| base.join(library));
         }
@@ -432,6 +436,7 @@ impl Config {
         if self.connect.console.as_ref().is_some_and(|console| console.user.trim().is_empty()) {
             problems.push("connect.console.user: a name is needed".to_owned());
         }
+        problems.extend(self.connect.irc.iter().filter_map(|irc| irc.settings().err()).flatten());
         problems
     }
 }

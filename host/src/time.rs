@@ -1,6 +1,10 @@
-//! Times as people and JSON read them. Imports nothing of this crate.
+//! Times as people and JSON read them, and as they are written in a configuration. Imports nothing of this crate.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use serde::Deserialize;
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// RFC 3339 in UTC, to the millisecond: `2026-03-01T12:00:00.250Z`. Sorts as text.
 pub fn rfc3339(time: SystemTime) -> String {
@@ -31,6 +35,59 @@ pub fn span(time: Duration) -> String {
         3600..86_400 => format!("{} h {} m", seconds / 3600, seconds / 60 % 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
     }
+}
+
+/// A time as written: seconds (`5`, `0.5`), or a number with a unit (`250ms`, `30s`, `5m`, `1h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Time(pub Duration);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Time;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a time: seconds, or \"250ms\", \"30s\", \"5m\", \"1h\"")
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<Time, E> {
+                Ok(Time(Duration::from_secs(seconds)))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<Time, E> {
+                let seconds = u64::try_from(seconds);
+                seconds
+                    .map(|seconds| Time(Duration::from_secs(seconds)))
+                    .map_err(|_| E::custom("a time is not negative"))
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<Time, E> {
+                Duration::try_from_secs_f64(seconds).map(Time).map_err(E::custom)
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Time, E> {
+                parse_time(text).map(Time).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// A number with a unit.
+pub fn parse_time(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let number: f64 = text[..unit_at].trim().parse().ok()?;
+    let seconds = match &text[unit_at..] {
+        "ms" => number / 1000.0,
+        "s" => number,
+        "m" | "min" => number * 60.0,
+        "h" => number * 3600.0,
+        "d" => number * 86_400.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 #[cfg(test)]

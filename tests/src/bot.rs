@@ -59,12 +59,18 @@ impl Folder {
     /// # Panics
     /// When it cannot be written.
     pub fn configure(&self, more: &str) -> PathBuf {
+        self.configure_without_console(&format!("[connect.console]\nuser = \"alice\"\n{more}"))
+    }
+
+    /// The same for a bot that chats elsewhere.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn configure_without_console(&self, more: &str) -> PathBuf {
         let shim = build::shim();
         let file = self.path().join("rosey.toml");
-        let text = format!(
-            "owner = \"alice\"\nplugin_dir = \"plugins\"\nstate_dir = \"state\"\nshim = {shim:?}\n\
-             [connect.console]\nuser = \"alice\"\n{more}"
-        );
+        let text =
+            format!("owner = \"alice\"\nplugin_dir = \"plugins\"\nstate_dir = \"state\"\nshim = {shim:?}\n{more}");
         std::fs::write(&file, text).expect("our directory");
         file
     }
@@ -74,7 +80,18 @@ impl Folder {
     /// # Panics
     /// When it cannot be started.
     pub fn start(&self, more: &str) -> Bot {
-        let file = self.configure(more);
+        self.run(&self.configure(more))
+    }
+
+    /// Starts a bot with [`Folder::configure_without_console`].
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_without_console(&self, more: &str) -> Bot {
+        self.run(&self.configure_without_console(more))
+    }
+
+    fn run(&self, file: &Path) -> Bot {
         Bot::start(&["run", "--config", file.to_str().expect("a plain path")], self.path())
     }
 }
@@ -186,12 +203,17 @@ impl Bot {
         address.expect("it has just logged that").to_owned()
     }
 
+    /// Ends its input.
+    pub fn end_input(&mut self) {
+        self.input = None;
+    }
+
     /// Ends its input and waits for its end.
     ///
     /// # Panics
     /// When it does not end in time.
     pub fn end(&mut self) -> ExitStatus {
-        self.input = None;
+        self.end_input();
         self.exit()
     }
 

@@ -68,6 +68,13 @@ impl Server {
         Self { child, lines }
     }
 
+    /// Ends it as a power cut would.
+    pub fn kill(mut self) {
+        // It has ended already, or now it does.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// What follows `before` up to a space or quote in the first line that has it: mostly the port it has got.
     ///
     /// # Panics

@@ -1,4 +1,5 @@
 use super::*;
+use crate::time::parse_time;
 
 fn load(name: &str, text: &str) -> Result<Config, String> {
     let dir = tempfile::tempdir().expect("a directory");
@@ -68,8 +69,11 @@ mood = "dark"
 #[test]
 fn the_documentation_is_true() {
     let text = include_str!("../../../docs/CONFIG.md");
-    let example = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
-    load("rosey.toml", example).expect("the example of docs/CONFIG.md");
+    let examples: Vec<_> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        load("rosey.toml", example).unwrap_or_else(|error| panic!("an example of docs/CONFIG.md: {error}"));
+    }
     for name in LimitsConfig::NAMES {
         assert!(text.contains(&format!("| `{name}` |")), "docs/CONFIG.md does not name limits.{name}");
     }

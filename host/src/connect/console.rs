@@ -4,6 +4,7 @@
 
 use crate::{
     event::{Identity, MAX_LINE, Outgoing, Place, User},
+    metrics::traffic::Traffic,
     router::{Routed, Router},
 };
 use std::{io::Write, sync::Arc};
@@ -23,6 +24,7 @@ const DUE: usize = 1024;
 pub async fn run(
     user: &str,
     router: Arc<Router>,
+    traffic: &Traffic,
     input: impl AsyncRead + Unpin,
     mut output: impl Write,
 ) -> std::io::Result<()> {
@@ -33,6 +35,7 @@ pub async fn run(
         let mut input = BufReader::new(input);
         let mut line = Vec::new();
         while read_line(&mut input, &mut line).await? {
+            traffic.received();
             let text = String::from_utf8_lossy(&line);
             let problem = if text.len() > MAX_LINE {
                 Some(format!("That line is too long: {MAX_LINE} bytes are the limit."))
@@ -58,6 +61,7 @@ pub async fn run(
             for text in batch.drain(..).filter_map(|answer| answer.text) {
                 lines.push_str(&printable(&text));
                 lines.push('\n');
+                traffic.sent();
             }
             output.write_all(lines.as_bytes())?;
             output.flush()?;

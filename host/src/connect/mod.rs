@@ -1,3 +1,4 @@
-//! Connectors: they bring chat lines to the router and answers back. May import `router` and `event`.
+//! Connectors: they bring chat lines to the router and answers back. May import `router`, `event`, `metrics` and `time`.
 
 pub mod console;
+pub mod irc;

@@ -10,6 +10,7 @@ mod history;
 mod marks;
 mod prometheus;
 mod show;
+pub mod traffic;
 mod usage;
 
 use crate::{
@@ -41,6 +42,7 @@ use tokio::{
     sync::{Notify, watch},
     time::MissedTickBehavior,
 };
+use traffic::Traffic;
 use usage::{Meter, Usage};
 
 /// Between something happening and the board that shows it; more that happens meanwhile is on the same board.
@@ -125,10 +127,18 @@ struct Series {
 struct Tallies {
     admin: BTreeMap<(String, String), u64>,
     audit: BTreeMap<&'static str, u64>,
-    connectors: BTreeMap<String, bool>,
+    connectors: BTreeMap<&'static str, Connector>,
     /// Seconds since 1970.
     started: f64,
     poll: Duration,
+}
+
+/// One way in and out.
+#[derive(Debug, Clone, Default)]
+struct Connector {
+    /// Whether it is connected, once it has tried.
+    connected: Option<bool>,
+    traffic: Arc<Traffic>,
 }
 
 impl Default for Metrics {
@@ -278,12 +288,25 @@ impl Metrics {
     }
 
     /// Notes that a connector is connected, or is not any more.
-    pub fn connector(&self, name: &str, connected: bool) {
-        let before = self.tallies().connectors.insert(name.to_owned(), connected);
+    pub fn connector(&self, name: &'static str, connected: bool) {
+        let before = {
+            let mut tallies = self.tallies();
+            let connector = tallies.connectors.entry(name).or_default();
+            let before = connector.connected.replace(connected);
+            if connected && before != Some(true) {
+                connector.traffic.connected();
+            }
+            before
+        };
         if before != Some(connected) {
             let (severity, text) = if connected { ("info", "connected") } else { ("warning", "disconnected") };
             self.mark(None, "connector", severity, &format!("{name} {text}"));
         }
+    }
+
+    /// Where a connector counts what goes through it.
+    pub fn traffic(&self, name: &'static str) -> Arc<Traffic> {
+        Arc::clone(&self.tallies().connectors.entry(name).or_default().traffic)
     }
 
     fn tallies(&self) -> MutexGuard<'_, Tallies> {
@@ -379,8 +402,8 @@ impl Metrics {
         let outcomes = OUTCOMES.iter().enumerate().map(|(at, name)| (*name, total(at))).collect();
         let connectors = {
             let tallies = self.tallies();
-            let word = |connected: &bool| if *connected { "connected" } else { "disconnected" };
-            tallies.connectors.iter().map(|(name, connected)| (name.clone(), word(connected))).collect()
+            let word = |one: &Connector| if one.connected == Some(true) { "connected" } else { "disconnected" };
+            tallies.connectors.iter().map(|(name, one)| ((*name).to_owned(), word(one))).collect()
         };
         let pid = std::process::id();
         let system = System {

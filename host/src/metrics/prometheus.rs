@@ -3,7 +3,7 @@
 //! Counters live in the slots and survive generations, so each poll writes them out anew instead of counting twice; series of
 //! what is gone are gone with it.
 
-use super::Tallies;
+use super::{Connector, Tallies, traffic::Dropped};
 use crate::{
     plugin::slot::{
         crash::Cause,
@@ -207,10 +207,7 @@ fn host(page: &mut Page, snapshot: &Snapshot, tallies: &Tallies) {
     page.gauge("rosey_uptime_seconds", "Time since the host started.", &[], snapshot.bot_uptime as f64);
     page.gauge("rosey_plugins", "Plugins configured.", &[], snapshot.system.total_plugins as f64);
     page.gauge("rosey_metrics_poll_duration_seconds", "What the last poll took.", &[], tallies.poll.as_secs_f64());
-    for (name, connected) in &tallies.connectors {
-        let connected = f64::from(u8::from(*connected));
-        page.gauge("rosey_connector_up", "1 while a connector is connected.", &[("connector", name)], connected);
-    }
+    tallies.connectors.iter().for_each(|(name, connector)| one_connector(page, name, connector));
     for ((command, user), count) in &tallies.admin {
         let labels = [("command", command.as_str()), ("user", user.as_str())];
         page.counter(
@@ -234,6 +231,20 @@ fn host(page: &mut Page, snapshot: &Snapshot, tallies: &Tallies) {
         snapshot.system.memory_bytes as f64,
     );
     page.gauge("process_start_time_seconds", "When the host started, since 1970.", &[], tallies.started);
+}
+
+fn one_connector(page: &mut Page, name: &str, connector: &Connector) {
+    let of = [("connector", name)];
+    let connected = f64::from(u8::from(connector.connected == Some(true)));
+    page.gauge("rosey_connector_up", "1 while a connector is connected.", &of, connected);
+    let (received, sent, connections) = connector.traffic.read();
+    page.counter("rosey_connector_received_total", "Messages that people said.", &of, received as f64);
+    page.counter("rosey_connector_sent_total", "Lines said to people.", &of, sent as f64);
+    page.counter("rosey_connector_connections_total", "Times that it was connected.", &of, connections as f64);
+    for why in Dropped::ALL {
+        let (labels, count) = ([of[0], ("why", why.name())], connector.traffic.read_dropped(why));
+        page.counter("rosey_connector_dropped_total", "What was dropped, by why.", &labels, count as f64);
+    }
 }
 
 /// Processor time in seconds, and open descriptors, of this process.

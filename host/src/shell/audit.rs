@@ -9,8 +9,8 @@ use crate::{
     },
     app,
     cli::{AuditCommand, exit},
-    config::{Config, parse_time},
-    time::rfc3339,
+    config::Config,
+    time::{parse_time, rfc3339},
 };
 use rusqlite::{Connection, OpenFlags};
 use std::{thread, time::Duration, time::SystemTime};

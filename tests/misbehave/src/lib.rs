@@ -182,6 +182,12 @@ impl Misbehave {
         "x".repeat(bytes)
     }
 
+    /// An answer of this many lines.
+    #[command]
+    fn lines(&self, _cx: &Context, count: usize) -> String {
+        (1..=count).map(|line| format!("line {line}\n")).collect()
+    }
+
     #[snapshot]
     fn save(&self) -> Result<Vec<u8>> {
         match variant() {

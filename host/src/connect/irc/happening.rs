@@ -1,0 +1,141 @@
+//! What happens to the connection: each is one line in the log, and what matters later is a mark on the time axis. Data and
+//! words only.
+
+use super::{message::plain, split::head};
+use crate::{metrics::Metrics, time::span};
+use std::time::Duration;
+use tracing::Level;
+
+/// The connector's name: in places, metrics and marks.
+pub const NAME: &str = "irc";
+
+/// Bytes of a server's text that are quoted.
+const QUOTED: usize = 200;
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    /// The server let the bot in.
+    Registered {
+        /// What the server calls itself.
+        server: String,
+        /// The nick that the bot has got.
+        nick: String,
+    },
+    /// The wanted nick belongs to somebody else.
+    OtherNick {
+        /// The nick that the bot has.
+        nick: String,
+        /// The one that it wants.
+        wanted: String,
+    },
+    /// The wanted nick is the bot's again.
+    NickBack {
+        /// Which.
+        nick: String,
+    },
+    /// The connection is over, or could not be made.
+    Lost {
+        /// Why.
+        why: String,
+        /// When the next attempt is made.
+        after: Duration,
+    },
+    /// In a channel.
+    Joined {
+        /// Which.
+        channel: String,
+    },
+    /// Thrown out of a channel.
+    Removed {
+        /// Which.
+        channel: String,
+        /// By whom, and what they said.
+        why: String,
+        /// When the bot tries to come back.
+        after: Duration,
+    },
+    /// A channel cannot be entered.
+    Refused {
+        /// Which.
+        channel: String,
+        /// What the server says.
+        why: String,
+        /// What to do.
+        advice: &'static str,
+        /// When the bot tries again.
+        after: Duration,
+    },
+    /// Nothing can be said in a channel.
+    Muted {
+        /// Which.
+        channel: String,
+        /// What the server says.
+        why: String,
+    },
+    /// Somebody gives more commands than one person may.
+    Flood {
+        /// Who.
+        who: String,
+    },
+    /// So many answers are due that commands are dropped.
+    Busy,
+    /// Answers were dropped.
+    Late {
+        /// How many.
+        answers: usize,
+    },
+}
+
+impl Happening {
+    /// Writes it down.
+    pub fn tell(&self, metrics: &Metrics) {
+        let (level, text) = self.line();
+        match level {
+            Level::WARN => tracing::warn!("{NAME}: {text}"),
+            _ => tracing::info!("{NAME}: {text}"),
+        }
+        match self {
+            Self::Registered { .. } => return metrics.connector(NAME, true),
+            Self::Joined { .. } => return,
+            Self::Lost { .. } => metrics.connector(NAME, false),
+            _ => {}
+        }
+        let severity = if level == Level::WARN { "warning" } else { "info" };
+        metrics.mark(None, "connector", severity, &format!("{NAME}: {text}"));
+    }
+
+    fn line(&self) -> (Level, String) {
+        let warn = |text: String| (Level::WARN, text);
+        let info = |text: String| (Level::INFO, text);
+        match self {
+            Self::Registered { server, nick } => info(format!("{server} knows this bot as {nick}")),
+            Self::OtherNick { nick, wanted } => {
+                warn(format!("the nick {wanted} is taken; this bot is {nick} until it is free"))
+            }
+            Self::NickBack { nick } => info(format!("this bot is {nick} again")),
+            Self::Lost { why, after: Duration::ZERO } => warn(format!("{why}; connecting again at once")),
+            Self::Lost { why, after } => warn(format!("{why}; connecting again in {:.1} s", after.as_secs_f32())),
+            Self::Joined { channel } => info(format!("in {channel}")),
+            Self::Removed { channel, why, after } => {
+                warn(format!("removed from {channel} by {why}; coming back in {}", span(*after)))
+            }
+            Self::Refused { channel, why, advice, after } => {
+                warn(format!("cannot enter {channel} ({why}): {advice}; trying again in {}", span(*after)))
+            }
+            Self::Muted { channel, why } => {
+                warn(format!("cannot speak in {channel} ({why}): ask an operator of the channel to give it voice (+v)"))
+            }
+            Self::Flood { who } => {
+                warn(format!("{who} gives more commands than connect.irc.user_commands; the rest is dropped"))
+            }
+            Self::Busy => warn("more answers are due than can be said in a minute; commands are dropped".to_owned()),
+            Self::Late { answers } => warn(format!("{answers} answers could not be said in time and were dropped")),
+        }
+    }
+}
+
+/// What a server or a person said, short and without control characters.
+pub fn quoted(text: &str) -> String {
+    head(&plain(text), QUOTED).trim().to_owned()
+}

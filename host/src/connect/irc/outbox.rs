@@ -1,0 +1,171 @@
+//! What waits to be sent: the protocol's own lines before answers, all at the speed that servers allow. Pure.
+//!
+//! An answer waits for its channel to be entered again, so one that was due when the connection was lost is said after it
+//! has come back, but not after [`KEEP`].
+
+use super::{flood::Bucket, name::is_channel, session::Session, split};
+use crate::event::Outgoing;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// How long an answer is worth something: whoever asked may have gone on to other things.
+pub const KEEP: Duration = Duration::from_secs(60);
+
+/// Answers that are kept: what can be said within [`KEEP`], about. More stay with whoever has room reserved for them.
+const KEPT: usize = 64;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Outbox {
+    bucket: Bucket,
+    max_lines: usize,
+    own: VecDeque<String>,
+    answers: VecDeque<Answer>,
+    saying: Option<Saying>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    since: Instant,
+    target: String,
+    text: String,
+}
+
+/// An answer of which a line may have been sent already.
+#[derive(Debug)]
+struct Saying {
+    since: Instant,
+    target: String,
+    lines: VecDeque<String>,
+}
+
+/// A line to send now.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Next {
+    /// Without its line break.
+    pub line: String,
+    /// Whether it is part of an answer, not of the protocol.
+    pub is_answer: bool,
+    /// Whether something of the answer that it begins was left out.
+    pub cut: bool,
+}
+
+impl Outbox {
+    /// An empty one.
+    pub fn new(burst: u32, interval: Duration, max_lines: usize, now: Instant) -> Self {
+        Self {
+            bucket: Bucket::new(burst, interval, now),
+            max_lines,
+            own: VecDeque::new(),
+            answers: VecDeque::new(),
+            saying: None,
+        }
+    }
+
+    /// Whether it takes an answer now. While connected it takes one at a time, so that all others keep the room that was
+    /// reserved for them, and no more is asked than can be answered.
+    pub fn wants(&self, session: Option<&Session>) -> bool {
+        let busy = |session| self.saying.is_some() || self.reachable(session).is_some();
+        self.answers.len() < KEPT && !session.filter(|session| session.is_registered()).is_some_and(busy)
+    }
+
+    /// Takes an answer. In a channel it begins with whom it is for: others ask there as well.
+    pub fn push(&mut self, outgoing: &Outgoing, now: Instant) {
+        let Some(text) = &outgoing.text else { return };
+        let target = outgoing.place.channel.clone();
+        let text = if is_channel(&target) { format!("{}: {text}", outgoing.user.name) } else { text.clone() };
+        self.answers.push_back(Answer { since: now, target, text });
+    }
+
+    /// Takes a line of the protocol that can wait for its turn.
+    pub fn push_own(&mut self, line: String) {
+        self.own.push_back(line);
+    }
+
+    /// Takes note of a line that did not wait for its turn.
+    pub fn hurried(&mut self, now: Instant) {
+        self.bucket.take(now);
+    }
+
+    /// The next line, if one may be sent now.
+    pub fn next(&mut self, session: &Session, now: Instant) -> Option<Next> {
+        if self.bucket.ready_at(now) > now {
+            return None;
+        }
+        if let Some(line) = self.own.pop_front() {
+            self.bucket.take(now);
+            return Some(Next { line, is_answer: false, cut: false });
+        }
+        if self.saying.as_ref().is_some_and(|saying| !session.reaches(&saying.target)) {
+            self.put_back();
+        }
+        loop {
+            let mut cut = false;
+            if self.saying.is_none() {
+                let Answer { since, target, text } = self.answers.remove(self.reachable(session)?)?;
+                let room = split::room(session.mask(), &target);
+                let lines;
+                (lines, cut) = split::pieces(&text, room, self.max_lines);
+                self.saying = Some(Saying { since, target, lines: lines.into() });
+            }
+            let saying = self.saying.as_mut()?;
+            let line = saying.lines.pop_front().map(|text| format!("PRIVMSG {} :{text}", saying.target));
+            if saying.lines.is_empty() {
+                self.saying = None;
+            }
+            // An answer without any letter has no line.
+            if let Some(line) = line {
+                self.bucket.take(now);
+                return Some(Next { line, is_answer: true, cut });
+            }
+        }
+    }
+
+    /// When to look again.
+    pub fn wake(&self, session: Option<&Session>, now: Instant) -> Option<Instant> {
+        let can_speak = |session| self.saying.is_some() || self.reachable(session).is_some();
+        let next = (!self.own.is_empty() || session.is_some_and(can_speak)).then(|| self.bucket.ready_at(now));
+        let old = self.answers.iter().map(|answer| answer.since + KEEP).min();
+        next.into_iter().chain(old).min()
+    }
+
+    /// The connection is lost: what was half said goes on when it is back, with what is then known of how long a line
+    /// may be.
+    pub fn disconnected(&mut self) {
+        self.own.clear();
+        self.put_back();
+    }
+
+    /// Drops answers that are too old; how many.
+    pub fn expire(&mut self, now: Instant) -> usize {
+        let before = self.answers.len();
+        self.answers.retain(|answer| now.saturating_duration_since(answer.since) < KEEP);
+        before - self.answers.len()
+    }
+
+    /// Answers that wait.
+    pub fn len(&self) -> usize {
+        self.answers.len() + usize::from(self.saying.is_some())
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.len() == 0
+    }
+
+    fn put_back(&mut self) {
+        if let Some(Saying { since, target, lines }) = self.saying.take() {
+            let text = Vec::from(lines).join("\n");
+            self.answers.push_front(Answer { since, target, text });
+        }
+    }
+
+    fn reachable(&self, session: &Session) -> Option<usize> {
+        self.answers.iter().position(|answer| session.reaches(&answer.target))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! One connection, from its first line to its last. Pure: it knows no clock and does no I/O. Lines and the time come in,
+//! what to do comes out as [`Effect`]s.
+//!
+//! `register` gets the bot in: capabilities, SASL, a nick. `channels` keeps it where it should be. Here is the rest: what
+//! people say, and whether the server is still there.
+
+mod channels;
+mod register;
+
+use super::{
+    config::Settings,
+    happening::{Happening, quoted},
+    message::{Message, plain},
+    name::CaseMapping,
+};
+use crate::event::Identity;
+use channels::Channel;
+use register::Registration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Silence after which the server is asked whether it is there. Servers ask themselves about every two minutes.
+const PING_AFTER: Duration = Duration::from_secs(60);
+
+/// For an answer to that: any line will do.
+const PONG_WITHIN: Duration = Duration::from_secs(30);
+
+/// From the connection to the welcome. Servers look up names and identities first, which takes them up to 30 s.
+const REGISTER_WITHIN: Duration = Duration::from_secs(90);
+
+/// Between two attempts to get the wanted nick. Who has it is mostly seen to leave; this is for those who are not.
+const REGAIN_EVERY: Duration = Duration::from_secs(60);
+
+/// Bytes of a user's name and of a host, as long as the server has not shown those of the bot: servers allow 10 and 63.
+const LONGEST_USER_AND_HOST: usize = 11 + 63;
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Send this line before all others.
+    Urgent(String),
+    /// Send this line when its turn comes.
+    Send(String),
+    /// Somebody said something.
+    Said(Said),
+    /// Something to be written down.
+    Happened(Happening),
+    /// Give the connection up; why.
+    Close(String),
+}
+
+/// A line of somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The nick.
+    pub nick: String,
+    /// Who that is, as far as the server says.
+    pub identity: Identity,
+    /// User and host, by which people are counted.
+    pub host: String,
+    /// The channel in lower case, or the nick where it was said to the bot alone.
+    pub place: String,
+    /// Whether it was said to the bot alone.
+    pub is_query: bool,
+    /// What, without control characters.
+    pub text: String,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Session {
+    settings: Arc<Settings>,
+    phase: Phase,
+    nick: String,
+    /// Of the bot, as the server shows them.
+    user_and_host: Option<usize>,
+    case: CaseMapping,
+    channel_types: String,
+    /// Whether the server said that it would name accounts.
+    account_tag: bool,
+    channels: Vec<Channel>,
+    regain_at: Option<Instant>,
+    heard: Instant,
+    pinged: Option<Instant>,
+    effects: Vec<Effect>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Registering(Registration),
+    Registered,
+}
+
+impl Session {
+    /// A connection that has just been made, and what to say first.
+    pub fn begin(settings: Arc<Settings>, now: Instant) -> (Self, Vec<Effect>) {
+        let mut session = Self {
+            nick: settings.nick.clone(),
+            channels: settings.channels.iter().map(Channel::new).collect(),
+            settings,
+            phase: Phase::Registering(Registration::new(now + REGISTER_WITHIN)),
+            user_and_host: None,
+            case: CaseMapping::default(),
+            channel_types: "#&+!".to_owned(),
+            account_tag: false,
+            regain_at: None,
+            heard: now,
+            pinged: None,
+            effects: Vec::new(),
+        };
+        session.introduce();
+        let effects = std::mem::take(&mut session.effects);
+        (session, effects)
+    }
+
+    /// Takes a line of the server, without its line break.
+    pub fn line(&mut self, line: &str, now: Instant) -> Vec<Effect> {
+        (self.heard, self.pinged) = (now, None);
+        if let Some(message) = Message::parse(line) {
+            self.message(&message, now);
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Takes note of the time. To be called at [`Session::wake`].
+    pub fn tick(&mut self, now: Instant) -> Vec<Effect> {
+        if let Phase::Registering(registration) = &self.phase
+            && registration.deadline <= now
+        {
+            let seconds = REGISTER_WITHIN.as_secs();
+            self.close(format!("the server did not let this bot in within {seconds} s"));
+        }
+        match self.pinged {
+            Some(pinged) if pinged + PONG_WITHIN <= now => {
+                let seconds = (now - self.heard).as_secs();
+                self.close(format!("the server has said nothing for {seconds} s"));
+            }
+            None if self.heard + PING_AFTER <= now => {
+                self.pinged = Some(now);
+                self.urgent("PING :rosey".to_owned());
+            }
+            _ => {}
+        }
+        if self.regain_at.is_some_and(|at| at <= now) {
+            self.regain(now);
+        }
+        self.enter_those_due(now);
+        std::mem::take(&mut self.effects)
+    }
+
+    /// When to call [`Session::tick`].
+    pub fn wake(&self) -> Instant {
+        let silence = self.pinged.map_or(self.heard + PING_AFTER, |pinged| pinged + PONG_WITHIN);
+        let registration = match &self.phase {
+            Phase::Registering(registration) => Some(registration.deadline),
+            Phase::Registered => None,
+        };
+        registration.into_iter().chain(self.regain_at).chain(self.channels_due()).fold(silence, Instant::min)
+    }
+
+    /// Whether the server has let the bot in.
+    pub fn is_registered(&self) -> bool {
+        matches!(self.phase, Phase::Registered)
+    }
+
+    /// Whether something can be said there now.
+    pub fn reaches(&self, target: &str) -> bool {
+        self.is_registered() && (!target.starts_with(|c| self.channel_types.contains(c)) || self.is_in(target))
+    }
+
+    /// Bytes of the bot's own `nick!user@host`, by which the server makes each of its lines longer.
+    pub fn mask(&self) -> usize {
+        self.nick.len() + "!@".len() + self.user_and_host.unwrap_or(LONGEST_USER_AND_HOST)
+    }
+
+    fn message(&mut self, message: &Message<'_>, now: Instant) {
+        self.learn_mask(message);
+        match message.command {
+            // As short as it came, and one line whatever is in it.
+            "PING" => self.urgent(format!("PONG :{}", message.last())),
+            "PRIVMSG" => self.said(message),
+            "NICK" => self.renamed(message, now),
+            "QUIT" => self.left(message.nick(), now),
+            "JOIN" => self.joined(message, now),
+            "KICK" => self.kicked(message, now),
+            "PART" => self.parted(message, now),
+            "INVITE" => self.invited(message, now),
+            "CAP" => self.capability(message),
+            "AUTHENTICATE" => self.authenticate(message),
+            "ERROR" => self.close(format!("the server closes the connection: {}", quoted(message.last()))),
+            "005" => self.supported(message),
+            "396" => self.host_changed(message.parameter(1)),
+            code if code.len() == 3 => {
+                self.registration_reply(code, message, now);
+                self.channel_reply(code, message, now);
+            }
+            _ => {}
+        }
+    }
+
+    fn said(&mut self, message: &Message<'_>) {
+        let Some(sender) = message.sender() else { return };
+        let (target, text) = (message.parameter(0), message.parameter(1));
+        // A question to the client (CTCP), or an action: nobody gives a command with it.
+        if self.is_me(sender.nick) || text.starts_with('\u{1}') || !self.is_registered() {
+            return;
+        }
+        let is_query = self.is_me(target);
+        // Else to the operators of a channel (`@#rosey`), or to a whole network.
+        if !is_query && !self.is_in(target) {
+            return;
+        }
+        let account = if self.account_tag { message.tag("account") } else { None };
+        let account = account.filter(|account| account != "*");
+        self.effects.push(Effect::Said(Said {
+            nick: quoted(sender.nick),
+            identity: account.map_or(Identity::Unverified, Identity::Account),
+            host: format!("{}@{}", sender.user, sender.host),
+            place: self.case.lower(if is_query { sender.nick } else { target }),
+            is_query,
+            text: plain(text).trim().to_owned(),
+        }));
+    }
+
+    fn renamed(&mut self, message: &Message<'_>, now: Instant) {
+        let (before, after) = (message.nick().to_owned(), message.parameter(0));
+        if !self.is_me(&before) {
+            return self.left(&before, now);
+        }
+        self.nick = after.to_owned();
+        if self.has_wanted_nick() {
+            self.regain_at = None;
+            self.happened(Happening::NickBack { nick: after.to_owned() });
+        } else {
+            self.regain_at = Some(now + REGAIN_EVERY);
+        }
+    }
+
+    /// Somebody has given up a nick: it may be the one that the bot wants.
+    fn left(&mut self, nick: &str, now: Instant) {
+        if self.is_registered() && !self.has_wanted_nick() && self.case.same(nick, &self.settings.nick) {
+            self.regain(now);
+        }
+    }
+
+    fn regain(&mut self, now: Instant) {
+        self.regain_at = Some(now + REGAIN_EVERY);
+        self.send(format!("NICK {}", self.settings.nick));
+    }
+
+    /// `005`: what the server supports.
+    fn supported(&mut self, message: &Message<'_>) {
+        for token in message.parameters() {
+            match token.split_once('=') {
+                Some(("CASEMAPPING", name)) => self.case = CaseMapping::of(name),
+                // More than a few would make anything a channel.
+                Some(("CHANTYPES", types)) if types.len() <= 8 => self.channel_types = types.to_owned(),
+                _ => {}
+            }
+        }
+    }
+
+    fn learn_mask(&mut self, message: &Message<'_>) {
+        if let Some(me) = message.sender()
+            && self.is_me(me.nick)
+        {
+            self.user_and_host = Some(me.user.len() + me.host.len());
+        }
+    }
+
+    /// `396`: the host, or user and host, that others see from now on. A host alone says nothing of the user.
+    fn host_changed(&mut self, shown: &str) {
+        self.user_and_host = shown.split_once('@').map(|(user, host)| user.len() + host.len());
+    }
+
+    fn has_wanted_nick(&self) -> bool {
+        self.case.same(&self.nick, &self.settings.nick)
+    }
+
+    fn is_me(&self, nick: &str) -> bool {
+        self.case.same(nick, &self.nick)
+    }
+
+    fn urgent(&mut self, line: String) {
+        self.effects.push(Effect::Urgent(line));
+    }
+
+    fn send(&mut self, line: String) {
+        self.effects.push(Effect::Send(line));
+    }
+
+    fn happened(&mut self, happening: Happening) {
+        self.effects.push(Effect::Happened(happening));
+    }
+
+    fn close(&mut self, why: String) {
+        self.effects.push(Effect::Close(why));
+    }
+}
+
+#[cfg(test)]
+mod tests;

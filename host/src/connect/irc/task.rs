@@ -1,0 +1,426 @@
+//! The task that owns the socket: it performs what `session` and `outbox` decide.
+
+use super::{
+    Life,
+    config::Settings,
+    flood::{Backoff, People, Verdict},
+    frame::Frames,
+    happening::{Happening, NAME},
+    message::{LINE, decoded},
+    outbox::Outbox,
+    session::{Effect, Said, Session},
+    split::head,
+    tls,
+};
+use crate::{
+    event::{MAX_LINE, Outgoing, Place, User, command_of},
+    metrics::{
+        Metrics,
+        traffic::{Dropped, Traffic},
+    },
+    router::{Routed, Router},
+};
+use std::{
+    io,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, WriteHalf},
+    net::TcpStream,
+    sync::{mpsc, watch},
+    time::{sleep_until, timeout},
+};
+use tokio_rustls::TlsConnector;
+
+/// Answers that may be due at a time: with a line a second and some lines each, what can be said before they are too old.
+const DUE: usize = 32;
+
+/// Messages that wait for the router, which waits for room for their answers. Chat that is no command takes no room.
+const HEARD: usize = 256;
+
+/// Lines handed to the socket. All but a few are for what cannot wait: `PONG`, and getting in.
+const WIRE: usize = 64;
+
+/// Lines of [`WIRE`] that answers leave free.
+const SPARE: usize = 56;
+
+/// For looking up the server's name, for the connection, and for TLS.
+const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+
+/// For the answers that are due when the bot stops.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// For the server to close the connection after `QUIT`.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Bytes read at a time.
+const CHUNK: usize = 16 * 1024;
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Keeps a connection up until the bot leaves.
+pub async fn run(
+    settings: Settings,
+    tls: Option<TlsConnector>,
+    router: Arc<Router>,
+    metrics: Metrics,
+    life: watch::Receiver<Life>,
+) {
+    let (outgoing, answers) = mpsc::channel(DUE);
+    let (heard, said) = mpsc::channel(HEARD);
+    let routing = tokio::spawn(route(router, said, outgoing));
+    let now = Instant::now();
+    let settings = Arc::new(settings);
+    let task = Task {
+        outbox: Outbox::new(settings.burst, settings.line_interval, settings.max_lines, now),
+        people: People::new(settings.user_commands, settings.user_window),
+        traffic: metrics.traffic(NAME),
+        settings,
+        tls,
+        metrics,
+        life,
+        heard: Some(heard),
+        is_busy: false,
+        answers: Some(answers),
+    };
+    task.keep_up().await;
+    // It ends with the last message, which nobody waits for any more.
+    routing.abort();
+}
+
+/// Hands messages to the router, in their order, until there are no more.
+async fn route(router: Arc<Router>, mut said: mpsc::Receiver<(Heard, bool)>, outgoing: mpsc::Sender<Outgoing>) {
+    while let Some((heard, is_query)) = said.recv().await {
+        let routed = router.route(&heard.text, &heard.user, &heard.place, &outgoing).await;
+        // In a channel it may be for another bot.
+        if routed == Routed::Unknown && is_query {
+            let text = Some("There is no such command; !help lists them.".to_owned());
+            // Fails only when the task has ended, and nobody is there to read.
+            let _ = outgoing.send(Outgoing { place: heard.place, user: heard.user, text }).await;
+        }
+    }
+}
+
+/// A message on its way to the router.
+struct Heard {
+    text: String,
+    user: Arc<User>,
+    place: Arc<Place>,
+}
+
+/// What outlives a connection.
+struct Task {
+    settings: Arc<Settings>,
+    tls: Option<TlsConnector>,
+    metrics: Metrics,
+    traffic: Arc<Traffic>,
+    life: watch::Receiver<Life>,
+    outbox: Outbox,
+    people: People,
+    /// `None` when no more commands are taken.
+    heard: Option<mpsc::Sender<(Heard, bool)>>,
+    /// Whether it was said that commands are dropped, until one is taken again.
+    is_busy: bool,
+    /// `None` when all answers have come.
+    answers: Option<mpsc::Receiver<Outgoing>>,
+}
+
+/// How a connection ended.
+struct End {
+    why: String,
+    lasted: Duration,
+}
+
+impl Task {
+    async fn keep_up(mut self) {
+        let mut backoff = Backoff::default();
+        while let Some(connected) = self.meanwhile(connect(Arc::clone(&self.settings), self.tls.clone())).await {
+            let end = match connected {
+                Ok(stream) => self.talk(stream).await,
+                Err(error) => {
+                    let (server, port) = (&self.settings.server, self.settings.port);
+                    End { why: format!("cannot connect to {server}:{port}: {error}"), lasted: Duration::ZERO }
+                }
+            };
+            if self.is_leaving() {
+                break;
+            }
+            let after = backoff.next(end.lasted, fastrand::f64());
+            Happening::Lost { why: end.why, after }.tell(&self.metrics);
+            self.outbox.disconnected();
+            if self.meanwhile(sleep_until((Instant::now() + after).into())).await.is_none() {
+                break;
+            }
+        }
+        let left = self.outbox.len() + self.answers.as_mut().map_or(0, drain);
+        self.too_late(left);
+        self.metrics.connector(NAME, false);
+    }
+
+    /// Waits for something without a connection. `None` when the bot leaves first; then `what` is cancelled.
+    async fn meanwhile<T>(&mut self, what: impl Future<Output = T>) -> Option<T> {
+        let mut what = pin!(what);
+        loop {
+            if self.is_leaving() {
+                return None;
+            }
+            self.deafen();
+            let now = Instant::now();
+            let wake = self.outbox.wake(None, now).unwrap_or(now + FAREWELL);
+            tokio::select! {
+                done = &mut what => return Some(done),
+                answer = next(&mut self.answers), if self.outbox.wants(None) => self.take(answer),
+                () = sleep_until(wake.into()) => self.expire(),
+                Ok(()) = self.life.changed() => {}
+            }
+        }
+    }
+
+    /// One connection from its first line to its last.
+    async fn talk(&mut self, stream: Box<dyn Stream>) -> End {
+        let (mut read, write) = tokio::io::split(stream);
+        let (lines, queue) = mpsc::channel(WIRE);
+        let mut writing = pin!(write_lines(write, queue));
+        let (began, mut frames, mut chunk) = (Instant::now(), Frames::default(), vec![0; CHUNK]);
+        let (session, effects) = Session::begin(Arc::clone(&self.settings), began);
+        let mut link = Link { session, lines, gone: None, leave_by: None, gone_by: None };
+        self.perform(&mut link, effects);
+        loop {
+            self.deafen();
+            self.speak(&mut link);
+            self.leave(&mut link);
+            if let Some(why) = link.gone {
+                // The last words are with the system already, or the server does not read.
+                let lasted = if link.session.is_registered() { began.elapsed() } else { Duration::ZERO };
+                return End { why, lasted };
+            }
+            // While the socket takes nothing, time alone changes nothing for the outbox.
+            let is_full = link.lines.capacity() <= SPARE;
+            let speak_at = if is_full { None } else { self.outbox.wake(Some(&link.session), Instant::now()) };
+            let times = [speak_at, link.leave_by, link.gone_by];
+            let wake = times.into_iter().flatten().fold(link.session.wake(), Instant::min);
+            tokio::select! {
+                read = read.read(&mut chunk) => match read {
+                    Ok(0) => link.gone("the server hung up"),
+                    Ok(bytes) => self.receive(&mut link, &mut frames, &chunk[..bytes]),
+                    Err(error) => link.gone(&format!("the connection broke: {error}")),
+                },
+                answer = next(&mut self.answers), if self.outbox.wants(Some(&link.session)) => self.take(answer),
+                () = sleep_until(wake.into()) => {
+                    self.expire();
+                    let effects = link.session.tick(Instant::now());
+                    self.perform(&mut link, effects);
+                }
+                Err(error) = &mut writing => link.gone(&format!("the connection broke: {error}")),
+                () = has_room(&link.lines), if is_full => {}
+                Ok(()) = self.life.changed() => {}
+            }
+        }
+    }
+
+    fn receive(&mut self, link: &mut Link, frames: &mut Frames, bytes: &[u8]) {
+        let now = Instant::now();
+        frames.feed(bytes, |line| match line {
+            Some(line) => {
+                let effects = link.session.line(&decoded(line), now);
+                self.perform(link, effects);
+            }
+            None => self.traffic.dropped(Dropped::Malformed, 1),
+        });
+    }
+
+    fn perform(&mut self, link: &mut Link, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Urgent(line) => {
+                    // Servers do not count what it takes to get in.
+                    if link.session.is_registered() {
+                        self.outbox.hurried(Instant::now());
+                    }
+                    link.send(&line);
+                }
+                Effect::Send(line) => self.outbox.push_own(line),
+                Effect::Said(said) => self.said(said),
+                Effect::Happened(happening) => happening.tell(&self.metrics),
+                Effect::Close(why) => link.gone(&why),
+            }
+        }
+    }
+
+    /// Sends what may be sent now.
+    fn speak(&mut self, link: &mut Link) {
+        while link.gone_by.is_none() && link.lines.capacity() > SPARE {
+            let Some(next) = self.outbox.next(&link.session, Instant::now()) else { break };
+            if next.is_answer {
+                self.traffic.sent();
+            }
+            if next.cut {
+                self.traffic.dropped(Dropped::Cut, 1);
+            }
+            link.send(&next.line);
+        }
+    }
+
+    /// Says goodbye, once nothing is due any more or the time is over.
+    fn leave(&mut self, link: &mut Link) {
+        let now = Instant::now();
+        if !self.is_leaving() || link.gone.is_some() {
+            return;
+        }
+        let leave_by = *link.leave_by.get_or_insert(now + FAREWELL);
+        match link.gone_by {
+            Some(gone_by) if gone_by <= now => link.gone("goodbye"),
+            Some(_) => {}
+            None if !link.session.is_registered() => link.gone("goodbye"),
+            None if (self.answers.is_none() && self.outbox.is_empty()) || leave_by <= now => {
+                (link.leave_by, link.gone_by) = (None, Some(now + GOODBYE));
+                link.send("QUIT :Rosey is stopping");
+            }
+            None => {}
+        }
+    }
+
+    /// Somebody said something: to the router with it, unless there is too much of it.
+    fn said(&mut self, said: Said) {
+        self.traffic.received();
+        // A real server's lines are far shorter.
+        if said.text.len() > MAX_LINE {
+            return self.traffic.dropped(Dropped::Malformed, 1);
+        }
+        let Some(heard) = &self.heard else { return };
+        let place = Arc::new(Place::new(NAME, said.place));
+        let user = Arc::new(User { name: said.nick, identity: said.identity });
+        let is_command = command_of(&said.text).is_some();
+        let verdict = if is_command { self.people.says(&said.host, Instant::now()) } else { Verdict::Fine };
+        if verdict != Verdict::Fine {
+            self.traffic.dropped(Dropped::Flood, 1);
+            if verdict == Verdict::Told && self.outbox.wants(None) {
+                Happening::Flood { who: user.name.clone() }.tell(&self.metrics);
+                let seconds = self.settings.user_window.as_secs_f32().ceil();
+                let text = Some(format!("That is more than I can take; try again in {seconds} s."));
+                self.outbox.push(&Outgoing { place, user, text }, Instant::now());
+            }
+            return;
+        }
+        if heard.try_send((Heard { text: said.text, user, place }, said.is_query)).is_ok() {
+            self.is_busy = false;
+        } else if is_command {
+            self.traffic.dropped(Dropped::Busy, 1);
+            if !std::mem::replace(&mut self.is_busy, true) {
+                Happening::Busy.tell(&self.metrics);
+            }
+        }
+    }
+
+    fn take(&mut self, answer: Option<Outgoing>) {
+        match answer {
+            Some(answer) => self.outbox.push(&answer, Instant::now()),
+            None => self.answers = None,
+        }
+    }
+
+    fn expire(&mut self) {
+        let answers = self.outbox.expire(Instant::now());
+        self.too_late(answers);
+    }
+
+    fn too_late(&self, answers: usize) {
+        if answers > 0 {
+            self.traffic.dropped(Dropped::Late, answers);
+            Happening::Late { answers }.tell(&self.metrics);
+        }
+    }
+
+    fn deafen(&mut self) {
+        if *self.life.borrow_and_update() >= Life::Deaf {
+            self.heard = None;
+        }
+    }
+
+    /// Also when nobody holds the handle any more.
+    fn is_leaving(&self) -> bool {
+        *self.life.borrow() == Life::Leaving || self.life.has_changed().is_err()
+    }
+}
+
+/// A connection.
+struct Link {
+    session: Session,
+    lines: mpsc::Sender<Vec<u8>>,
+    /// Why it is over, once it is.
+    gone: Option<String>,
+    /// When the bot says goodbye, whatever is still due.
+    leave_by: Option<Instant>,
+    /// When the bot hangs up, if the server has not.
+    gone_by: Option<Instant>,
+}
+
+impl Link {
+    /// Takes note of the end; the first reason is the one that counts.
+    fn gone(&mut self, why: &str) {
+        self.gone.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// Hands a line to the socket. Whatever is in it, it is one line.
+    fn send(&mut self, line: &str) {
+        let line: String = line.chars().filter(|c| !matches!(c, '\r' | '\n' | '\0')).collect();
+        let line = format!("{}\r\n", head(&line, LINE - "\r\n".len()));
+        if self.lines.try_send(line.into_bytes()).is_err() {
+            self.gone("the server does not read what it is sent");
+        }
+    }
+}
+
+/// Waits until the socket has taken so much that answers may be sent again.
+async fn has_room(lines: &mpsc::Sender<Vec<u8>>) {
+    // The room is given back: only the wait matters. It fails when the writing has ended, which is seen elsewhere.
+    drop(lines.reserve_many(SPARE + 1).await);
+}
+
+/// The next answer; at once `None`, and for ever, when all have come.
+async fn next(answers: &mut Option<mpsc::Receiver<Outgoing>>) -> Option<Outgoing> {
+    match answers {
+        Some(answers) => answers.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Answers that nobody will say.
+fn drain(answers: &mut mpsc::Receiver<Outgoing>) -> usize {
+    answers.close();
+    std::iter::from_fn(|| answers.try_recv().ok()).filter(|answer| answer.text.is_some()).count()
+}
+
+/// Writes lines until there are no more.
+async fn write_lines(mut write: WriteHalf<Box<dyn Stream>>, mut lines: mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
+    let mut batch = Vec::with_capacity(WIRE);
+    while lines.recv_many(&mut batch, WIRE).await > 0 {
+        write.write_all(&batch.concat()).await?;
+        write.flush().await?;
+        batch.clear();
+    }
+    write.shutdown().await
+}
+
+/// Looks up the server's name anew, and connects.
+async fn connect(settings: Arc<Settings>, tls: Option<TlsConnector>) -> io::Result<Box<dyn Stream>> {
+    let connecting = async {
+        let stream = TcpStream::connect((settings.server.as_str(), settings.port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(match &tls {
+            Some(tls) => Box::new(tls::handshake(tls, &settings.server, stream).await?) as Box<dyn Stream>,
+            None => Box::new(stream),
+        })
+    };
+    match timeout(CONNECT_WITHIN, connecting).await {
+        Ok(connected) => connected,
+        Err(_) => {
+            let advice = if tls.is_some() { "; does this port speak TLS?" } else { "" };
+            Err(io::Error::other(format!("no answer within {} s{advice}", CONNECT_WITHIN.as_secs())))
+        }
+    }
+}
