@@ -5,10 +5,10 @@
 
 use crate::{
     admin::{
-        self, Admin, AdminConfig,
+        self, Admin, AdminConfig, Dashboard,
         audit::{AuditError, AuditRecord, Stage},
     },
-    config::Config,
+    config::{self, Config},
     connect::console,
     dashboard::{self, DashboardConfig, DashboardError},
     metrics::{Metrics, MetricsConfig},
@@ -24,10 +24,10 @@ use crate::{
     view::Change,
 };
 use std::{
-    fs::{self, DirBuilder, File, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
     net::SocketAddr,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
@@ -131,23 +131,29 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
     let last_words = database.clone();
     let router = Arc::new(Router::default());
     let metrics = Metrics::new(metrics_config(&config));
-    let (plugins, changed) = start_plugins(&config, forge, database, &router, metrics.clone()).await?;
+    router.set_starting(true);
+    let (plugins, changed) = make_plugins(&config, forge, database, &router, metrics.clone()).await?;
     metrics.start(Arc::clone(&plugins), &ops);
-    tokio::select! {
-        () = settled(&plugins, changed) => {}
-        () = signals.next() => {
-            plugins.stop_all().await;
-            return Ok(());
-        }
-    }
+    // Before any plugin: one that hangs at its start can be looked at, and stopped.
     let admin = start_admin(&config, &state, &plugins, &router, &metrics, &ops).await?;
     let dashboard = start_dashboard(&config, &metrics, &admin, plugins.journal().clone(), &ops).await?;
-    greet(&config, dashboard);
     if config.connect.console.is_some() {
         metrics.connector("console", true);
     }
-    let result = chat(&config, router, &mut signals).await;
+    let starting = async {
+        plugins.start_all().await;
+        settled(&plugins, changed).await;
+        state.say(Life::Running);
+        greet(&config, dashboard);
+        router.set_starting(false);
+    };
+    let result = tokio::select! {
+        (result, ()) = async { tokio::join!(chat(&config, Arc::clone(&router)), starting) } => result,
+        () = signals.next() => Ok(()),
+    };
     tracing::info!("stopping");
+    state.say(Life::Stopping);
+    admin.stop();
     tokio::select! {
         () = plugins.stop_all() => {}
         () = signals.next() => tracing::warn!("stopping at once"),
@@ -161,7 +167,8 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
     result
 }
 
-async fn start_plugins(
+/// The plugins, none of them started.
+async fn make_plugins(
     config: &Config,
     forge: Arc<Forge>,
     database: Database,
@@ -191,7 +198,6 @@ async fn start_plugins(
     }
     // The first time, and the last.
     let _ = known.set(Arc::clone(&plugins));
-    plugins.start_all().await;
     Ok((plugins, changed))
 }
 
@@ -215,6 +221,7 @@ async fn start_dashboard(
 ) -> Result<Option<SocketAddr>, AppError> {
     let wanted = &config.dashboard;
     if !wanted.enabled {
+        admin.set_dashboard(Dashboard::Off);
         return Ok(None);
     }
     let settings = DashboardConfig {
@@ -228,14 +235,27 @@ async fn start_dashboard(
     match dashboard::start(settings, metrics.clone(), Some(Arc::clone(admin)), journal, ops).await {
         Ok(address) => {
             tracing::info!("dashboard: http://{address}/");
+            admin.set_dashboard(Dashboard::At(link(address, wanted)));
             Ok(Some(address))
         }
         Err(error) if wanted.required => Err(error.into()),
         Err(error) => {
             tracing::warn!("{error}");
+            admin.set_dashboard(Dashboard::Failed(error.to_string()));
             Ok(None)
         }
     }
+}
+
+/// A link that can be followed. Where the dashboard listens on every address, by a name that it answers to: one of the
+/// settings, or with a token this machine's own.
+fn link(address: SocketAddr, settings: &config::Dashboard) -> String {
+    if !address.ip().is_unspecified() {
+        return format!("http://{address}/");
+    }
+    let mine = || settings.token.as_ref().and_then(|_| fs::read_to_string("/proc/sys/kernel/hostname").ok());
+    let host = settings.allowed_hosts.first().cloned().or_else(mine);
+    format!("http://{}:{}/", host.as_deref().map_or("localhost", str::trim), address.port())
 }
 
 fn metrics_config(config: &Config) -> MetricsConfig {
@@ -254,7 +274,7 @@ async fn start_admin(
     metrics: &Metrics,
     ops: &Handle,
 ) -> Result<Arc<Admin>, AppError> {
-    let (dashboard, settings) = (&config.dashboard, config.admin.clone());
+    let settings = config.admin.clone();
     let admin = AdminConfig {
         owner: config.owner.clone(),
         admins: config.admins.clone(),
@@ -263,7 +283,6 @@ async fn start_admin(
         per_minute: settings.per_minute,
         cooldown: settings.cooldown,
         audit_file: settings.audit_file,
-        dashboard: dashboard.enabled.then(|| format!("http://{}:{}/", dashboard.host, dashboard.port)),
     };
     let admin = Admin::open(admin, Arc::clone(plugins), Some(metrics.clone())).await?;
     let counts = metrics.clone();
@@ -308,21 +327,19 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
         Stage::Denied => metrics.mark(None, "admin", "warning", &text),
         Stage::After if record.ok == Some(false) => metrics.mark(plugin.as_deref(), "admin", "warning", &text),
         Stage::After => metrics.mark(plugin.as_deref(), "admin", "info", &text),
-        Stage::Read | Stage::Refused | Stage::Before => {}
+        Stage::Alarm => metrics.mark(None, "admin", "error", &text),
+        Stage::Read | Stage::Refused | Stage::Dropped | Stage::Before => {}
     }
 }
 
-/// Chats until the console's input ends or a signal comes. Without a console only a signal ends it.
-async fn chat(config: &Config, router: Arc<Router>, signals: &mut Signals) -> Result<(), AppError> {
+/// Chats until the console's input ends. Without a console only a signal ends it.
+async fn chat(config: &Config, router: Arc<Router>) -> Result<(), AppError> {
     let Some(console) = &config.connect.console else {
         tracing::warn!("no connector is configured: nobody can talk to this bot; see [connect.console]");
-        signals.next().await;
-        return Ok(());
+        return std::future::pending().await;
     };
-    tokio::select! {
-        result = console::run(&console.user, router, tokio::io::stdin(), io::stdout()) => result.map_err(AppError::Console),
-        () = signals.next() => Ok(()),
-    }
+    let result = console::run(&console.user, router, tokio::io::stdin(), io::stdout()).await;
+    result.map_err(AppError::Console)
 }
 
 /// Ctrl-C and requests to terminate. Made once: a signal between two waits is not lost.
@@ -348,11 +365,36 @@ fn beside_me() -> PathBuf {
     std::env::current_exe().unwrap_or_default().with_file_name("rosey-shim")
 }
 
+/// The file in the state directory that a host locks while it lives, and says in where in its life it is.
+pub const LOCK: &str = "lock";
+
+/// Where in its life a host is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// Plugins are coming up.
+    Starting,
+    /// It serves.
+    Running,
+    /// Plugins are going down.
+    Stopping,
+}
+
+impl Life {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
 /// The state directory, locked for as long as this lives.
 struct State {
     path: PathBuf,
     run_dir: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl State {
@@ -360,14 +402,26 @@ impl State {
         let problem = |source| AppError::State { path: path.to_owned(), source };
         private_dir(path).map_err(problem)?;
         let path = path.canonicalize().map_err(problem)?;
-        let lock = File::create(path.join("lock")).map_err(problem)?;
+        // Not emptied: it may say something of the host that has it.
+        let lock =
+            OpenOptions::new().write(true).create(true).truncate(false).open(path.join(LOCK)).map_err(problem)?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => AppError::Taken(path.clone()),
             TryLockError::Error(error) => problem(error),
         })?;
         let run_dir = run_dir(&path);
         private_dir(&run_dir).and_then(|()| empty(&run_dir)).map_err(problem)?;
-        Ok(Self { path, run_dir, _lock: lock })
+        let state = Self { path, run_dir, lock };
+        state.say(Life::Starting);
+        Ok(state)
+    }
+
+    /// Says where the host is in its life, and who it is: for a shell that finds nobody on the socket.
+    fn say(&self, life: Life) {
+        let text = format!("{} {}\n", life.word(), std::process::id());
+        if let Err(error) = self.lock.set_len(0).and_then(|()| self.lock.write_all_at(text.as_bytes(), 0)) {
+            tracing::debug!("{LOCK}: {error}");
+        }
     }
 
     fn problem(&self, source: io::Error) -> AppError {
@@ -378,7 +432,7 @@ impl State {
 impl Drop for State {
     fn drop(&mut self) {
         // What is left over is removed at the next start.
-        let _ = empty(&self.run_dir);
+        let _ = empty(&self.run_dir).and_then(|()| self.lock.set_len(0));
     }
 }
 
@@ -411,4 +465,24 @@ fn empty(directory: &Path) -> io::Result<()> {
         fs::remove_file(entry?.path())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_can_be_followed() {
+        let link = |address: &str, token: Option<&str>, hosts: &[&str]| {
+            let allowed_hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+            let settings = config::Dashboard { token: token.map(str::to_owned), allowed_hosts, ..Default::default() };
+            super::link(address.parse().expect("an address"), &settings)
+        };
+        assert_eq!(link("127.0.0.1:40123", None, &[]), "http://127.0.0.1:40123/");
+        assert_eq!(link("[::1]:8080", None, &[]), "http://[::1]:8080/");
+        assert_eq!(link("0.0.0.0:8080", None, &["bot.example"]), "http://bot.example:8080/");
+        assert_eq!(link("0.0.0.0:8080", None, &[]), "http://localhost:8080/");
+        let mine = link("[::]:8080", Some("a token"), &[]);
+        assert!(!mine.contains("::") && mine.ends_with(":8080/"), "{mine}");
+    }
 }

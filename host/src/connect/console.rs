@@ -37,7 +37,13 @@ pub async fn run(
             let problem = if text.len() > MAX_LINE {
                 Some(format!("That line is too long: {MAX_LINE} bytes are the limit."))
             } else {
-                match router.route(text.trim(), &user, &place, &outgoing).await {
+                let mut routed = router.route(text.trim(), &user, &place, &outgoing).await;
+                if routed == Routed::Unknown {
+                    // The pipe or the terminal keeps what follows.
+                    router.started().await;
+                    routed = router.route(text.trim(), &user, &place, &outgoing).await;
+                }
+                match routed {
                     Routed::Unknown => Some("There is no such command; !help lists them.".to_owned()),
                     Routed::Taken | Routed::Chat | Routed::Closed => None,
                 }

@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Commands of the host itself; no plugin can take them.
 pub const RESERVED: [&str; 2] = ["admin", "help"];
@@ -49,6 +49,8 @@ pub struct Router {
     table: ArcSwap<Table>,
     known: Mutex<BTreeMap<String, (Handle, Arc<Manifest>)>>,
     admin: OnceLock<mpsc::Sender<AdminLine>>,
+    /// Plugins are coming up that nobody knows the commands of yet.
+    starting: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +64,18 @@ impl Router {
     pub fn set_admin(&self, admin: mpsc::Sender<AdminLine>) {
         // The first one stays.
         let _ = self.admin.set(admin);
+    }
+
+    /// Says whether plugins are coming up for the first time.
+    pub fn set_starting(&self, starting: bool) {
+        self.starting.send_replace(starting);
+    }
+
+    /// Waits until no plugin is coming up for the first time. A connector that loses nothing by it waits for this before
+    /// it says that a command is unknown.
+    pub async fn started(&self) {
+        // It is never dropped before this.
+        let _ = self.starting.subscribe().wait_for(|starting| !starting).await;
     }
 
     /// Routes the commands of a manifest to a plugin, in place of those it had. Of two plugins with the same command the

@@ -16,6 +16,8 @@ impl Task {
             explanation: self.explanation(now),
             manifest: self.manifest.clone(),
             reload: self.reload_mode(),
+            standing: self.state.standing(),
+            earlier: self.state.earlier(),
             generations: self.generations(),
             ledger: *self.flow.ledger(),
             queued: self.flow.queued(),
