@@ -44,6 +44,10 @@ const LONGEST_RUN_DIR: usize = 107 - "/18446744073709551615.sock".len();
 /// The database's name in the state directory.
 pub const DATABASE: &str = "rosey.db";
 
+/// The console takes its first line when all plugins are up, or after this long: most are up in a tenth of a second, and
+/// one that hangs is no reason to keep people from the others.
+const COMING_UP: Duration = Duration::from_secs(3);
+
 /// For actions under way to be recorded, once all plugins are down and nothing can be waited for any more.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -338,6 +342,9 @@ async fn chat(config: &Config, router: Arc<Router>) -> Result<(), AppError> {
         tracing::warn!("no connector is configured: nobody can talk to this bot; see [connect.console]");
         return std::future::pending().await;
     };
+    let mut growth = router.growth();
+    // An error is one that hangs; what it does not know yet, the console waits for.
+    let _ = tokio::time::timeout(COMING_UP, async { while growth.more().await {} }).await;
     let result = console::run(&console.user, router, tokio::io::stdin(), io::stdout()).await;
     result.map_err(AppError::Console)
 }

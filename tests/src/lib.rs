@@ -8,4 +8,5 @@ pub mod build;
 pub mod chaos;
 pub mod http;
 pub mod rig;
+pub mod shell;
 pub mod tool;

@@ -17,7 +17,8 @@ impl Build {
         Self { version: view.version(artifact).map(str::to_owned), artifact }
     }
 
-    fn short(&self) -> String {
+    /// Its version, or its artifact where that is not known.
+    pub fn short(&self) -> String {
         self.version.clone().unwrap_or_else(|| self.artifact.short())
     }
 

@@ -54,7 +54,7 @@ const PROGRESS: Duration = Duration::from_secs(1);
 const ALIVE: Duration = Duration::from_secs(5);
 
 /// A host that says nothing for so long does not run: it was stopped, or the machine is overloaded.
-pub const SILENCE: Duration = Duration::from_secs(20);
+pub const SILENCE: Duration = Duration::from_secs(15);
 
 /// What a client sends: one command, and after a question `{"answer":"yes"}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,7 +159,7 @@ pub async fn serve(admin: Arc<Admin>, listener: Listener) {
 
 async fn client(admin: &Arc<Admin>, stream: Stream) -> io::Result<()> {
     let peer = stream.peer_creds()?;
-    let mut client = Client { stream: BufReader::new(stream), said: None, said_at: Instant::now() };
+    let mut client = Client { stream: BufReader::new(stream), said: None, said_at: None };
     let me = rustix::process::geteuid().as_raw();
     let place = format!("control.sock, pid {}", peer.pid().unwrap_or_default());
     let name = peer.euid().map_or_else(|| "unknown".to_owned(), user_name);
@@ -187,7 +187,7 @@ struct Client {
     stream: BufReader<Stream>,
     /// The last line of progress, and when it was said.
     said: Option<String>,
-    said_at: Instant,
+    said_at: Option<Instant>,
 }
 
 impl Client {
@@ -232,6 +232,8 @@ impl Client {
         plugin: &str,
         wait: bool,
     ) -> io::Result<Result<Tell, Refusal>> {
+        // A look is worth a word when it takes so long that people wonder.
+        self.said_at = Some(Instant::now());
         let looking = action.is_reload().then(|| format!("Looking at the new build of {plugin} …"));
         let proposing = admin.propose(actor, action, plugin);
         let proposal = match self.during(proposing, admin, plugin, looking.as_deref()).await? {
@@ -243,7 +245,8 @@ impl Client {
         if !matches!(&answer, Ok(Some(Ask::Answer(text))) if grammar::parse(text) == Request::Yes) {
             return Ok(Ok(unconfirmed(admin, actor, &proposal, &answer).await));
         }
-        self.say(proposal.progress()).await?;
+        self.tell(&Tell::Progress(proposal.progress())).await?;
+        self.said_at = None;
         let followed = admin.plugins.follow();
         let completed = match self.during(admin.carry_out(actor, proposal), admin, plugin, None).await? {
             Ok(completed) => completed,
@@ -302,13 +305,13 @@ impl Client {
     /// Says what is going on, if it is time to: when it is something else than before, and now and then to show that it
     /// goes on.
     async fn progress(&mut self, doing: &str) -> io::Result<()> {
-        let silent = self.said_at.elapsed();
+        let silent = self.said_at.map_or(ALIVE, |at| at.elapsed());
         let is_new = self.said.as_deref() != Some(doing);
         if silent >= ALIVE || is_new && silent >= PROGRESS { self.say(doing.to_owned()).await } else { Ok(()) }
     }
 
     async fn say(&mut self, doing: String) -> io::Result<()> {
-        self.said_at = Instant::now();
+        self.said_at = Some(Instant::now());
         self.said = Some(doing.clone());
         self.tell(&Tell::Progress(doing)).await
     }

@@ -354,6 +354,23 @@ async fn what_cannot_be_recorded_is_not_done() {
 }
 
 #[tokio::test]
+async fn when_the_end_of_an_action_cannot_be_recorded_whoever_asked_is_told() {
+    let room = Room::open(|_| {}).await;
+    let path = room.directory.path().join("rosey.db");
+    room.admin.on_action(Box::new(move |record| {
+        assert_eq!(record.stage, Stage::Before);
+        let drop =
+            rusqlite::Connection::open(&path).and_then(|connection| connection.execute_batch("DROP TABLE audit"));
+        drop.expect("there");
+    }));
+    let alice = actor("alice");
+    let proposal = room.admin.propose(&alice, Action::Restart, "dice-roller").await.expect("it makes sense");
+    let refusal = room.admin.carry_out(&alice, proposal).await.expect_err("it is not running").to_string();
+    assert!(refusal.starts_with("restart dice-roller refused: it is not running"), "{refusal}");
+    assert!(refusal.contains("(its end could not be recorded: rosey.db: no such table"), "{refusal}");
+}
+
+#[tokio::test]
 async fn at_the_end_nothing_begins_any_more() {
     let room = Room::open(|_| {}).await;
     let alice = actor("alice");

@@ -125,7 +125,7 @@ impl Work {
 
     fn failed(&self, source: PluginError) -> Refusal {
         let Proposal { action, plugin, ends, .. } = &self.proposal;
-        Refusal::failed(action.word(), plugin, source, ends.texts().0)
+        Refusal::failed(action.word(), plugin, source, ends.from.as_ref().map(Build::short))
     }
 
     /// It is not as it was when the question was put.

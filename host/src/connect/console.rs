@@ -38,10 +38,13 @@ pub async fn run(
                 Some(format!("That line is too long: {MAX_LINE} bytes are the limit."))
             } else {
                 let mut routed = router.route(text.trim(), &user, &place, &outgoing).await;
-                if routed == Routed::Unknown {
-                    // The pipe or the terminal keeps what follows.
-                    router.started().await;
+                // The pipe or the terminal keeps what follows.
+                let mut growth = (routed == Routed::Unknown).then(|| router.growth());
+                while let (Routed::Unknown, Some(growth)) = (routed, &mut growth) {
                     routed = router.route(text.trim(), &user, &place, &outgoing).await;
+                    if routed == Routed::Unknown && !growth.more().await {
+                        break;
+                    }
                 }
                 match routed {
                     Routed::Unknown => Some("There is no such command; !help lists them.".to_owned()),

@@ -71,11 +71,10 @@ impl Router {
         self.starting.send_replace(starting);
     }
 
-    /// Waits until no plugin is coming up for the first time. A connector that loses nothing by it waits for this before
-    /// it says that a command is unknown.
-    pub async fn started(&self) {
-        // It is never dropped before this.
-        let _ = self.starting.subscribe().wait_for(|starting| !starting).await;
+    /// Tells when there may be more commands. A connector that loses nothing by it waits for that before it says that a
+    /// command is unknown.
+    pub fn growth(&self) -> Growth {
+        Growth(self.starting.subscribe())
     }
 
     /// Routes the commands of a manifest to a plugin, in place of those it had. Of two plugins with the same command the
@@ -98,6 +97,7 @@ impl Router {
         }
         let manifests = known.iter().map(|(name, (_, manifest))| (name.as_str(), &**manifest));
         self.table.store(Arc::new(Table { commands, help: help::Help::of(manifests) }));
+        self.starting.send_modify(|_| {});
     }
 
     /// Hands a line to whoever it is for. Waits for room in the connector's outgoing queue, and no longer. Cancelled,
@@ -161,6 +161,18 @@ impl Router {
             }
             Err(_) => Routed::Chat,
         }
+    }
+}
+
+/// Whether commands are still to come.
+#[derive(Debug)]
+pub struct Growth(watch::Receiver<bool>);
+
+impl Growth {
+    /// Waits until another plugin is known, or none is coming up any more. False when that was so before.
+    pub async fn more(&mut self) -> bool {
+        let starting = *self.0.borrow_and_update();
+        starting && self.0.changed().await.is_ok()
     }
 }
 

@@ -66,7 +66,7 @@ pub struct Head {
 
 impl fmt::Display for Head {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}@{}", self.hash, self.count)
+        if self.hash.is_empty() { out.write_str("nothing") } else { write!(out, "{}@{}", self.hash, self.count) }
     }
 }
 
