@@ -12,7 +12,7 @@ use super::{
     message::{Command, Message, Report, What},
     pace::{self, Pace},
     restart::Restart,
-    state::{ChangeError, Done, Generation, Phase, State, Ticket},
+    state::{ChangeError, Done, Generation, State, Ticket},
 };
 use crate::{
     event::{Event, Outcome, Rejection},
@@ -491,21 +491,6 @@ impl Task {
 
     pub(super) fn reload_mode(&self) -> super::state::ReloadMode {
         self.setup.reload.or(self.manifest.as_ref().map(|manifest| manifest.reload)).unwrap_or_default()
-    }
-
-    /// What to know about the state, in words.
-    pub(super) fn explanation(&self, now: Instant) -> Option<String> {
-        if let Some(change) = self.state.change() {
-            let since = now.saturating_duration_since(change.began).as_secs_f32();
-            return Some(format!("{} for {since:.1} s", change.kind.word()));
-        }
-        match self.state.phase() {
-            Phase::Failed { why } => Some(why.clone()),
-            Phase::Backoff { until, .. } => {
-                Some(format!("next start in {:.1} s", until.saturating_duration_since(now).as_secs_f32()))
-            }
-            _ => None,
-        }
     }
 }
 
