@@ -48,6 +48,9 @@ pub const DATABASE: &str = "rosey.db";
 /// one that hangs is no reason to keep people from the others.
 const COMING_UP: Duration = Duration::from_secs(3);
 
+/// Between two looks at plugins that come up, when nothing happens.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// For actions under way to be recorded, once all plugins are down and nothing can be waited for any more.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -209,9 +212,11 @@ async fn make_plugins(
 async fn settled(plugins: &Plugins, mut changed: watch::Receiver<u64>) {
     loop {
         changed.mark_unchanged();
-        if plugins.views().await.iter().all(|view| view.state != "starting") || changed.changed().await.is_err() {
+        if plugins.views().await.iter().all(|view| view.state != "starting") {
             break;
         }
+        // An error is nothing that happened meanwhile. Of one that is stopped while it starts nobody tells.
+        let _ = tokio::time::timeout(LOOK, changed.changed()).await;
     }
 }
 
