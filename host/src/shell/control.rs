@@ -3,7 +3,7 @@
 use super::{fail, forgotten, say};
 use crate::{
     admin::socket::{self, Ask, RefusalKind, Tell},
-    app::{self, Life},
+    app::state::{self, Life},
     cli::{AdminArgs, AdminCommand, Cli, exit},
     config::Config,
 };
@@ -55,8 +55,8 @@ pub fn admin(config: &Config, config_given: bool, arguments: &AdminArgs) -> u8 {
     }
 }
 
-fn connect(state: &Path) -> io::Result<Stream> {
-    let path = app::run_dir(&state.canonicalize()?).join(socket::FILE);
+fn connect(directory: &Path) -> io::Result<Stream> {
+    let path = state::run_dir(&directory.canonicalize()?).join(socket::FILE);
     let stream = Stream::connect(path.to_fs_name::<GenericFilePath>()?)?;
     stream.set_recv_timeout(Some(socket::SILENCE))?;
     stream.set_send_timeout(Some(socket::SILENCE))?;
@@ -64,8 +64,8 @@ fn connect(state: &Path) -> io::Result<Stream> {
 }
 
 /// What the host that has the state directory is doing, and its process; nothing when there is none.
-fn life(state: &Path) -> Option<(Life, String)> {
-    let path = state.join(app::LOCK);
+fn life(directory: &Path) -> Option<(Life, String)> {
+    let path = directory.join(state::LOCK);
     let text = std::fs::read_to_string(&path).ok()?;
     // One that ended says nothing; one that was killed holds no lock. Mine is let go of at once.
     let (word, pid) = text.trim().split_once(' ')?;
