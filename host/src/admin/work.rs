@@ -195,9 +195,13 @@ impl Work {
 
 /// ` (start 9.1 ms, probe 0.3 ms, swap 0.0 ms; 9.4 ms in all)`
 fn steps(steps: &[(&'static str, Duration)]) -> String {
-    let all: Duration = steps.iter().map(|(_, took)| *took).sum();
-    let each: Vec<_> = steps.iter().map(|(step, took)| format!("{step} {}", millis(*took))).collect();
-    if each.is_empty() { String::new() } else { format!(" ({}; {} in all)", each.join(", "), millis(all)) }
+    let all = millis(steps.iter().map(|(_, took)| *took).sum());
+    let each = steps.iter().map(|(step, took)| format!("{step} {}", millis(*took))).collect::<Vec<_>>().join(", ");
+    match steps.len() {
+        0 => String::new(),
+        1 => format!(" ({each})"),
+        _ => format!(" ({each}; {all} in all)"),
+    }
 }
 
 fn millis(took: Duration) -> String {
