@@ -392,15 +392,6 @@ impl Task {
         }
     }
 
-    fn memory_used(&mut self, generation: Generation, used: u64) {
-        let limit = self.setup.limits.memory_mb << 20;
-        if used > limit
-            && let Some(live) = self.live.iter_mut().find(|live| live.generation == generation)
-        {
-            live.condemn(Cause::Memory { used, limit });
-        }
-    }
-
     fn ask(&mut self, kind: &'static str, now: Instant, answer: oneshot::Sender<Result<Done, ChangeError>>) -> Ticket {
         self.next_ticket += 1;
         self.tickets.insert(self.next_ticket, Ask { kind, began: now, answer });
