@@ -125,14 +125,13 @@ impl Admin {
     /// Refuses the library of another plugin: one that names itself otherwise than what ran before; or, before anything
     /// has run, than the plugin is called here.
     fn is_its_own(&self, view: &View, plugin: &str, found: &str) -> Result<(), Refusal> {
-        let expected = view.manifest.as_ref().map_or(plugin, |manifest| &manifest.name);
+        let before = view.manifest.as_ref().map(|manifest| manifest.name.clone());
         let alike = |a: &str, b: &str| a.replace('_', "-") == b.replace('_', "-");
-        if alike(found, expected) {
+        if alike(found, before.as_deref().unwrap_or(plugin)) {
             return Ok(());
         }
         let library = self.plugins.config(plugin).map(|config| config.library.clone()).unwrap_or_default();
-        let (plugin, found, expected) = (plugin.to_owned(), found.to_owned(), expected.to_owned());
-        Err(Refusal::OtherPlugin { plugin, library, found, expected })
+        Err(Refusal::OtherPlugin { plugin: plugin.to_owned(), library, found: found.to_owned(), before })
     }
 
     /// Does it, audited before and after. Cancelled, it is done all the same.

@@ -67,8 +67,8 @@ pub enum Refusal {
         library: PathBuf,
         /// Whose it is.
         found: String,
-        /// Whose it was so far.
-        expected: String,
+        /// Whose it was so far; nothing when nothing has run yet.
+        before: Option<String>,
     },
     /// It is not any more what they were asked about.
     Changed {
@@ -176,12 +176,12 @@ impl Refusal {
                 "{plugin} {version} (artifact {artifact}) was rolled back from. Build a new one, or add {}.",
                 tongue.force()
             ),
-            Self::OtherPlugin { plugin, library, found, expected } => format!(
-                "{} is {found}, and {plugin} has been {expected} so far. Put the right library there, or add {} if that \
-                 is meant.",
-                library.display(),
-                tongue.force()
-            ),
+            Self::OtherPlugin { plugin, library, found, before } => {
+                let before = before.as_ref().map(|before| format!(", and {plugin} has been {before} so far"));
+                let instead = before.unwrap_or_else(|| format!(", and not {plugin}"));
+                let (library, force) = (library.display(), tongue.force());
+                format!("{library} is {found}{instead}. Put the right library there, or add {force} if that is meant.")
+            }
             Self::Changed { plugin, now } => format!("{plugin} changed since you were asked ({now}); ask again."),
             Self::Failed { what: "replay", plugin, source, .. } => sentence(&cause(plugin, source, tongue)),
             Self::Failed { what, plugin, source, goes_on } => {
