@@ -134,6 +134,13 @@ fn a_plugin_that_hangs_at_its_start_keeps_nobody_from_the_others_or_from_the_she
     bot.until_logged("ready");
 }
 
+/// A signal reaches one thread after another.
+fn is_suspended(pid: u32) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it is there").flatten();
+    let mut states = tasks.map(|task| std::fs::read_to_string(task.path().join("stat")).unwrap_or_default());
+    states.all(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+}
+
 #[test]
 fn a_bot_without_a_socket_is_starting_or_stopping_and_a_suspended_one_is_told() {
     let folder = folder();
@@ -144,6 +151,7 @@ fn a_bot_without_a_socket_is_starting_or_stopping_and_a_suspended_one_is_told() 
     assert!(code == 4 && error.contains(&format!("(process {})", bot.pid())), "{error}");
     std::fs::rename(folder.path().join("aside"), &socket).expect("ours");
     bot.signal(Signal::STOP);
+    wait_until("all of it is suspended", || is_suspended(bot.pid()));
     let (code, _, error) = shell(&folder, &["admin", "list"]);
     bot.signal(Signal::CONT);
     assert!(code == 1 && error.contains("has not answered for 15 s"), "{error}");
