@@ -138,15 +138,16 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
     let metrics = Metrics::new(metrics_config(&config));
     router.set_starting(true);
     let (plugins, changed) = make_plugins(&config, forge, database, &router, metrics.clone()).await?;
+    // Before anybody looks: a plugin that is about to start is not shown as stopped.
+    plugins.start_all().await;
     metrics.start(Arc::clone(&plugins), &ops);
-    // Before any plugin: one that hangs at its start can be looked at, and stopped.
+    // Before any plugin is up: one that hangs at its start can be looked at, and stopped.
     let admin = start_admin(&config, &state, &plugins, &router, &metrics, &ops).await?;
     let dashboard = start_dashboard(&config, &metrics, &admin, plugins.journal().clone(), &ops).await?;
     if config.connect.console.is_some() {
         metrics.connector("console", true);
     }
     let starting = async {
-        plugins.start_all().await;
         settled(&plugins, changed).await;
         state.say(Life::Running);
         greet(&config, dashboard);
