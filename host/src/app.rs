@@ -5,10 +5,10 @@
 
 use crate::{
     admin::{
-        self, Admin, AdminConfig,
+        self, Admin, AdminConfig, Dashboard,
         audit::{AuditError, AuditRecord, Stage},
     },
-    config::Config,
+    config::{self, Config},
     connect::{console, irc::Irc},
     dashboard::{self, DashboardConfig, DashboardError},
     metrics::{Metrics, MetricsConfig},
@@ -23,12 +23,12 @@ use crate::{
     store::{Database, StoreError},
     view::Change,
 };
+use state::{Life, State};
 use std::{
-    fs::{self, DirBuilder, File, TryLockError},
-    io,
+    fs, io,
     net::SocketAddr,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
+    pin::pin,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -38,11 +38,17 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
 };
 
-/// The longest path of a Unix socket, less the longest name that is made in the run directory.
-const LONGEST_RUN_DIR: usize = 107 - "/18446744073709551615.sock".len();
+pub mod state;
 
 /// The database's name in the state directory.
 pub const DATABASE: &str = "rosey.db";
+
+/// The console takes its first line when all plugins are up, or after this long: most are up in a tenth of a second, and
+/// one that hangs is no reason to keep people from the others.
+const COMING_UP: Duration = Duration::from_secs(3);
+
+/// Between two looks at plugins that come up, when nothing happens.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// For actions under way to be recorded, once all plugins are down and nothing can be waited for any more.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -134,29 +140,60 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
     let last_words = database.clone();
     let router = Arc::new(Router::default());
     let metrics = Metrics::new(metrics_config(&config));
-    let (plugins, changed) = start_plugins(&config, forge, database, &router, metrics.clone()).await?;
+    router.set_starting(true);
+    let (plugins, changed) = make_plugins(&config, forge, database, &router, metrics.clone()).await?;
+    // Before anybody looks: a plugin that is about to start is not shown as stopped.
+    plugins.start_all().await;
     metrics.start(Arc::clone(&plugins), &ops);
-    tokio::select! {
-        () = settled(&plugins, changed) => {}
-        () = signals.next() => {
-            plugins.stop_all().await;
-            return Ok(());
-        }
-    }
+    // Before any plugin is up: one that hangs at its start can be looked at, and stopped.
     let admin = start_admin(&config, &state, &plugins, &router, &metrics, &ops).await?;
     let dashboard = start_dashboard(&config, &metrics, &admin, plugins.journal().clone(), &ops).await?;
-    greet(&config, dashboard);
     if config.connect.console.is_some() {
         metrics.connector("console", true);
     }
     let irc = start_irc(&config, &router, &metrics)?;
-    let result = chat(&config, router, &metrics, irc.is_some(), &mut signals).await;
+    let starting = async {
+        settled(&plugins, changed).await;
+        state.say(Life::Running);
+        greet(&config, dashboard);
+        router.set_starting(false);
+    };
+    let (hush, hushed) = oneshot::channel::<()>();
+    let mut chatting = pin!(chat(&config, Arc::clone(&router), &metrics, irc.is_some(), hushed));
+    let ended = tokio::select! {
+        (result, ()) = async { tokio::join!(&mut chatting, starting) } => Some(result),
+        () = signals.next() => None,
+    };
     tracing::info!("stopping");
+    state.say(Life::Stopping);
+    admin.stop();
     irc.iter().for_each(Irc::hush);
-    tokio::select! {
-        () = plugins.stop_all() => {}
-        () = signals.next() => tracing::warn!("stopping at once"),
-    }
+    drop(hush);
+    let drained = async {
+        let mut stopped = pin!(plugins.stop_all());
+        match ended {
+            Some(result) => {
+                stopped.await;
+                result
+            }
+            None => tokio::select! {
+                biased;
+                result = &mut chatting => {
+                    stopped.await;
+                    result
+                }
+                // All that was accepted has its answer now; somebody who does not read it is not waited for.
+                () = &mut stopped => tokio::time::timeout(LAST_WORDS, &mut chatting).await.unwrap_or(Ok(())),
+            },
+        }
+    };
+    let result = tokio::select! {
+        result = drained => result,
+        () = signals.next() => {
+            tracing::warn!("stopping at once");
+            Ok(())
+        }
+    };
     if tokio::time::timeout(LAST_WORDS, admin.finish()).await.is_err() {
         tracing::warn!("an admin's action is still under way; the next start will record that it was cut short");
     }
@@ -173,7 +210,8 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
     result
 }
 
-async fn start_plugins(
+/// The plugins, none of them started.
+async fn make_plugins(
     config: &Config,
     forge: Arc<Forge>,
     database: Database,
@@ -203,7 +241,6 @@ async fn start_plugins(
     }
     // The first time, and the last.
     let _ = known.set(Arc::clone(&plugins));
-    plugins.start_all().await;
     Ok((plugins, changed))
 }
 
@@ -211,9 +248,11 @@ async fn start_plugins(
 async fn settled(plugins: &Plugins, mut changed: watch::Receiver<u64>) {
     loop {
         changed.mark_unchanged();
-        if plugins.views().await.iter().all(|view| view.state != "starting") || changed.changed().await.is_err() {
+        if plugins.views().await.iter().all(|view| view.state != "starting") {
             break;
         }
+        // An error is nothing that happened meanwhile. Of one that is stopped while it starts nobody tells.
+        let _ = tokio::time::timeout(LOOK, changed.changed()).await;
     }
 }
 
@@ -227,6 +266,7 @@ async fn start_dashboard(
 ) -> Result<Option<SocketAddr>, AppError> {
     let wanted = &config.dashboard;
     if !wanted.enabled {
+        admin.set_dashboard(Dashboard::Off);
         return Ok(None);
     }
     let settings = DashboardConfig {
@@ -240,14 +280,27 @@ async fn start_dashboard(
     match dashboard::start(settings, metrics.clone(), Some(Arc::clone(admin)), journal, ops).await {
         Ok(address) => {
             tracing::info!("dashboard: http://{address}/");
+            admin.set_dashboard(Dashboard::At(link(address, wanted)));
             Ok(Some(address))
         }
         Err(error) if wanted.required => Err(error.into()),
         Err(error) => {
             tracing::warn!("{error}");
+            admin.set_dashboard(Dashboard::Failed(error.to_string()));
             Ok(None)
         }
     }
+}
+
+/// A link that can be followed. Where the dashboard listens on every address, by a name that it answers to: one of the
+/// settings, or with a token this machine's own.
+fn link(address: SocketAddr, settings: &config::Dashboard) -> String {
+    if !address.ip().is_unspecified() {
+        return format!("http://{address}/");
+    }
+    let mine = || settings.token.as_ref().and_then(|_| fs::read_to_string("/proc/sys/kernel/hostname").ok());
+    let host = settings.allowed_hosts.first().cloned().or_else(mine);
+    format!("http://{}:{}/", host.as_deref().map_or("localhost", str::trim), address.port())
 }
 
 fn metrics_config(config: &Config) -> MetricsConfig {
@@ -266,7 +319,7 @@ async fn start_admin(
     metrics: &Metrics,
     ops: &Handle,
 ) -> Result<Arc<Admin>, AppError> {
-    let (dashboard, settings) = (&config.dashboard, config.admin.clone());
+    let settings = config.admin.clone();
     let admin = AdminConfig {
         owner: config.owner.clone(),
         admins: config.admins.clone(),
@@ -275,7 +328,6 @@ async fn start_admin(
         per_minute: settings.per_minute,
         cooldown: settings.cooldown,
         audit_file: settings.audit_file,
-        dashboard: dashboard.enabled.then(|| format!("http://{}:{}/", dashboard.host, dashboard.port)),
     };
     let admin = Admin::open(admin, Arc::clone(plugins), Some(metrics.clone())).await?;
     let counts = metrics.clone();
@@ -320,7 +372,8 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
         Stage::Denied => metrics.mark(None, "admin", "warning", &text),
         Stage::After if record.ok == Some(false) => metrics.mark(plugin.as_deref(), "admin", "warning", &text),
         Stage::After => metrics.mark(plugin.as_deref(), "admin", "info", &text),
-        Stage::Read | Stage::Refused | Stage::Before => {}
+        Stage::Alarm => metrics.mark(None, "admin", "error", &text),
+        Stage::Read | Stage::Refused | Stage::Dropped | Stage::Before => {}
     }
 }
 
@@ -331,26 +384,35 @@ fn start_irc(config: &Config, router: &Arc<Router>, metrics: &Metrics) -> Result
     Irc::start(settings, Arc::clone(router), metrics).map(Some).map_err(AppError::Irc)
 }
 
-/// Chats until the console's input ends or a signal comes. Without a console only a signal ends it.
+/// Chats until the console's input ends, or until it is hushed, and then until what was accepted is answered. Without a
+/// console, until it is hushed.
 async fn chat(
     config: &Config,
     router: Arc<Router>,
     metrics: &Metrics,
     elsewhere: bool,
-    signals: &mut Signals,
+    hushed: oneshot::Receiver<()>,
 ) -> Result<(), AppError> {
+    let mut hushed = pin!(async {
+        // An error is the other end being gone, which is what is waited for.
+        let _ = hushed.await;
+    });
     let Some(console) = &config.connect.console else {
         if !elsewhere {
             tracing::warn!("no connector is configured: nobody can talk to this bot; see [connect.console]");
         }
-        signals.next().await;
+        hushed.await;
         return Ok(());
     };
-    let (traffic, input) = (metrics.traffic("console"), tokio::io::stdin());
+    let mut growth = router.growth();
     tokio::select! {
-        result = console::run(&console.user, router, &traffic, input, io::stdout()) => result.map_err(AppError::Console),
-        () = signals.next() => Ok(()),
+        // An error is one that hangs; what it does not know yet, the console waits for.
+        _ = tokio::time::timeout(COMING_UP, async { while growth.more().await {} }) => {}
+        () = &mut hushed => return Ok(()),
     }
+    let (traffic, input) = (metrics.traffic("console"), tokio::io::stdin());
+    let result = console::run(&console.user, router, &traffic, input, io::stdout(), hushed).await;
+    result.map_err(AppError::Console)
 }
 
 /// Ctrl-C and requests to terminate. Made once: a signal between two waits is not lost.
@@ -376,67 +438,22 @@ fn beside_me() -> PathBuf {
     std::env::current_exe().unwrap_or_default().with_file_name("rosey-shim")
 }
 
-/// The state directory, locked for as long as this lives.
-struct State {
-    path: PathBuf,
-    run_dir: PathBuf,
-    _lock: File,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl State {
-    fn open(path: &Path) -> Result<Self, AppError> {
-        let problem = |source| AppError::State { path: path.to_owned(), source };
-        private_dir(path).map_err(problem)?;
-        let path = path.canonicalize().map_err(problem)?;
-        let lock = File::create(path.join("lock")).map_err(problem)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => AppError::Taken(path.clone()),
-            TryLockError::Error(error) => problem(error),
-        })?;
-        let run_dir = run_dir(&path);
-        private_dir(&run_dir).and_then(|()| empty(&run_dir)).map_err(problem)?;
-        Ok(Self { path, run_dir, _lock: lock })
+    #[test]
+    fn a_link_can_be_followed() {
+        let link = |address: &str, token: Option<&str>, hosts: &[&str]| {
+            let allowed_hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+            let settings = config::Dashboard { token: token.map(str::to_owned), allowed_hosts, ..Default::default() };
+            super::link(address.parse().expect("an address"), &settings)
+        };
+        assert_eq!(link("127.0.0.1:40123", None, &[]), "http://127.0.0.1:40123/");
+        assert_eq!(link("[::1]:8080", None, &[]), "http://[::1]:8080/");
+        assert_eq!(link("0.0.0.0:8080", None, &["bot.example"]), "http://bot.example:8080/");
+        assert_eq!(link("0.0.0.0:8080", None, &[]), "http://localhost:8080/");
+        let mine = link("[::]:8080", Some("a token"), &[]);
+        assert!(!mine.contains("::") && mine.ends_with(":8080/"), "{mine}");
     }
-
-    fn problem(&self, source: io::Error) -> AppError {
-        AppError::State { path: self.path.clone(), source }
-    }
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        // What is left over is removed at the next start.
-        let _ = empty(&self.run_dir);
-    }
-}
-
-/// Where sockets lie: in the state directory, unless its path is too long for a socket. The path must be canonical.
-pub fn run_dir(state: &Path) -> PathBuf {
-    let inside = state.join("run");
-    if inside.as_os_str().len() <= LONGEST_RUN_DIR {
-        return inside;
-    }
-    use std::hash::BuildHasher;
-    std::env::temp_dir().join(format!("rosey-{:016x}", rustc_hash::FxBuildHasher.hash_one(state)))
-}
-
-/// Makes a directory that only this user may look into, or checks that it is one.
-fn private_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    let meta = fs::symlink_metadata(path)?;
-    if !meta.is_dir() || meta.uid() != rustix::process::geteuid().as_raw() {
-        return Err(io::Error::other(format!("{} belongs to somebody else", path.display())));
-    }
-    if meta.mode() & 0o077 != 0 {
-        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-    }
-    Ok(())
-}
-
-/// Removes the files of a host before this one.
-fn empty(directory: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        fs::remove_file(entry?.path())?;
-    }
-    Ok(())
 }

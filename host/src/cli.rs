@@ -23,6 +23,22 @@ pub mod exit {
     pub const UNCONFIRMED: u8 = 7;
     /// The audit was changed by somebody else than Rosey.
     pub const TAMPERED: u8 = 8;
+
+    /// Each with what it means, for the man pages.
+    pub const MEANINGS: [(u8, &str); 9] = [
+        (OK, "Done."),
+        (FAILED, "Not done; standard error says why and what to do."),
+        (USAGE, "The command line makes no sense."),
+        (CONFIG, "The configuration is wrong: trying again will not help."),
+        (NOT_RUNNING, "No rosey is running with this state directory, or it is only just starting or stopping."),
+        (DENIED, "You may not do that."),
+        (
+            LATER,
+            "Not now: too often, too soon after another change, or another change is under way. Try again in a moment.",
+        ),
+        (UNCONFIRMED, "The question was not answered with yes; nothing was done."),
+        (TAMPERED, "rosey audit verify: the audit was changed by somebody else than Rosey."),
+    ];
 }
 
 /// Rosey connects to chat and runs each plugin in a process of its own, replaceable while users talk.
@@ -48,9 +64,7 @@ pub enum Command {
     /// Read the configuration and show what is in force. Example: rosey check --config rosey.toml
     Check,
     /// Tell the running bot what to do. Example: rosey admin reload dice-roller --yes
-    ///
-    /// Exit codes: 0 done, 1 not done, 2 usage, 3 configuration, 4 not running, 5 not allowed, 6 try again in a moment,
-    /// 7 not confirmed.
+    #[command(disable_help_subcommand = true)]
     Admin(AdminArgs),
     /// Who did what with the bot.
     #[command(subcommand)]
@@ -89,7 +103,7 @@ pub struct AdminArgs {
     /// Do not ask.
     #[arg(long, short, global = true)]
     pub yes: bool,
-    /// Answer in JSON.
+    /// Answer in JSON, also where something is refused.
     #[arg(long, global = true)]
     pub json: bool,
     /// Wait until the plugin has settled: it is up, and the process before has finished what it had.
@@ -97,14 +111,25 @@ pub struct AdminArgs {
     pub wait: bool,
 }
 
+/// A word without spaces: what it is sent as is a line of words.
+fn word(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err("one word is wanted, without spaces".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// The admin commands, as in chat.
 #[derive(Debug, Clone, Subcommand)]
 pub enum AdminCommand {
+    /// What you may do.
+    Help,
     /// All plugins, short.
     List,
     /// One plugin, or all with their figures.
     Status {
         /// Which.
+        #[arg(value_parser = word)]
         plugin: Option<String>,
     },
     /// Where the dashboard is.
@@ -112,19 +137,22 @@ pub enum AdminCommand {
     /// What a plugin last said, and what happened to it.
     Logs {
         /// Which.
+        #[arg(value_parser = word)]
         plugin: String,
     },
     /// Events that were set aside because a plugin crashed on them. Example: rosey admin deadletters dice-roller replay 3
     Deadletters {
         /// Which.
+        #[arg(value_parser = word)]
         plugin: Option<String>,
         /// `replay NUMBER` delivers one again.
-        #[arg(num_args = 2, value_names = ["replay", "NUMBER"], requires = "plugin")]
+        #[arg(num_args = 2, value_names = ["replay", "NUMBER"], requires = "plugin", value_parser = word)]
         replay: Vec<String>,
     },
     /// Change to the build that lies in the plugin folder, while users talk.
     Reload {
         /// Which.
+        #[arg(value_parser = word)]
         plugin: String,
         /// Also when that very build runs already, or was rolled back from.
         #[arg(long)]
@@ -133,21 +161,25 @@ pub enum AdminCommand {
     /// Stop the process and start the same build again.
     Restart {
         /// Which.
+        #[arg(value_parser = word)]
         plugin: String,
     },
     /// Go back to the build before.
     Rollback {
         /// Which.
+        #[arg(value_parser = word)]
         plugin: String,
     },
     /// Start a plugin that is stopped or has failed.
     Start {
         /// Which.
+        #[arg(value_parser = word)]
         plugin: String,
     },
     /// Stop a plugin after it has answered what it has.
     Stop {
         /// Which.
+        #[arg(value_parser = word)]
         plugin: String,
     },
 }
@@ -156,6 +188,7 @@ impl AdminCommand {
     /// The same as a line of chat without `!admin`.
     pub fn line(&self) -> String {
         let (word, plugin) = match self {
+            Self::Help => ("help", ""),
             Self::List => ("list", ""),
             Self::Metrics => ("metrics", ""),
             Self::Status { plugin } => ("status", plugin.as_deref().unwrap_or_default()),
@@ -180,13 +213,20 @@ impl AdminCommand {
 #[derive(Debug, Clone, Subcommand)]
 pub enum AuditCommand {
     /// Look for edits, deletions and truncation. Exit code 8 when there are any.
-    Verify,
+    ///
+    /// What nobody can see in the audit alone is that its newest records, or all of it, were removed with care. For that
+    /// note the head that this prints somewhere else, and give it the next time.
+    Verify {
+        /// A head that was noted before: HASH@COUNT, or a hash alone.
+        #[arg(long, value_name = "HEAD")]
+        head: Option<String>,
+    },
     /// Show records, the oldest first. Example: rosey audit list --plugin dice-roller --since 1h
     List {
         /// Of this plugin only.
-        #[arg(long)]
+        #[arg(long, value_parser = word)]
         plugin: Option<String>,
-        /// Since this long ago (`30m`, `1h`, `7d`), or since a date (`2026-03-01`, `2026-03-01T12:00:00Z`).
+        /// Since this long ago (`30m`, `1h`, `7d`, `2w`), or since a date (`2026-03-01`, `2026-03-01T12:00:00Z`).
         #[arg(long)]
         since: Option<String>,
         /// One JSON object a line.

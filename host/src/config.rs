@@ -3,7 +3,7 @@
 //! Relative paths count from the folder of the file. What is not known is refused by name.
 
 use crate::{
-    admin::permission::Role,
+    admin::permission::{Role, SOURCES, source},
     connect::irc::IrcConfig,
     dashboard::LEAST_TOKEN,
     plugin::{PluginConfig, limits::Limits, nearest},
@@ -417,6 +417,11 @@ impl Config {
                 problems.push(format!("plugins.{name}: that name belongs to Rosey itself"));
             }
             self.plugin(name, plugin, &mut problems);
+        }
+        let people = self.owner.iter().chain(&self.admins).chain(self.roles.keys());
+        for name in people.filter(|name| source(name).is_some_and(|source| !SOURCES.contains(&source))) {
+            let sources = SOURCES.join(":, ");
+            problems.push(format!("{name}: before a colon stands where a name comes from; known are {sources}:"));
         }
         if !(1..=10_000).contains(&self.admin.per_minute) {
             problems.push("admin.per_minute: 1 to 10000".to_owned());

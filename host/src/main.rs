@@ -16,16 +16,16 @@ fn main() -> ExitCode {
         (None, None) => quick(),
         (None | Some(Command::Run), config) => run(config),
         (Some(Command::Completions { shell }), _) => shell::completion::print(shell),
-        (Some(Command::Man { directory }), _) => shell::man(&directory),
-        (Some(command), config) => with(config, |config| match command {
-            Command::Admin(arguments) => shell::control::admin(&config, &arguments),
-            Command::Audit(command) => shell::audit::audit(&config, &command),
-            Command::PluginNames => shell::completion::plugin_names(&config),
-            _ => {
-                print!("{}", config.summary());
-                exit::OK
-            }
-        }),
+        (Some(Command::Man { directory }), _) => shell::man::write(&directory),
+        (Some(command), config) => {
+            let given = config.is_some();
+            with(config, |config| match command {
+                Command::Admin(arguments) => shell::control::admin(&config, given, &arguments),
+                Command::Audit(command) => shell::audit::audit(&config, given, &command),
+                Command::PluginNames => shell::completion::plugin_names(&config),
+                _ => shell::say(&config.summary()),
+            })
+        }
     };
     ExitCode::from(code)
 }

@@ -10,4 +10,5 @@ pub mod fake_shim;
 pub mod http;
 pub mod irc;
 pub mod rig;
+pub mod shell;
 pub mod tool;

@@ -128,7 +128,7 @@ async fn a_bad_build_is_refused_with_what_to_do_and_the_old_one_never_notices() 
         ("create-exits", "exit status 7"),
         ("create-aborts", "SIGABRT"),
         ("probe-fails", "health check failed 3 times: the probe finds nothing"),
-        ("probe-hangs", "health check got no answer within 2s"),
+        ("probe-hangs", "health check got no answer within 2 s"),
         ("probe-crashes", "died before it could serve"),
         ("probe-is-silent", "nothing to say to the probe"),
     ];

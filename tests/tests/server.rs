@@ -203,6 +203,7 @@ fn with_a_token_on_an_open_address_everything_is_behind_it_but_the_lights() {
     let mut bot = folder.start(&format!(
         "[dashboard]\nenabled = true\nport = 0\nhost = \"0.0.0.0\"\ntoken = {token:?}\n[plugins.dice-roller]\n"
     ));
+    bot.until_logged("ready");
     let address = bot.dashboard().replace("0.0.0.0", "127.0.0.1");
     for path in ["/", "/metrics", "/api/metrics", "/api/plugin/dice-roller", "/events", "/live", "/plugin/dice-roller"]
     {

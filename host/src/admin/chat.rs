@@ -3,13 +3,23 @@
 //! The lines of one person are taken in their order: a `yes` right behind the command that it is meant for waits until
 //! the question was put. Once an action is under way, their next line is taken.
 
-use super::{Actor, Admin, Proposal, Refusal, grammar, grammar::Request, permission};
+use super::{
+    Action, Actor, Admin, Proposal, Refusal,
+    ends::{Build, Ends},
+    grammar,
+    grammar::Request,
+    permission,
+};
 use crate::{
     event::{Outgoing, Place, User},
+    plugin::slot::{
+        message::{Happening, What},
+        state::{Generation, Note},
+    },
     router::AdminLine,
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, broadcast::Receiver, mpsc, oneshot};
 
 /// Lines that may wait.
 pub const QUEUE: usize = 64;
@@ -19,6 +29,9 @@ const AT_ONCE: usize = 256;
 
 /// How long a question waits for its answer (PRD).
 const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
+
+/// When a look at a new build takes longer than this, that is said: people begin to wonder.
+const SOON: Duration = Duration::from_secs(1);
 
 /// A question that waits.
 pub(super) type Question = Proposal;
@@ -52,52 +65,123 @@ impl Admin {
         let chat = Chat::of(line.user, line.place, line.outgoing);
         let who = permission::key(&chat.actor.user);
         match grammar::parse(&line.line) {
-            Request::Yes => {
-                let Some(question) = self.pending.take(&who, chat.place.key) else { return };
-                chat.say(question.progress()).await;
-                drop(turn);
-                match self.carry_out(&chat.actor, question).await {
-                    Ok(completed) => chat.say(completed.text).await,
-                    Err(refusal) => chat.refuse(&refusal).await,
+            Request::Yes => match self.pending.take(&who, chat.place.key) {
+                Some(question) => {
+                    chat.say(question.progress()).await;
+                    drop(turn);
+                    self.confirmed(&chat, question).await;
                 }
-            }
+                None if self.pending.came_late(&who, chat.place.key) => {
+                    chat.say("Too late: the question is over, and nothing was done. Ask again.".to_owned()).await;
+                }
+                None => {}
+            },
             Request::No => {
                 if let Some(question) = self.pending.take(&who, chat.place.key) {
+                    self.drop_question(&chat.actor, &question, "answered no").await;
                     chat.say(format!("{} {}: left as it is.", question.action.word(), question.plugin)).await;
                 }
             }
-            Request::Change(action, plugin) => match self.propose(&chat.actor, action, &plugin).await {
-                Ok(proposal) => self.ask(chat, who, proposal).await,
-                Err(refusal) => chat.refuse(&refusal).await,
-            },
+            Request::Change(action, plugin) => self.change(chat, who, action, &plugin).await,
             Request::Query(query) => match self.query(&chat.actor, &query).await {
                 Ok(answer) => chat.say(answer.text).await,
-                Err(refusal) => chat.refuse(&refusal).await,
+                Err(refusal) => chat.refuse(&refusal, "").await,
             },
             Request::Unclear(text) => match self.unclear(&chat.actor, text).await {
                 Refusal::Unclear(text) => chat.say(text).await,
-                refusal => chat.refuse(&refusal).await,
+                refusal => chat.refuse(&refusal, "").await,
             },
         }
     }
 
+    /// Does what was confirmed, and tells later when it did not last.
+    async fn confirmed(self: &Arc<Self>, chat: &Chat, question: Proposal) {
+        let (action, plugin) = (question.action, question.plugin.clone());
+        let followed = self.plugins.follow();
+        match self.carry_out(&chat.actor, question).await {
+            Ok(completed) => {
+                chat.say(completed.text).await;
+                let (build, generation) = (completed.ends.to, completed.generation);
+                if let (Some(build), Some(generation), true) = (build, generation, action.is_reload()) {
+                    let new = New { build, generation };
+                    tokio::spawn(Arc::clone(self).watch_bake(chat.weak(), followed, plugin, new));
+                }
+            }
+            Err(refusal) => chat.refuse(&refusal, "").await,
+        }
+    }
+
+    /// Tells who reloaded when the slot goes back by itself.
+    async fn watch_bake(self: Arc<Self>, chat: WeakChat, mut followed: Receiver<Happening>, plugin: String, new: New) {
+        let mut serves = false;
+        // An error is having missed something, or the end of the host.
+        while let Ok(Happening { plugin: other, what: What::Note(note), .. }) = followed.recv().await {
+            match note {
+                _ if *other != *plugin => {}
+                Note::Active { generation, .. } if generation == new.generation => serves = true,
+                // What ended before it was active was the bake of the build before.
+                _ if !serves => {}
+                Note::RolledBack { from, to: back, why, .. } if from == new.build.artifact => {
+                    let (Some(chat), Ok(view)) = (chat.upgrade(), self.look(&plugin).await) else { return };
+                    let back = Ends { from: Some(new.build), to: Some(Build::of(&view, back)) };
+                    let text = format!("{} by itself, for {why}. See !admin logs {plugin}", back.of(&plugin));
+                    return chat.say(text).await;
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Puts a question, in place of the one that may still wait: whatever comes of the new one, the old one is over.
+    async fn change(self: Arc<Self>, chat: Chat, who: String, action: Action, plugin: &str) {
+        let old = self.pending.withdraw(&who);
+        if let Some(old) = &old {
+            self.drop_question(&chat.actor, old, "another command came instead of an answer").await;
+        }
+        let proposal = {
+            let proposing = self.propose(&chat.actor, action, plugin);
+            tokio::pin!(proposing);
+            tokio::select! {
+                proposal = &mut proposing => proposal,
+                () = tokio::time::sleep(SOON), if action.is_reload() => {
+                    chat.say(format!("Looking at the new build of {plugin} …")).await;
+                    proposing.await
+                }
+            }
+        };
+        match (proposal, old) {
+            (Ok(proposal), old) => self.ask(chat, who, proposal, old).await,
+            (Err(refusal), None) => chat.refuse(&refusal, "").await,
+            (Err(refusal), Some(old)) => {
+                chat.refuse(&refusal, &format!(" (Withdrawn: {} Ask again if you want that.)", old.question)).await;
+            }
+        }
+    }
+
     /// Puts the question, and says so when nobody answers in time.
-    async fn ask(self: Arc<Self>, chat: Chat, who: String, proposal: Proposal) {
+    async fn ask(self: Arc<Self>, chat: Chat, who: String, proposal: Proposal, old: Option<Proposal>) {
         let text = format!("{} Type 'yes' to confirm ({} s)", proposal.question, CONFIRM_WITHIN.as_secs());
-        let (number, replaced) = self.pending.ask(who.clone(), chat.place.key, proposal);
-        let replaced = replaced.map(|old| format!("{} (Instead of: {})", text, old.question));
+        let (number, _) = self.pending.ask(who.clone(), chat.place.key, proposal);
+        let replaced = old.map(|old| format!("{} (Instead of: {})", text, old.question));
         chat.say(replaced.unwrap_or(text)).await;
         // Weak: a question that waits does not keep a connector from closing.
-        let (weak, user, place) = (chat.outgoing.downgrade(), Arc::clone(&chat.actor.user), Arc::clone(&chat.place));
+        let (weak, actor) = (chat.weak(), chat.actor.clone());
         tokio::spawn(async move {
             tokio::time::sleep(CONFIRM_WITHIN).await;
-            if let (Some(question), Some(outgoing)) = (self.pending.expire(&who, number), weak.upgrade()) {
-                let seconds = CONFIRM_WITHIN.as_secs();
-                let text = format!("{} No answer within {seconds} s: left as it is.", question.question);
-                Chat::of(user, place, outgoing).say(text).await;
+            let Some(question) = self.pending.expire(&who, number) else { return };
+            let seconds = CONFIRM_WITHIN.as_secs();
+            if let Some(chat) = weak.upgrade() {
+                chat.say(format!("{} No answer within {seconds} s: left as it is.", question.question)).await;
             }
+            self.drop_question(&actor, &question, &format!("no answer within {seconds} s")).await;
         });
     }
+}
+
+/// A build that serves since a reload.
+struct New {
+    build: Build,
+    generation: Generation,
 }
 
 fn is_over(turn: &mut oneshot::Receiver<()>) -> bool {
@@ -123,9 +207,28 @@ impl Chat {
         let _ = self.outgoing.send(Outgoing { place, user, text: Some(text) }).await;
     }
 
-    async fn refuse(&self, refusal: &Refusal) {
+    async fn refuse(&self, refusal: &Refusal, more: &str) {
         if !matches!(refusal, Refusal::Denied { quietly: true, .. }) {
-            self.say(refusal.to_string()).await;
+            self.say(format!("{refusal}{more}")).await;
         }
+    }
+
+    fn weak(&self) -> WeakChat {
+        let (user, place) = (Arc::clone(&self.actor.user), Arc::clone(&self.place));
+        WeakChat { user, place, outgoing: self.outgoing.downgrade() }
+    }
+}
+
+/// A conversation in which something may be said later. It does not keep the connector from closing.
+struct WeakChat {
+    user: Arc<User>,
+    place: Arc<Place>,
+    outgoing: mpsc::WeakSender<Outgoing>,
+}
+
+impl WeakChat {
+    fn upgrade(&self) -> Option<Chat> {
+        let outgoing = self.outgoing.upgrade()?;
+        Some(Chat::of(Arc::clone(&self.user), Arc::clone(&self.place), outgoing))
     }
 }

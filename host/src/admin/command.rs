@@ -37,6 +37,20 @@ impl Action {
         }
     }
 
+    /// As the audit has it: which dead letter, and whether by force.
+    pub fn in_full(self) -> String {
+        match self {
+            Self::ForceReload => "reload force".to_owned(),
+            Self::Replay(id) => format!("replay {id}"),
+            action => action.word().to_owned(),
+        }
+    }
+
+    /// Whether it is to a new build.
+    pub fn is_reload(self) -> bool {
+        matches!(self, Self::Reload | Self::ForceReload)
+    }
+
     /// The least role that may do it.
     pub fn needs(self) -> Role {
         match self {
@@ -86,8 +100,9 @@ pub enum Query {
 /// The words of [`Query`], in the order of help.
 pub const QUERIES: [&str; 6] = ["status", "list", "metrics", "logs", "deadletters", "help"];
 
-/// A word as it is known here, for metrics; what is none of them is `unclear`.
-pub fn known(word: &str) -> &'static str {
+/// The first word of a command as it is known here, for metrics; what is none of them is `unclear`.
+pub fn known(command: &str) -> &'static str {
+    let word = command.split(' ').next().unwrap_or_default();
     let mut words = ACTIONS.map(Action::word).into_iter().chain(QUERIES).chain([Action::Replay(0).word()]);
     words.find(|known| *known == word).unwrap_or("unclear")
 }

@@ -15,6 +15,8 @@ pub struct Pending<T> {
 struct Inner<T> {
     next: u64,
     waiting: HashMap<String, Waiting<T>>,
+    /// Where the last question of somebody expired, until they have read so once more. As many as ask.
+    expired: HashMap<String, u64>,
 }
 
 #[derive(Debug)]
@@ -26,7 +28,7 @@ struct Waiting<T> {
 
 impl<T> Default for Pending<T> {
     fn default() -> Self {
-        Self { inner: Mutex::new(Inner { next: 0, waiting: HashMap::new() }) }
+        Self { inner: Mutex::new(Inner { next: 0, waiting: HashMap::new(), expired: HashMap::new() }) }
     }
 }
 
@@ -37,6 +39,7 @@ impl<T> Pending<T> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.next += 1;
         let number = inner.next;
+        inner.expired.remove(&who);
         let replaced = inner.waiting.insert(who, Waiting { number, place, question });
         (number, replaced.map(|waiting| waiting.question))
     }
@@ -46,9 +49,27 @@ impl<T> Pending<T> {
         self.remove_if(who, |waiting| waiting.place == place)
     }
 
+    /// This person's question, wherever it was put: they want something else now.
+    pub fn withdraw(&self, who: &str) -> Option<T> {
+        self.remove_if(who, |_| true)
+    }
+
     /// The question with this number, if it still waits: its time is over.
     pub fn expire(&self, who: &str, number: u64) -> Option<T> {
-        self.remove_if(who, |waiting| waiting.number == number)
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = inner.waiting.get(who).filter(|waiting| waiting.number == number)?.place;
+        inner.expired.insert(who.to_owned(), place);
+        inner.waiting.remove(who).map(|waiting| waiting.question)
+    }
+
+    /// Whether the last question that this person had here expired. True once: what they say next is talk again.
+    pub fn came_late(&self, who: &str, place: u64) -> bool {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = inner.expired.get(who) == Some(&place);
+        if here {
+            inner.expired.remove(who);
+        }
+        here
     }
 
     fn remove_if(&self, who: &str, is_it: impl FnOnce(&Waiting<T>) -> bool) -> Option<T> {
@@ -90,5 +111,15 @@ mod tests {
         assert_eq!(pending.expire("al", first), None);
         assert_eq!(pending.expire("al", second), Some("second"));
         assert_eq!(pending.take("al", 2), None);
+        assert!(!pending.came_late("al", 1) && pending.came_late("al", 2) && !pending.came_late("al", 2));
+    }
+
+    #[test]
+    fn a_question_is_withdrawn_wherever_it_was_put() {
+        let pending = Pending::default();
+        pending.ask("al".into(), 1, "q");
+        assert_eq!((pending.withdraw("bo"), pending.withdraw("al")), (None, Some("q")));
+        assert_eq!(pending.take("al", 1), None);
+        assert!(!pending.came_late("al", 1));
     }
 }

@@ -1,15 +1,62 @@
 //! What can be said to the admin. Pure.
 
-use super::command::{ACTIONS, Action, QUERIES, Query};
+use super::{
+    command::{ACTIONS, Action, QUERIES, Query},
+    permission::Role,
+};
 use crate::{
     event::PREFIX,
     plugin::{clean, nearest},
 };
+use std::fmt;
 
-/// The answer to `!admin help`.
-pub const HELP: &str = "!admin list | status [plugin] | metrics | logs <plugin> | deadletters [plugin] | reload, \
-                        restart, rollback, start, stop <plugin> | deadletters <plugin> replay <number>. What changes \
-                        something asks first.";
+/// How commands are written where somebody reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tongue {
+    /// `!admin reload x force`
+    #[default]
+    Chat,
+    /// `rosey admin reload x --force`
+    Shell,
+}
+
+impl Tongue {
+    /// What is spoken there: see [`Actor::via`](super::Actor::via).
+    pub fn of(via: &str) -> Self {
+        if via == "shell" { Self::Shell } else { Self::Chat }
+    }
+
+    /// A command with these words.
+    pub fn command(self, words: impl fmt::Display) -> String {
+        match self {
+            Self::Chat => format!("{PREFIX}admin {words}"),
+            Self::Shell => format!("rosey admin {words}"),
+        }
+    }
+
+    /// What makes a reload forced.
+    pub fn force(self) -> &'static str {
+        match self {
+            Self::Chat => "force",
+            Self::Shell => "--force",
+        }
+    }
+}
+
+/// The answer to `!admin help`: what somebody with this role may say.
+pub fn help(role: Role, tongue: Tongue) -> String {
+    let mut parts = vec!["list | status [plugin] | metrics | help".to_owned()];
+    if role >= Role::Operator {
+        parts.push("logs <plugin> | deadletters [plugin]".to_owned());
+        parts.push("reload, restart, rollback, start, stop <plugin>".to_owned());
+        parts.push("deadletters <plugin> replay <number>".to_owned());
+    }
+    if role >= Role::Owner {
+        parts.push(format!("reload <plugin> {}", tongue.force()));
+    }
+    let asks = if role >= Role::Operator { " What changes something asks first." } else { "" };
+    format!("{}. You are {role}.{asks}", tongue.command(parts.join(" | ")))
+}
 
 /// A line, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +80,12 @@ pub fn parse(line: &str) -> Request {
         "yes" | "y" => Request::Yes,
         "no" | "n" => Request::No,
         // The first word is what brought the line here.
-        _ => command(line.split_once(char::is_whitespace).map_or("", |(_, rest)| rest)),
+        _ => command(line.split_once(char::is_whitespace).map_or("", |(_, rest)| rest), Tongue::Chat),
     }
 }
 
 /// Understands a command without `!admin`.
-pub fn command(text: &str) -> Request {
+pub fn command(text: &str, tongue: Tongue) -> Request {
     let words: Vec<String> = text.split_whitespace().map(str::to_ascii_lowercase).collect();
     let Some((verb, rest)) = words.split_first() else { return Request::Query(Query::Help) };
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
@@ -48,8 +95,8 @@ pub fn command(text: &str) -> Request {
             [plugin, "force" | "--force"] if action == Action::Reload => {
                 Request::Change(Action::ForceReload, plugin.to_owned())
             }
-            [] => Request::Unclear(which(verb)),
-            _ => Request::Unclear(format!("{PREFIX}admin {verb} takes one plugin. {HELP}")),
+            [] => Request::Unclear(which(verb, tongue)),
+            _ => Request::Unclear(one_plugin(verb, tongue)),
         };
     }
     match (verb.as_str(), &rest[..]) {
@@ -59,27 +106,34 @@ pub fn command(text: &str) -> Request {
         ("status", []) => Request::Query(Query::Status(None)),
         ("status", [plugin]) => Request::Query(Query::Status(Some((*plugin).to_owned()))),
         ("logs", [plugin]) => Request::Query(Query::Logs((*plugin).to_owned())),
-        ("logs", []) => Request::Unclear(which(verb)),
+        ("logs", []) => Request::Unclear(which(verb, tongue)),
         ("deadletters", []) => Request::Query(Query::DeadLetters(None)),
         ("deadletters", [plugin]) => Request::Query(Query::DeadLetters(Some((*plugin).to_owned()))),
         ("deadletters", [plugin, "replay", number]) => match number.parse() {
             Ok(number) => Request::Change(Action::Replay(number), (*plugin).to_owned()),
-            Err(_) => Request::Unclear(format!("Which one? {PREFIX}admin deadletters {plugin} numbers them.")),
+            Err(_) => {
+                let list = tongue.command(format_args!("deadletters {plugin}"));
+                Request::Unclear(format!("Which one? {list} numbers them."))
+            }
         },
-        ("list" | "metrics" | "help", _) => Request::Unclear(format!("{PREFIX}admin {verb} takes no plugin.")),
-        (known, _) if QUERIES.contains(&known) => {
-            Request::Unclear(format!("{PREFIX}admin {verb} takes one plugin. {HELP}"))
-        }
+        ("list" | "metrics" | "help", _) => Request::Unclear(format!("{} takes no plugin.", tongue.command(verb))),
+        (known, _) if QUERIES.contains(&known) => Request::Unclear(one_plugin(verb, tongue)),
         _ => {
             let known = ACTIONS.map(Action::word).into_iter().chain(QUERIES);
             let meant = nearest(verb, known).map(|word| format!(" Did you mean {word}?")).unwrap_or_default();
-            Request::Unclear(format!("{} is no admin command.{meant} {HELP}", clean(verb, 32)))
+            let help = tongue.command("help");
+            Request::Unclear(format!("{} is no admin command.{meant} {help} says what is.", clean(verb, 32)))
         }
     }
 }
 
-fn which(verb: &str) -> String {
-    format!("Which plugin? {PREFIX}admin {verb} <plugin>; {PREFIX}admin list names them.")
+fn which(verb: &str, tongue: Tongue) -> String {
+    let command = tongue.command(format_args!("{verb} <plugin>"));
+    format!("Which plugin? {command}; {} names them.", tongue.command("list"))
+}
+
+fn one_plugin(verb: &str, tongue: Tongue) -> String {
+    format!("{} takes one plugin; {} says more.", tongue.command(verb), tongue.command("help"))
 }
 
 #[cfg(test)]
@@ -113,6 +167,18 @@ mod tests {
         assert!(text("!admin list x").contains("takes no plugin"));
         assert!(text("!admin deadletters x replay it").contains("Which one?"));
         assert!(text("!admin yes").contains("no admin command"));
+    }
+
+    #[test]
+    fn help_shows_what_the_role_may_say_where_it_is_said() {
+        let viewer = help(Role::Viewer, Tongue::Chat);
+        assert_eq!(viewer, "!admin list | status [plugin] | metrics | help. You are viewer.");
+        let operator = help(Role::Operator, Tongue::Chat);
+        assert!(operator.contains("reload, restart") && !operator.contains("force"), "{operator}");
+        let owner = help(Role::Owner, Tongue::Shell);
+        assert!(owner.starts_with("rosey admin list") && owner.contains("reload <plugin> --force"), "{owner}");
+        let Request::Unclear(text) = command("reload", Tongue::Shell) else { panic!("which?") };
+        assert_eq!(text, "Which plugin? rosey admin reload <plugin>; rosey admin list names them.");
     }
 
     proptest! {

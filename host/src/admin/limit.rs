@@ -73,15 +73,88 @@ impl Cooldown {
         if over.is_zero() { Ok(()) } else { Err(over) }
     }
 
+    /// The plugin is about to be changed, if the pause is over. Of two who ask at once one is told to wait.
+    ///
+    /// # Errors
+    /// The wait.
+    pub fn take(&self, plugin: &str, now: Instant) -> Result<(), Duration> {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = changed.get(plugin).map_or(Duration::ZERO, |at| (*at + self.pause).saturating_duration_since(now));
+        if over.is_zero() {
+            changed.insert(plugin.to_owned(), now);
+            return Ok(());
+        }
+        Err(over)
+    }
+
     /// The plugin was changed.
     pub fn mark(&self, plugin: &str, now: Instant) {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner).insert(plugin.to_owned(), now);
     }
 }
 
+/// Who is counted apart; the rest is counted together.
+const COUNTED: usize = 64;
+
+/// Names kept of those that are counted together.
+const NAMES: usize = 16;
+
+/// What comes too often to be recorded one by one.
+#[derive(Debug, Default)]
+pub struct Tally(Mutex<HashMap<String, Counted>>);
+
+/// How often it came within a minute, and from whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// How often.
+    pub count: u64,
+    /// From whom, the first few.
+    pub names: Vec<String>,
+}
+
+impl Tally {
+    /// Counts one. The key is given when it is the first: what came is to be taken with it after a minute.
+    pub fn add(&self, key: &str, name: &str) -> Option<String> {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = if counted.len() >= COUNTED && !counted.contains_key(key) { "" } else { key };
+        let entry = counted.entry(key.to_owned()).or_default();
+        entry.count += 1;
+        if entry.names.len() < NAMES && !entry.names.iter().any(|known| known == name) {
+            entry.names.push(name.to_owned());
+        }
+        (entry.count == 1).then(|| key.to_owned())
+    }
+
+    /// What came, and begins to count anew; nothing when it was taken before.
+    pub fn take(&self, key: &str) -> Option<Counted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_two_changes_at_once_one_waits() {
+        let (cooldown, now) = (Cooldown::new(Duration::from_secs(2)), Instant::now());
+        assert_eq!(cooldown.take("x", now), Ok(()));
+        assert_eq!(cooldown.take("x", now), Err(Duration::from_secs(2)));
+        assert_eq!(cooldown.take("x", now + Duration::from_secs(2)), Ok(()));
+    }
+
+    #[test]
+    fn what_comes_too_often_is_counted_by_name_and_bounded() {
+        let tally = Tally::default();
+        assert_eq!(tally.add("a", "al"), Some("a".to_owned()));
+        assert_eq!(tally.add("a", "al"), None);
+        assert_eq!(tally.take("a"), Some(Counted { count: 2, names: vec!["al".to_owned()] }));
+        assert_eq!(tally.take("a"), None);
+        let keys: Vec<_> = (0..1000).filter_map(|n| tally.add(&n.to_string(), &n.to_string())).collect();
+        assert_eq!(keys.len(), COUNTED + 1);
+        let rest = tally.take("").expect("those beyond");
+        assert_eq!((rest.count, rest.names.len()), (1000 - COUNTED as u64, NAMES));
+    }
 
     #[test]
     fn the_window_slides_and_each_person_has_their_own() {

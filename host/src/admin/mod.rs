@@ -8,24 +8,35 @@ mod change;
 pub mod chat;
 pub mod command;
 mod confirm;
+mod deny;
+pub mod ends;
 pub mod grammar;
 mod limit;
 pub mod permission;
+mod refusal;
 mod show;
 pub mod socket;
+mod work;
 
-pub use change::{Completed, Proposal, Refusal};
+pub use change::Proposal;
 pub use command::Action;
+pub use refusal::Refusal;
+pub use work::Completed;
 
 use crate::{event::User, metrics::Metrics, plugin::Plugins};
 use audit::{Audit, AuditError, AuditRecord, Stage};
 use command::Query;
+use deny::Denials;
+use grammar::Tongue;
 use limit::{Cooldown, PerMinute};
 use permission::{Permissions, Role};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::sync::Semaphore;
@@ -35,9 +46,6 @@ pub const SCHEMA: [&str; 1] = [audit::chain::SCHEMA];
 
 /// Actions under way at a time. Each holds a process or two while it lasts.
 const AT_ONCE: u32 = 64;
-
-/// Strangers' commands that are answered and recorded, in a minute: each, and all together.
-const DENIALS: (u32, u32) = (3, 30);
 
 /// How the admin is configured.
 #[derive(Debug, Clone)]
@@ -56,8 +64,17 @@ pub struct AdminConfig {
     pub cooldown: Duration,
     /// Where the audit is written besides `rosey.db`.
     pub audit_file: Option<PathBuf>,
-    /// Where the dashboard is, for `!admin metrics`.
-    pub dashboard: Option<String>,
+}
+
+/// What `!admin metrics` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dashboard {
+    /// It is not configured.
+    Off,
+    /// It is configured, and there is none all the same.
+    Failed(String),
+    /// It is there.
+    At(String),
 }
 
 impl AdminConfig {
@@ -93,17 +110,20 @@ pub struct Answer {
 
 /// The admin room.
 pub struct Admin {
-    dashboard: Option<String>,
+    me: Weak<Self>,
+    dashboard: OnceLock<Dashboard>,
     permissions: Permissions,
     plugins: Arc<Plugins>,
     audit: Audit,
     metrics: Metrics,
     queries: PerMinute,
     changes: PerMinute,
-    denied: (PerMinute, PerMinute),
+    denials: Denials,
     cooldown: Arc<Cooldown>,
     pending: confirm::Pending<chat::Question>,
     under_way: Arc<Semaphore>,
+    stopping: AtomicBool,
+    since: Instant,
 }
 
 impl Admin {
@@ -119,19 +139,29 @@ impl Admin {
         if config.trust_nicks {
             tracing::warn!("admin.trust_nicks is on: whoever takes the nick of an admin is one");
         }
-        Ok(Arc::new(Self {
+        let audit = Audit::open(plugins.database().clone(), config.audit_file.clone()).await?;
+        Ok(Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             permissions: config.permissions(),
-            audit: Audit::open(plugins.database().clone(), config.audit_file).await?,
-            dashboard: config.dashboard,
+            audit,
+            dashboard: OnceLock::new(),
             plugins,
             metrics: metrics.unwrap_or_default(),
             queries: PerMinute::new(config.per_minute),
             changes: PerMinute::new(config.per_minute),
-            denied: (PerMinute::new(DENIALS.0), PerMinute::new(DENIALS.1)),
+            denials: Denials::default(),
             cooldown: Arc::new(Cooldown::new(config.cooldown)),
             pending: confirm::Pending::default(),
             under_way: Arc::new(Semaphore::new(AT_ONCE as usize)),
+            stopping: AtomicBool::new(false),
+            since: Instant::now(),
         }))
+    }
+
+    /// Says what became of the dashboard.
+    pub fn set_dashboard(&self, dashboard: Dashboard) {
+        // The first one stays.
+        let _ = self.dashboard.set(dashboard);
     }
 
     /// Has every record from now on told to `listener`, queries ([`Stage::Read`], which are not kept) included. An action
@@ -152,7 +182,9 @@ impl Admin {
             self.in_time(actor, &self.queries)?;
         }
         self.audit.tell(&AuditRecord::new(Stage::Read, actor, query.word(), query.plugin()));
-        show::answer(self, query, if actor.via == "chat" { show::LINES } else { usize::MAX }).await
+        let role = self.permissions.role(&actor.user).unwrap_or(Role::Viewer);
+        let asker = show::Asker { role, tongue: Tongue::of(actor.via) };
+        show::answer(self, query, &asker, if actor.via == "chat" { show::LINES } else { usize::MAX }).await
     }
 
     /// What to answer to a line that makes no sense: only who may ask is told what would.
@@ -162,30 +194,36 @@ impl Admin {
         allowed.err().unwrap_or(Refusal::Unclear(text))
     }
 
-    /// Waits until no action is under way, and lets none begin any more. For the end of the host.
+    /// Lets no action begin any more: the host stops.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Waits until no action is under way. For the end of the host.
     pub async fn finish(&self) {
+        self.stop();
         // An error would mean that somebody was here before.
         if let Ok(_all) = self.under_way.acquire_many(AT_ONCE).await {
             self.under_way.close();
         }
+        self.note_counted().await;
+        self.audit.log_head();
     }
 
-    /// Whether they may. A denial is recorded, unless it is one of many.
+    /// Whether they may. A denial is recorded; of many those beyond the rate as one.
     async fn allow(&self, actor: &Actor, word: &str, plugin: Option<&str>, needs: Role) -> Result<(), Refusal> {
-        let has = self.permissions.role(&actor.user);
-        if has.is_some_and(|has| has >= needs) {
-            return Ok(());
+        match self.permissions.role(&actor.user) {
+            Some(has) if has >= needs => Ok(()),
+            has => {
+                let denied = |quietly| Refusal::Denied { needs, has, quietly };
+                let quietly = self.deny(actor, word, plugin, &denied(false).to_string()).await;
+                Err(denied(quietly))
+            }
         }
-        let now = Instant::now();
-        let often = self.denied.0.take(&permission::key(&actor.user), now).is_err();
-        let quietly = often || self.denied.1.take("", now).is_err();
-        let refusal = Refusal::Denied { needs, has, quietly };
-        if !quietly {
-            tracing::warn!(user = %actor.user.name, place = %actor.place, "{word} denied");
-            self.note(AuditRecord::new(Stage::Denied, actor, word, plugin).ended(false, &refusal.to_string(), None))
-                .await;
-        }
-        Err(refusal)
     }
 
     /// Queries and changes are counted apart: who has looked often may still roll back.

@@ -37,6 +37,14 @@ pub fn identity(user: &User) -> (&str, &'static str) {
     }
 }
 
+/// Where a name comes from, as it is written before a name in the configuration.
+pub const SOURCES: [&str; 3] = ["console", "system", "irc"];
+
+/// The source that a configured name is bound to, if it is bound to one: `irc:alice`.
+pub fn source(name: &str) -> Option<&str> {
+    name.split_once(':').map(|(source, _)| source)
+}
+
 /// Somebody, for what is kept by person.
 pub(super) fn key(user: &User) -> String {
     let (name, verified) = identity(user);
@@ -52,8 +60,9 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// The roles by name. `host_user` is the system user that the host runs as: they own its process and its files, so
-    /// they are the owner on the control socket unless their name has a role of its own.
+    /// The roles by name: a plain name holds for whoever has it in any source, `irc:alice` only for that account, and
+    /// goes before the plain one. `host_user` is the system user that the host runs as: they own its process and its
+    /// files, so they are the owner on the control socket unless their name has a role of its own.
     pub fn new(roles: HashMap<String, Role>, host_user: Option<String>, trust_nicks: bool) -> Self {
         Self { roles, host_user, trust_nicks }
     }
@@ -61,11 +70,17 @@ impl Permissions {
     /// What this user may do; `None` for a stranger.
     pub fn role(&self, user: &User) -> Option<Role> {
         let (name, _) = identity(user);
-        let role = self.roles.get(name).copied();
-        match &user.identity {
-            Identity::Unverified if !self.trust_nicks => None,
+        let source = match &user.identity {
+            Identity::Unverified if !self.trust_nicks => return None,
             // The token is as good as a place among the admins, whatever else has its name.
-            Identity::Token => Some(Role::Operator),
+            Identity::Token => return Some(Role::Operator),
+            Identity::Console => "console",
+            Identity::System(_) => "system",
+            Identity::Account(_) | Identity::Unverified => "irc",
+        };
+        let bound = self.roles.get(&format!("{source}:{name}"));
+        let role = bound.or_else(|| self.roles.get(name).filter(|_| !name.contains(':'))).copied();
+        match &user.identity {
             Identity::System(name) if self.host_user.as_ref() == Some(name) => role.or(Some(Role::Owner)),
             _ => role,
         }
@@ -118,6 +133,21 @@ mod tests {
         }
         assert_eq!(trusting.role(&user("bob", Identity::Unverified)), Some(Role::Operator));
         assert_eq!(trusting.role(&user("mallory", Identity::Unverified)), None);
+    }
+
+    #[test]
+    fn a_name_bound_to_a_source_holds_there_alone() {
+        let roles = [("console:alice", Role::Owner), ("irc:bob", Role::Operator), ("bob", Role::Viewer)];
+        let roles = roles.map(|(name, role)| (name.to_owned(), role));
+        let permissions = Permissions::new(roles.into(), None, true);
+        let account = |name: &str| permissions.role(&user("nick", Identity::Account(name.into())));
+        assert_eq!(permissions.role(&user("alice", Identity::Console)), Some(Role::Owner));
+        assert_eq!(account("alice"), None, "whoever registers the account alice is nobody");
+        assert_eq!(permissions.role(&user("shell", Identity::System("alice".into()))), None);
+        assert_eq!(account("bob"), Some(Role::Operator));
+        assert_eq!(permissions.role(&user("bob", Identity::Console)), Some(Role::Viewer));
+        assert_eq!(account("console:alice"), None, "a name does not bring its source along");
+        assert_eq!(permissions.role(&user("console:alice", Identity::Unverified)), None);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! What is answered to a query: a chat line or two for people, the read model of [`crate::view`] for programs.
 
-use super::{Admin, Answer, Query, Refusal, grammar};
+use super::{
+    Admin, Answer, Dashboard, Query, Refusal,
+    grammar::{self, Tongue},
+    permission::Role,
+};
 use crate::{
     plugin::{PluginError, bounded, dead_letter, output, slot::message::View},
     time::{rfc3339, span},
@@ -20,17 +24,21 @@ const LINE: usize = 200;
 /// Dead letters looked at.
 const LETTERS: u32 = 1000;
 
+/// Who asks.
+pub(super) struct Asker {
+    pub role: Role,
+    pub tongue: Tongue,
+}
+
 /// `most` bounds lists of lines: what a chat carries, or everything.
-pub(super) async fn answer(admin: &Admin, query: &Query, most: usize) -> Result<Answer, Refusal> {
+pub(super) async fn answer(admin: &Admin, query: &Query, asker: &Asker, most: usize) -> Result<Answer, Refusal> {
     Ok(match query {
-        Query::Help => Answer { text: grammar::HELP.to_owned(), data: json!({ "help": grammar::HELP }) },
-        Query::Metrics => {
-            let text = match &admin.dashboard {
-                Some(url) => format!("Dashboard: {url}"),
-                None => "The dashboard is off; set dashboard.enabled in the configuration.".to_owned(),
-            };
-            Answer { text, data: json!({ "dashboard": admin.dashboard }) }
+        Query::Help => {
+            let text = grammar::help(asker.role, asker.tongue);
+            Answer { data: json!({ "help": text, "role": asker.role.to_string() }), text }
         }
+        Query::Metrics => metrics(admin),
+        Query::Status(Some(plugin)) if plugin == "admin" => host(admin),
         Query::List => {
             let views = admin.plugins.views().await;
             Answer { text: list(&views), data: all(admin, &views) }
@@ -55,6 +63,35 @@ pub(super) async fn answer(admin: &Admin, query: &Query, most: usize) -> Result<
             dead_letters(admin, plugin.as_deref(), most).await?
         }
     })
+}
+
+fn metrics(admin: &Admin) -> Answer {
+    let (text, url) = match admin.dashboard.get() {
+        Some(Dashboard::At(url)) => (format!("Dashboard: {url}"), Some(url)),
+        Some(Dashboard::Failed(why)) => (format!("There is no dashboard this time: {why}."), None),
+        Some(Dashboard::Off) => ("The dashboard is off; set dashboard.enabled in the configuration.".to_owned(), None),
+        None => ("The dashboard is not up yet; ask again in a moment.".to_owned(), None),
+    };
+    Answer { text, data: json!({ "dashboard": url }) }
+}
+
+/// Rosey itself.
+fn host(admin: &Admin) -> Answer {
+    let (version, pid, up) = (env!("CARGO_PKG_VERSION"), std::process::id(), admin.since.elapsed());
+    let bytes = output::resident_bytes(pid).unwrap_or_default();
+    let state = if admin.is_stopping() { "stopping" } else { "running" };
+    let plugins = admin.plugins.names().count();
+    let text = format!(
+        "rosey {version} {state}, up {}, {:.1} MB, {}, pid {pid}. admin is part of it.",
+        span(up),
+        bytes as f64 / 1e6,
+        counted(plugins as u64, "plugin")
+    );
+    let data = json!({
+        "name": "rosey", "version": version, "state": state, "pid": pid, "uptime": up.as_secs(), "memory_bytes": bytes,
+        "plugins": plugins,
+    });
+    Answer { text, data }
 }
 
 fn all(admin: &Admin, views: &[View]) -> Value {
@@ -108,7 +145,7 @@ fn figures(admin: &Admin, view: &View) -> String {
     parts.join(", ")
 }
 
-fn counted(count: u64, what: &str) -> String {
+pub(super) fn counted(count: u64, what: &str) -> String {
     let plural = match what.ends_with("sh") {
         _ if count == 1 => "",
         true => "es",

@@ -3,20 +3,33 @@
 //! Only processes of the host's own system user get in: the socket lies in a private directory with mode 0600, and the
 //! kernel says who is at the other end.
 
-use super::{Actor, Admin, Refusal, grammar, grammar::Request};
+use super::{
+    Action, Actor, Admin, Completed, Proposal, Refusal, grammar,
+    grammar::{Request, Tongue},
+    show::counted,
+};
 use crate::{
     event::{Identity, User},
-    plugin::slot::message::View,
+    plugin::slot::{
+        message::{Happening, View, What},
+        state::Note,
+    },
 };
 use interprocess::{
     local_socket::{GenericFilePath, ListenerOptions, prelude::*, tokio::Listener, tokio::Stream, tokio::prelude::*},
     os::unix::local_socket::ListenerOptionsExt,
 };
 use serde::{Deserialize, Serialize};
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::Path,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    sync::Semaphore,
+    sync::{Semaphore, broadcast::Receiver},
 };
 
 /// The socket's name in the run directory.
@@ -33,6 +46,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Between two looks at an action under way, for those who wait for it.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// Between two lines of progress: as fast as people read.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+/// A client hears at least this often that the host is still at it. Much less than [`SILENCE`].
+const ALIVE: Duration = Duration::from_secs(5);
+
+/// A host that says nothing for so long does not run: it was stopped, or the machine is overloaded.
+pub const SILENCE: Duration = Duration::from_secs(15);
 
 /// What a client sends: one command, and after a question `{"answer":"yes"}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +120,7 @@ impl From<&Refusal> for Tell {
             refusal if refusal.is_temporary() => RefusalKind::Later,
             _ => RefusalKind::Failed,
         };
-        Self::Refused { text: refusal.to_string(), kind }
+        Self::Refused { text: refusal.text(Tongue::Shell), kind }
     }
 }
 
@@ -137,17 +159,20 @@ pub async fn serve(admin: Arc<Admin>, listener: Listener) {
 
 async fn client(admin: &Arc<Admin>, stream: Stream) -> io::Result<()> {
     let peer = stream.peer_creds()?;
-    let mut client = Client { stream: BufReader::new(stream) };
+    let mut client = Client { stream: BufReader::new(stream), said: None, said_at: None };
     let me = rustix::process::geteuid().as_raw();
-    let Some(uid) = peer.euid().filter(|uid| *uid == me) else {
-        let text = format!("this bot belongs to {}; run rosey as that user.", user_name(me));
-        return client.tell(&Tell::Refused { text, kind: RefusalKind::Denied }).await;
-    };
-    let name = user_name(uid);
-    let user = User { name: name.clone(), identity: Identity::System(name) };
     let place = format!("control.sock, pid {}", peer.pid().unwrap_or_default());
+    let name = peer.euid().map_or_else(|| "unknown".to_owned(), user_name);
+    let user = User { name: name.clone(), identity: Identity::System(name) };
     let actor = Actor { user: user.into(), via: "shell", place };
-    let Some(Ask::Command { line, wait }) = client.ask().await? else {
+    // Read in any case: a connection that is closed on unread bytes is reset, and takes the answer along.
+    let asked = client.ask().await;
+    if peer.euid() != Some(me) {
+        let text = format!("this bot belongs to {}; run rosey as that user.", user_name(me));
+        admin.deny(&actor, "connect", None, &text).await;
+        return client.tell(&Tell::Refused { text, kind: RefusalKind::Denied }).await;
+    }
+    let Some(Ask::Command { line, wait }) = asked? else {
         let text = "a request is one JSON line: {\"command\":{\"line\":\"list\"}}".to_owned();
         return client.tell(&Tell::Refused { text, kind: RefusalKind::Unclear }).await;
     };
@@ -160,6 +185,9 @@ async fn client(admin: &Arc<Admin>, stream: Stream) -> io::Result<()> {
 
 struct Client {
     stream: BufReader<Stream>,
+    /// The last line of progress, and when it was said.
+    said: Option<String>,
+    said_at: Option<Instant>,
 }
 
 impl Client {
@@ -184,71 +212,176 @@ impl Client {
         line: &str,
         wait: bool,
     ) -> io::Result<Result<Tell, Refusal>> {
-        let (action, plugin) = match grammar::command(line) {
+        match grammar::command(line, Tongue::Shell) {
             Request::Query(query) => {
                 let answer = admin.query(actor, &query).await;
-                return Ok(answer.map(|answer| Tell::Done { text: answer.text, data: answer.data }));
+                Ok(answer.map(|answer| Tell::Done { text: answer.text, data: answer.data }))
             }
-            Request::Change(action, plugin) => (action, plugin),
-            Request::Unclear(text) => return Ok(Err(admin.unclear(actor, text).await)),
+            Request::Change(action, plugin) => self.change(admin, actor, action, &plugin, wait).await,
+            Request::Unclear(text) => Ok(Err(admin.unclear(actor, text).await)),
             // Not from `command`.
-            Request::Yes | Request::No => return Ok(Err(Refusal::Unclear("There is no question.".to_owned()))),
-        };
-        let proposal = match admin.propose(actor, action, &plugin).await {
+            Request::Yes | Request::No => Ok(Err(Refusal::Unclear("There is no question.".to_owned()))),
+        }
+    }
+
+    async fn change(
+        &mut self,
+        admin: &Arc<Admin>,
+        actor: &Actor,
+        action: Action,
+        plugin: &str,
+        wait: bool,
+    ) -> io::Result<Result<Tell, Refusal>> {
+        // A look is worth a word when it takes so long that people wonder.
+        self.said_at = Some(Instant::now());
+        let looking = action.is_reload().then(|| format!("Looking at the new build of {plugin} …"));
+        let proposing = admin.propose(actor, action, plugin);
+        let proposal = match self.during(proposing, admin, plugin, looking.as_deref()).await? {
             Ok(proposal) => proposal,
             Err(refusal) => return Ok(Err(refusal)),
         };
         self.tell(&Tell::Question(proposal.question.clone())).await?;
         let answer = self.ask().await;
         if !matches!(&answer, Ok(Some(Ask::Answer(text))) if grammar::parse(text) == Request::Yes) {
-            let late = if answer.is_err() { " no answer in time," } else { "" };
-            let text = format!("{} {plugin}:{late} left as it is.", action.word());
-            return Ok(Ok(Tell::Refused { text, kind: RefusalKind::Unconfirmed }));
+            return Ok(Ok(unconfirmed(admin, actor, &proposal, &answer).await));
         }
         self.tell(&Tell::Progress(proposal.progress())).await?;
-        let (from, to) = (proposal.from.clone(), proposal.to.clone());
-        let result = {
-            let carrying_out = admin.carry_out(actor, proposal);
-            tokio::pin!(carrying_out);
-            let mut said = None;
-            loop {
-                tokio::select! {
-                    result = &mut carrying_out => break result,
-                    () = tokio::time::sleep(LOOK) => {}
-                }
-                self.progress(admin, &plugin, &mut said).await?;
-            }
-        };
-        let completed = match result {
+        self.said_at = None;
+        let followed = admin.plugins.follow();
+        let completed = match self.during(admin.carry_out(actor, proposal), admin, plugin, None).await? {
             Ok(completed) => completed,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        if wait {
-            let mut said = None;
-            while self.progress(admin, &plugin, &mut said).await? {
-                tokio::time::sleep(LOOK).await;
-            }
+        if wait && let Err(refusal) = self.settled(admin, action, plugin, &completed, followed).await? {
+            return Ok(Err(refusal));
         }
-        let data = serde_json::json!({
-            "action": action.word(), "plugin": plugin, "from": from, "to": to, "text": completed.text,
-        });
+        let data = data(action, plugin, &completed);
         Ok(Ok(Tell::Done { text: completed.text, data }))
     }
 
-    /// Says what a plugin is doing, if that is not what was said last. False when it has settled.
-    async fn progress(&mut self, admin: &Admin, plugin: &str, said: &mut Option<String>) -> io::Result<bool> {
-        let Ok(view) = admin.look(plugin).await else { return Ok(false) };
-        let doing = doing(&view);
-        if doing.is_some() && doing != *said {
-            self.tell(&Tell::Progress(doing.clone().unwrap_or_default())).await?;
-            said.clone_from(&doing);
+    /// Waits for something, and tells meanwhile what is going on: what is given, or what the plugin is doing.
+    async fn during<T>(
+        &mut self,
+        what: impl Future<Output = T>,
+        admin: &Admin,
+        plugin: &str,
+        given: Option<&str>,
+    ) -> io::Result<T> {
+        let mut what = pin!(what);
+        loop {
+            tokio::select! {
+                result = &mut what => return Ok(result),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let doing = if given.is_none() { doing(admin, plugin).await } else { None };
+            self.progress(given.or(doing.as_deref()).unwrap_or("Still at it …")).await?;
         }
-        Ok(doing.is_some())
+    }
+
+    /// Waits until the plugin has settled: it is up, and the old process has drained. Refuses when what was done has not
+    /// lasted until then.
+    async fn settled(
+        &mut self,
+        admin: &Admin,
+        action: Action,
+        plugin: &str,
+        completed: &Completed,
+        followed: Receiver<Happening>,
+    ) -> io::Result<Result<(), Refusal>> {
+        while let Some(doing) = doing(admin, plugin).await {
+            self.progress(&doing).await?;
+            tokio::time::sleep(LOOK).await;
+        }
+        let view = match admin.look(plugin).await {
+            Ok(view) => view,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        Ok(match lasts(action, completed, &view, followed) {
+            Ok(()) => Ok(()),
+            Err(why) => Err(Refusal::NotSettled { plugin: plugin.to_owned(), why }),
+        })
+    }
+
+    /// Says what is going on, if it is time to: when it is something else than before, and now and then to show that it
+    /// goes on.
+    async fn progress(&mut self, doing: &str) -> io::Result<()> {
+        let silent = self.said_at.map_or(ALIVE, |at| at.elapsed());
+        let is_new = self.said.as_deref() != Some(doing);
+        if silent >= ALIVE || is_new && silent >= PROGRESS { self.say(doing.to_owned()).await } else { Ok(()) }
+    }
+
+    async fn say(&mut self, doing: String) -> io::Result<()> {
+        self.said_at = Some(Instant::now());
+        self.said = Some(doing.clone());
+        self.tell(&Tell::Progress(doing)).await
     }
 }
 
+/// Records that the question was not answered with yes.
+async fn unconfirmed(admin: &Admin, actor: &Actor, proposal: &Proposal, answer: &io::Result<Option<Ask>>) -> Tell {
+    let (late, why) = match answer {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => (" no answer in time,", "no answer in time"),
+        Ok(Some(Ask::Answer(_))) => ("", "answered no"),
+        _ => ("", "the shell went away without an answer"),
+    };
+    admin.drop_question(actor, proposal, why).await;
+    let text = format!("{} {}:{late} left as it is.", proposal.action.word(), proposal.plugin);
+    Tell::Refused { text, kind: RefusalKind::Unconfirmed }
+}
+
+/// What was done, for programs.
+fn data(action: Action, plugin: &str, completed: &Completed) -> serde_json::Value {
+    let (from, to) = (&completed.ends.from, &completed.ends.to);
+    let steps: Vec<_> = completed
+        .steps
+        .iter()
+        .map(|(step, took)| serde_json::json!({ "step": step, "seconds": took.as_secs_f64() }))
+        .collect();
+    serde_json::json!({
+        "action": action.word(),
+        "plugin": plugin,
+        "from": from.as_ref().map(|build| &build.version),
+        "to": to.as_ref().map(|build| &build.version),
+        "from_artifact": from.as_ref().map(|build| build.artifact.to_string()),
+        "to_artifact": to.as_ref().map(|build| build.artifact.to_string()),
+        "generation": completed.generation,
+        "steps": steps,
+        "seconds": completed.took.as_secs_f64(),
+        "text": completed.text,
+    })
+}
+
+/// Whether what was done is still so; if not, what came of it.
+fn lasts(action: Action, completed: &Completed, view: &View, mut followed: Receiver<Happening>) -> Result<(), String> {
+    let active = view.active();
+    let generation = active.map(|active| active.number);
+    let artifact = active.map(|active| active.artifact);
+    let lasts = match (action, completed.generation, &completed.ends.to) {
+        (Action::Stop | Action::Replay(_), ..) => true,
+        // It was being started.
+        (_, None, Some(to)) => artifact == Some(to.artifact),
+        (_, expected, _) => generation == expected,
+    };
+    if lasts {
+        return Ok(());
+    }
+    let now = match active {
+        Some(active) => format!("{} runs as generation {} now", active.version, active.number),
+        None => format!("it is {} now", view.explanation.as_deref().unwrap_or(view.state)),
+    };
+    while let Ok(Happening { plugin, what: What::Note(note), .. }) = followed.try_recv() {
+        if let Note::RolledBack { why, .. } = note
+            && plugin == view.plugin
+        {
+            return Err(format!("the change was done, and rolled back, for {why}; {now}"));
+        }
+    }
+    Err(format!("the change was done, and did not last: {now}"))
+}
+
 /// What a plugin is doing; nothing when it has settled.
-fn doing(view: &View) -> Option<String> {
+async fn doing(admin: &Admin, plugin: &str) -> Option<String> {
+    let view = admin.look(plugin).await.ok()?;
     let leaving = view.generations.iter().find(|old| matches!(old.role, "draining" | "retiring"));
     match (view.state, leaving) {
         ("reloading" | "starting" | "crashed" | "draining", None) => {
@@ -256,7 +389,8 @@ fn doing(view: &View) -> Option<String> {
             Some(format!("{} is {}{explanation}", view.plugin, view.state))
         }
         (_, Some(old)) => {
-            Some(format!("generation {} of {} has {} events to finish", old.number, view.plugin, old.in_flight))
+            let events = counted(old.in_flight as u64, "event");
+            Some(format!("generation {} of {} has {events} to finish", old.number, view.plugin))
         }
         _ => None,
     }

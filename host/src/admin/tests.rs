@@ -56,7 +56,6 @@ impl Room {
             per_minute: 10,
             cooldown: Duration::ZERO,
             audit_file: None,
-            dashboard: None,
         };
         change(&mut config);
         let admin = Admin::open(config, plugins.into(), None).await.expect("a database");
@@ -98,6 +97,15 @@ impl Room {
     }
 }
 
+impl Room {
+    /// What came of it, of all records.
+    fn results(&self) -> Vec<String> {
+        let connection = rusqlite::Connection::open(self.directory.path().join("rosey.db")).expect("there");
+        let records = chain::list(&connection, None, None, 1000).expect("readable");
+        records.into_iter().map(|record| record.result.unwrap_or_default()).collect()
+    }
+}
+
 fn account(name: &str) -> User {
     User { name: format!("{name}-nick"), identity: Identity::Account(name.into()) }
 }
@@ -121,10 +129,43 @@ async fn strangers_are_told_so_a_few_times_and_recorded() {
     room.line(&nick, "#ops", "yes").await;
     assert_eq!(room.ask(&account("alice"), "!admin list").await, "dice-roller stopped", "the fourth got no answer");
     let denied = ("alice".to_owned(), "denied reload".to_owned(), Some(false));
-    assert_eq!(room.audited(), vec![denied; 3]);
-    let seen = seen.lock().expect("whole");
-    assert_eq!(seen.len(), 4);
-    assert_eq!(seen[3], (Stage::Read, "list".to_owned()));
+    assert_eq!(room.audited(), vec![denied.clone(); 3]);
+    assert_eq!(seen.lock().expect("whole")[3..], [(Stage::Read, "list".to_owned())]);
+    room.admin.finish().await;
+    assert_eq!(room.audited(), vec![denied; 4], "the fourth is recorded with all others of its minute");
+    assert_eq!(room.results()[3], "1 more denied within a minute, of alice");
+}
+
+#[tokio::test]
+async fn a_crowd_of_nicks_hides_nobody_with_a_name() {
+    let room = Room::open(|_| {}).await;
+    for stranger in 0..100 {
+        let nick = User { name: format!("guest{stranger}"), identity: Identity::Unverified };
+        let actor = Actor { user: nick.into(), via: "chat", place: "irc/#ops".into() };
+        room.admin.query(&actor, &Query::List).await.expect_err("nobody");
+    }
+    room.admin.query(&actor("mallory"), &Query::List).await.expect_err("nobody");
+    let audited = room.audited();
+    assert_eq!(audited.len(), 31);
+    assert_eq!(audited[30], ("mallory".to_owned(), "denied list".to_owned(), Some(false)));
+    room.admin.finish().await;
+    let last = room.results().pop().expect("there are some");
+    assert!(last.starts_with("70 more denied within a minute, of guest30, "), "{last}");
+}
+
+#[tokio::test]
+async fn what_was_counted_is_recorded_after_a_minute() {
+    let room = Room::open(|_| {}).await;
+    for _ in 0..5 {
+        room.admin.query(&actor("mallory"), &Query::List).await.expect_err("nobody");
+    }
+    assert_eq!(room.audited().len(), 3);
+    let recorded = Arc::new(tokio::sync::Notify::new());
+    let tells = Arc::clone(&recorded);
+    room.admin.on_action(Box::new(move |_| tells.notify_one()));
+    tokio::time::pause();
+    recorded.notified().await;
+    assert_eq!(room.results()[3], "2 more denied within a minute, of mallory");
 }
 
 #[tokio::test]
@@ -146,9 +187,13 @@ async fn what_makes_no_sense_is_refused_before_anybody_says_yes() {
     assert!(missing.ends_with("build it with: cargo build --release -p dice-roller."), "{missing}");
     assert_eq!(room.ask(&alice, "!admin stop dice-roller").await, "dice-roller is stopped already.");
     assert!(room.ask(&alice, "!admin rollback dice-roller").await.contains("no earlier artifact"));
-    assert!(room.ask(&alice, "!admin deadletters dice-roller replay 1").await.contains("no dead letter 1"));
+    let letter = room.ask(&alice, "!admin deadletters dice-roller replay 1").await;
+    assert_eq!(letter, "dice-roller has no dead letter 1; !admin deadletters dice-roller numbers them.");
+    let refused = ("alice".to_owned(), "refused replay 1".to_owned(), Some(false));
+    assert_eq!(room.audited().last(), Some(&refused), "which one");
     assert_eq!(room.ask(&alice, "!admin deadletters").await, "There are no dead letters.");
     assert_eq!(room.ask(&alice, "!admin logs dice-roller").await, "dice-roller has said nothing yet.");
+    room.admin.set_dashboard(Dashboard::Off);
     assert!(room.ask(&alice, "!admin metrics").await.contains("dashboard.enabled"));
 }
 
@@ -167,12 +212,15 @@ async fn a_yes_right_behind_its_question_waits_for_it_and_all_is_recorded() {
         [
             "Restart dice-roller? Type 'yes' to confirm (30 s)",
             "Restarting dice-roller …",
-            "restart dice-roller refused: it is not running; start it first.",
+            "restart dice-roller refused: it is not running; start it first: !admin start dice-roller.",
             "restart dice-roller: left as it is.",
         ]
     );
     let alice = |what: &str, ok| ("alice".to_owned(), what.to_owned(), ok);
-    assert_eq!(room.audited(), [alice("before restart", None), alice("after restart", Some(false))]);
+    let mut audited = room.audited();
+    audited.sort();
+    let dropped = alice("dropped restart", Some(false));
+    assert_eq!(audited, [alice("after restart", Some(false)), alice("before restart", None), dropped]);
 }
 
 #[tokio::test]
@@ -186,7 +234,25 @@ async fn one_admin_does_not_answer_for_another_nor_from_another_channel() {
     let replaced = room.ask(&alice, "!admin start dice-roller").await;
     assert!(replaced.ends_with("(Instead of: Restart dice-roller?)"), "{replaced}");
     assert_eq!(room.ask(&alice, "no").await, "start dice-roller: left as it is.");
-    assert_eq!(room.audited(), []);
+    let dropped = |what: &str| ("alice".to_owned(), format!("dropped {what}"), Some(false));
+    assert_eq!(room.audited(), [dropped("restart"), dropped("start")]);
+    assert_eq!(room.results(), ["another command came instead of an answer", "answered no"]);
+}
+
+#[tokio::test]
+async fn a_command_that_is_refused_withdraws_the_question_before_it() {
+    let mut room = Room::open(|_| {}).await;
+    let alice = account("alice");
+    room.ask(&alice, "!admin restart dice-roller").await;
+    let refused = room.ask(&alice, "!admin stop dice-roller").await;
+    assert_eq!(
+        refused,
+        "dice-roller is stopped already. (Withdrawn: Restart dice-roller? Ask again if you want that.)"
+    );
+    room.line(&alice, "#ops", "yes").await;
+    assert_eq!(room.ask(&alice, "!admin list").await, "dice-roller stopped", "the yes is for nothing");
+    let refused = ("alice".to_owned(), "refused stop".to_owned(), Some(false));
+    assert_eq!(room.audited(), [("alice".to_owned(), "dropped restart".to_owned(), Some(false)), refused]);
 }
 
 #[tokio::test]
@@ -199,12 +265,18 @@ async fn a_question_expires_aloud_and_keeps_no_connector_open() {
     assert_eq!(room.answer().await, "Restart dice-roller? No answer within 30 s: left as it is.");
     assert_eq!(began.elapsed().as_secs(), 30);
     tokio::time::resume();
+    let late = room.ask(&alice, "yes").await;
+    assert!(late.starts_with("Too late"), "{late}");
     room.line(&alice, "#ops", "yes").await;
     room.ask(&alice, "!admin restart dice-roller").await;
     let (outgoing, _) = mpsc::channel(1);
     room.outgoing = outgoing;
     assert!(room.said.recv().await.is_none(), "nobody holds the connector's queue");
-    assert_eq!(room.audited(), []);
+    while room.audited().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(room.audited(), [("alice".to_owned(), "dropped restart".to_owned(), Some(false))]);
+    assert_eq!(room.results(), ["no answer within 30 s"]);
 }
 
 #[tokio::test]
@@ -217,7 +289,13 @@ async fn ten_changes_a_minute_and_ten_queries_in_chat() {
     }
     assert!(room.ask(&alice, "!admin list").await.contains("one command too many"));
     assert!(room.ask(&alice, "!admin restart dice-roller").await.contains("one command too many"));
+    assert!(room.ask(&alice, "!admin restart dice-roller").await.contains("one command too many"));
     assert!(room.ask(&account("bob"), "!admin list").await.contains("stopped"), "each has their own");
+    room.admin.finish().await;
+    let results = room.results();
+    let often: Vec<_> = results.iter().filter(|text| text.contains("too many") || text.contains("more")).collect();
+    assert!(often[0].contains("one command too many"), "{often:?}");
+    assert_eq!(often[1..], ["1 more refused within a minute, of alice"]);
     assert!(room.admin.query(&actor("alice"), &Query::List).await.is_ok(), "only chat is limited in queries");
 }
 
@@ -231,6 +309,35 @@ async fn a_plugin_rests_after_a_change_but_can_always_be_stopped() {
     assert!(matches!(admin.carry_out(&alice, again).await, Err(Refusal::Cooling { .. })));
     assert!(matches!(admin.propose(&alice, Action::Restart, "dice-roller").await, Err(Refusal::Cooling { .. })));
     assert!(matches!(admin.propose(&alice, Action::Stop, "dice-roller").await, Err(Refusal::Already { .. })));
+    let cooling = room.results().into_iter().filter(|text| text.contains("was changed a moment ago")).count();
+    assert_eq!(cooling, 2, "refusals are recorded");
+}
+
+#[tokio::test]
+async fn of_two_who_say_yes_at_once_one_waits_for_the_cooldown() {
+    let room = Room::open(|config| config.cooldown = Duration::from_secs(60)).await;
+    let (admin, alice, bob) = (&room.admin, actor("alice"), actor("bob"));
+    let of_alice = admin.propose(&alice, Action::Restart, "dice-roller").await.expect("it makes sense");
+    let of_bob = admin.propose(&bob, Action::Restart, "dice-roller").await.expect("it makes sense");
+    let (one, other) = tokio::join!(admin.carry_out(&alice, of_alice), admin.carry_out(&bob, of_bob));
+    let cooling = [one, other].into_iter().filter(|result| matches!(result, Err(Refusal::Cooling { .. }))).count();
+    assert_eq!(cooling, 1);
+}
+
+#[tokio::test]
+async fn rosey_itself_has_a_status_help_knows_the_role_and_metrics_knows_what_became_of_the_dashboard() {
+    let mut room = Room::open(|_| {}).await;
+    let (alice, eve) = (account("alice"), account("eve"));
+    let status = room.ask(&eve, "!admin status admin").await;
+    assert!(status.starts_with(concat!("rosey ", env!("CARGO_PKG_VERSION"), " running, up 0 s, ")), "{status}");
+    assert!(room.ask(&eve, "!admin help").await.ends_with("You are viewer."));
+    assert!(room.ask(&alice, "!admin help").await.contains("reload <plugin> force"));
+    assert!(room.ask(&eve, "!admin metrics").await.contains("not up yet"));
+    room.admin.set_dashboard(Dashboard::Failed("another program has the port".into()));
+    assert_eq!(
+        room.ask(&eve, "!admin metrics").await,
+        "There is no dashboard this time: another program has the port."
+    );
 }
 
 #[tokio::test]
@@ -247,11 +354,30 @@ async fn what_cannot_be_recorded_is_not_done() {
 }
 
 #[tokio::test]
+async fn when_the_end_of_an_action_cannot_be_recorded_whoever_asked_is_told() {
+    let room = Room::open(|_| {}).await;
+    let path = room.directory.path().join("rosey.db");
+    room.admin.on_action(Box::new(move |record| {
+        assert_eq!(record.stage, Stage::Before);
+        let drop =
+            rusqlite::Connection::open(&path).and_then(|connection| connection.execute_batch("DROP TABLE audit"));
+        drop.expect("there");
+    }));
+    let alice = actor("alice");
+    let proposal = room.admin.propose(&alice, Action::Restart, "dice-roller").await.expect("it makes sense");
+    let refusal = room.admin.carry_out(&alice, proposal).await.expect_err("it is not running").to_string();
+    assert!(refusal.starts_with("restart dice-roller refused: it is not running"), "{refusal}");
+    assert!(refusal.contains("(its end could not be recorded: rosey.db: no such table"), "{refusal}");
+}
+
+#[tokio::test]
 async fn at_the_end_nothing_begins_any_more() {
     let room = Room::open(|_| {}).await;
     let alice = actor("alice");
     let proposal = room.admin.propose(&alice, Action::Start, "dice-roller").await.expect("it makes sense");
-    room.admin.finish().await;
+    room.admin.stop();
     assert!(matches!(room.admin.carry_out(&alice, proposal).await, Err(Refusal::Stopping)));
-    assert_eq!(room.audited(), []);
+    assert!(matches!(room.admin.propose(&alice, Action::Start, "dice-roller").await, Err(Refusal::Stopping)));
+    room.admin.finish().await;
+    assert_eq!(room.results(), ["Rosey is stopping."; 2], "refusals are recorded");
 }

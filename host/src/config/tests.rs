@@ -106,6 +106,9 @@ fn the_admin_has_settings_and_people_have_roles() {
     assert!(!Config::default().summary().contains("roles"));
     let role = load("rosey.toml", "[roles]\neve = \"queen\"").expect_err("no such role");
     assert!(role.contains("roles.eve") && role.contains("viewer"), "{role}");
+    assert!(load("rosey.toml", "owner = \"console:alice\"\nadmins = [\"irc:bob\", \"system:carol\"]").is_ok());
+    let source = load("rosey.toml", "owner = \"ircc:alice\"").expect_err("no such source");
+    assert!(source.contains("ircc:alice") && source.contains("irc:"), "{source}");
     let rate = load("rosey.toml", "[admin]\nper_minute = 0").expect_err("nobody could do anything");
     assert!(rate.contains("admin.per_minute"), "{rate}");
 }

@@ -1,6 +1,7 @@
 //! The terminal as a chat: every line in is a message of one configured user, every answer a line out.
 //!
-//! It works the same on a pipe. At the end of input it waits for the answers still due, and is done.
+//! It works the same on a pipe. At the end of input it waits for the answers still due, and is done. Whoever does not read
+//! the answers stops nobody but this console: they are written by a thread of their own.
 
 use crate::{
     event::{Identity, MAX_LINE, Outgoing, Place, User},
@@ -10,14 +11,14 @@ use crate::{
 use std::{io::Write, sync::Arc};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
 };
 
 /// Answers that may be due at a time; no further line is read while so many are.
 const DUE: usize = 1024;
 
-/// Reads lines and writes answers until the end of input, and then until the last answer due is written. A line over
-/// [`MAX_LINE`] is answered and not used.
+/// Reads lines and writes answers until the end of input or of `until`, and then until the last answer due is written. A
+/// line over [`MAX_LINE`] is answered and not used. Cancelled, a write that is under way goes on.
 ///
 /// # Errors
 /// When the answers cannot be written.
@@ -26,12 +27,13 @@ pub async fn run(
     router: Arc<Router>,
     traffic: &Traffic,
     input: impl AsyncRead + Unpin,
-    mut output: impl Write,
+    output: impl Write + Send + 'static,
+    until: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let user = Arc::new(User { name: user.to_owned(), identity: Identity::Console });
     let place = Arc::new(Place::new("console", "terminal"));
     let (outgoing, mut answers) = mpsc::channel::<Outgoing>(DUE);
-    let reading = async move {
+    let lines = async move {
         let mut input = BufReader::new(input);
         let mut line = Vec::new();
         while read_line(&mut input, &mut line).await? {
@@ -40,7 +42,16 @@ pub async fn run(
             let problem = if text.len() > MAX_LINE {
                 Some(format!("That line is too long: {MAX_LINE} bytes are the limit."))
             } else {
-                match router.route(text.trim(), &user, &place, &outgoing).await {
+                let mut routed = router.route(text.trim(), &user, &place, &outgoing).await;
+                // The pipe or the terminal keeps what follows.
+                let mut growth = (routed == Routed::Unknown).then(|| router.growth());
+                while let (Routed::Unknown, Some(growth)) = (routed, &mut growth) {
+                    routed = router.route(text.trim(), &user, &place, &outgoing).await;
+                    if routed == Routed::Unknown && !growth.more().await {
+                        break;
+                    }
+                }
+                match routed {
                     Routed::Unknown => Some("There is no such command; !help lists them.".to_owned()),
                     Routed::Taken | Routed::Chat | Routed::Closed => None,
                 }
@@ -54,7 +65,15 @@ pub async fn run(
         }
         Ok(())
     };
-    let writing = async {
+    // Either way the sender of answers goes with it: what is due then is the last.
+    let reading = async {
+        tokio::select! {
+            result = lines => result,
+            () = until => Ok(()),
+        }
+    };
+    let (written, writer) = writer(output)?;
+    let writing = async move {
         let mut batch = Vec::with_capacity(DUE);
         while answers.recv_many(&mut batch, DUE).await > 0 {
             let mut lines = String::new();
@@ -63,13 +82,37 @@ pub async fn run(
                 lines.push('\n');
                 traffic.sent();
             }
-            output.write_all(lines.as_bytes())?;
-            output.flush()?;
+            if written.send(lines).await.is_err() {
+                break;
+            }
         }
-        Ok::<_, std::io::Error>(())
+        drop(written);
+        writer.await.unwrap_or(Ok(()))
     };
     tokio::try_join!(reading, writing)?;
     Ok(())
+}
+
+/// A thread that writes what it is sent, one batch at a time, and says at its end how that went.
+#[expect(clippy::type_complexity, reason = "the two ends of one thread, taken apart at once")]
+fn writer(
+    mut output: impl Write + Send + 'static,
+) -> std::io::Result<(mpsc::Sender<String>, oneshot::Receiver<std::io::Result<()>>)> {
+    // One batch waits while one is written; behind them the answers wait, and behind those the reader.
+    let (lines, mut waiting) = mpsc::channel::<String>(1);
+    let (end, ended) = oneshot::channel();
+    std::thread::Builder::new().name("rosey-console".to_owned()).spawn(move || {
+        let mut write = || {
+            while let Some(lines) = waiting.blocking_recv() {
+                output.write_all(lines.as_bytes())?;
+                output.flush()?;
+            }
+            Ok(())
+        };
+        // Nobody listens when the console was given up.
+        let _ = end.send(write());
+    })?;
+    Ok((lines, ended))
 }
 
 /// Reads to the end of the line; of a line that is far too long only as much as shows that it is. False at the end.

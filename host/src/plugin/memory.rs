@@ -15,6 +15,10 @@ pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS plugin (
     condemned TEXT NOT NULL,      -- rolled back from, oldest first, comma-separated
     failures  INTEGER NOT NULL,   -- starts in a row that did not stay up
     manifest  TEXT                -- JSON
+) STRICT;
+CREATE TABLE IF NOT EXISTS plugin_versions (
+    name     TEXT PRIMARY KEY,
+    versions TEXT NOT NULL        -- JSON: the versions of the artifacts that its row in plugin names
 ) STRICT;";
 
 /// Writes it down. Cancelled, it is written all the same.
@@ -31,7 +35,14 @@ pub async fn save(
     // A checked manifest always is JSON.
     let manifest = manifest.and_then(|manifest| serde_json::to_string(manifest).ok());
     let write = move |connection: &mut Connection| {
-        connection.execute(
+        let transaction = connection.transaction()?;
+        let versions = serde_json::to_string(&memory.versions).unwrap_or_default();
+        transaction.execute(
+            "INSERT INTO plugin_versions (name, versions) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET versions = ?2",
+            [&plugin, &versions],
+        )?;
+        transaction.execute(
             "INSERT INTO plugin (name, active, last_good, history, condemned, failures, manifest)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (name) DO UPDATE SET active = ?2, last_good = ?3, history = ?4, condemned = ?5, failures = ?6,
@@ -45,10 +56,10 @@ pub async fn save(
                 memory.failures,
                 manifest,
             ],
-        )
+        )?;
+        transaction.commit()
     };
-    database.run(write).await?;
-    Ok(())
+    database.run(write).await
 }
 
 /// What was written down, or nothing for a plugin never seen.
@@ -61,7 +72,8 @@ pub async fn load(database: &Database, plugin: &str) -> Result<(Memory, Option<M
         .run(move |connection| {
             connection
                 .query_row(
-                    "SELECT active, last_good, history, condemned, failures, manifest FROM plugin WHERE name = ?1",
+                    "SELECT active, last_good, history, condemned, failures, manifest, versions
+                     FROM plugin LEFT JOIN plugin_versions USING (name) WHERE name = ?1",
                     [plugin],
                     |row| {
                         let memory = Memory {
@@ -70,6 +82,11 @@ pub async fn load(database: &Database, plugin: &str) -> Result<(Memory, Option<M
                             history: split(&row.get::<_, String>(2)?),
                             condemned: split(&row.get::<_, String>(3)?),
                             failures: row.get(4)?,
+                            // A database of a Rosey that did not keep them has none.
+                            versions: row
+                                .get::<_, Option<String>>(6)?
+                                .and_then(|json| serde_json::from_str(&json).ok())
+                                .unwrap_or_default(),
                         };
                         Ok((memory, row.get::<_, Option<String>>(5)?))
                     },
@@ -77,8 +94,12 @@ pub async fn load(database: &Database, plugin: &str) -> Result<(Memory, Option<M
                 .optional()
         })
         .await?;
-    let (memory, manifest) = row.unwrap_or_default();
-    Ok((memory, manifest.and_then(|json| serde_json::from_str(&json).ok())))
+    let (mut memory, manifest) = row.unwrap_or_default();
+    let manifest: Option<Manifest> = manifest.and_then(|json| serde_json::from_str(&json).ok());
+    if let (Some(active), Some(manifest)) = (memory.active, &manifest) {
+        memory.versions.entry(active).or_insert_with(|| manifest.version.clone());
+    }
+    Ok((memory, manifest))
 }
 
 fn join<T: ToString>(hashes: &[T]) -> String {
@@ -88,4 +109,38 @@ fn join<T: ToString>(hashes: &[T]) -> String {
 /// What is not a hash was written by somebody else, and is left out.
 fn split<T: FromStr>(text: &str) -> Vec<T> {
     text.split(',').filter_map(|part| part.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::artifact::Hash;
+
+    #[tokio::test]
+    async fn versions_are_remembered_beside_artifacts_and_a_database_without_them_opens() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("rosey.db");
+        let old = SCHEMA.split_inclusive("STRICT;").next().expect("the first table");
+        let (first, second) = (Hash::from_bytes([1; 32]), Hash::from_bytes([2; 32]));
+        let manifest = r#"{"name":"x","version":"1.2.3","api":"1","description":"","commands":[],"probe":null,
+                          "reload":"Overlap","state_version":0,"reads_state":[0,0]}"#;
+        let row =
+            format!("INSERT INTO plugin VALUES ('x', '{second}', '{second}', '{first},{second}', '', 0, '{manifest}')");
+        rusqlite::Connection::open(&path)
+            .and_then(|connection| connection.execute_batch(&format!("{old} {row}")))
+            .expect("a database of before");
+
+        let database = Database::open(&path, &[SCHEMA]).expect("it opens");
+        let (mut memory, _) = load(&database, "x").await.expect("readable");
+        assert_eq!(memory.history, [first, second]);
+        assert_eq!(memory.versions.get(&first), None);
+        memory.versions.insert(first, "1.0.0".to_owned());
+        save(&database, "x", memory.clone(), None).await.expect("there is room");
+        let (again, manifest) = load(&database, "x").await.expect("readable");
+        assert_eq!(again, memory);
+        assert_eq!(
+            manifest.map(|manifest| manifest.version).as_deref(),
+            memory.versions.get(&second).map(String::as_str)
+        );
+    }
 }

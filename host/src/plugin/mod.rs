@@ -26,17 +26,21 @@ use limits::Limits;
 use rosey_wire::manifest::{Manifest, ReloadMode};
 use slot::{
     Gone, Handle, Setup,
-    message::{Command, Happening, View},
+    message::{Command, Happening, View, What},
+    state::{ChangeError, Done, Note, Seen, Wish},
 };
 use std::{
     collections::{BTreeMap, HashSet},
     path::PathBuf,
     sync::Arc,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
 /// The tables of this room in `rosey.db`.
 pub const SCHEMA: [&str; 2] = [memory::SCHEMA, dead_letter::SCHEMA];
+
+/// Ends of bakes and swaps that a follower may be behind: each comes after an operator's change, or a crash.
+const FOLLOWED: usize = 64;
 
 /// The runtime of slots: one thread, whose slots know when it has nothing else to do.
 ///
@@ -71,6 +75,7 @@ pub struct Plugins {
     slots: BTreeMap<String, Slot>,
     forge: Arc<Forge>,
     database: Database,
+    followers: broadcast::Sender<Happening>,
 }
 
 struct Slot {
@@ -107,7 +112,7 @@ pub enum PluginError {
     Start(#[from] StartError),
     /// The slot says no.
     #[error(transparent)]
-    Change(#[from] slot::state::ChangeError),
+    Change(#[from] ChangeError),
     /// There is no such dead letter.
     #[error("{plugin} has no dead letter {id}; deadletters {plugin} numbers them")]
     NoLetter {
@@ -127,6 +132,10 @@ pub enum PluginError {
     Gone(#[from] Gone),
 }
 
+fn is_followed(happening: &Happening) -> bool {
+    matches!(happening.what, What::Note(Note::Active { .. } | Note::RolledBack { .. } | Note::BakeOver { .. }))
+}
+
 fn suggest(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|name| format!("; did you mean {name}?")).unwrap_or_default()
 }
@@ -143,13 +152,16 @@ impl Plugins {
         listener: Listener,
     ) -> Result<Self, crate::store::StoreError> {
         let mut slots = BTreeMap::new();
+        let followers = broadcast::Sender::new(FOLLOWED);
         for config in configs {
             let (memory, manifest) = memory::load(&database, &config.name).await?;
             let name: Arc<str> = config.name.as_str().into();
-            if let Some(manifest) = manifest {
-                let what = slot::message::What::Manifest(Arc::new(manifest));
+            let manifest = manifest.map(Arc::new);
+            if let Some(manifest) = manifest.clone() {
+                let what = What::Manifest(manifest);
                 listener(Happening { plugin: Arc::clone(&name), at: std::time::SystemTime::now(), what });
             }
+            let follow = followers.clone();
             let json: Arc<str> = config.config.to_string().into();
             let (listener, journal) = (Arc::clone(&listener), forge.journal.clone());
             let handle = Handle::spawn(Setup {
@@ -161,18 +173,23 @@ impl Plugins {
                 forge: Arc::clone(&forge),
                 database: database.clone(),
                 memory,
+                manifest,
                 first_generation: 1,
                 happened: Box::new(move |happening| {
                     let (level, text) = happening.line();
                     if level <= tracing::Level::INFO {
                         journal.push(&happening.plugin, &text);
                     }
+                    if is_followed(&happening) {
+                        // Mostly nobody does.
+                        let _ = follow.send(happening.clone());
+                    }
                     listener(happening);
                 }),
             });
             slots.insert(config.name.clone(), Slot { handle, config, json });
         }
-        Ok(Self { slots, forge, database })
+        Ok(Self { slots, forge, database, followers })
     }
 
     /// Starts every plugin: with its last good artifact, or on its first day with what the build left. One that cannot
@@ -187,23 +204,26 @@ impl Plugins {
     /// Starts one plugin that is stopped or has failed. Does not wait until it is up.
     ///
     /// # Errors
-    /// When there is no such plugin, or the host is stopping.
+    /// When there is no such plugin, it is up already, or the host is stopping.
     pub async fn start(&self, name: &str) -> Result<(), PluginError> {
-        Ok(self.start_slot(self.slot(name)?).await?)
+        if self.start_slot(self.slot(name)?).await? { Ok(()) } else { Err(ChangeError::Already("running").into()) }
     }
 
-    async fn start_slot(&self, slot: &Slot) -> Result<(), Gone> {
+    /// False when it was up already.
+    async fn start_slot(&self, slot: &Slot) -> Result<bool, Gone> {
         let remembered = slot.handle.view().await?.memory.last_good;
         let artifact = match remembered {
             Some(artifact) => Ok(artifact),
             None => self.take_in(slot).await.map_err(|error| error.to_string()),
         };
-        slot.handle
-            .tell(match artifact {
-                Ok(artifact) => Command::Start(artifact),
-                Err(why) => Command::CannotStart(why),
-            })
-            .await
+        match artifact {
+            Ok(artifact) => {
+                let (answer, starts) = oneshot::channel();
+                slot.handle.tell(Command::Start { artifact, answer }).await?;
+                starts.await.map_err(|_| Gone)
+            }
+            Err(why) => slot.handle.tell(Command::CannotStart(why)).await.map(|()| true),
+        }
     }
 
     /// Copies what the build left into the store.
@@ -240,34 +260,50 @@ impl Plugins {
     ///
     /// # Errors
     /// [`PluginError`]; what ran before goes on.
-    pub async fn reload(&self, name: &str, to: Hash, force: bool) -> Result<slot::state::Done, PluginError> {
+    pub async fn reload(&self, name: &str, to: Hash, force: bool) -> Result<Done, PluginError> {
+        self.change(name, Wish::Reload { to, force }, None).await
+    }
+
+    /// Changes a plugin, unless it is no longer as it was seen when that was decided. Returns when what is wanted serves,
+    /// or is being started. Cancelled, the change goes on.
+    ///
+    /// # Errors
+    /// [`PluginError`]; what ran before goes on.
+    pub async fn change(&self, name: &str, wish: Wish, seen: Option<Seen>) -> Result<Done, PluginError> {
         let handle = &self.slot(name)?.handle;
-        let done = handle.change(|answer| Command::Reload { to, force, answer }).await??;
-        self.collect_garbage().await;
+        let done = handle.change(|answer| Command::Change { wish, seen, answer }).await??;
+        if matches!(wish, Wish::Reload { .. }) {
+            self.collect_garbage().await;
+        }
         Ok(done)
+    }
+
+    /// What becomes active from now on, and how bakes end.
+    pub fn follow(&self) -> broadcast::Receiver<Happening> {
+        self.followers.subscribe()
     }
 
     /// Goes back to the artifact before. Returns when that serves, or is being started.
     ///
     /// # Errors
     /// [`PluginError`]; what ran before goes on.
-    pub async fn rollback(&self, name: &str) -> Result<slot::state::Done, PluginError> {
-        Ok(self.slot(name)?.handle.change(Command::Rollback).await??)
+    pub async fn rollback(&self, name: &str) -> Result<Done, PluginError> {
+        self.change(name, Wish::Rollback, None).await
     }
 
     /// Stops the process and starts the same artifact again; events wait meanwhile.
     ///
     /// # Errors
     /// [`PluginError`].
-    pub async fn restart(&self, name: &str) -> Result<slot::state::Done, PluginError> {
-        Ok(self.slot(name)?.handle.change(Command::Restart).await??)
+    pub async fn restart(&self, name: &str) -> Result<Done, PluginError> {
+        self.change(name, Wish::Restart, None).await
     }
 
     /// Stops a plugin after it has answered what it has.
     ///
     /// # Errors
     /// [`PluginError`].
-    pub async fn stop(&self, name: &str) -> Result<slot::state::Done, PluginError> {
+    pub async fn stop(&self, name: &str) -> Result<Done, PluginError> {
         Ok(self.slot(name)?.handle.change(|answer| Command::Stop { host_stops: false, answer }).await??)
     }
 

@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Commands of the host itself; no plugin can take them.
 pub const RESERVED: [&str; 2] = ["admin", "help"];
@@ -49,6 +49,8 @@ pub struct Router {
     table: ArcSwap<Table>,
     known: Mutex<BTreeMap<String, (Handle, Arc<Manifest>)>>,
     admin: OnceLock<mpsc::Sender<AdminLine>>,
+    /// Plugins are coming up that nobody knows the commands of yet.
+    starting: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +64,17 @@ impl Router {
     pub fn set_admin(&self, admin: mpsc::Sender<AdminLine>) {
         // The first one stays.
         let _ = self.admin.set(admin);
+    }
+
+    /// Says whether plugins are coming up for the first time.
+    pub fn set_starting(&self, starting: bool) {
+        self.starting.send_replace(starting);
+    }
+
+    /// Tells when there may be more commands. A connector that loses nothing by it waits for that before it says that a
+    /// command is unknown.
+    pub fn growth(&self) -> Growth {
+        Growth(self.starting.subscribe())
     }
 
     /// Routes the commands of a manifest to a plugin, in place of those it had. Of two plugins with the same command the
@@ -84,6 +97,7 @@ impl Router {
         }
         let manifests = known.iter().map(|(name, (_, manifest))| (name.as_str(), &**manifest));
         self.table.store(Arc::new(Table { commands, help: help::Help::of(manifests) }));
+        self.starting.send_modify(|_| {});
     }
 
     /// Hands a line to whoever it is for. Waits for room in the connector's outgoing queue, and no longer. Cancelled,
@@ -147,6 +161,18 @@ impl Router {
             }
             Err(_) => Routed::Chat,
         }
+    }
+}
+
+/// Whether commands are still to come.
+#[derive(Debug)]
+pub struct Growth(watch::Receiver<bool>);
+
+impl Growth {
+    /// Waits until another plugin is known, or none is coming up any more. False when that was so before.
+    pub async fn more(&mut self) -> bool {
+        let starting = *self.0.borrow_and_update();
+        starting && self.0.changed().await.is_ok()
     }
 }
 

@@ -1,24 +1,31 @@
 //! `rosey completions`: what clap makes for each shell, and the names of the plugins, which `rosey plugin-names` knows.
 
 use crate::{
-    cli::{Cli, Shell, exit},
+    cli::{Cli, Shell},
     config::Config,
 };
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 
 /// Commands that take a plugin's name.
 const TAKE_PLUGIN: &str = "status logs deadletters reload restart rollback start stop";
 
 /// Prints the script for a shell.
 pub fn print(shell: Shell) -> u8 {
-    print!("{}", script(shell));
-    exit::OK
+    super::say(&script(shell))
 }
 
 /// Prints the names of all plugins, one a line.
 pub fn plugin_names(config: &Config) -> u8 {
-    config.plugins.keys().for_each(|name| println!("{name}"));
-    exit::OK
+    super::say(&config.plugins.keys().map(|name| format!("{name}\n")).collect::<String>())
+}
+
+/// The command line without what is hidden: for completions and man pages.
+pub fn visible(command: Command) -> Command {
+    let shown = command.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect::<Vec<_>>();
+    let arguments = command.get_arguments().cloned().collect::<Vec<_>>();
+    let (about, more) = (command.get_about().cloned(), command.get_long_about().cloned());
+    let named = Command::new("rosey").version(env!("CARGO_PKG_VERSION")).args(arguments).subcommands(shown);
+    named.about(about.unwrap_or_default()).long_about(more.unwrap_or_default())
 }
 
 fn script(shell: Shell) -> String {
@@ -28,7 +35,7 @@ fn script(shell: Shell) -> String {
         Shell::Fish => clap_complete::Shell::Fish,
     };
     let mut script = Vec::new();
-    clap_complete::generate(generator, &mut Cli::command(), "rosey", &mut script);
+    clap_complete::generate(generator, &mut visible(Cli::command()), "rosey", &mut script);
     let script = String::from_utf8(script).expect("scripts are text");
     match shell {
         Shell::Bash => script + &BASH.replace("TAKE_PLUGIN", &TAKE_PLUGIN.replace(' ', "|")),
@@ -37,40 +44,58 @@ fn script(shell: Shell) -> String {
     }
 }
 
-/// Around clap's function: the word after a command that takes a plugin.
+/// Around clap's function: the names of plugins, where the words so far ask for one. Bash takes `--config=F` for three
+/// words.
 const BASH: &str = r#"
-_rosey_plugins() {
-    local i config=()
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        [[ ${COMP_WORDS[i]} == --config ]] && config=(--config "${COMP_WORDS[i + 1]}")
-    done
-    rosey plugin-names "${config[@]}" 2>/dev/null
-}
 _rosey_with_plugins() {
-    local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-    if [[ " ${COMP_WORDS[*]} " == *" admin "* && $cur != -* ]]; then
-        case $before in
-            TAKE_PLUGIN)
-                COMPREPLY=($(compgen -W "$(_rosey_plugins)" -- "$cur"))
-                return
+    local cur=${COMP_WORDS[COMP_CWORD]} said=() config=() wants= i word value
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        case $word in
+            --config | --plugin | --since | --limit | --head)
+                [[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
+                ((i++))
+                value=${COMP_WORDS[i]}
+                if ((i >= COMP_CWORD)); then
+                    wants=$word
+                elif [[ $word == --config ]]; then
+                    config=(--config "${value/#\~\//$HOME/}")
+                fi
                 ;;
+            -* | =) ;;
+            *) said+=("$word") ;;
         esac
-    fi
-    if [[ $before == --plugin ]]; then
-        COMPREPLY=($(compgen -W "$(_rosey_plugins)" -- "$cur"))
-        return
-    fi
-    _rosey "$@"
+    done
+    case "$wants ${said[*]}" in
+        "--plugin "*) ;;
+        " admin "*)
+            [[ ${#said[@]} == 2 && ${said[1]} == @(TAKE_PLUGIN) && $cur != -* ]] || { _rosey "$@"; return; }
+            ;;
+        *)
+            _rosey "$@"
+            return
+            ;;
+    esac
+    [[ $cur == = ]] && cur=
+    COMPREPLY=($(compgen -W "$(rosey plugin-names "${config[@]}" 2>/dev/null)" -- "$cur"))
 }
+shopt -s extglob
 complete -F _rosey_with_plugins -o nosort -o bashdefault -o default rosey
 "#;
 
 const FISH: &str = r#"
 function __fish_rosey_plugins
+    set -l config
     set -l words (commandline -opc)
-    set -l at (contains -i -- --config $words)
-    and rosey plugin-names --config $words[(math $at + 1)] 2>/dev/null
-    or rosey plugin-names 2>/dev/null
+    for i in (seq (count $words))
+        switch $words[$i]
+            case --config
+                set config --config $words[(math $i + 1)]
+            case '--config=*'
+                set config --config (string replace -- --config= '' $words[$i])
+        end
+    end
+    rosey plugin-names $config 2>/dev/null
 end
 complete -c rosey -n "__fish_seen_subcommand_from admin; and __fish_seen_subcommand_from TAKE_PLUGIN" -f -a "(__fish_rosey_plugins)"
 complete -c rosey -n "__fish_seen_subcommand_from audit" -l plugin -x -a "(__fish_rosey_plugins)"
@@ -78,16 +103,23 @@ complete -c rosey -n "__fish_seen_subcommand_from audit" -l plugin -x -a "(__fis
 
 const ZSH: &str = r#"
 _rosey_plugins() {
-    local at=${words[(i)--config]} config=()
-    (( at < $#words )) && config=(--config ${words[at + 1]})
+    local config=() i
+    for ((i = 1; i < $#rosey_words; i++)); do
+        case ${rosey_words[i]} in
+            --config) config=(--config ${~rosey_words[i + 1]}) ;;
+            --config=*) config=(--config ${rosey_words[i]#--config=}) ;;
+        esac
+    done
     local names=(${(f)"$(rosey plugin-names $config 2>/dev/null)"})
     compadd -a names
 }
 "#;
 
-/// Arguments called `plugin` complete with the names.
+/// Arguments called `plugin` complete with the names. Clap's function takes words away as it goes down; they are kept.
 fn zsh(script: &str) -> String {
+    let kept = "_rosey() {\n    local -a rosey_words=(\"${words[@]}\")\n";
     let script: String = script
+        .replacen("_rosey() {\n", kept, 1)
         .lines()
         .map(|line| match line.contains("plugin -- ") || line.contains("--plugin=[") {
             true => line.replace(":_default'", ":_rosey_plugins'") + "\n",
@@ -104,12 +136,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_shell_is_told_how_to_find_the_plugins() {
+    fn each_shell_is_told_how_to_find_the_plugins_and_nothing_that_is_hidden() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let script = script(shell);
+            assert_eq!(script.matches("plugin-names").count(), 1, "{shell:?}");
             assert!(script.contains("rosey plugin-names"), "{shell:?}");
             assert!(script.contains("rollback"), "{shell:?}");
         }
-        assert!(script(Shell::Zsh).contains(":_rosey_plugins'"));
+        let zsh = script(Shell::Zsh);
+        assert!(zsh.contains(":_rosey_plugins'") && zsh.contains("local -a rosey_words"));
     }
 }

@@ -1,46 +1,101 @@
 //! `rosey admin`: one command to the running bot, over its control socket.
 
-use super::fail;
+use super::{fail, forgotten, say};
 use crate::{
     admin::socket::{self, Ask, RefusalKind, Tell},
-    app,
-    cli::{AdminArgs, exit},
+    app::state::{self, Life},
+    cli::{AdminArgs, AdminCommand, Cli, exit},
     config::Config,
 };
+use clap::CommandFactory;
 use interprocess::local_socket::{GenericFilePath, Stream, prelude::*};
 use std::{
+    fs::{File, TryLockError},
     io::{self, BufRead, BufReader, IsTerminal, Write},
     path::Path,
 };
 
 /// Sends the command, answers its question, shows what comes of it.
-pub fn admin(config: &Config, arguments: &AdminArgs) -> u8 {
+pub fn admin(config: &Config, config_given: bool, arguments: &AdminArgs) -> u8 {
+    let state = config.state_dir.display();
     let stream = match connect(&config.state_dir) {
         Ok(stream) => stream,
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let text = format!("the bot in {} belongs to another user: {error}", config.state_dir.display());
-            return fail(exit::DENIED, &text);
+            let text = format!("the bot in {state} belongs to another user: {error}");
+            return refused(arguments, exit::DENIED, "denied", &text);
         }
+        // Of the usage nobody needs a bot.
+        Err(_) if matches!(arguments.command, AdminCommand::Help) && !arguments.json => return usage(),
         Err(_) => {
-            let state = config.state_dir.display();
-            let text = format!("no rosey is running with the state directory {state}; start it with: rosey run");
-            return fail(exit::NOT_RUNNING, &text);
+            let text = match life(&config.state_dir) {
+                Some((Life::Stopping, pid)) => format!("the rosey of {state} is stopping (process {pid})"),
+                Some((_, pid)) => {
+                    format!("the rosey of {state} is starting (process {pid}); try again in a moment")
+                }
+                None => {
+                    let hint = forgotten(config_given);
+                    format!("no rosey is running with the state directory {state}; start it with: rosey run{hint}")
+                }
+            };
+            return refused(arguments, exit::NOT_RUNNING, "not_running", &text);
         }
     };
     match talk(stream, arguments) {
         Ok(code) => code,
-        Err(error) => fail(exit::FAILED, &format!("the bot ended while it was asked: {error}")),
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            let who = life(&config.state_dir).map(|(_, pid)| format!(" (process {pid})")).unwrap_or_default();
+            let seconds = socket::SILENCE.as_secs();
+            let text = format!(
+                "the bot{who} has not answered for {seconds} s: it was suspended, or the machine is overloaded. Nobody \
+                 knows what it will do with the command when it goes on; look with: rosey audit list"
+            );
+            refused(arguments, exit::FAILED, "failed", &text)
+        }
+        Err(error) => refused(arguments, exit::FAILED, "failed", &format!("the bot ended while it was asked: {error}")),
     }
 }
 
-fn connect(state: &Path) -> io::Result<Stream> {
-    let path = app::run_dir(&state.canonicalize()?).join(socket::FILE);
-    Stream::connect(path.to_fs_name::<GenericFilePath>()?)
+fn connect(directory: &Path) -> io::Result<Stream> {
+    let path = state::run_dir(&directory.canonicalize()?).join(socket::FILE);
+    let stream = Stream::connect(path.to_fs_name::<GenericFilePath>()?)?;
+    stream.set_recv_timeout(Some(socket::SILENCE))?;
+    stream.set_send_timeout(Some(socket::SILENCE))?;
+    Ok(stream)
+}
+
+/// What the host that has the state directory is doing, and its process; nothing when there is none.
+fn life(directory: &Path) -> Option<(Life, String)> {
+    let path = directory.join(state::LOCK);
+    let text = std::fs::read_to_string(&path).ok()?;
+    // One that ended says nothing; one that was killed holds no lock. Mine is let go of at once.
+    let (word, pid) = text.trim().split_once(' ')?;
+    let Err(TryLockError::WouldBlock) = File::open(&path).ok()?.try_lock_shared() else { return None };
+    let life = [Life::Running, Life::Stopping].into_iter().find(|life| life.word() == word);
+    Some((life.unwrap_or(Life::Starting), pid.to_owned()))
+}
+
+fn usage() -> u8 {
+    let mut command = super::completion::visible(Cli::command());
+    command.build();
+    let help = command.find_subcommand_mut("admin").map(|admin| admin.render_long_help().to_string());
+    say(&help.unwrap_or_default())
+}
+
+/// Says that it was not done: on standard error, and in JSON where that was asked for.
+fn refused(arguments: &AdminArgs, code: u8, kind: &str, text: &str) -> u8 {
+    if arguments.json {
+        say(&format!("{}\n", serde_json::json!({ "refused": { "text": text, "kind": kind } })));
+    }
+    fail(code, text)
 }
 
 fn talk(stream: Stream, arguments: &AdminArgs) -> io::Result<u8> {
     let mut stream = BufReader::new(stream);
-    send(&mut stream, &Ask::Command { line: arguments.command.line(), wait: arguments.wait })?;
+    // A host that refuses before it reads has closed this way already; what it said can be read all the same.
+    match send(&mut stream, &Ask::Command { line: arguments.command.line(), wait: arguments.wait }) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
+        _ => {}
+    }
     loop {
         let mut line = String::new();
         if stream.read_line(&mut line)? == 0 {
@@ -48,24 +103,24 @@ fn talk(stream: Stream, arguments: &AdminArgs) -> io::Result<u8> {
         }
         match serde_json::from_str(&line)? {
             Tell::Question(question) => match confirm(arguments.yes, &question)? {
-                true => {
+                Ok(()) => {
                     // Fails when the answer took too long; the host has said so already.
                     let _ = send(&mut stream, &Ask::Answer("yes".to_owned()));
                 }
-                false => return Ok(exit::UNCONFIRMED),
+                Err(text) => {
+                    // It goes into the audit. Whether the host still listens does not matter.
+                    let _ = send(&mut stream, &Ask::Answer("no".to_owned()));
+                    return Ok(refused(arguments, exit::UNCONFIRMED, "unconfirmed", &text));
+                }
             },
             Tell::Progress(text) => eprintln!("{text}"),
             Tell::Done { data, .. } if arguments.json => {
-                println!("{}", serde_json::to_string_pretty(&data)?);
-                return Ok(exit::OK);
+                return Ok(say(&format!("{}\n", serde_json::to_string_pretty(&data)?)));
             }
-            Tell::Done { text, .. } => {
-                println!("{text}");
-                return Ok(exit::OK);
-            }
+            Tell::Done { text, .. } => return Ok(say(&format!("{text}\n"))),
             Tell::Refused { text, kind } => {
                 if arguments.json {
-                    println!("{}", line.trim_end());
+                    say(&line);
                 }
                 return Ok(fail(code(kind), &text));
             }
@@ -79,23 +134,19 @@ fn send(stream: &mut BufReader<Stream>, ask: &Ask) -> io::Result<()> {
     stream.get_mut().write_all(&line)
 }
 
-/// Asks the person at the terminal, unless they have said yes already.
-fn confirm(yes: bool, question: &str) -> io::Result<bool> {
+/// Asks the person at the terminal, unless they have said yes already. What is not a yes is said.
+fn confirm(yes: bool, question: &str) -> io::Result<Result<(), String>> {
     if yes {
-        return Ok(true);
+        return Ok(Ok(()));
     }
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        eprintln!("rosey: {question} There is no terminal to ask on: add --yes. Nothing was done.");
-        return Ok(false);
+        return Ok(Err(format!("{question} There is no terminal to ask on: add --yes. Nothing was done.")));
     }
     eprint!("{question} [y/N] ");
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
-    if !yes {
-        eprintln!("Nothing was done.");
-    }
-    Ok(yes)
+    Ok(if yes { Ok(()) } else { Err("Nothing was done.".to_owned()) })
 }
 
 fn code(kind: RefusalKind) -> u8 {

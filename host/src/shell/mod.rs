@@ -1,15 +1,22 @@
 //! What `rosey` does in a shell besides running the bot: talk to one that runs (`control`), read its audit (`audit`),
-//! and help the shell (`completion`, man pages). Each returns an exit code.
+//! and help the shell (`completion`, `man`). Each returns an exit code.
 //!
-//! May import `cli`, `config`, `admin::{audit, socket}`, `app` (for where things lie), `time` and `report`.
+//! May import `cli`, `config`, `admin::{audit, socket}`, `app` (for where things lie), `plugin::nearest`, `time` and
+//! `report`.
 
 pub mod audit;
 pub mod completion;
 pub mod control;
+pub mod man;
 
-use crate::cli::{Cli, exit};
-use clap::CommandFactory;
-use std::path::Path;
+use crate::cli::exit;
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+/// The file that people call their configuration.
+const USUAL: &str = "rosey.toml";
 
 /// Says on standard error what is wrong.
 pub fn fail(code: u8, problem: &str) -> u8 {
@@ -17,13 +24,18 @@ pub fn fail(code: u8, problem: &str) -> u8 {
     code
 }
 
-/// Writes the man pages, one for each command.
-pub fn man(directory: &Path) -> u8 {
-    let written = std::fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(Cli::command(), directory));
-    match written {
+/// Writes to standard output. Whoever reads it may have had enough, as `head` does: then there is nothing more to do.
+pub fn say(text: &str) -> u8 {
+    let mut output = io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         Ok(()) => exit::OK,
-        Err(error) => {
-            fail(exit::FAILED, &format!("the man pages cannot be written to {}: {error}", directory.display()))
-        }
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::OK,
+        Err(error) => fail(exit::FAILED, &format!("standard output: {error}")),
     }
+}
+
+/// What may have been forgotten: without `--config`, the bot of a file that lies here is not found.
+fn forgotten(config_given: bool) -> String {
+    let lies_here = !config_given && Path::new(USUAL).is_file();
+    if lies_here { format!("; or did you mean --config {USUAL}?") } else { String::new() }
 }

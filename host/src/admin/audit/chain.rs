@@ -2,21 +2,22 @@
 //!
 //! Each record carries the hash of the one before, and a row beside the table how many there are and the last hash. An
 //! edit breaks a hash, a deletion leaves a gap, and a truncation does not fit the head. Whoever can write the file can
-//! still make a whole new chain; a head hash kept elsewhere, or the `audit_file` on another machine, shows that too.
+//! still set the head back, or make a whole new chain. A running bot knows its head and notices at the next record; a
+//! head noted elsewhere, the log, or the `audit_file` on another machine show it later.
 
 use super::record::{AuditRecord, COLUMNS};
 use rusqlite::{Connection, OptionalExtension};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 /// The tables.
 pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS audit (
     id           INTEGER PRIMARY KEY, -- 1, 2, 3, … without a gap
     at           TEXT NOT NULL,       -- RFC 3339, UTC
-    stage        TEXT NOT NULL,       -- denied, refused, before, after
+    stage        TEXT NOT NULL,       -- denied, refused, dropped, before, after, alarm
     about        INTEGER,             -- of an after: the id of its before
     user         TEXT NOT NULL,
-    verified     TEXT NOT NULL,       -- console, system, account, nick
-    via          TEXT NOT NULL,       -- chat, shell, dashboard
+    verified     TEXT NOT NULL,       -- console, system, account, token, nick; host for Rosey itself
+    via          TEXT NOT NULL,       -- chat, shell, dashboard; host for Rosey itself
     place        TEXT NOT NULL,
     command      TEXT NOT NULL,
     plugin       TEXT,
@@ -48,8 +49,25 @@ pub struct Verified {
     pub open: Vec<i64>,
     /// What is wrong. Empty when nothing is.
     pub problems: Vec<String>,
+    /// What is not wrong, and worth knowing.
+    pub notes: Vec<String>,
     /// All hashes, by number less one.
-    pub(super) hashes: Vec<String>,
+    hashes: Vec<String>,
+}
+
+/// The end of a chain: how many records there are, and the hash of the last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Records.
+    pub count: i64,
+    /// The last one's hash; empty when there is none.
+    pub hash: String,
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.hash.is_empty() { out.write_str("nothing") } else { write!(out, "{}@{}", self.hash, self.count) }
+    }
 }
 
 impl Verified {
@@ -58,25 +76,93 @@ impl Verified {
             self.problems.push(text);
         }
     }
+
+    /// Looks for a head that was noted elsewhere: `HASH@COUNT`, or a hash alone.
+    pub fn expect(&mut self, hash: &str, count: Option<usize>) {
+        let fits = |at: usize| self.hashes.get(at.wrapping_sub(1)).is_some_and(|found| found.starts_with(hash));
+        match count {
+            Some(count) if count > self.hashes.len() => {
+                self.problem(format!("record {count}, whose hash was noted, is not there: the end was cut off"));
+            }
+            Some(count) if !fits(count) => {
+                self.problem(format!("record {count} is not the one whose hash was noted: the chain was made anew"));
+            }
+            None if !(1..=self.hashes.len()).any(fits) => {
+                self.problem("the record whose hash was noted is not there".to_owned());
+            }
+            _ => self.notes.push("the noted head is there".to_owned()),
+        }
+    }
 }
 
-/// Adds a record, durably. Returns it with its number and hash.
-pub(super) fn append(connection: &mut Connection, mut record: AuditRecord) -> rusqlite::Result<AuditRecord> {
+/// Adds a record, durably, behind what is known to be the end. Returns it with its number and hash; and before it a
+/// record of its own when the end is not what it was left as.
+pub(super) fn append(
+    connection: &mut Connection,
+    mut record: AuditRecord,
+    known: &mut Head,
+) -> rusqlite::Result<(Option<AuditRecord>, AuditRecord)> {
     let transaction = connection.transaction()?;
-    let (count, hash) = head(&transaction)?.unwrap_or_default();
-    record.seal(count + 1, hash);
-    record.insert(&transaction)?;
-    transaction.execute(
-        "INSERT INTO audit_head (only, count, hash) VALUES (1, ?1, ?2)
-         ON CONFLICT (only) DO UPDATE SET count = ?1, hash = ?2",
-        (record.id, &record.hash),
-    )?;
+    let mut end = known.clone();
+    let alarm = check(&transaction, &mut end)?;
+    add(&transaction, &mut record, &mut end)?;
     transaction.commit()?;
+    *known = end;
+    Ok((alarm, record))
+}
+
+/// Holds the end of the table against what is known to be the end; if they differ, that is recorded, behind the known
+/// end, so that what is missing stays missing.
+pub(super) fn check(connection: &Connection, end: &mut Head) -> rusqlite::Result<Option<AuditRecord>> {
+    let newest = newest(connection)?;
+    if newest == *end && head(connection)? == *end {
+        return Ok(None);
+    }
+    let text = format!(
+        "the audit was changed by somebody else: it ended with {end} and ends with {newest}; see rosey audit verify"
+    );
+    end.count = end.count.max(newest.count);
+    alarm(connection, end, &text).map(Some)
+}
+
+/// Records that the audit was changed.
+pub(super) fn alarm(connection: &Connection, end: &mut Head, text: &str) -> rusqlite::Result<AuditRecord> {
+    let mut record = AuditRecord::alarm(text);
+    add(connection, &mut record, end)?;
     Ok(record)
 }
 
-fn head(connection: &Connection) -> rusqlite::Result<Option<(i64, String)>> {
-    connection.query_row("SELECT count, hash FROM audit_head", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+fn add(connection: &Connection, record: &mut AuditRecord, end: &mut Head) -> rusqlite::Result<()> {
+    record.seal(end.count + 1, std::mem::take(&mut end.hash));
+    record.insert(connection)?;
+    *end = Head { count: record.id, hash: record.hash.clone() };
+    connection.execute(
+        "INSERT INTO audit_head (only, count, hash) VALUES (1, ?1, ?2)
+         ON CONFLICT (only) DO UPDATE SET count = ?1, hash = ?2",
+        (end.count, &end.hash),
+    )?;
+    Ok(())
+}
+
+/// The end as it was noted beside the table.
+pub(super) fn head(connection: &Connection) -> rusqlite::Result<Head> {
+    one_head(connection, "SELECT count, hash FROM audit_head")
+}
+
+/// The end as it is in the table.
+fn newest(connection: &Connection) -> rusqlite::Result<Head> {
+    one_head(connection, "SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1")
+}
+
+fn one_head(connection: &Connection, sql: &str) -> rusqlite::Result<Head> {
+    let head = connection.prepare_cached(sql)?.query_row([], |row| Ok(Head { count: row.get(0)?, hash: row.get(1)? }));
+    head.optional().map(Option::unwrap_or_default)
+}
+
+/// The record with this number.
+pub(super) fn one(connection: &Connection, id: i64) -> rusqlite::Result<Option<AuditRecord>> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM audit WHERE id = ?1"))?;
+    statement.query_row([id], AuditRecord::from_row).optional()
 }
 
 /// Records with a number over `after`, the oldest first.
@@ -139,6 +225,10 @@ pub fn verify(connection: &mut Connection) -> rusqlite::Result<Verified> {
                 if record.previous != found.head {
                     found.problem(format!("record {id} does not follow the record before it"));
                 }
+                if record.stage == super::Stage::Alarm {
+                    let result = record.result.as_deref().unwrap_or_default();
+                    found.problem(format!("record {id}, {}: {result}", record.at));
+                }
                 match record.about {
                     Some(about) => open.remove(&about),
                     None => record.stage == super::Stage::Before && open.insert(id),
@@ -153,10 +243,12 @@ pub fn verify(connection: &mut Connection) -> rusqlite::Result<Verified> {
         }
         found.count += 1;
     }
-    let (count, hash) = head(&transaction)?.unwrap_or_default();
-    if (count, &hash) != (found.count, &found.head) {
-        let text =
-            format!("there are {} records, and {count} were written; the last hash is not the one noted", found.count);
+    let written = head(&transaction)?;
+    if (written.count, &written.hash) != (found.count, &found.head) {
+        let text = format!(
+            "there are {} records, and {} were written; the last hash is not the one noted",
+            found.count, written.count
+        );
         found.problem(text);
     }
     found.open = open.into_iter().collect();

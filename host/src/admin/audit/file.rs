@@ -1,10 +1,12 @@
-//! The audit as a file of JSON lines: only ever added to, for those who ship it elsewhere.
+//! The audit as a file of JSON lines: only ever added to, for those who ship it elsewhere. It has every record from the
+//! first on.
 
 use super::{
-    chain::{self, Verified},
+    chain::{self, Head, Verified},
     record::AuditRecord,
 };
 use rusqlite::Connection;
+use serde::Deserialize;
 use std::{
     fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, Write},
@@ -12,66 +14,140 @@ use std::{
     path::Path,
 };
 
-/// The file, and the number of the last record in it.
+/// The file, and where it ends.
 #[derive(Debug)]
 pub(super) struct AuditFile {
     file: File,
-    last: i64,
+    /// Its last record.
+    end: Head,
+    /// Bytes of whole lines; nothing for what has no length, such as a pipe.
+    whole: Option<u64>,
+    /// What was not written whole is still there.
+    torn: bool,
 }
 
 impl AuditFile {
-    /// Opens or makes it. A last line that was never finished, as after a power cut, is cut off.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    /// Opens or makes it. A last line that was never finished, as after a power cut, is cut off. What is no regular file
+    /// gets the records after `head`.
+    pub(super) fn open(path: &Path, head: &Head) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-        let (mut last, mut whole) = (0, 0);
+        if !file.metadata()?.is_file() {
+            return Ok(Self { file, end: head.clone(), whole: None, torn: false });
+        }
+        let (mut end, mut whole) = (Head::default(), 0);
         let mut reader = BufReader::new(&file);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
             whole += line.len() as u64;
             // What is no record is found by verify; here it only matters where to go on.
-            last = serde_json::from_slice(&line).map_or(last, |record: AuditRecord| record.id);
+            if let Ok(record) = serde_json::from_slice::<AuditRecord>(&line) {
+                end = Head { count: record.id, hash: record.hash };
+            }
             line.clear();
         }
-        if !line.is_empty() {
-            file.set_len(whole)?;
-        }
-        Ok(Self { file, last })
+        let mut opened = Self { file, end, whole: Some(whole), torn: !line.is_empty() };
+        opened.mend()?;
+        Ok(opened)
+    }
+
+    /// Its last record.
+    pub(super) fn end(&self) -> &Head {
+        &self.end
     }
 
     /// Writes the records that the database has and the file has not.
     pub(super) fn catch_up(&mut self, connection: &Connection) -> io::Result<()> {
-        for record in chain::since(connection, self.last).map_err(io::Error::other)? {
-            let mut line = serde_json::to_vec(&record)?;
-            line.push(b'\n');
-            self.file.write_all(&line)?;
-            self.last = record.id;
+        for record in chain::since(connection, self.end.count).map_err(io::Error::other)? {
+            self.add(&record.line(), |mut file, line| file.write_all(line))?;
+            self.end = Head { count: record.id, hash: record.hash };
         }
-        self.file.sync_data()
+        if self.whole.is_some() { self.file.sync_data() } else { Ok(()) }
+    }
+
+    /// Adds a line as a whole, or nothing of it: of a full disk there may be half a line.
+    fn add(&mut self, line: &[u8], write: impl FnOnce(&File, &[u8]) -> io::Result<()>) -> io::Result<()> {
+        self.mend()?;
+        self.torn = true;
+        if let Err(error) = write(&self.file, line) {
+            // If that fails too, it is tried again before the next line.
+            let _ = self.mend();
+            return Err(error);
+        }
+        self.torn = false;
+        self.whole = self.whole.map(|whole| whole + line.len() as u64);
+        Ok(())
+    }
+
+    fn mend(&mut self) -> io::Result<()> {
+        if let (true, Some(whole)) = (self.torn, self.whole) {
+            self.file.set_len(whole)?;
+        }
+        self.torn = false;
+        Ok(())
     }
 }
 
-/// Holds the file against the database. It may begin later, and must not end earlier.
+/// Holds the file against the database, byte for byte. It begins with the first record, and may lack the last ones.
 ///
 /// # Errors
-/// When it cannot be read.
-pub fn verify(path: &Path, found: &mut Verified) -> io::Result<()> {
-    let mut last: Option<AuditRecord> = None;
-    for (at, line) in BufReader::new(File::open(path)?).lines().enumerate() {
-        let number = at + 1;
-        let Ok(record) = serde_json::from_str::<AuditRecord>(&line?) else {
-            found.problem(format!("{}, line {number}: not a record", path.display()));
-            continue;
-        };
-        let in_database = usize::try_from(record.id - 1).ok().and_then(|index| found.hashes.get(index));
-        let follows = last.as_ref().is_none_or(|last| last.id + 1 == record.id && last.hash == record.previous);
-        if record.digest() != record.hash || !follows || in_database != Some(&record.hash) {
-            let text = format!("{}, line {number}: record {} is not as it was written", path.display(), record.id);
-            found.problem(text);
-        }
-        last = Some(record);
+/// When either cannot be read.
+pub fn verify(path: &Path, connection: &Connection, found: &mut Verified) -> io::Result<()> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        id: i64,
     }
-    if last.map(|record| record.hash).unwrap_or_default() != found.head {
-        found.problem(format!("{}: its last record is not the last of rosey.db", path.display()));
+    let file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        found.notes.push(format!("{} is no regular file, and was not looked at", path.display()));
+        return Ok(());
+    }
+    let (mut reader, mut line, mut last, mut number) = (BufReader::new(file), Vec::new(), 0, 0);
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        number += 1;
+        let at = format!("{}, line {number}", path.display());
+        let id = serde_json::from_slice(&line).ok().map(|Numbered { id }| id);
+        let written = chain::one(connection, id.unwrap_or(last + 1)).ok().flatten().map(|record| record.line());
+        if !line.ends_with(b"\n") && written.as_ref().is_some_and(|written| written.starts_with(&line)) {
+            // Not finished yet, or never: the next start cuts it off.
+            break;
+        }
+        match (id, written) {
+            (None, _) => found.problem(format!("{at}: not a record")),
+            (Some(id), _) if last == 0 && id != 1 => {
+                found.problem(format!("{at}: the file begins with record {id}; what came before was cut off"));
+            }
+            (Some(id), Some(written)) if id == last + 1 && written == line => {}
+            (Some(id), _) => found.problem(format!("{at}: record {id} is not as it was written")),
+        }
+        last = id.unwrap_or(last);
+        line.clear();
+    }
+    let behind = found.count - last;
+    if behind > 0 {
+        let text =
+            format!("{} is behind rosey.db by {behind}: Rosey writes them at its next record or start", path.display());
+        found.notes.push(text);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_line_that_did_not_fit_nothing_stays() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("audit.jsonl");
+        let mut file = AuditFile::open(&path, &Head::default()).expect("ours");
+        file.add(b"{one}\n", |mut file, line| file.write_all(line)).expect("there is room");
+        let full = |mut file: &File, line: &[u8]| {
+            file.write_all(&line[..3])?;
+            Err(io::ErrorKind::StorageFull.into())
+        };
+        assert_eq!(file.add(b"{two}\n", full).expect_err("full").kind(), io::ErrorKind::StorageFull);
+        assert_eq!(std::fs::read_to_string(&path).expect("ours"), "{one}\n");
+        file.add(b"{three}\n", |mut file, line| file.write_all(line)).expect("there is room again");
+        assert_eq!(std::fs::read_to_string(&path).expect("ours"), "{one}\n{three}\n");
+    }
 }

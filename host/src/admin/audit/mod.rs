@@ -9,6 +9,7 @@ pub mod record;
 pub use record::{AuditRecord, Stage};
 
 use crate::store::{Database, StoreError};
+use chain::Head;
 use file::AuditFile;
 use std::{
     io,
@@ -40,27 +41,70 @@ pub enum AuditError {
 pub struct Audit {
     database: Database,
     file: Option<(PathBuf, Arc<Mutex<AuditFile>>)>,
+    /// Where the chain ends as far as this host has written it. Taken only on the database's thread.
+    head: Arc<Mutex<Head>>,
     listeners: Arc<Mutex<Vec<Listener>>>,
 }
 
 impl Audit {
-    /// Opens it, and notes the end of actions that a host before this one did not live to see.
+    /// Opens it, brings the file up to date, and notes the end of actions that a host before this one did not live to see.
     ///
     /// # Errors
-    /// When a record cannot be read or written.
+    /// When a record cannot be read, or the file not be opened.
     pub async fn open(database: Database, file: Option<PathBuf>) -> Result<Self, AuditError> {
+        let head = database.run(|connection| chain::head(connection)).await?;
         let file = match file {
             None => None,
-            Some(path) => match AuditFile::open(&path) {
+            Some(path) => match AuditFile::open(&path, &head) {
                 Ok(file) => Some((path, Arc::new(Mutex::new(file)))),
                 Err(source) => return Err(AuditError::File { path, source }),
             },
         };
-        let audit = Self { database, file, listeners: Arc::default() };
+        let audit = Self { database, file, head: Arc::new(Mutex::new(head)), listeners: Arc::default() };
+        audit.look().await?;
         for before in audit.database.run(|connection| chain::open(connection)).await? {
-            audit.write(before.after(false, "the host ended before this did", None)).await?;
+            // Without room for it the bot still answers; its actions are refused until there is.
+            if let Err(error) = audit.write(before.after(false, "the host ended before this did", None)).await {
+                tracing::error!("the audit cannot be written: {error}");
+            }
         }
+        audit.log_head();
         Ok(audit)
+    }
+
+    /// Looks whether the end is where the last host left it, and writes what the file lacks.
+    async fn look(&self) -> Result<(), AuditError> {
+        let (head, file) = (Arc::clone(&self.head), self.file.as_ref().map(|(_, file)| Arc::clone(file)));
+        let (alarm, written) = self
+            .database
+            .run(move |connection| {
+                let mut head = head.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut file = file.as_ref().map(|file| file.lock().unwrap_or_else(PoisonError::into_inner));
+                let transaction = connection.transaction()?;
+                let mut end = head.clone();
+                if let Some(file) = file.as_ref().filter(|file| file.end().count > end.count) {
+                    end = file.end().clone();
+                }
+                let mut alarm = chain::check(&transaction, &mut end)?;
+                if let (None, Some(file)) = (&alarm, &file)
+                    && file.end().count > 0
+                    && chain::one(&transaction, file.end().count)?.map(|record| record.hash).as_ref()
+                        != Some(&file.end().hash)
+                {
+                    let text = format!("rosey.db has another record {} than the audit file", file.end().count);
+                    alarm = Some(chain::alarm(&transaction, &mut end, &text)?);
+                }
+                transaction.commit()?;
+                *head = end;
+                Ok((alarm, file.as_mut().map_or(Ok(()), |file| file.catch_up(connection))))
+            })
+            .await?;
+        self.cry(alarm.as_ref());
+        if let (Err(source), Some((path, _))) = (written, &self.file) {
+            // As above.
+            tracing::error!("the audit file {} cannot be written: {source}", path.display());
+        }
+        Ok(())
     }
 
     /// Has every record from now on told to `listener`.
@@ -73,20 +117,56 @@ impl Audit {
     /// # Errors
     /// [`AuditError`]; a record that only the file did not take follows there with the next one.
     pub async fn write(&self, record: AuditRecord) -> Result<AuditRecord, AuditError> {
-        let file = self.file.as_ref().map(|(_, file)| Arc::clone(file));
-        let (record, written) = self
+        let (record, written) = self.keep(record).await?;
+        written.map(|()| record)
+    }
+
+    /// Keeps the beginning of an action. When only the file did not take it, the action is not to be done, and its end
+    /// says so.
+    ///
+    /// # Errors
+    /// [`AuditError`]; the action must not be done.
+    pub async fn begin(&self, record: AuditRecord) -> Result<AuditRecord, AuditError> {
+        let (record, written) = self.keep(record).await?;
+        if let Err(error) = &written
+            && let Err(error) = self.keep(record.after(false, &format!("not done: {error}"), None)).await
+        {
+            tracing::error!("the audit cannot be written: {error}");
+        }
+        written.map(|()| record)
+    }
+
+    async fn keep(&self, record: AuditRecord) -> Result<(AuditRecord, Result<(), AuditError>), AuditError> {
+        let (head, file) = (Arc::clone(&self.head), self.file.as_ref().map(|(_, file)| Arc::clone(file)));
+        let (alarm, record, written) = self
             .database
             .run(move |connection| {
-                let record = chain::append(connection, record)?;
+                let mut head = head.lock().unwrap_or_else(PoisonError::into_inner);
+                let (alarm, record) = chain::append(connection, record, &mut head)?;
                 let mut file = file.as_ref().map(|file| file.lock().unwrap_or_else(PoisonError::into_inner));
-                Ok((record, file.as_mut().map_or(Ok(()), |file| file.catch_up(connection))))
+                Ok((alarm, record, file.as_mut().map_or(Ok(()), |file| file.catch_up(connection))))
             })
             .await?;
+        self.cry(alarm.as_ref());
         self.tell(&record);
-        match (written, &self.file) {
+        let written = match (written, &self.file) {
             (Err(source), Some((path, _))) => Err(AuditError::File { path: path.clone(), source }),
-            _ => Ok(record),
+            _ => Ok(()),
+        };
+        Ok((record, written))
+    }
+
+    fn cry(&self, alarm: Option<&AuditRecord>) {
+        if let Some(alarm) = alarm {
+            tracing::error!("AUDIT: {}", alarm.result.as_deref().unwrap_or_default());
+            self.tell(alarm);
         }
+    }
+
+    /// Says in the log where the chain ends: another place that has to be changed to hide a cut end.
+    pub fn log_head(&self) {
+        let head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        tracing::info!("the audit has {} records; its head is {head}", head.count);
     }
 
     /// Tells the listeners, and keeps nothing.

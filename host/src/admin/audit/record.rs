@@ -2,6 +2,7 @@
 
 use crate::{
     admin::{Actor, permission},
+    event::{Identity, User},
     plugin::clean,
     time::rfc3339,
 };
@@ -24,13 +25,20 @@ pub enum Stage {
     Read,
     /// Somebody was not allowed to.
     Denied,
-    /// An action made no sense and was not begun: an unknown plugin, a build that does not load.
+    /// An action was not begun: it made no sense, or came too often, or too soon.
     Refused,
+    /// A question was not answered with yes: with no, not in time, or it was replaced.
+    Dropped,
     /// An action is about to begin.
     Before,
     /// An action ended.
     After,
+    /// The audit was found changed by somebody else than Rosey.
+    Alarm,
 }
+
+/// All of them that are kept.
+const KEPT: [Stage; 6] = [Stage::Denied, Stage::Refused, Stage::Dropped, Stage::Before, Stage::After, Stage::Alarm];
 
 impl Stage {
     /// The word for it.
@@ -39,8 +47,10 @@ impl Stage {
             Self::Read => "read",
             Self::Denied => "denied",
             Self::Refused => "refused",
+            Self::Dropped => "dropped",
             Self::Before => "before",
             Self::After => "after",
+            Self::Alarm => "alarm",
         }
     }
 }
@@ -64,9 +74,9 @@ pub struct AuditRecord {
     pub about: Option<i64>,
     /// Who.
     pub user: String,
-    /// How the name was verified: `console`, `system`, `account`, `token` or `nick`.
+    /// How the name was verified: `console`, `system`, `account`, `token` or `nick`; `host` for Rosey itself.
     pub verified: String,
-    /// `chat`, `shell` or `dashboard`.
+    /// `chat`, `shell` or `dashboard`; `host` for Rosey itself.
     pub via: String,
     /// Where exactly.
     pub place: String,
@@ -120,6 +130,20 @@ impl AuditRecord {
         }
     }
 
+    /// That the audit itself was changed.
+    pub(super) fn alarm(text: &str) -> Self {
+        let user = User { name: "rosey".to_owned(), identity: Identity::Unverified };
+        let actor = Actor { user: user.into(), via: "host", place: String::new() };
+        let verified = "host".to_owned();
+        Self { verified, ..Self::new(Stage::Alarm, &actor, "audit", None) }.ended(false, text, None)
+    }
+
+    /// From which version to which.
+    pub(in crate::admin) fn between(mut self, from: Option<String>, to: Option<String>) -> Self {
+        (self.from, self.to) = (from, to);
+        self
+    }
+
     /// With how it ended.
     pub(in crate::admin) fn ended(mut self, ok: bool, result: &str, took: Option<Duration>) -> Self {
         self.ok = Some(ok);
@@ -132,6 +156,13 @@ impl AuditRecord {
     pub(in crate::admin) fn after(&self, ok: bool, result: &str, took: Option<Duration>) -> Self {
         let (at, about) = (rfc3339(SystemTime::now()), Some(self.id));
         Self { id: 0, at, stage: Stage::After, about, ..self.clone() }.ended(ok, result, took)
+    }
+
+    /// As it stands in the file.
+    pub(super) fn line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).expect("a struct of texts and numbers");
+        line.push(b'\n');
+        line
     }
 
     /// Puts it at the end of a chain.
@@ -175,17 +206,11 @@ impl AuditRecord {
     }
 
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let stage = match row.get::<_, String>(2)?.as_str() {
-            "read" => Stage::Read,
-            "denied" => Stage::Denied,
-            "refused" => Stage::Refused,
-            "before" => Stage::Before,
-            "after" => Stage::After,
-            other => {
-                let problem = format!("{other} is no stage").into();
-                return Err(rusqlite::Error::FromSqlConversionFailure(2, Type::Text, problem));
-            }
-        };
+        let word: String = row.get(2)?;
+        let stage = KEPT.into_iter().find(|stage| stage.name() == word).ok_or_else(|| {
+            let problem = format!("{word} is no stage").into();
+            rusqlite::Error::FromSqlConversionFailure(2, Type::Text, problem)
+        })?;
         Ok(Self {
             id: row.get(0)?,
             at: row.get(1)?,

@@ -32,7 +32,7 @@ fn verify(directory: &Path) -> Verified {
     let mut found = chain::verify(&mut connection).expect("readable");
     let file = directory.join("audit.jsonl");
     if file.exists() {
-        file::verify(&file, &mut found).expect("readable");
+        file::verify(&file, &connection, &mut found).expect("readable");
     }
     found
 }
@@ -98,17 +98,119 @@ async fn what_was_done_to_the_file_is_found_too() {
     let lines: Vec<&str> = whole.lines().collect();
     let changes = [
         whole.replacen("alice", "mallory", 1),
-        lines[..19].join("\n") + "\n",
         [&lines[..5], &lines[6..]].concat().join("\n") + "\n",
         whole.clone() + "{}\n",
-        String::new(),
+        whole.replacen("{\"id\":7,", "{\"approved_by\":\"bob\",\"id\":7,", 1),
+        whole.replacen("{\"id\":7,", "{ \"id\":7,", 1),
+        lines[10..].join("\n") + "\n",
+        lines[19].to_owned() + "\n",
+        [&lines[..], &lines[19..]].concat().join("\n") + "\n",
     ];
     for changed in changes {
-        std::fs::write(&path, changed).expect("ours");
-        assert_ne!(verify(directory.path()).problems, Vec::<String>::new());
+        std::fs::write(&path, &changed).expect("ours");
+        assert_ne!(verify(directory.path()).problems, Vec::<String>::new(), "{changed}");
     }
-    std::fs::write(&path, lines[10..].join("\n") + "\n").expect("ours");
-    assert_eq!(verify(directory.path()).problems, Vec::<String>::new(), "it may begin later");
+}
+
+#[tokio::test]
+async fn a_file_that_is_behind_is_not_tampered_with_and_catches_up_at_the_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("audit.jsonl");
+    ten_actions(directory.path(), Some(path.clone())).await;
+    let whole = std::fs::read(&path).expect("readable");
+    let a_line = whole.iter().position(|byte| *byte == b'\n').expect("there is one") + 1;
+    for bytes in [0, 7, a_line, a_line + 40, whole.len() - 1] {
+        std::fs::write(&path, &whole[..bytes]).expect("ours");
+        let found = verify(directory.path());
+        assert_eq!(found.problems, Vec::<String>::new(), "{bytes} bytes");
+        assert!(found.notes[0].contains("behind rosey.db"), "{:?}", found.notes);
+        let database = Database::open(&directory.path().join("rosey.db"), &[chain::SCHEMA]).expect("a database");
+        Audit::open(database, Some(path.clone())).await.expect("whole");
+        assert_eq!(std::fs::read(&path).expect("readable"), whole, "{bytes} bytes");
+        assert_eq!(verify(directory.path()).notes, Vec::<String>::new());
+    }
+}
+
+/// What only a head that was noted elsewhere shows.
+const CAREFUL: [&str; 2] = [
+    "DELETE FROM audit WHERE id > 18; UPDATE audit_head SET count = 18, hash = (SELECT hash FROM audit WHERE id = 18)",
+    "DELETE FROM audit; DELETE FROM audit_head",
+];
+
+#[tokio::test]
+async fn a_careful_cut_is_found_by_a_noted_head() {
+    for sql in CAREFUL {
+        let directory = tempfile::tempdir().expect("a directory");
+        ten_actions(directory.path(), None).await;
+        let noted = verify(directory.path()).head;
+        let problems = |hash: &str, count| {
+            let mut found = verify(directory.path());
+            found.expect(hash, count);
+            found.problems
+        };
+        assert_eq!(problems(&noted, Some(20)), Vec::<String>::new());
+        assert_eq!(problems(&noted[..12], None), Vec::<String>::new());
+        assert!(problems(&noted, Some(19))[0].contains("made anew"));
+        tamper(directory.path(), sql);
+        assert_eq!(verify(directory.path()).problems, Vec::<String>::new(), "{sql}");
+        assert!(problems(&noted, Some(20))[0].contains("the end was cut off"), "{sql}");
+        assert!(problems(&noted, None)[0].contains("is not there"), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_careful_cut_under_a_running_bot_is_noticed_at_the_next_record_and_stays_visible() {
+    for sql in CAREFUL {
+        let directory = tempfile::tempdir().expect("a directory");
+        ten_actions(directory.path(), None).await;
+        let database = Database::open(&directory.path().join("rosey.db"), &[chain::SCHEMA]).expect("a database");
+        let audit = Audit::open(database, None).await.expect("whole");
+        let alarms = Arc::new(Mutex::new(0));
+        let counts = Arc::clone(&alarms);
+        audit.on_record(Box::new(move |record| {
+            *counts.lock().expect("whole") += usize::from(record.stage == Stage::Alarm)
+        }));
+        tamper(directory.path(), sql);
+        let record = audit.write(before("p")).await.expect("it is recorded");
+        assert_eq!((record.id, *alarms.lock().expect("whole")), (22, 1), "{sql}");
+        audit.write(before("p")).await.expect("it is recorded");
+        assert_eq!(*alarms.lock().expect("whole"), 1, "said once");
+        let problems = verify(directory.path()).problems;
+        assert!(problems.iter().any(|text| text.contains("something is missing")), "{problems:?}");
+        assert!(problems.iter().any(|text| text.contains("was changed by somebody else")), "{problems:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_lost_what_the_file_has_is_noticed_at_the_start() {
+    for sql in CAREFUL {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("audit.jsonl");
+        ten_actions(directory.path(), Some(path.clone())).await;
+        tamper(directory.path(), sql);
+        assert_ne!(verify(directory.path()).problems, Vec::<String>::new(), "{sql}");
+        let database = Database::open(&directory.path().join("rosey.db"), &[chain::SCHEMA]).expect("a database");
+        let audit = Audit::open(database, Some(path.clone())).await.expect("readable");
+        let record = audit.write(before("p")).await.expect("it is recorded");
+        assert_eq!(record.id, 22, "{sql}");
+        assert!(std::fs::read_to_string(&path).expect("readable").contains("\"alarm\""), "{sql}");
+        assert_ne!(verify(directory.path()).problems, Vec::<String>::new(), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn an_action_whose_beginning_the_file_does_not_take_has_an_honest_end() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let database = Database::open(&directory.path().join("rosey.db"), &[chain::SCHEMA]).expect("a database");
+    let audit = Audit::open(database, Some("/dev/full".into())).await.expect("it opens");
+    let error = audit.begin(before("p")).await.expect_err("there is no room");
+    assert!(error.to_string().starts_with("the audit file /dev/full cannot be written"), "{error}");
+    let connection = Connection::open(directory.path().join("rosey.db")).expect("a database");
+    let records = chain::list(&connection, None, None, 10).expect("readable");
+    assert_eq!((records.len(), records[1].about, records[1].ok), (2, Some(1), Some(false)));
+    let result = records[1].result.as_deref().unwrap_or_default();
+    assert!(result.starts_with("not done: the audit file /dev/full cannot be written"), "{result}");
+    assert_eq!(verify(directory.path()).open, Vec::<i64>::new());
 }
 
 #[tokio::test]

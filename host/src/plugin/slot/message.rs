@@ -4,7 +4,7 @@ use super::{
     account::Account,
     crash::Crash,
     ledger::Ledger,
-    state::{ChangeError, Done, Generation, Memory, Note, ReloadMode},
+    state::{ChangeError, Done, Generation, Memory, Note, ReloadMode, Seen, Wish},
 };
 use crate::{
     event::Event,
@@ -33,26 +33,27 @@ pub enum Message {
 /// What an operator, or the host itself, wants of a slot.
 #[derive(Debug)]
 pub enum Command {
-    /// Come up with this artifact.
-    Start(Hash),
+    /// Come up.
+    Start {
+        /// With this artifact.
+        artifact: Hash,
+        /// Whether it starts; not when it is up already.
+        answer: oneshot::Sender<bool>,
+    },
     /// Nothing can be started, for this reason.
     CannotStart(String),
-    /// Change to this artifact.
-    Reload {
-        /// What to run.
-        to: Hash,
-        /// Also when it runs already, or was rolled back from.
-        force: bool,
+    /// Change.
+    Change {
+        /// To what.
+        wish: Wish,
+        /// How the slot was when that was decided; it is refused when that is no longer so.
+        seen: Option<Seen>,
         /// Where the answer goes.
         answer: oneshot::Sender<Result<Done, ChangeError>>,
     },
-    /// Go back to the artifact before.
-    Rollback(oneshot::Sender<Result<Done, ChangeError>>),
-    /// Replace the process.
-    Restart(oneshot::Sender<Result<Done, ChangeError>>),
     /// Answer what is in flight, then stop.
     Stop {
-        /// Why events are rejected from now on.
+        /// Why events are rejected from now on. When an operator asks, it is refused if it is stopped already.
         host_stops: bool,
         /// Where the answer goes.
         answer: oneshot::Sender<Result<Done, ChangeError>>,
@@ -160,6 +161,10 @@ pub struct View {
     pub manifest: Option<Arc<Manifest>>,
     /// How it is reloaded.
     pub reload: ReloadMode,
+    /// The artifact that people see as the running one, if it was not stopped.
+    pub standing: Option<Hash>,
+    /// Where a rollback would go.
+    pub earlier: Option<Hash>,
     /// All generations with a process that stands.
     pub generations: Vec<GenerationView>,
     /// The account.
@@ -180,5 +185,12 @@ impl View {
     /// The generation that serves.
     pub fn active(&self) -> Option<&GenerationView> {
         self.generations.iter().find(|generation| generation.role == "active")
+    }
+
+    /// The version of an artifact, if a process of it stands or it is remembered.
+    pub fn version(&self, artifact: Hash) -> Option<&str> {
+        let stands = self.generations.iter().find(|generation| generation.artifact == artifact);
+        let stands = stands.map(|generation| generation.version.as_str());
+        stands.or_else(|| self.memory.versions.get(&artifact).map(String::as_str))
     }
 }

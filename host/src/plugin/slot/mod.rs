@@ -50,6 +50,8 @@ pub struct Setup {
     pub database: Database,
     /// What is remembered from the host before this one.
     pub memory: Memory,
+    /// What the plugin said of itself then.
+    pub manifest: Option<Arc<Manifest>>,
     /// The number of the first generation.
     pub first_generation: Generation,
     /// Who wants to know what happens. Called on the slot's task: it must not block.

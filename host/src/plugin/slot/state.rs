@@ -18,11 +18,13 @@ mod model;
 mod old;
 #[cfg(test)]
 mod tests;
+mod wish;
 
 pub use change::{Change, ChangeError, ChangeKind, Done, Step};
 pub use model::{Bake, Effect, Fault, Memory, Note, Phase, Policy, Snapshot, StartProblem, Verdict};
 pub use old::{Old, Stay};
 pub use rosey_wire::manifest::ReloadMode;
+pub use wish::{Seen, Wish};
 
 /// The number of a generation: grows by one with each start, never used twice in the life of a host.
 pub type Generation = u64;
@@ -84,20 +86,25 @@ impl State {
         std::mem::take(&mut self.effects)
     }
 
-    /// Starts the plugin, unless it is up. `artifact` is what to run.
-    pub fn start(&mut self, artifact: Hash) {
+    /// Starts the plugin. False when it is up, or on its way. `artifact` is what to run.
+    pub fn start(&mut self, artifact: Hash) -> bool {
         let failed = matches!(self.phase, Phase::Failed { .. });
         if failed {
             // Somebody decided to try anew. A host that starts has decided nothing, and goes on counting.
             self.restart.forget();
         }
-        if (failed || self.phase == Phase::Stopped) && self.change.is_none() {
+        let starts = (failed || self.phase == Phase::Stopped) && self.change.is_none();
+        if starts {
             self.spawn_active(artifact, None);
         }
+        starts
     }
 
     /// Gives up before anything ran: there is nothing that could.
     pub fn cannot_start(&mut self, why: String) {
+        if self.will_run() {
+            return;
+        }
         self.effects.push(Effect::Note(Note::GaveUp { why: why.clone() }));
         self.phase = Phase::Failed { why };
     }

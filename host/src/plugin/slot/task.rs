@@ -12,7 +12,7 @@ use super::{
     message::{Command, Message, Report, What},
     pace::{self, Pace},
     restart::Restart,
-    state::{ChangeError, Done, Generation, Phase, State, Ticket},
+    state::{ChangeError, Done, Generation, State, Ticket},
 };
 use crate::{
     event::{Event, Outcome, Rejection},
@@ -100,7 +100,7 @@ impl Task {
             state,
             live: Vec::new(),
             starting: Vec::new(),
-            manifest: None,
+            manifest: setup.manifest.clone(),
             tickets: HashMap::new(),
             next_ticket: 0,
             reports: mpsc::channel(64),
@@ -290,6 +290,7 @@ impl Task {
         let (_, artifact, _) = self.starting.swap_remove(at);
         let result = match result {
             Ok(started) => {
+                self.state.learn(artifact, &started.manifest.version);
                 self.live.push(Live::new(generation, artifact, started, self.reports.0.clone()));
                 Ok(())
             }
@@ -355,23 +356,21 @@ impl Task {
 
     fn command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Start(artifact) => self.state.start(artifact),
+            Command::Start { artifact, answer } => {
+                // Whoever asked may have stopped waiting.
+                let _ = answer.send(self.state.start(artifact));
+            }
             Command::CannotStart(why) => self.state.cannot_start(why),
-            Command::Reload { to, force, answer } => {
-                let (ticket, mode) = (self.ask("reload", now, answer), self.reload_mode());
-                self.state.reload(now, ticket, to, mode, force);
-            }
-            Command::Rollback(answer) => {
-                let (ticket, mode) = (self.ask("rollback", now, answer), self.reload_mode());
-                self.state.rollback(now, ticket, mode);
-            }
-            Command::Restart(answer) => {
-                let ticket = self.ask("restart", now, answer);
-                self.state.restart(now, ticket);
+            Command::Change { wish, seen, answer } => {
+                let (ticket, mode) = (self.ask(wish.word(), now, answer), self.reload_mode());
+                self.state.change_to(now, ticket, wish, mode, seen);
             }
             Command::Stop { host_stops, answer } => {
-                self.why_reject = if host_stops { Rejection::Stopping } else { Rejection::NotRunning };
                 let ticket = self.ask("stop", now, answer);
+                if !host_stops && self.state.is_stopped() {
+                    return self.state.refuse(ticket, ChangeError::Already("stopped"));
+                }
+                self.why_reject = if host_stops { Rejection::Stopping } else { Rejection::NotRunning };
                 self.state.stop(now, ticket);
             }
             Command::Offer { event, answer } => {
@@ -390,15 +389,6 @@ impl Task {
                     live.ask(&ToShim::Collect);
                 }
             }
-        }
-    }
-
-    fn memory_used(&mut self, generation: Generation, used: u64) {
-        let limit = self.setup.limits.memory_mb << 20;
-        if used > limit
-            && let Some(live) = self.live.iter_mut().find(|live| live.generation == generation)
-        {
-            live.condemn(Cause::Memory { used, limit });
         }
     }
 
@@ -492,21 +482,6 @@ impl Task {
 
     pub(super) fn reload_mode(&self) -> super::state::ReloadMode {
         self.setup.reload.or(self.manifest.as_ref().map(|manifest| manifest.reload)).unwrap_or_default()
-    }
-
-    /// What to know about the state, in words.
-    pub(super) fn explanation(&self, now: Instant) -> Option<String> {
-        if let Some(change) = self.state.change() {
-            let since = now.saturating_duration_since(change.began).as_secs_f32();
-            return Some(format!("{} for {since:.1} s", change.kind.word()));
-        }
-        match self.state.phase() {
-            Phase::Failed { why } => Some(why.clone()),
-            Phase::Backoff { until, .. } => {
-                Some(format!("next start in {:.1} s", until.saturating_duration_since(now).as_secs_f32()))
-            }
-            _ => None,
-        }
     }
 }
 

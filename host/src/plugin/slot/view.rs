@@ -2,7 +2,7 @@
 
 use super::{
     message::{GenerationView, View},
-    state::{Generation, Stay},
+    state::{Generation, Phase, Stay},
     task::Task,
 };
 use std::{sync::Arc, time::Instant};
@@ -16,6 +16,8 @@ impl Task {
             explanation: self.explanation(now),
             manifest: self.manifest.clone(),
             reload: self.reload_mode(),
+            standing: self.state.standing(),
+            earlier: self.state.earlier(),
             generations: self.generations(),
             ledger: *self.flow.ledger(),
             queued: self.flow.queued(),
@@ -23,6 +25,21 @@ impl Task {
             account: self.account.clone(),
             memory: self.state.memory().clone(),
             bake_left: self.state.bake().map(|bake| bake.until.saturating_duration_since(now)),
+        }
+    }
+
+    /// What to know about the state, in words.
+    fn explanation(&self, now: Instant) -> Option<String> {
+        if let Some(change) = self.state.change() {
+            let since = now.saturating_duration_since(change.began).as_secs_f32();
+            return Some(format!("{} for {since:.1} s", change.kind.word()));
+        }
+        match self.state.phase() {
+            Phase::Failed { why } => Some(why.clone()),
+            Phase::Backoff { until, .. } => {
+                Some(format!("next start in {:.1} s", until.saturating_duration_since(now).as_secs_f32()))
+            }
+            _ => None,
         }
     }
 

@@ -137,6 +137,12 @@ pub enum ChangeError {
     /// Nothing to go back to.
     #[error("there is no earlier artifact to go back to")]
     NoEarlier,
+    /// It is not as whoever asked has seen it.
+    #[error("it was changed meanwhile; ask again")]
+    Changed,
+    /// Nothing to do.
+    #[error("it is {0} already")]
+    Already(&'static str),
     /// Nothing to restart.
     #[error("it is not running; start it first")]
     NotRunning,
@@ -155,13 +161,13 @@ pub enum ChangeError {
         why: String,
     },
     /// The probe did not come back.
-    #[error("the health check got no answer within {0:?}")]
+    #[error("the health check got no answer within {}", span(*.0))]
     ProbeTimedOut(Duration),
     /// The state could not be moved.
     #[error("its state could not be handed over: {0}; the old build goes on with its state")]
     Handoff(String),
     /// The state took too long to move.
-    #[error("handing over its state took longer than {0:?}; the old build goes on with its state")]
+    #[error("handing over its state took longer than {}; the old build goes on with its state", span(*.0))]
     HandoffTimedOut(Duration),
     /// The one that was to hand over its state died.
     #[error("the old build crashed while its state was handed over: {0}")]
@@ -172,6 +178,11 @@ pub enum ChangeError {
     /// A rollback came in between.
     #[error("the slot went back to an earlier build meanwhile")]
     RolledBack,
+}
+
+/// `5 s`, `250 ms`.
+fn span(time: Duration) -> String {
+    if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
 }
 
 impl ChangeKind {
@@ -227,60 +238,7 @@ impl Change {
 }
 
 impl State {
-    /// Changes to another artifact.
-    pub fn reload(&mut self, now: Instant, ticket: Ticket, to: Hash, mode: ReloadMode, force: bool) {
-        let refusal = if self.memory.condemned.contains(&to) && !force {
-            Some(ChangeError::Condemned(to.short()))
-        } else if self.running_artifact() == Some(to) && !force {
-            Some(ChangeError::SameArtifact(to.short()))
-        } else {
-            None
-        };
-        self.begin(now, ticket, ChangeKind::Reload, to, mode, refusal);
-    }
-
-    /// Stops the active generation and starts the same artifact again. Events wait meanwhile.
-    pub fn restart(&mut self, now: Instant, ticket: Ticket) {
-        match self.running_artifact().or(self.memory.active) {
-            Some(to) => self.begin(now, ticket, ChangeKind::Restart, to, ReloadMode::Exclusive, None),
-            None => self.refuse(ticket, ChangeError::NotRunning),
-        }
-    }
-
-    /// Goes back to the artifact before, at once when its process is still there.
-    pub fn rollback(&mut self, now: Instant, ticket: Ticket, mode: ReloadMode) {
-        if let Some(change) = &self.change {
-            let busy = ChangeError::Busy(change.kind.word());
-            return self.refuse(ticket, busy);
-        }
-        let from = self.running_artifact().or(self.memory.active);
-        if let Some(previous) = self.bake.as_ref().map(|bake| bake.previous) {
-            self.roll_back(now, None);
-            let generation = self.active();
-            let result = Done { generation, from, to: Some(previous), steps: Vec::new() };
-            self.effects.push(Effect::Finish { ticket, result: Ok(result) });
-            return;
-        }
-        match self.memory.history.iter().rev().copied().find(|hash| Some(*hash) != from) {
-            Some(to) => self.begin(now, ticket, ChangeKind::Rollback, to, mode, None),
-            None => self.refuse(ticket, ChangeError::NoEarlier),
-        }
-    }
-
-    fn running_artifact(&self) -> Option<Hash> {
-        match self.phase {
-            Phase::Running { artifact, .. } | Phase::Starting { artifact, .. } | Phase::Backoff { artifact, .. } => {
-                Some(artifact)
-            }
-            Phase::Stopped | Phase::Replacing | Phase::Failed { .. } => None,
-        }
-    }
-
-    fn refuse(&mut self, ticket: Ticket, error: ChangeError) {
-        self.effects.push(Effect::Finish { ticket, result: Err(error) });
-    }
-
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         now: Instant,
         ticket: Ticket,
@@ -477,7 +435,8 @@ impl State {
 
     /// The new generation takes over: from here on it is the active one, and the ticket is answered.
     fn swap(&mut self, now: Instant, new: Generation) {
-        let Some(change) = self.change.take() else { return };
+        let Some(mut change) = self.change.take() else { return };
+        change.steps.push(("swap", now.saturating_duration_since(change.step_began)));
         let is_same = change.from == Some(change.to);
         let is_new = change.kind == ChangeKind::Reload || !self.memory.is_good(&change.to);
         let bakes = is_new && !self.policy.bake.is_zero() && !is_same;

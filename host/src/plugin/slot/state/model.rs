@@ -3,6 +3,7 @@
 use super::{ChangeError, Done, Generation, Ticket};
 use crate::plugin::artifact::Hash;
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -247,6 +248,8 @@ pub struct Memory {
     pub condemned: Vec<Hash>,
     /// Starts in a row that did not stay up.
     pub failures: u32,
+    /// The versions of these artifacts, where they are known.
+    pub versions: BTreeMap<Hash, String>,
 }
 
 impl Memory {

@@ -591,7 +591,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn apply(world: &mut World, op: &Op) {
     match *op {
-        Op::Start => world.state.start(world.state.memory().last_good.unwrap_or(artifact(1))),
+        Op::Start => drop(world.state.start(world.state.memory().last_good.unwrap_or(artifact(1)))),
         Op::Reload(to, mode, force) => {
             let mode = [ReloadMode::Overlap, ReloadMode::Handoff, ReloadMode::Exclusive][usize::from(mode)];
             let ticket = world.ticket();

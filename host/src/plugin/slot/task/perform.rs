@@ -6,6 +6,7 @@ use crate::plugin::{
     generation::{self, Order},
     memory,
     slot::{
+        crash::Cause,
         flow::probe_id,
         message::{Happening, Report, What},
         state::{ChangeError, Done, Effect, Generation, Note, Snapshot, Ticket},
@@ -179,6 +180,16 @@ impl Task {
             _ => {}
         }
         self.happened(What::Note(note));
+    }
+
+    /// A generation uses so much memory; one that uses too much is ended.
+    pub(super) fn memory_used(&mut self, generation: Generation, used: u64) {
+        let limit = self.setup.limits.memory_mb << 20;
+        if used > limit
+            && let Some(live) = self.live.iter_mut().find(|live| live.generation == generation)
+        {
+            live.condemn(Cause::Memory { used, limit });
+        }
     }
 
     pub(super) fn happened(&self, what: What) {

@@ -1,0 +1,151 @@
+//! What is asked of a slot, and by whom it was seen how: a change that was confirmed for one artifact is not made to another.
+
+use super::{ChangeError, ChangeKind, Done, Effect, Phase, State, Ticket};
+use crate::plugin::artifact::Hash;
+use rosey_wire::manifest::ReloadMode;
+use std::time::{Duration, Instant};
+
+/// A change that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// To this artifact.
+    Reload {
+        /// What to run.
+        to: Hash,
+        /// Also when it runs already, or was rolled back from.
+        force: bool,
+    },
+    /// To the artifact before.
+    Rollback,
+    /// To a new process of the same artifact.
+    Restart,
+}
+
+/// A slot as it was when somebody decided on a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// [`State::standing`].
+    pub standing: Option<Hash>,
+    /// [`State::earlier`], where the change goes there.
+    pub earlier: Option<Hash>,
+}
+
+impl Wish {
+    /// The admin command.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Reload { .. } => ChangeKind::Reload.word(),
+            Self::Rollback => ChangeKind::Rollback.word(),
+            Self::Restart => ChangeKind::Restart.word(),
+        }
+    }
+}
+
+impl State {
+    /// Makes the change, unless the slot is no longer as it was seen.
+    pub fn change_to(&mut self, now: Instant, ticket: Ticket, wish: Wish, mode: ReloadMode, seen: Option<Seen>) {
+        // A change under way is the better reason, and each of the three gives it.
+        if let (None, Some(seen)) = (&self.change, seen) {
+            let goes_elsewhere = wish == Wish::Rollback && seen.earlier != self.earlier();
+            if goes_elsewhere || seen.standing != self.standing() {
+                return self.refuse(ticket, ChangeError::Changed);
+            }
+        }
+        match wish {
+            Wish::Reload { to, force } => self.reload(now, ticket, to, mode, force),
+            Wish::Rollback => self.rollback(now, ticket, mode),
+            Wish::Restart => self.restart(now, ticket),
+        }
+    }
+
+    /// The artifact that people see as the running one: that of a crash loop too, but none of a plugin that was stopped.
+    pub fn standing(&self) -> Option<Hash> {
+        match self.phase {
+            Phase::Stopped => None,
+            Phase::Failed { .. } | Phase::Replacing => self.memory.active,
+            Phase::Running { .. } | Phase::Starting { .. } | Phase::Backoff { .. } => self.running_artifact(),
+        }
+    }
+
+    /// Where a rollback would go.
+    pub fn earlier(&self) -> Option<Hash> {
+        let from = self.running_artifact().or(self.memory.active);
+        let before_bake = self.bake.as_ref().map(|bake| bake.previous);
+        before_bake.or_else(|| self.memory.history.iter().rev().copied().find(|hash| Some(*hash) != from))
+    }
+
+    /// Whether it was stopped, and nothing is to change that.
+    pub fn is_stopped(&self) -> bool {
+        self.phase == Phase::Stopped && self.change.is_none()
+    }
+
+    /// Notes the version that an artifact says it has; those of artifacts that are not remembered are forgotten.
+    pub fn learn(&mut self, artifact: Hash, version: &str) {
+        if self.memory.versions.get(&artifact).is_some_and(|known| known == version) {
+            return;
+        }
+        let memory = &self.memory;
+        let mut kept: Vec<Hash> = memory.history.iter().chain(&memory.condemned).copied().collect();
+        kept.extend(
+            memory.active.into_iter().chain(memory.last_good).chain(self.bake.as_ref().map(|bake| bake.previous)),
+        );
+        self.memory.versions.retain(|artifact, _| kept.contains(artifact));
+        self.memory.versions.insert(artifact, version.to_owned());
+        self.effects.push(Effect::Remember);
+    }
+
+    /// Changes to another artifact.
+    pub fn reload(&mut self, now: Instant, ticket: Ticket, to: Hash, mode: ReloadMode, force: bool) {
+        let refusal = if self.memory.condemned.contains(&to) && !force {
+            Some(ChangeError::Condemned(to.short()))
+        } else if self.running_artifact() == Some(to) && !force {
+            Some(ChangeError::SameArtifact(to.short()))
+        } else {
+            None
+        };
+        self.begin(now, ticket, ChangeKind::Reload, to, mode, refusal);
+    }
+
+    /// Stops the active generation and starts the same artifact again. Events wait meanwhile.
+    pub fn restart(&mut self, now: Instant, ticket: Ticket) {
+        match self.running_artifact().or(self.memory.active) {
+            Some(to) => self.begin(now, ticket, ChangeKind::Restart, to, ReloadMode::Exclusive, None),
+            None => self.refuse(ticket, ChangeError::NotRunning),
+        }
+    }
+
+    /// Goes back to the artifact before, at once when its process is still there.
+    pub fn rollback(&mut self, now: Instant, ticket: Ticket, mode: ReloadMode) {
+        if let Some(change) = &self.change {
+            let busy = ChangeError::Busy(change.kind.word());
+            return self.refuse(ticket, busy);
+        }
+        let from = self.running_artifact().or(self.memory.active);
+        if let Some(previous) = self.bake.as_ref().map(|bake| bake.previous) {
+            self.roll_back(now, None);
+            let generation = self.active();
+            let steps = if generation.is_some() { vec![("swap", Duration::ZERO)] } else { Vec::new() };
+            let result = Done { generation, from, to: Some(previous), steps };
+            self.effects.push(Effect::Finish { ticket, result: Ok(result) });
+            return;
+        }
+        match self.earlier() {
+            Some(to) => self.begin(now, ticket, ChangeKind::Rollback, to, mode, None),
+            None => self.refuse(ticket, ChangeError::NoEarlier),
+        }
+    }
+
+    pub(super) fn running_artifact(&self) -> Option<Hash> {
+        match self.phase {
+            Phase::Running { artifact, .. } | Phase::Starting { artifact, .. } | Phase::Backoff { artifact, .. } => {
+                Some(artifact)
+            }
+            Phase::Stopped | Phase::Replacing | Phase::Failed { .. } => None,
+        }
+    }
+
+    /// Answers a request with no.
+    pub fn refuse(&mut self, ticket: Ticket, error: ChangeError) {
+        self.effects.push(Effect::Finish { ticket, result: Err(error) });
+    }
+}
