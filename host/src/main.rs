@@ -27,6 +27,7 @@ fn main() -> ExitCode {
             })
         }
     };
+    log::finish();
     ExitCode::from(code)
 }
 

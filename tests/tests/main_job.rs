@@ -6,6 +6,7 @@ use rosey_tests::{
 };
 use rustix::process::Signal;
 use std::{
+    io::Write,
     path::Path,
     process::{Command, Stdio},
 };
@@ -134,8 +135,44 @@ fn a_request_to_terminate_drains_and_exits_0() {
     let folder = Folder::new(&["misbehave"]);
     let mut bot = folder.start("[plugins.misbehave]\n");
     assert_eq!(bot.ask("!echo hello"), "hello");
+    for n in 0..300 {
+        bot.say(&format!("!later 700 {n}"));
+    }
+    // All that was said before this has been accepted when it is answered.
+    assert_eq!(bot.ask("!echo accepted"), "0", "in their order");
     bot.signal(Signal::TERM);
+    let expected: Vec<_> = (1..300).map(|n| n.to_string()).chain(["accepted".to_owned()]).collect();
+    assert_eq!(bot.rest(), expected);
     assert!(bot.exit().success());
+}
+
+#[test]
+fn whoever_does_not_read_the_answers_or_the_log_holds_up_nobody() {
+    let folder = Folder::new(&["misbehave"]);
+    let file = folder.configure("[limits]\nlog_lines = 100000\n[plugins.misbehave]\n");
+    let mut deaf = Command::new(build::rosey())
+        .args(["run", "--config", file.to_str().expect("a plain path")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it is built");
+    let mut input = deaf.stdin.take().expect("piped");
+    // Far more than a pipe holds, of each.
+    writeln!(input, "!chatter 5000").expect("it reads");
+    for _ in 0..100 {
+        writeln!(input, "!long 4000").expect("it reads");
+    }
+    let status = || {
+        let asked = Command::new(build::rosey())
+            .args(["admin", "status", "misbehave", "--config", file.to_str().expect("a plain path")])
+            .output()
+            .expect("it is built");
+        String::from_utf8_lossy(&asked.stdout).into_owned()
+    };
+    wait_until("all is answered inside", || status().contains("101 events"));
+    signal_process(deaf.id(), Signal::TERM);
+    wait_until("it ends", || deaf.try_wait().expect("ours").is_some());
 }
 
 #[test]

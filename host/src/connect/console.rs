@@ -94,7 +94,6 @@ pub async fn run(
 }
 
 /// A thread that writes what it is sent, one batch at a time, and says at its end how that went.
-#[expect(clippy::type_complexity, reason = "the two ends of one thread, taken apart at once")]
 fn writer(
     mut output: impl Write + Send + 'static,
 ) -> std::io::Result<(mpsc::Sender<String>, oneshot::Receiver<std::io::Result<()>>)> {
