@@ -4,7 +4,7 @@
 
 use crate::{
     admin::permission::Role,
-    dashboard::LEAST_TOKEN,
+    dashboard::{LEAST_TOKEN, instead},
     plugin::{PluginConfig, limits::Limits, nearest},
 };
 use figment::{
@@ -363,6 +363,8 @@ impl Config {
                 false => "off".to_owned(),
             },
         ));
+        let instead = instead(&dashboard.host, dashboard.public, dashboard.token.is_some());
+        rows.extend(instead.filter(|_| dashboard.enabled).map(|(_, warning)| ("dashboard", warning)));
         rows.retain(|(name, value)| *name != "roles" || !value.is_empty());
         rows.extend(self.admin.audit_file.iter().map(|file| ("audit_file", file.display().to_string())));
         if self.admin.trust_nicks {

@@ -382,9 +382,9 @@ impl Work {
                 format!("{plugin} restarted: generation {generation} is active{steps}.")
             }
             (_, Some(generation)) => {
-                let from = from.as_deref().unwrap_or("nothing");
                 let to = to.as_deref().unwrap_or("what ran before");
-                format!("{plugin} {from} → {to}: generation {generation} is active{steps}.")
+                let what = from.as_deref().map_or_else(|| format!("started {to}"), |from| format!("{from} → {to}"));
+                format!("{plugin} {what}: generation {generation} is active{steps}.")
             }
             (_, None) => format!("{plugin}: {} done, it is being started{steps}.", action.word()),
         }
@@ -412,5 +412,5 @@ impl Work {
 }
 
 fn millis(took: Duration) -> String {
-    format!("{:.1} ms", took.as_secs_f64() * 1e3)
+    crate::time::short(took)
 }

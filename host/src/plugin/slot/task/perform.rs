@@ -181,7 +181,7 @@ impl Task {
         self.happened(What::Note(note));
     }
 
-    pub(super) fn happened(&self, what: What) {
+    pub(in crate::plugin::slot) fn happened(&self, what: What) {
         let happening = Happening { plugin: Arc::clone(&self.setup.name), at: SystemTime::now(), what };
         (self.setup.happened)(happening);
     }
