@@ -120,7 +120,26 @@ fn prometheus_own_tools_find_nothing_but_the_two_names_that_are_fixed() {
         let (code, said) = tool::run("promtool", &arguments, &examples, b"");
         assert_eq!(code, Some(0), "{arguments:?}: {said}");
     }
+    let (code, said) = tool::run("promtool", &["check", "rules", &panels(&folder)], &examples, b"");
+    assert_eq!(code, Some(0), "{said}");
     assert!(bot.end().success());
+}
+
+/// A file of rules with every query of the Grafana dashboard, for those who can read them.
+fn panels(folder: &Folder) -> String {
+    let text = std::fs::read_to_string(root().join("examples/grafana/rosey.json")).expect("it is there");
+    let text = text.replace("$__rate_interval", "1m").replace("$instance", "a").replace("$plugin", "b");
+    let dashboard: Value = serde_json::from_str(&text).expect("JSON");
+    let list = |at: &Value| at.as_array().cloned().unwrap_or_default();
+    let targets = list(&dashboard["panels"]).into_iter().flat_map(|panel| list(&panel["targets"]));
+    let queries: Vec<_> =
+        targets.chain(list(&dashboard["annotations"]["list"])).map(|query| query["expr"].to_string()).collect();
+    assert!(queries.len() > 20 && dashboard["annotations"]["list"].as_array().is_some_and(|all| all.len() == 3));
+    let rules: String =
+        queries.iter().enumerate().map(|(n, expr)| format!("  - record: q{n}\n    expr: {expr}\n")).collect();
+    let file = folder.path().join("panels.yml");
+    std::fs::write(&file, format!("groups:\n- name: panels\n  rules:\n{rules}")).expect("our directory");
+    file.display().to_string()
 }
 
 /// What of `value` does not fit the schema, which is `described` with its references.

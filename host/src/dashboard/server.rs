@@ -84,11 +84,14 @@ pub async fn serve(listener: TcpListener, routes: Router, metrics: Metrics) {
     }
 }
 
+/// How many connections each address has, of those that have any.
+type Addresses = Mutex<HashMap<IpAddr, usize>>;
+
 /// Who is inside.
 struct Doors {
     inside: Arc<Semaphore>,
     lobby: Arc<Semaphore>,
-    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    addresses: Arc<Addresses>,
     metrics: Metrics,
 }
 
@@ -96,7 +99,7 @@ struct Doors {
 struct Pass {
     in_lobby: bool,
     metrics: Metrics,
-    address: Option<(IpAddr, Arc<Mutex<HashMap<IpAddr, usize>>>)>,
+    address: Option<(IpAddr, Arc<Addresses>)>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -150,7 +153,7 @@ impl Drop for Pass {
     }
 }
 
-fn leave(from: IpAddr, all: &Mutex<HashMap<IpAddr, usize>>) {
+fn leave(from: IpAddr, all: &Addresses) {
     let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(count) = all.get_mut(&from) {
         *count -= 1;
