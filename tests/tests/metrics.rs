@@ -356,13 +356,13 @@ fn what_happened_outlives_the_host() {
     assert_eq!((change["kind"].as_str(), change["by"].as_str()), (Some("restart"), Some("alice, chat")), "{change}");
     assert!(change["to_artifact"].as_str().is_some_and(|hash| hash.len() == 64), "{change}");
     let events = http::get(&address, "/events?kind=host").text();
-    assert!(events.contains("ended without stopping") && events.matches("host started").count() == 2, "{events}");
+    assert!(events.contains("ended without stopping") && events.matches("started: Rosey").count() == 2, "{events}");
     assert_eq!(http::get(&address, "/events?plugin=weather").status, 404);
     assert!(bot.end().success());
     let mut third = folder.start(SETTINGS);
     let address = third.dashboard();
     let events = http::get(&address, "/events?kind=host").text();
-    assert!(events.matches("ended without stopping").count() == 1 && events.contains("host stopped"), "{events}");
+    assert!(events.matches("ended without stopping").count() == 1 && events.contains("</span> stopped"), "{events}");
     assert!(http::get(&address, "/events?kind=connector&severity=error").text().contains("Nothing of that kind."));
     assert!(third.end().success());
 }

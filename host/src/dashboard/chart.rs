@@ -44,6 +44,11 @@ impl Range {
         Self { from: now.saturating_sub(minutes * 60), to: now, poll }
     }
 
+    /// The last hour, or as much as there is: for lines without times.
+    pub fn so_far(uptime: u64, now: u64, poll: f32) -> Self {
+        Self { from: now.saturating_sub(uptime.clamp(60, 3600)), to: now, poll }
+    }
+
     fn span(&self) -> u64 {
         self.to.saturating_sub(self.from).max(1)
     }

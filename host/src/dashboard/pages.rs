@@ -161,7 +161,7 @@ struct Sparks {
 }
 
 fn render_overview(shared: &Shared, snapshot: &Snapshot, look: &Look, login: Login) -> String {
-    let range = Range::of(snapshot.bot_uptime, words::now(), shared.metrics.poll_interval().as_secs_f32());
+    let range = Range::so_far(snapshot.bot_uptime, words::now(), shared.metrics.poll_interval().as_secs_f32());
     let shown = |plugin: &&Plugin| {
         (look.show != "bad" || !plugin.troubles.is_empty()) && plugin.name.to_lowercase().contains(&look.q)
     };

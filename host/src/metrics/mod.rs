@@ -160,10 +160,10 @@ impl Metrics {
         state.recall(past);
         if let Some(began) = cut_short {
             let text =
-                format!("the host before, which began at {began}, ended without stopping: killed, or out of power");
+                format!("the one before, which began at {began}, ended without stopping: killed, or out of power");
             state.mark(self.0.began_at, None, "host", "warning", &text);
         }
-        let text = format!("host started: Rosey {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
+        let text = format!("started: Rosey {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
         state.mark(self.0.began_at, None, "host", "info", &text);
         Ok(())
     }
@@ -172,7 +172,7 @@ impl Metrics {
     pub async fn finish(&self) {
         let (database, life, unsaved) = {
             let mut state = self.state();
-            state.mark(SystemTime::now(), None, "host", "info", "host stopped");
+            state.mark(SystemTime::now(), None, "host", "info", "stopped");
             (state.database.take(), state.life, std::mem::take(&mut state.unsaved))
         };
         if let Some(database) = database
@@ -467,4 +467,28 @@ async fn collect(plugins: &Plugins) {
 
 fn now_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connector_that_drops_and_comes_back_makes_marks() {
+        let metrics = Metrics::default();
+        metrics.expect_connector("irc");
+        assert!(metrics.marks(None, 9).is_empty(), "nothing happened yet");
+        for connected in [true, true, false, false, true] {
+            metrics.connector("irc", connected);
+        }
+        let marks = metrics.marks(None, 9);
+        let said: Vec<_> = marks.iter().rev().map(|mark| (mark.severity, mark.text.as_str())).collect();
+        assert_eq!(said, [("info", "irc connected"), ("error", "irc dropped"), ("info", "irc is back")]);
+        let state = |metrics: &Metrics| metrics.snapshot(&[], Vec::new()).system;
+        assert_eq!(state(&metrics).connectors["irc"], "connected");
+        metrics.connector("irc", false);
+        let down = state(&metrics);
+        assert_eq!((down.connectors["irc"], down.severity), ("disconnected", "error"));
+        assert_eq!(down.verdict, "irc is not connected: nobody there can reach the bot.");
+    }
 }

@@ -1,5 +1,5 @@
-//! What is wrong, in sentences, the worst first: the one judgement that the page's headline, its rows and filter, JSON and
-//! chat share. Pure.
+//! What is wrong, in sentences, the worst first: the one judgement that the page's headline, its rows and filter, and JSON
+//! share. Pure.
 
 use super::{Plugin, Snapshot};
 use serde::Serialize;
