@@ -98,7 +98,7 @@ impl Unsaved {
         self.marks.is_empty() && self.crashes.is_empty() && self.changes.is_empty()
     }
 
-    /// Puts back what could not be handed over, before what has come since. What is too much is only in memory then.
+    /// Puts back what could not be written, before what has come since. What is too much is only in memory then.
     pub fn put_back(&mut self, mut before: Self) {
         before.marks.append(&mut self.marks);
         before.crashes.append(&mut self.crashes);
@@ -110,17 +110,18 @@ impl Unsaved {
     }
 }
 
-/// Hands it over to the database's thread. Gives it back when that does not keep up.
-pub fn save(database: &Database, unsaved: Unsaved) -> Option<Unsaved> {
+/// Writes it down.
+///
+/// # Errors
+/// As the database says, with what is not written then.
+pub async fn save(database: &Database, unsaved: Unsaved) -> Result<(), (Unsaved, StoreError)> {
     let unsaved = Arc::new(unsaved);
     let copy = Arc::clone(&unsaved);
-    match database.post(move |connection| write(connection, &copy)) {
-        true => None,
-        false => Some(Arc::unwrap_or_clone(unsaved)),
-    }
+    let written = database.run(move |connection| write(connection, &copy)).await;
+    written.map_err(|error| (Arc::unwrap_or_clone(unsaved), error))
 }
 
-/// The same, and waits until it is written; then notes that this life of the host is over.
+/// The same, and notes that this life of the host is over.
 ///
 /// # Errors
 /// As the database says.

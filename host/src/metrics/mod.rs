@@ -359,9 +359,9 @@ impl Metrics {
             let shown: Vec<_> = views.iter().map(shown).collect();
             let custom =
                 views.iter().map(|view| (view.plugin.to_string(), state.custom(&view.plugin))).collect::<Vec<_>>();
-            state.save();
             (self.snapshot(&views, shown), custom)
         };
+        self.save();
         let tallies = self.tallies().clone();
         let text = match self.0.config.prometheus {
             true => prometheus::render(&snapshot, &views, &custom, &tallies),
@@ -409,6 +409,17 @@ impl Metrics {
             measured.usage = sums.get(&*view.plugin).copied().unwrap_or_default();
             measured.lines_left_out = plugins.journal().left_out(&view.plugin);
             measured.queue_limit = plugins.config(&view.plugin).map_or(0, |config| config.limits.queue);
+        }
+    }
+
+    /// Has what happened written down. Nobody waits for that.
+    fn save(&self) {
+        if let Some((database, unsaved)) = self.state().take_unsaved() {
+            let metrics = self.clone();
+            tokio::spawn(async move {
+                let written = keep::save(&database, unsaved).await;
+                metrics.state().saved(written);
+            });
         }
     }
 
@@ -470,25 +481,4 @@ fn now_seconds() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_connector_that_drops_and_comes_back_makes_marks() {
-        let metrics = Metrics::default();
-        metrics.expect_connector("irc");
-        assert!(metrics.marks(None, 9).is_empty(), "nothing happened yet");
-        for connected in [true, true, false, false, true] {
-            metrics.connector("irc", connected);
-        }
-        let marks = metrics.marks(None, 9);
-        let said: Vec<_> = marks.iter().rev().map(|mark| (mark.severity, mark.text.as_str())).collect();
-        assert_eq!(said, [("info", "irc connected"), ("error", "irc dropped"), ("info", "irc is back")]);
-        let state = |metrics: &Metrics| metrics.snapshot(&[], Vec::new()).system;
-        assert_eq!(state(&metrics).connectors["irc"], "connected");
-        metrics.connector("irc", false);
-        let down = state(&metrics);
-        assert_eq!((down.connectors["irc"], down.severity), ("disconnected", "error"));
-        assert_eq!(down.verdict, "irc is not connected: nobody there can reach the bot.");
-    }
-}
+mod tests;

@@ -59,7 +59,7 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
     let mut limit_hits = account.limit_hits.clone();
     for (limit, hits) in [("log_lines", measured.lines_left_out), ("custom_metrics", measured.custom_refused)] {
         if hits > 0 {
-            limit_hits.insert(limit, hits);
+            *limit_hits.entry(limit).or_default() += hits;
         }
     }
     let recent = &measured.recent;

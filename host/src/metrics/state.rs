@@ -13,7 +13,7 @@ use crate::{
         },
     },
     router::RESERVED,
-    store::Database,
+    store::{Database, StoreError},
     time,
     view::{Change, Crash, Custom, Detail, Mark},
 };
@@ -39,6 +39,7 @@ pub struct State {
     /// The number of this life of the host.
     pub life: i64,
     pub unsaved: keep::Unsaved,
+    saving: bool,
     pub marks: Marks,
     pub measured: HashMap<String, Measured>,
     pub series: HashMap<String, Series>,
@@ -72,11 +73,22 @@ impl State {
         }
     }
 
-    /// Hands over what is not written down yet. What the database has no room for waits for the next time.
-    pub fn save(&mut self) {
-        let Some(database) = self.database.as_ref().filter(|_| !self.unsaved.is_empty()) else { return };
-        if let Some(before) = keep::save(database, std::mem::take(&mut self.unsaved)) {
-            self.unsaved.put_back(before);
+    /// What is not written down yet, to be written now; nothing while the last of it is being written.
+    pub fn take_unsaved(&mut self) -> Option<(Database, keep::Unsaved)> {
+        if self.saving || self.unsaved.is_empty() {
+            return None;
+        }
+        let database = self.database.clone()?;
+        self.saving = true;
+        Some((database, std::mem::take(&mut self.unsaved)))
+    }
+
+    /// That was tried. What could not be written waits for the next board.
+    pub fn saved(&mut self, written: Result<(), (keep::Unsaved, StoreError)>) {
+        self.saving = false;
+        if let Err((unsaved, error)) = written {
+            tracing::warn!("what happened cannot be written down, trying again: {error}");
+            self.unsaved.put_back(unsaved);
         }
     }
 
