@@ -114,10 +114,10 @@ fn the_headline_says_the_worst_and_everything_else_says_the_same() {
     browser.until("#troubles", "dice-roller crashed once within the last hour");
     browser.go(&format!("{url}/?show=bad&sort=name"));
     let rows = "return [...document.querySelectorAll('.plugins tbody')].map(r => r.id).join(' ')";
-    assert_eq!(browser.run(rows), "row-dice-roller row-misbehave");
+    wait_until("both are found", || browser.run(rows) == "row-dice-roller row-misbehave");
     browser.write("input[name=q]", "MIS");
     browser.click(".filters button");
-    assert_eq!(browser.run(rows), "row-misbehave");
+    wait_until("only one is found", || browser.run(rows) == "row-misbehave");
     let url_now = browser.run("return location.search").to_string();
     assert!(url_now.contains("show=bad") && url_now.contains("sort=name") && url_now.contains("q=MIS"), "{url_now}");
     assert_eq!(browser.run("return document.querySelector('[aria-sort]').innerText.trim()"), "Plugin");

@@ -28,6 +28,10 @@ fn eventful(folder: &Folder) -> (Bot, String) {
     for _ in 0..3 {
         assert!(bot.ask("!roll 2d6").starts_with("2d6: "));
     }
+    // What a generation counts after the last poll before its end is lost with it.
+    wait_until("the rolls were counted", || {
+        http::get(&address, "/metrics").text().contains("rosey_custom_dice_rolls_total{plugin=\"dice-roller\"} 3")
+    });
     assert_eq!(bot.ask("!fail"), "Sorry, something went wrong.");
     assert!(bot.ask("!abort").contains("crashed on that twice"));
     assert_eq!(bot.ask("!echo back"), "back");

@@ -37,6 +37,10 @@ async fn shared_body(
     headers: &HeaderMap,
 ) -> Response {
     let board = shared.metrics.latest();
+    if board.number == 0 {
+        let answer = problem(StatusCode::SERVICE_UNAVAILABLE, "Rosey is starting; try again in a second");
+        return ([(header::RETRY_AFTER, "1")], answer).into_response();
+    }
     let render = async || {
         let body = Bytes::from_owner(Arc::clone(body(&board)));
         Ok::<_, Infallible>(shared.named(kind, body, board.number, Login::Off))

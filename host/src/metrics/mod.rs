@@ -188,7 +188,10 @@ impl Metrics {
         let metrics = self.clone();
         ops.spawn(async move {
             let mut meter = Meter::default();
-            let mut ticks = tokio::time::interval(metrics.0.config.poll_interval);
+            // The first board comes at once: an interval lets what has happened meanwhile come before its first tick.
+            metrics.poll(&plugins, Some(&mut meter)).await;
+            let interval = metrics.0.config.poll_interval;
+            let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 let is_poll = tokio::select! {

@@ -91,7 +91,11 @@ impl Series {
         while self.minute.len() > 1 && now.saturating_duration_since(self.minute[0].0) > MINUTE {
             self.minute.pop_front();
         }
-        let first = self.minute.front().map_or(Histogram::default(), |(_, first)| *first);
+        if self.minute.is_empty() {
+            // What came before the first poll is of the last minute as well.
+            self.minute.push_back((now, Histogram::default()));
+        }
+        let first = self.minute[0].1;
         self.minute.push_back((now, *response));
         response.since(&first)
     }
@@ -101,12 +105,35 @@ impl Series {
             self.ends.pop_front();
         }
         let (ended, failed) = (ledger.outcomes.iter().sum::<u64>(), bad(&ledger.outcomes));
-        let (_, ended_before, failed_before) = self.ends.front().copied().unwrap_or((now, 0, 0));
+        if self.ends.is_empty() {
+            self.ends.push_back((now, 0, 0));
+        }
+        let (_, ended_before, failed_before) = self.ends[0];
         self.ends.push_back((now, ended, failed));
         Recent {
             ended: ended.saturating_sub(ended_before),
             failed: failed.saturating_sub(failed_before),
             ..Recent::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ended_before_the_first_poll_stays_for_its_minutes() {
+        let (mut series, now) = (Series::default(), Instant::now());
+        let ledger = |ended: u64| Ledger { outcomes: [ended, 0, ended, 0, 0, 0], ..Ledger::default() };
+        let recent = |series: &mut Series, at: u64, ended| {
+            let recent = series.last_minutes(now + Duration::from_secs(at), &ledger(ended));
+            (recent.ended, recent.failed)
+        };
+        assert_eq!(recent(&mut series, 0, 12), (24, 12));
+        assert_eq!(recent(&mut series, 5, 12), (24, 12));
+        assert_eq!(recent(&mut series, 200, 20), (40, 20));
+        assert_eq!(recent(&mut series, 304, 21), (18, 9), "those of the first minutes are over");
+        assert_eq!(recent(&mut series, 900, 21), (0, 0));
     }
 }

@@ -219,6 +219,7 @@ impl State {
     pub fn fill(&self, detail: &mut Detail, window: Duration) {
         let plugin = detail.plugin.name.clone();
         let now = now_seconds();
+        detail.metrics.window.seconds = window.as_secs();
         if let Some(series) = self.series.get(&plugin) {
             let since = now.saturating_sub(window.as_secs());
             let points = series.history.since(since);
