@@ -291,7 +291,8 @@ fn pictures_for_the_documentation() {
         browser.until("#live", "live");
         browser.picture(&format!("overview{name}.png"));
         browser.go(&format!("{url}/plugin/misbehave"));
-        browser.run("document.querySelector('details.crash').open = true");
+        let whole = serde_json::json!({"width": 1200, "height": 1350, "deviceScaleFactor": 1, "mobile": false});
+        browser.devtools("Emulation.setDeviceMetricsOverride", &whole);
         browser.picture(&format!("plugin{name}.png"));
     }
     browser.narrow(360);

@@ -109,8 +109,8 @@ fn path(columns: &[(u64, f32)], count: usize, most: f32, (width, height): (f32, 
         let _ = write!(path, "{}{x:.1} {y:.1}", if begins { "M" } else { "L" });
         let ends = columns.get(index + 1).is_none_or(|(next, _)| !goes_on(at, *next));
         if begins && ends {
-            // One alone is a dot.
-            path.push_str("h0.1");
+            // One alone is a dash that can be seen.
+            let _ = write!(path, "h{}", width / 100.0);
         }
         before = Some(at);
     }
