@@ -11,7 +11,7 @@ use crate::{
     config::{self, Config},
     connect::{console, irc::Irc},
     dashboard::{self, DashboardConfig, DashboardError},
-    metrics::{Metrics, MetricsConfig},
+    metrics::{self, Metrics, MetricsConfig},
     plugin::{
         self, Plugins, artifact,
         generation::{Forge, Shims},
@@ -19,6 +19,7 @@ use crate::{
         process::Spawner,
         slot::message::What,
     },
+    report,
     router::Router,
     store::{Database, StoreError},
     view::Change,
@@ -77,7 +78,7 @@ pub enum AppError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The dashboard, without which the bot is not to run.
-    #[error("{0}; or set dashboard.required = false to run without it")]
+    #[error("Rosey does not run without its dashboard, unless dashboard.required = false")]
     Dashboard(#[from] DashboardError),
     /// The audit.
     #[error("the audit cannot be kept: {0}")]
@@ -100,7 +101,9 @@ pub enum AppError {
 pub fn run(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> Result<(), AppError> {
     let (ops, end_of_ops) = start_ops().map_err(AppError::Runtime)?;
     let data = plugin::runtime().map_err(AppError::Runtime)?;
-    let result = data.block_on(live(config, ops, greet));
+    let metrics = Metrics::new(metrics_config(&config));
+    let result = data.block_on(live(config, metrics.clone(), ops, greet));
+    data.block_on(metrics.finish());
     // A read of the terminal may be under way, and never ends.
     data.shutdown_background();
     drop(end_of_ops);
@@ -120,7 +123,12 @@ fn start_ops() -> io::Result<(Handle, oneshot::Sender<()>)> {
     Ok((handle, end))
 }
 
-async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> Result<(), AppError> {
+async fn live(
+    config: Config,
+    metrics: Metrics,
+    ops: Handle,
+    greet: impl FnOnce(&Config, Option<SocketAddr>),
+) -> Result<(), AppError> {
     let mut signals = Signals::watch().map_err(AppError::Runtime)?;
     let state = State::open(&config.state_dir)?;
     let shim = config.shim.clone().unwrap_or_else(beside_me);
@@ -135,11 +143,17 @@ async fn live(config: Config, ops: Handle, greet: impl FnOnce(&Config, Option<So
         spare: config.spare_shim,
     };
     let forge = Arc::new(Forge::new(shims, store, ops.clone(), Journal::default()));
-    let schema: Vec<_> = plugin::SCHEMA.into_iter().chain(admin::SCHEMA).collect();
+    let schema: Vec<_> = plugin::SCHEMA.into_iter().chain(admin::SCHEMA).chain([metrics::SCHEMA]).collect();
     let database = Database::open(&config.state_dir.join(DATABASE), &schema)?;
     let last_words = database.clone();
     let router = Arc::new(Router::default());
-    let metrics = Metrics::new(metrics_config(&config));
+    metrics.remember(database.clone()).await?;
+    if config.connect.console.is_some() {
+        metrics.expect_connector("console");
+    }
+    if config.connect.irc.is_some() {
+        metrics.expect_connector("irc");
+    }
     router.set_starting(true);
     let (plugins, changed) = make_plugins(&config, forge, database, &router, metrics.clone()).await?;
     // Before anybody looks: a plugin that is about to start is not shown as stopped.
@@ -285,8 +299,8 @@ async fn start_dashboard(
         }
         Err(error) if wanted.required => Err(error.into()),
         Err(error) => {
-            tracing::warn!("{error}");
-            admin.set_dashboard(Dashboard::Failed(error.to_string()));
+            tracing::warn!("{}", report::chain(&error));
+            admin.set_dashboard(Dashboard::Failed(report::chain(&error)));
             Ok(None)
         }
     }
@@ -359,6 +373,7 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
             took: record.took_us.map(|took| took as f64 / 1e6),
             ok: record.ok == Some(true),
             result: record.result.clone().unwrap_or_default(),
+            ..Change::default()
         };
         metrics.changed(plugin, change);
     }

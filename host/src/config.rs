@@ -5,7 +5,7 @@
 use crate::{
     admin::permission::{Role, SOURCES, source},
     connect::irc::IrcConfig,
-    dashboard::LEAST_TOKEN,
+    dashboard::{LEAST_TOKEN, instead},
     plugin::{PluginConfig, limits::Limits, nearest},
     time::Time,
 };
@@ -364,6 +364,8 @@ impl Config {
                 false => "off".to_owned(),
             },
         ));
+        let instead = instead(&dashboard.host, dashboard.public, dashboard.token.is_some());
+        rows.extend(instead.filter(|_| dashboard.enabled).map(|(_, warning)| ("dashboard", warning)));
         rows.retain(|(name, value)| *name != "roles" || !value.is_empty());
         rows.extend(self.admin.audit_file.iter().map(|file| ("audit_file", file.display().to_string())));
         if self.admin.trust_nicks {

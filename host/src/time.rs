@@ -90,6 +90,18 @@ pub fn parse_time(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
+/// How long something took, in two or three digits that count: `88 µs`, `4.1 ms`, `675 ms`, `1.2 s`, `30 s`.
+pub fn short(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    let (value, unit) = match seconds {
+        seconds if seconds < 0.000_999_5 => (seconds * 1e6, "µs"),
+        seconds if seconds < 0.999_5 => (seconds * 1e3, "ms"),
+        seconds => (seconds, "s"),
+    };
+    let is_whole = value >= 9.95 || unit == "µs" || (value - value.round()).abs() < 0.05;
+    if is_whole { format!("{value:.0} {unit}") } else { format!("{value:.1} {unit}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +121,12 @@ mod tests {
     fn spans_have_two_units() {
         let text = |seconds| span(Duration::from_secs(seconds));
         assert_eq!([text(41), text(125), text(9240), text(262_800)], ["41 s", "2 m 5 s", "2 h 34 m", "3 d 1 h"]);
+    }
+
+    #[test]
+    fn what_took_long_is_said_short() {
+        let text = |seconds| short(Duration::from_secs_f64(seconds));
+        assert_eq!([text(0.000_088), text(0.004_12), text(0.675), text(0.002)], ["88 µs", "4.1 ms", "675 ms", "2 ms"]);
+        assert_eq!([text(0.999_7), text(1.24), text(30.0), text(0.0)], ["1 s", "1.2 s", "30 s", "0 µs"]);
     }
 }

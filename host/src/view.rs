@@ -1,10 +1,13 @@
 //! The one read model: what chat, the shell, JSON and HTML show of the plugins. Data only, in the shapes of the PRD's
-//! Appendix C with more fields beside them. May import `plugin`.
+//! Appendix C with more fields beside them; and what is wrong with it all, in sentences (`trouble`). May import `plugin`.
 //!
 //! Times are RFC 3339 in UTC, durations seconds, memory both MB (10^6 bytes) and bytes.
 
+pub mod trouble;
+
 use serde::Serialize;
 use std::collections::BTreeMap;
+use trouble::Trouble;
 
 /// All plugins and the host at one moment: `GET /api/metrics`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -52,6 +55,8 @@ pub struct Plugin {
     pub outcomes: BTreeMap<&'static str, u64>,
     /// Events waiting for a generation.
     pub queued: usize,
+    /// How many may; beyond that they are rejected. 0 before the first poll.
+    pub queue_limit: usize,
     /// Events that left the queue and have no outcome yet.
     pub in_flight: usize,
     /// Deliveries beyond the first.
@@ -84,6 +89,29 @@ pub struct Plugin {
     pub bake_left: Option<u64>,
     /// Dead letters that wait for somebody to look at them.
     pub dead_letters: u64,
+    /// What happened to it lately.
+    pub lately: Lately,
+    /// What is wrong with it, the worst first; empty when nothing is.
+    pub troubles: Vec<Trouble>,
+}
+
+/// What happened to a plugin lately: what, beside its state, decides whether all is well with it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Lately {
+    /// Events that ended within the last five minutes.
+    pub ended: u64,
+    /// Those of them that ended badly: failed, timed out, rejected or set aside.
+    pub failed: u64,
+    /// Events that ended within the last minute, whose times the response times are.
+    pub timed: u64,
+    /// Crashes within the last hour.
+    pub crashes: u64,
+    /// Dead letters of the last hour.
+    pub dead_letters: u64,
+    /// Why the host went back to the build before by itself, within the last hour and with no good change since.
+    pub rolled_back: Option<String>,
+    /// Why a change was refused, within the last hour and with no good change since.
+    pub refused: Option<String>,
 }
 
 /// The host, and sums over all plugins.
@@ -109,8 +137,14 @@ pub struct System {
     pub pid: u32,
     /// The host's version.
     pub version: &'static str,
-    /// Where chat comes from: name and state (`connected`, `disconnected`).
+    /// Where chat comes from: name and state (`connecting` before the first time, `connected`, `disconnected`).
     pub connectors: BTreeMap<String, &'static str>,
+    /// Whether all is well, in a sentence.
+    pub verdict: String,
+    /// How bad that is: `good`, `warning` or `error`.
+    pub severity: &'static str,
+    /// All that is wrong, the worst first.
+    pub troubles: Vec<Trouble>,
 }
 
 /// One crash.
@@ -132,6 +166,8 @@ pub struct Crash {
     pub cause: String,
     /// What it was executing, as typed.
     pub executing: Vec<String>,
+    /// Who typed each of them.
+    pub by: Vec<String>,
     /// The last lines of its standard error.
     pub stderr: Vec<String>,
 }
@@ -163,7 +199,7 @@ pub struct Detail {
     pub plugin: Plugin,
     /// Figures now and over the last hour.
     pub metrics: Metrics,
-    /// The history, the oldest first.
+    /// The history within the window, the oldest first; of more than 1000 points every second, third, …
     pub history: Vec<Sample>,
     /// What happened meanwhile, the oldest first.
     pub marks: Vec<Mark>,
@@ -194,6 +230,45 @@ pub struct Metrics {
     pub current: Current,
     /// Over the last hour.
     pub aggregates_1h: Aggregates,
+    /// Over the window that was asked for, such as `?window=15m`; an hour unless it was.
+    pub window: Window,
+}
+
+/// All figures over one window.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Window {
+    /// How long it is.
+    pub seconds: u64,
+    /// How many points of the history lie in it.
+    pub points: usize,
+    /// Of one core.
+    pub cpu: Sums,
+    /// In MB.
+    pub memory: Sums,
+    /// Events accepted a second.
+    pub events_per_second: Sums,
+    /// Median response time in seconds, of the points with events.
+    pub response_p50: Sums,
+    /// The 95th percentile of the same.
+    pub response_p95: Sums,
+    /// Events waiting.
+    pub queued: Sums,
+    /// Events in flight.
+    pub in_flight: Sums,
+    /// Events that ended, by outcome.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// Crashes.
+    pub crashes: u32,
+}
+
+/// Least, mean, greatest and 95th percentile of a figure; `None` of no points.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Sums {
+    pub min: Option<f64>,
+    pub avg: Option<f64>,
+    pub max: Option<f64>,
+    pub p95: Option<f64>,
 }
 
 /// Figures now.
@@ -236,6 +311,16 @@ pub struct Point {
     pub response_p50: f32,
     /// Seconds; not a number without events.
     pub response_p95: f32,
+    /// Events that ended since the point before, by outcome as in [`crate::event::OUTCOMES`].
+    pub outcomes: [u32; 6],
+    /// Crashes since the host started.
+    pub crashes: u32,
+    /// Events waiting for a generation.
+    pub queued: u32,
+    /// Events that left the queue and had no outcome yet.
+    pub in_flight: u32,
+    /// The active generation; 0 when there was none.
+    pub generation: u32,
 }
 
 /// One point of the history, as JSON shows it.
@@ -253,12 +338,22 @@ pub struct Sample {
     pub response_p50: Option<f32>,
     /// Seconds; `None` without events.
     pub response_p95: Option<f32>,
+    /// Events that ended since the point before, by outcome; those that are 0 are left out.
+    pub outcomes: BTreeMap<&'static str, u32>,
+    /// Crashes since the host started.
+    pub crash_count: u32,
+    /// Events waiting for a generation.
+    pub queued: u32,
+    /// Events that left the queue and had no outcome yet.
+    pub in_flight: u32,
+    /// The active generation; `None` when there was none.
+    pub generation: Option<u32>,
 }
 
 /// Something that happened, on the time axis of the charts and in the list of events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Mark {
-    /// Counts all marks of this host's life.
+    /// Counts all marks; those from before a restart of the host are counted on.
     pub number: u64,
     /// When.
     pub at: String,
@@ -267,7 +362,8 @@ pub struct Mark {
     pub at_seconds: u64,
     /// The plugin it is about, if it is about one.
     pub plugin: Option<String>,
-    /// `active`, `reload`, `refused`, `rollback`, `restart`, `crash`, `failed`, `stopped`, `dead_letter`, `admin`, `connector`.
+    /// `active`, `admin`, `bake`, `connector`, `crash`, `dead_letter`, `drain`, `failed`, `health`, `host`, `refused`,
+    /// `reload`, `restart` or `rollback`.
     pub kind: &'static str,
     /// `info`, `warning` or `error`.
     pub severity: &'static str,
@@ -288,6 +384,10 @@ pub struct Change {
     pub from: Option<String>,
     /// The version after, or the one that was refused.
     pub to: Option<String>,
+    /// The artifact before, of a change that was done.
+    pub from_artifact: Option<String>,
+    /// The artifact after, of a change that was done.
+    pub to_artifact: Option<String>,
     /// In seconds; `None` of what was refused before it began.
     pub took: Option<f64>,
     /// Whether it was done.
@@ -326,6 +426,8 @@ pub struct Command {
     pub usage: String,
     /// What it does.
     pub help: String,
+    /// Those of its names that are somebody else's, and whose.
+    pub taken: BTreeMap<String, String>,
 }
 
 /// One metric that a plugin declares itself.

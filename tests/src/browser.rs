@@ -95,6 +95,15 @@ impl Browser {
         wait_until(&format!("{selector} shows {shows:?}"), || self.text(selector).contains(shows));
     }
 
+    /// The page as it came, for where no script may run.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn source(&self) -> String {
+        let source = self.call("GET", &format!("/session/{}/source", self.session), &Value::Null);
+        source.as_str().expect("a page").to_owned()
+    }
+
     fn find(&self, selector: &str) -> String {
         let found = self.post("element", &json!({"using": "css selector", "value": selector}));
         let id = found.as_object().and_then(|found| found.values().next()).and_then(Value::as_str);

@@ -66,6 +66,12 @@ fn a_roll_is_shown_without_a_reload_of_the_page_and_nothing_is_complained_about(
     assert!(bot.end().success());
 }
 
+/// Whether each crash on the page is unfolded, the newest first.
+fn open_details(browser: &Browser) -> Vec<String> {
+    let open = browser.run("return [...document.querySelectorAll('details.crash')].map(d => String(d.open))");
+    open.as_array().into_iter().flatten().filter_map(|open| open.as_str().map(str::to_owned)).collect()
+}
+
 #[test]
 fn a_crash_is_shown_when_it_happens_not_at_the_next_poll() {
     let Some(browser) = Browser::open() else { return };
@@ -81,12 +87,14 @@ fn a_crash_is_shown_when_it_happens_not_at_the_next_poll() {
     browser.until("#row-misbehave td[data-label=Crashes]", "2");
     println!("the crash was on the page after {:.0} ms", began.elapsed().as_secs_f64() * 1e3);
     assert!(bot.answer().contains("crashed on that twice"));
-    browser.until("#headline", "there were 2 crashes");
+    browser.until("#headline", "An event that crashed misbehave twice was set aside.");
+    browser.until("#troubles", "misbehave crashed twice within the last hour: killed by signal 6 (SIGABRT");
     browser.go(&format!("{url}/plugin/misbehave"));
-    browser.click(".crash summary");
-    let crash = browser.text(".crash");
+    assert!(browser.text("#crashes .because").starts_with("2 × SIGABRT. Last: !echo <script>"), "why, in one line");
+    assert_eq!(open_details(&browser), ["true", "false"], "the newest is open");
+    let crash = browser.text("details.crash");
     assert!(crash.contains("SIGABRT"), "{crash}");
-    assert!(crash.contains("!echo <script>alert(1)</script>"), "as text: {crash}");
+    assert!(crash.contains("!echo <script>alert(1)</script> by alice"), "as text: {crash}");
     assert!(browser.text("#letters").contains("!echo <script>"), "and in the dead letters");
     assert_eq!(browser.run("return document.querySelectorAll('main script').length"), 0);
     browser.go(&format!("{url}/events"));
@@ -116,6 +124,7 @@ fn a_reload_by_button_asks_names_versions_and_is_audited_like_any_other() {
     browser.go(&format!("{url}/plugin/misbehave"));
     browser.click("button[value=reload]");
     browser.until("#main h1", "Reload misbehave 1.0.0 (");
+    assert_eq!(browser.run("return document.querySelectorAll('[autofocus], script').length"), 0, "nothing in a hurry");
     assert_eq!(bot.ask("!variant"), "first", "not before it is confirmed");
     browser.click("button.strong");
     browser.until("#main h1", "generation 2 is active");
@@ -131,6 +140,7 @@ fn a_reload_by_button_asks_names_versions_and_is_audited_like_any_other() {
     assert_eq!(bot.ask("!variant"), "second");
     assert!(bot.ask("!abort").contains("crashed on that twice"));
     browser.go(&format!("{url}/plugin/misbehave"));
+    browser.until("#letters", "!abort");
     browser.click("button[value=replay]");
     browser.until("#main h1", "Replay dead letter 1 of misbehave: !abort by alice?");
     browser.click("header form button");
@@ -189,7 +199,16 @@ fn without_javascript_it_shows_the_same_and_refreshes_itself() {
     bot.ask("!roll 2d6");
     browser.until("#row-dice-roller td[data-label=Events]", "1");
     signal_process(bot.pid_of("dice-roller"), Signal::KILL);
-    browser.until("#headline", "there was 1 crash");
+    browser.until("#headline", "dice-roller crashed once within the last hour: killed by signal 9");
+    // What is being typed or answered is not thrown away by a refresh.
+    let address = url.trim_start_matches("http://");
+    let refreshes = |page: &str| page.contains("http-equiv");
+    assert!(refreshes(&http::get(address, "/").text()) && !refreshes(&http::get(address, "/login").text()));
+    log_in(&browser, &url);
+    browser.go(&format!("{url}/plugin/dice-roller"));
+    browser.click("button[value=restart]");
+    browser.until("#main h1", "Restart dice-roller");
+    assert!(!browser.source().contains("http-equiv"), "the question stays");
     assert!(bot.end().success());
 }
 
@@ -272,7 +291,8 @@ fn pictures_for_the_documentation() {
         browser.until("#live", "live");
         browser.picture(&format!("overview{name}.png"));
         browser.go(&format!("{url}/plugin/misbehave"));
-        browser.run("document.querySelector('.crash').open = true");
+        let whole = serde_json::json!({"width": 1200, "height": 1350, "deviceScaleFactor": 1, "mobile": false});
+        browser.devtools("Emulation.setDeviceMetricsOverride", &whole);
         browser.picture(&format!("plugin{name}.png"));
     }
     browser.narrow(360);

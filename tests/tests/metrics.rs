@@ -28,6 +28,10 @@ fn eventful(folder: &Folder) -> (Bot, String) {
     for _ in 0..3 {
         assert!(bot.ask("!roll 2d6").starts_with("2d6: "));
     }
+    // What a generation counts after the last poll before its end is lost with it.
+    wait_until("the rolls were counted", || {
+        http::get(&address, "/metrics").text().contains("rosey_custom_dice_rolls_total{plugin=\"dice-roller\"} 3")
+    });
     assert_eq!(bot.ask("!fail"), "Sorry, something went wrong.");
     assert!(bot.ask("!abort").contains("crashed on that twice"));
     assert_eq!(bot.ask("!echo back"), "back");
@@ -89,6 +93,8 @@ fn what_is_exported_what_is_documented_and_what_is_used_are_the_same() {
         ("rosey_admin_commands_total{command=\"restart\",user=\"alice\"}", 1.0),
         ("rosey_audit_records_total{stage=\"after\"}", 1.0),
         ("rosey_connector_up{connector=\"console\"}", 1.0),
+        ("rosey_plugin_queue_limit{plugin=\"dice-roller\"}", 10_000.0),
+        ("rosey_dashboard_limit_hits_total{limit=\"connections\"}", 0.0),
     ] {
         let found = value(&text, series);
         assert!(found.total_cmp(&expected).is_eq(), "{series}: {found}");
@@ -118,7 +124,26 @@ fn prometheus_own_tools_find_nothing_but_the_two_names_that_are_fixed() {
         let (code, said) = tool::run("promtool", &arguments, &examples, b"");
         assert_eq!(code, Some(0), "{arguments:?}: {said}");
     }
+    let (code, said) = tool::run("promtool", &["check", "rules", &panels(&folder)], &examples, b"");
+    assert_eq!(code, Some(0), "{said}");
     assert!(bot.end().success());
+}
+
+/// A file of rules with every query of the Grafana dashboard, for those who can read them.
+fn panels(folder: &Folder) -> String {
+    let text = std::fs::read_to_string(root().join("examples/grafana/rosey.json")).expect("it is there");
+    let text = text.replace("$__rate_interval", "1m").replace("$instance", "a").replace("$plugin", "b");
+    let dashboard: Value = serde_json::from_str(&text).expect("JSON");
+    let list = |at: &Value| at.as_array().cloned().unwrap_or_default();
+    let targets = list(&dashboard["panels"]).into_iter().flat_map(|panel| list(&panel["targets"]));
+    let queries: Vec<_> =
+        targets.chain(list(&dashboard["annotations"]["list"])).map(|query| query["expr"].to_string()).collect();
+    assert!(queries.len() > 20 && dashboard["annotations"]["list"].as_array().is_some_and(|all| all.len() == 3));
+    let rules: String =
+        queries.iter().enumerate().map(|(n, expr)| format!("  - record: q{n}\n    expr: {expr}\n")).collect();
+    let file = folder.path().join("panels.yml");
+    std::fs::write(&file, format!("groups:\n- name: panels\n  rules:\n{rules}")).expect("our directory");
+    file.display().to_string()
 }
 
 /// What of `value` does not fit the schema, which is `described` with its references.
@@ -226,6 +251,14 @@ fn the_json_is_as_described_and_has_every_field_of_the_prd() {
     let dice = check("/api/plugin/dice-roller", "/api/plugin/{name}", 200);
     let none = check("/api/plugin/weather", "/api/plugin/{name}", 404);
     assert_eq!(none["error"], "there is no plugin weather");
+    let short = check("/api/plugin/dice-roller?window=1m", "/api/plugin/{name}", 200);
+    assert_eq!(short["metrics"]["window"]["seconds"], 60);
+    assert_eq!(dice["metrics"]["window"]["seconds"], 3600);
+    assert_eq!(dice["metrics"]["window"]["outcomes"]["replied"], 3);
+    for bad in ["0", "-1m", "2h", "x", "1m&window=2m"] {
+        let refused = check(&format!("/api/plugin/dice-roller?window={bad}"), "/api/plugin/{name}", 400);
+        assert!(refused["error"].as_str().is_some_and(|error| error.starts_with("window: a time")), "{refused}");
+    }
 
     let sample = |text: &str| serde_json::from_str::<Value>(text).expect("the PRD's Appendix C");
     let metrics = sample(
@@ -275,9 +308,88 @@ fn a_reload_and_a_crash_do_not_break_the_series() {
     assert!(bot.ask("!roll 2d6").starts_with("2d6: "));
     wait_until("its own metrics are collected", || {
         let custom = &http::get(&address, "/api/plugin/dice-roller").json()["custom"][0];
-        custom["name"] == "rosey_custom_dice_rolls_total" && custom["value"] == 1.0
+        // Three were rolled before the restart.
+        custom["name"] == "rosey_custom_dice_rolls_total" && custom["value"] == 4.0
     });
     assert!(http::get(&address, "/plugin/dice-roller").text().contains("rosey_custom_dice_rolls_total"));
+    let last = dice_history_end(&address);
+    assert_eq!((last["generation"].as_u64(), last["queued"].as_u64()), (Some(2), Some(0)), "{last}");
+    // Its process and with it what it counted is gone; the counter is not.
+    signal_process(bot.pid_of("dice-roller"), Signal::KILL);
+    assert!(bot.ask("!roll 2d6").starts_with("2d6: "));
+    wait_until("it goes on counting", || {
+        http::get(&address, "/metrics").text().contains("rosey_custom_dice_rolls_total{plugin=\"dice-roller\"} 5")
+    });
+    wait_until("the history has the crash", || dice_history_end(&address)["crash_count"] == 1);
+    assert!(bot.end().success());
+}
+
+fn dice_history_end(address: &str) -> Value {
+    let history = http::get(address, "/api/plugin/dice-roller").json()["history"].take();
+    history.as_array().and_then(|points| points.last().cloned()).unwrap_or_default()
+}
+
+#[test]
+fn what_happened_outlives_the_host() {
+    let folder = Folder::new(&["dice-roller", "misbehave"]);
+    let (bot, address) = eventful(&folder);
+    let marks = |address: &str| http::get(address, "/api/plugin/misbehave").json()["marks"].clone();
+    wait_until("it is written down", || {
+        let mut files = std::fs::read_dir(folder.path().join("state")).expect("it is there").flatten();
+        files.any(|file| file.file_name() == "rosey.db-wal" && file.metadata().is_ok_and(|meta| meta.len() > 20_000))
+            && marks(&address).to_string().contains("dead_letter")
+    });
+    // The last board was written down with what happened before it.
+    let number = http::get(&address, "/metrics").header("etag").to_owned();
+    wait_until("another board was made", || http::get(&address, "/metrics").header("etag") != number);
+    bot.signal(Signal::KILL);
+    drop(bot);
+    let mut bot = folder.start(SETTINGS);
+    let address = bot.dashboard();
+    wait_until("it runs", || http::get(&address, "/readyz").status == 200);
+    let misbehave = http::get(&address, "/api/plugin/misbehave").json();
+    assert_eq!(misbehave["crashes"].as_array().map(Vec::len), Some(2), "{}", misbehave["crashes"]);
+    assert_eq!(
+        (misbehave["crashes"][0]["executing"][0].as_str(), misbehave["crashes"][0]["by"][0].as_str()),
+        (Some("!abort"), Some("alice"))
+    );
+    assert_eq!(misbehave["crash_count"], 0, "of this life");
+    assert!(marks(&address).to_string().contains("set aside after two crashes"));
+    let dice = http::get(&address, "/api/plugin/dice-roller").json();
+    let change = &dice["changes"][0];
+    assert_eq!((change["kind"].as_str(), change["by"].as_str()), (Some("restart"), Some("alice, chat")), "{change}");
+    assert!(change["to_artifact"].as_str().is_some_and(|hash| hash.len() == 64), "{change}");
+    let events = http::get(&address, "/events?kind=host").text();
+    assert!(events.contains("ended without stopping") && events.matches("started: Rosey").count() == 2, "{events}");
+    assert_eq!(http::get(&address, "/events?plugin=weather").status, 404);
+    assert!(bot.end().success());
+    let mut third = folder.start(SETTINGS);
+    let address = third.dashboard();
+    let events = http::get(&address, "/events?kind=host").text();
+    assert!(events.matches("ended without stopping").count() == 1 && events.contains("</span> stopped"), "{events}");
+    assert!(http::get(&address, "/events?kind=connector&severity=error").text().contains("Nothing of that kind."));
+    assert!(third.end().success());
+}
+
+#[test]
+fn secrets_are_not_shown_and_commands_that_are_somebody_elses_are_marked() {
+    let folder = Folder::new(&["dice-roller", "misbehave"]);
+    // The same commands twice: the first by name has them.
+    std::fs::copy(folder.library("dice-roller"), folder.library("roller")).expect("our directory");
+    let mut bot = folder.start(&format!(
+        "{SETTINGS}[plugins.roller]\n[plugins.roller.config]\ncity = \"Bern\"\napi_key = \"hunter2\"\n\
+         [plugins.roller.config.db]\nPassword = \"hunter3\"\n"
+    ));
+    let address = bot.dashboard();
+    wait_until("it runs", || http::get(&address, "/readyz").status == 200);
+    for path in ["/api/plugin/roller", "/plugin/roller"] {
+        let text = http::get(&address, path).text();
+        assert!(text.contains("Bern") && text.contains("(hidden)") && !text.contains("hunter"), "{path}: {text}");
+    }
+    let roller = http::get(&address, "/api/plugin/roller").json();
+    assert_eq!(roller["commands"][0]["taken"], serde_json::json!({"r": "dice-roller", "roll": "dice-roller"}));
+    assert!(http::get(&address, "/plugin/roller").text().contains("!roll is taken by dice-roller"));
+    assert_eq!(http::get(&address, "/api/plugin/dice-roller").json()["commands"][0]["taken"], serde_json::json!({}));
     assert!(bot.end().success());
 }
 

@@ -9,11 +9,12 @@ use std::{
     net::TcpStream,
     path::Path,
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 fn start(folder: &Folder) -> (Bot, String) {
-    let bot = folder.start("[dashboard]\nenabled = true\nport = 0\n[plugins.dice-roller]\n");
+    let bot =
+        folder.start("[dashboard]\nenabled = true\nport = 0\n[metrics]\npoll_interval = 0.5\n[plugins.dice-roller]\n");
     let address = bot.dashboard();
     wait_until("there is something to show", || http::get(&address, "/readyz").status == 200);
     (bot, address)
@@ -107,7 +108,26 @@ fn what_has_not_changed_is_not_sent_again_and_what_is_sent_is_small() {
         .iter()
         .sum();
     assert!(all < 60_000, "{all} bytes");
-    assert_eq!(http::get(&address, "/api/metrics").header("cache-control"), "no-store");
+    for path in ["/", "/events", "/plugin/dice-roller", "/metrics", "/api/metrics", "/style.css", "/live.js"] {
+        let gzip = ["Accept-Encoding: gzip"];
+        let first = http::request(&address, "GET", path, &gzip, "");
+        assert_eq!(
+            (first.header("content-encoding"), first.header("cache-control")),
+            ("gzip", "private, no-cache"),
+            "{path}"
+        );
+        // A poll may come between the two.
+        wait_until("it is known", || {
+            let first = http::get(&address, path);
+            let tag = format!("If-None-Match: {}", first.header("etag"));
+            let again = http::request(&address, "GET", path, &[&tag], "");
+            again.status == 304
+                && again.body.is_empty()
+                && again.header("etag") == first.header("etag")
+                && again.header("cache-control") == "private, no-cache"
+                && !again.header("vary").is_empty()
+        });
+    }
     let head = http::request(&address, "HEAD", "/healthz", &[], "");
     assert_eq!((head.status, head.body.len()), (200, 0));
     assert!(bot.end().success());
@@ -146,33 +166,114 @@ fn ten_thousand_connections_one_after_another_leave_nothing_behind() {
     assert!(bot.end().success());
 }
 
-#[test]
-fn clients_that_say_nothing_are_dropped_and_those_that_are_too_many_wait() {
+/// As many as take all places and more.
+const CROWD: usize = 120;
+
+/// A crowd of which each sends this and then nothing, nor reads.
+fn crowd(address: &str, says: &[u8]) -> Vec<TcpStream> {
+    let one = |_| {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        let _ = stream.set_write_timeout(Some(Duration::from_millis(50)));
+        // Those that are turned away are told so, and hung up on.
+        let _ = stream.write_all(says);
+        stream
+    };
+    (0..CROWD).map(one).collect()
+}
+
+/// How often a limit of the dashboard was hit, by its own account.
+fn hits(address: &str, limit: &str) -> u64 {
+    let text = http::get(address, "/metrics").text();
+    let series = format!("rosey_dashboard_limit_hits_total{{limit=\"{limit}\"}} ");
+    // Of who is turned away nothing is known.
+    text.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).unwrap_or_default()
+}
+
+fn survives(says: &[u8], limit: &str) {
     let folder = Folder::new(&["dice-roller"]);
     let (mut bot, address) = start(&folder);
-    // Half a head each, as slow-loris does; the hundredth and all after it wait in the kernel's queue.
-    let mut slow: Vec<_> = (0..150)
-        .map(|number| {
+    let before = holds(bot.pid());
+    let crowd = crowd(&address, says);
+    assert!(bot.ask("!roll 2d6").starts_with("2d6: "), "the bot does not notice");
+    for path in ["/healthz", "/metrics"] {
+        let began = Instant::now();
+        wait_until("the lights shine", || http::request(&address, "GET", path, &[], "").status == 200);
+        assert!(began.elapsed() < Duration::from_secs(4), "{path} after {:?}", began.elapsed());
+    }
+    wait_until("it is counted that there were too many", || hits(&address, "connections") > 0);
+    // They are hung up on, though none of them goes by itself.
+    wait_until("everybody is served again", || http::get(&address, "/api/metrics").status == 200);
+    wait_until("it is counted", || hits(&address, limit) >= 100);
+    drop(crowd);
+    wait_until("nothing is left behind", || holds(bot.pid()).0 <= before.0 + 1);
+    assert!(bot.ask("!roll 2d6").starts_with("2d6: "));
+    assert!(bot.end().success());
+}
+
+#[test]
+fn a_crowd_with_half_sent_heads_takes_nothing_down() {
+    survives(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", "head_time");
+}
+
+#[test]
+fn a_crowd_with_half_sent_bodies_takes_nothing_down() {
+    let post = "POST /login HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: same-origin\r\nContent-Type: \
+                application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ntoken=";
+    survives(post.as_bytes(), "body_time");
+}
+
+#[test]
+fn a_crowd_that_asks_and_does_not_read_takes_nothing_down() {
+    survives("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2000).as_bytes(), "write_time");
+}
+
+#[test]
+fn who_comes_when_all_places_are_taken_is_told_so_at_once() {
+    let folder = Folder::new(&["dice-roller"]);
+    let (mut bot, address) = start(&folder);
+    // They have said what they want, and are answered for as long as they stay.
+    let places: Vec<_> = (0..100)
+        .map(|_| {
             let mut stream = TcpStream::connect(&address).expect("it listens");
-            if number % 2 == 0 {
-                stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").expect("it reads");
-            }
-            stream.set_read_timeout(Some(rosey_tests::rig::PATIENCE)).expect("a socket");
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it reads");
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).expect("it answers");
+            assert_eq!(&answer, b"HTTP/1.1 200");
             stream
         })
         .collect();
-    assert!(bot.ask("!roll 2d6").starts_with("2d6: "), "the bot does not notice");
-    let mut answer = Vec::new();
-    assert!(slow[0].read_to_end(&mut answer).is_ok(), "it hangs up");
-    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
-    assert_eq!(http::get(&address, "/healthz").status, 200, "and serves others again");
-    drop(slow);
-    // A client that asks and does not read the answer.
-    let mut deaf = TcpStream::connect(&address).expect("it listens");
-    let _ = deaf.set_write_timeout(Some(Duration::from_millis(200)));
-    while deaf.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").is_ok() {}
-    assert_eq!(http::get(&address, "/healthz").status, 200);
-    assert!(bot.ask("!roll 2d6").starts_with("2d6: "));
+    let began = Instant::now();
+    let refused = http::get(&address, "/");
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "5"), "{}", refused.text());
+    assert_eq!(http::get(&address, "/readyz").status, 200);
+    assert!(began.elapsed() < Duration::from_secs(1));
+    drop(places);
+    wait_until("there is room again", || http::get(&address, "/").status == 200);
+    assert!(bot.end().success());
+}
+
+#[test]
+fn wrong_tokens_are_counted_however_they_are_shown() {
+    let folder = Folder::new(&["dice-roller"]);
+    let token = "correct horse battery staple";
+    let mut bot = folder.start(&format!(
+        "[dashboard]\nenabled = true\nport = 0\ntoken = {token:?}\n[metrics]\npoll_interval = 0.2\n[plugins.dice-roller]\n"
+    ));
+    let address = bot.dashboard();
+    wait_until("there is something to show", || http::get(&address, "/readyz").status == 200);
+    let ask = |token: &str| {
+        http::request(&address, "GET", "/api/metrics", &[&format!("Authorization: Bearer {token}")], "").status
+    };
+    assert_eq!(ask(token), 200);
+    let tried: Vec<_> = (0..12).map(|number| ask(&format!("guess {number}"))).collect();
+    assert_eq!(tried, [&[401; 10][..], &[429; 2][..]].concat());
+    assert_eq!(ask(token), 429, "even the right one waits");
+    let form = ["Sec-Fetch-Site: same-origin", "Content-Type: application/x-www-form-urlencoded"];
+    let said = http::request(&address, "POST", "/login", &form, &format!("token={token}"));
+    assert_eq!(said.status, 429, "and so does the form");
+    bot.until_logged("a wrong token was shown to the dashboard from 127.0.0.1");
+    wait_until("it is counted", || hits(&address, "guesses") >= 4);
+    assert_eq!(http::get(&address, "/").status, 200, "who shows nothing may read here");
     assert!(bot.end().success());
 }
 
@@ -190,9 +291,25 @@ fn an_address_that_cannot_be_served_is_a_clear_error() {
     assert!(third.ask("!roll 2d6").starts_with("2d6: "), "the bot runs on without it");
     third.until_logged("another program has the port");
     assert!(third.end().success());
-    let mut open = other.start("[dashboard]\nenabled = true\nport = 0\nhost = \"0.0.0.0\"\n[plugins.dice-roller]\n");
-    assert_eq!(open.exit().code(), Some(1));
-    open.until_logged("dashboard.token to ask for it, or dashboard.public = true");
+    let log = second.log();
+    assert_eq!(log.matches("Address already in use").count(), 1, "once is enough: {log}");
+    assert!(bot.end().success());
+}
+
+#[test]
+fn an_address_that_nobody_allowed_is_replaced_by_loopback_loudly() {
+    let folder = Folder::new(&["dice-roller"]);
+    let mut bot = folder.start("[dashboard]\nenabled = true\nport = 0\nhost = \"0.0.0.0\"\n[plugins.dice-roller]\n");
+    let address = bot.dashboard();
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+    const WARNING: &str = "WARNING: the dashboard listens on 127.0.0.1 and not on 0.0.0.0, where everybody could read it. Set \
+                           dashboard.token";
+    bot.until_logged(WARNING);
+    assert!(bot.ask("!roll 2d6").starts_with("2d6: "));
+    let check =
+        Command::new(build::rosey()).args(["check", "--config", "rosey.toml"]).current_dir(folder.path()).output();
+    let said = String::from_utf8_lossy(&check.expect("it is built").stdout).into_owned();
+    assert!(said.contains(WARNING), "{said}");
     assert!(bot.end().success());
 }
 

@@ -205,5 +205,5 @@ fn steps(steps: &[(&'static str, Duration)]) -> String {
 }
 
 fn millis(took: Duration) -> String {
-    format!("{:.1} ms", took.as_secs_f64() * 1e3)
+    crate::time::short(took)
 }

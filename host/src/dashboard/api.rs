@@ -1,14 +1,18 @@
 //! What programs read: JSON in the shapes of the PRD's Appendix C, Prometheus text, and two lights. docs/openapi.json
 //! describes it.
 
-use super::Shared;
+use super::{Shared, auth::Login};
+use crate::metrics::Board;
 use axum::{
     body::Bytes,
-    extract::{Path, State},
-    http::{StatusCode, Uri, header},
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+/// What is shown of the past unless it is asked for.
+const HOUR: Duration = Duration::from_secs(3600);
 
 const JSON: &str = "application/json";
 
@@ -20,13 +24,69 @@ fn typed(kind: &'static str, body: impl Into<Bytes>) -> Response {
 }
 
 /// All plugins.
-pub async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    typed(JSON, Bytes::from_owner(Arc::clone(&shared.metrics.latest().json)))
+pub async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    shared_body(&shared, "/api/metrics", JSON, |board| &board.json, &headers).await
+}
+
+/// What is the same for all who may read, shared until the next board.
+async fn shared_body(
+    shared: &Shared,
+    path: &str,
+    kind: &'static str,
+    body: fn(&Board) -> &Arc<[u8]>,
+    headers: &HeaderMap,
+) -> Response {
+    let board = shared.metrics.latest();
+    if board.number == 0 {
+        let answer = problem(StatusCode::SERVICE_UNAVAILABLE, "Rosey is starting; try again in a second");
+        return ([(header::RETRY_AFTER, "1")], answer).into_response();
+    }
+    let render = async || {
+        let body = Bytes::from_owner(Arc::clone(body(&board)));
+        Ok::<_, Infallible>(shared.named(kind, body, board.number, Login::Off))
+    };
+    let Ok(rendered) = shared.cache.get(board.number, path.to_owned(), render).await;
+    rendered.respond(headers)
+}
+
+/// What is asked about a plugin.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    /// How far back.
+    window: Option<String>,
+}
+
+/// A time such as `900`, `90s`, `15m` or `1h`; not nothing.
+fn window(text: &str) -> Option<Duration> {
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit = match &text[at..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return None,
+    };
+    let seconds = text[..at].parse::<u64>().ok()?.checked_mul(unit)?;
+    (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
 /// One plugin in full.
-pub async fn plugin(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Response {
-    match shared.metrics.detail(&name).await {
+pub async fn plugin(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Response {
+    let asked = asked.map_or_else(|_| Asked { window: Some(String::new()) }, |Query(asked)| asked);
+    let most = shared.metrics.history_duration().max(HOUR);
+    let window = match asked.window.as_deref().map(|text| window(text).filter(|window| *window <= most)) {
+        None => HOUR,
+        Some(Some(window)) => window,
+        Some(None) => {
+            let text = format!("window: a time such as 90s, 15m or 1h, at most {} s", most.as_secs());
+            return problem(StatusCode::BAD_REQUEST, &text);
+        }
+    };
+    match shared.metrics.detail(&name, window).await {
         // The read model is plain data, and JSON has room for all of it.
         Some(detail) => typed(JSON, serde_json::to_vec(&detail).unwrap_or_default()),
         None => problem(StatusCode::NOT_FOUND, &format!("there is no plugin {name}")),
@@ -34,9 +94,9 @@ pub async fn plugin(State(shared): State<Arc<Shared>>, Path(name): Path<String>)
 }
 
 /// For Prometheus.
-pub async fn prometheus(State(shared): State<Arc<Shared>>) -> Response {
+pub async fn prometheus(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     match shared.prometheus {
-        true => typed(PROMETHEUS, Bytes::from_owner(Arc::clone(&shared.metrics.latest().prometheus))),
+        true => shared_body(&shared, "/metrics", PROMETHEUS, |board| &board.prometheus, &headers).await,
         false => problem(StatusCode::NOT_FOUND, "metrics.prometheus_enabled is off"),
     }
 }
@@ -73,4 +133,21 @@ pub async fn not_allowed() -> Response {
 fn problem(status: StatusCode, text: &str) -> Response {
     let body = serde_json::json!({"error": text}).to_string();
     (status, [(header::CONTENT_TYPE, JSON)], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_times_and_nothing_else() {
+        let seconds = |text| window(text).map(|window| window.as_secs());
+        assert_eq!(
+            [seconds("900"), seconds("90s"), seconds("15m"), seconds("1h")],
+            [Some(900), Some(90), Some(900), Some(3600)]
+        );
+        for bad in ["", "0", "m", "-1s", "1.5h", "1d", "99999999999999999999", "18446744073709551615h"] {
+            assert_eq!(window(bad), None, "{bad}");
+        }
+    }
 }

@@ -1,18 +1,23 @@
 //! Who holds the admin token: by a form and a cookie for people, by a header for scripts. The token is compared in constant
 //! time, guesses are counted, and what a browser sends on somebody else's behalf is refused.
 
-use super::{Shared, pages};
+use super::{
+    Shared,
+    guesses::{self, Guesses},
+    pages,
+};
 use askama::Template;
 use axum::{
-    Form,
+    Extension, Form,
     extract::State,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
 use sha2::{Digest, Sha256};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     io::Read,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -27,9 +32,6 @@ const SESSION: Duration = Duration::from_secs(12 * 3600);
 /// People logged in at a time; the oldest session ends for one more.
 const MOST_SESSIONS: usize = 64;
 
-/// Wrong tokens within a minute, from wherever. Beyond that even the right one waits.
-const GUESSES: usize = 10;
-
 const COOKIE: &str = "rosey_session";
 
 /// What is known about who may.
@@ -39,7 +41,20 @@ pub struct Auth {
     /// Whether reading takes the token as well.
     locked: bool,
     sessions: Mutex<HashMap<String, Instant>>,
-    guesses: Mutex<VecDeque<Instant>>,
+    guesses: Guesses,
+}
+
+/// What a script shows with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearer {
+    /// Nothing, or there is nothing to show.
+    None,
+    /// The token.
+    Right,
+    /// Something else.
+    Wrong,
+    /// Whatever it is, too many others were wrong before.
+    TooOften,
 }
 
 /// Whether there is a token, and whether this reader has shown it.
@@ -71,8 +86,21 @@ impl Auth {
 
     /// Whether this request may read this path.
     pub fn may_read(&self, headers: &HeaderMap, path: &str) -> bool {
-        const FREE: [&str; 5] = ["/healthz", "/readyz", "/login", "/style.css", "/live.js"];
-        !self.locked || FREE.contains(&path) || self.login(headers) == Login::In
+        !self.locked || is_free(path) || self.login(headers) == Login::In
+    }
+
+    /// What a script from here shows with its request; a wrong token is counted.
+    pub fn shown(&self, headers: &HeaderMap, from: IpAddr, now: Instant) -> Bearer {
+        let (Some(token), Some(shown)) = (&self.token, bearer(headers)) else { return Bearer::None };
+        if !self.guesses.may(from, now) {
+            return Bearer::TooOften;
+        }
+        if is_same(shown, token) {
+            return Bearer::Right;
+        }
+        self.guesses.wrong(from, now);
+        tracing::warn!("a wrong token was shown to the dashboard from {from}");
+        Bearer::Wrong
     }
 
     fn is_open(&self, session: &str) -> bool {
@@ -81,16 +109,12 @@ impl Auth {
     }
 
     /// A session for who shows the token.
-    fn open(&self, shown: &str, now: Instant) -> Result<String, Wrong> {
-        let mut guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
-        while guesses.front().is_some_and(|at| now.saturating_duration_since(*at) > Duration::from_secs(60)) {
-            guesses.pop_front();
-        }
-        if guesses.len() >= GUESSES {
+    fn open(&self, shown: &str, from: IpAddr, now: Instant) -> Result<String, Wrong> {
+        if !self.guesses.may(from, now) {
             return Err(Wrong::TooOften);
         }
         if !self.token.as_ref().is_some_and(|token| is_same(shown, token)) {
-            guesses.push_back(now);
+            self.guesses.wrong(from, now);
             return Err(Wrong::Token);
         }
         let session = random().ok_or(Wrong::TooOften)?;
@@ -114,6 +138,11 @@ impl Auth {
 enum Wrong {
     Token,
     TooOften,
+}
+
+/// What needs no token even where reading does: it says nothing.
+pub fn is_free(path: &str) -> bool {
+    ["/healthz", "/readyz", "/login", "/style.css", "/live.js"].contains(&path)
 }
 
 /// Of hashes, so that not even the length shows.
@@ -177,17 +206,25 @@ pub async fn form(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Resp
 }
 
 /// The form, filled in.
-pub async fn log_in(State(shared): State<Arc<Shared>>, headers: HeaderMap, Form(shown): Form<Shown>) -> Response {
-    let (status, problem) = match shared.auth.open(shown.token.trim(), Instant::now()) {
+pub async fn log_in(
+    State(shared): State<Arc<Shared>>,
+    Extension(peer): Extension<SocketAddr>,
+    headers: HeaderMap,
+    Form(shown): Form<Shown>,
+) -> Response {
+    let (status, problem) = match shared.auth.open(shown.token.trim(), peer.ip(), Instant::now()) {
         Ok(session) => {
             let seconds = SESSION.as_secs();
             let cookie = format!("{COOKIE}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict");
             return ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response();
         }
         Err(Wrong::Token) => (StatusCode::FORBIDDEN, "That is not the token."),
-        Err(Wrong::TooOften) => (StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens; try again in a minute."),
+        Err(Wrong::TooOften) => {
+            shared.metrics.dashboard_limit("guesses");
+            (StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens; try again in a minute.")
+        }
     };
-    tracing::warn!("somebody could not log in to the dashboard: {problem}");
+    tracing::warn!("somebody at {} could not log in to the dashboard: {problem}", guesses::whose(peer.ip()));
     pages::page(status, &LoginPage { login: shared.auth.login(&headers), problem: Some(problem) }, &headers)
 }
 
@@ -205,6 +242,7 @@ mod tests {
     use super::*;
 
     const TOKEN: &str = "correct horse battery staple";
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
@@ -213,19 +251,20 @@ mod tests {
     #[test]
     fn the_token_opens_a_session_and_guesses_are_counted() {
         let (auth, now) = (Auth::new(Some(TOKEN.into()), true), Instant::now());
-        assert_eq!(auth.open("guess", now), Err(Wrong::Token));
-        let session = auth.open(TOKEN, now).expect("it is the token");
+        assert_eq!(auth.open("guess", HERE, now), Err(Wrong::Token));
+        let session = auth.open(TOKEN, HERE, now).expect("it is the token");
         let cookie = headers(&[("cookie", &format!("a=b; {COOKIE}={session}"))]);
         assert_eq!(auth.login(&cookie), Login::In);
         assert!(auth.may_read(&cookie, "/") && !auth.may_read(&HeaderMap::new(), "/"));
         assert!(auth.may_read(&HeaderMap::new(), "/healthz"));
         auth.close(&session);
         assert_eq!(auth.login(&cookie), Login::Out);
-        for _ in 1..GUESSES {
-            assert_eq!(auth.open("guess", now), Err(Wrong::Token));
+        for _ in 1..guesses::MOST {
+            assert_eq!(auth.open("guess", HERE, now), Err(Wrong::Token));
         }
-        assert_eq!(auth.open(TOKEN, now), Err(Wrong::TooOften));
-        assert!(auth.open(TOKEN, now + Duration::from_secs(61)).is_ok());
+        assert_eq!(auth.open(TOKEN, HERE, now), Err(Wrong::TooOften));
+        assert!(auth.open(TOKEN, IpAddr::from([10, 0, 0, 1]), now).is_ok(), "nobody else is kept out");
+        assert!(auth.open(TOKEN, HERE, now + Duration::from_secs(61)).is_ok());
     }
 
     #[test]
@@ -233,6 +272,10 @@ mod tests {
         let auth = Auth::new(Some(TOKEN.into()), false);
         assert_eq!(auth.login(&headers(&[("authorization", &format!("Bearer {TOKEN}"))])), Login::In);
         assert_eq!(auth.login(&headers(&[("authorization", "Bearer no")])), Login::Out);
+        let wrong = headers(&[("authorization", "Bearer no")]);
+        let tried: Vec<_> = (0..12).map(|_| auth.shown(&wrong, HERE, Instant::now())).collect();
+        assert_eq!((tried[0], tried[9], tried[10]), (Bearer::Wrong, Bearer::Wrong, Bearer::TooOften));
+        assert_eq!(auth.open(TOKEN, HERE, Instant::now()), Err(Wrong::TooOften), "the form has the same budget");
         assert_eq!(Auth::new(None, true).login(&headers(&[("authorization", "Bearer ")])), Login::Off);
         assert!(Auth::new(None, true).may_read(&HeaderMap::new(), "/"), "there is nothing to show");
     }
@@ -254,7 +297,7 @@ mod tests {
     fn sessions_are_bounded() {
         let (auth, now) = (Auth::new(Some(TOKEN.into()), false), Instant::now());
         for _ in 0..MOST_SESSIONS + 10 {
-            auth.open(TOKEN, now).expect("it is the token");
+            auth.open(TOKEN, HERE, now).expect("it is the token");
         }
         assert_eq!(auth.sessions.lock().expect("nobody panics").len(), MOST_SESSIONS);
     }

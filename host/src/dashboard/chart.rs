@@ -1,5 +1,6 @@
 //! Charts as SVG, made here: attributes only, because the content policy allows no style. Numbers come from the history, and
-//! words are escaped.
+//! words are escaped. Lines are stretched to the width of the page; words and marks lie on top, placed by percent, and are
+//! not.
 
 use crate::view::{Mark, Point};
 use std::fmt::Write;
@@ -13,13 +14,53 @@ const SPARK_COLUMNS: usize = 40;
 /// Marks drawn on a chart; more would hide the line.
 const MOST_MARKS: usize = 60;
 
-/// A line over time in a box of this size.
+/// Polls without a measurement over which a line goes on: one may be late, and the next one missed.
+const BRIDGED: f32 = 2.5;
+
+/// Ranges of a chart in minutes. It shows the shortest that has all of a young host's life.
+const RANGES: [u64; 4] = [5, 10, 30, 60];
+
+/// Where lines lie in a chart, from the top, in pixels: below the label of the greatest value, above those of the time.
+const PLOT: (f32, f32) = (16.0, 96.0);
+
+/// A line's own units, before it is stretched.
+const WIDTH: f32 = 600.0;
+
+/// What a chart shows of the time.
 #[derive(Debug, Clone, Copy)]
-pub struct Size {
-    /// In SVG units.
-    pub width: f32,
-    /// In SVG units.
-    pub height: f32,
+pub struct Range {
+    /// Seconds since 1970.
+    pub from: u64,
+    /// Seconds since 1970.
+    pub to: u64,
+    /// Seconds between two measurements.
+    pub poll: f32,
+}
+
+impl Range {
+    /// The last hour, or less while the host is younger.
+    pub fn of(uptime: u64, now: u64, poll: f32) -> Self {
+        let minutes = RANGES.into_iter().find(|minutes| minutes * 60 >= uptime).unwrap_or(60);
+        Self { from: now.saturating_sub(minutes * 60), to: now, poll }
+    }
+
+    /// The last hour, or as much as there is: for lines without times.
+    pub fn so_far(uptime: u64, now: u64, poll: f32) -> Self {
+        Self { from: now.saturating_sub(uptime.clamp(60, 3600)), to: now, poll }
+    }
+
+    fn span(&self) -> u64 {
+        self.to.saturating_sub(self.from).max(1)
+    }
+
+    fn has(&self, at: u64) -> bool {
+        (self.from..=self.to).contains(&at)
+    }
+
+    /// From 0 to 1.
+    fn share(&self, at: u64) -> f32 {
+        at.saturating_sub(self.from) as f32 / self.span() as f32
+    }
 }
 
 /// Text in SVG or HTML.
@@ -38,66 +79,63 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// The greatest value of each column; `None` where nothing was measured.
-fn columns(count: usize, points: &[Point], value: impl Fn(&Point) -> f32, from: u64, to: u64) -> Vec<Option<f32>> {
-    let mut columns = vec![None; count];
-    let span = to.saturating_sub(from).max(1);
-    for point in points.iter().filter(|point| (from..=to).contains(&point.at)) {
+/// The greatest value of each column that has any, with the time of the last one in it.
+fn columns(count: usize, points: &[Point], value: impl Fn(&Point) -> f32, range: Range) -> Vec<(u64, f32)> {
+    let mut columns: Vec<(u64, u64, f32)> = Vec::with_capacity(count);
+    for point in points.iter().filter(|point| range.has(point.at)) {
         let value = value(point);
-        let at = ((point.at - from) * (count as u64 - 1) / span) as usize;
-        if !value.is_nan() {
-            columns[at] = Some(columns[at].map_or(value, |before: f32| before.max(value)));
+        if value.is_nan() {
+            continue;
+        }
+        let column = (point.at - range.from) * (count as u64 - 1) / range.span();
+        match columns.last_mut() {
+            Some((last, at, most)) if *last == column => (*at, *most) = (point.at, most.max(value)),
+            _ => columns.push((column, point.at, value)),
         }
     }
-    // Between two measurements the line goes on; rates of a poll are for the time since the one before.
-    let (mut last, mut gap) = (None, 0);
-    for column in &mut columns {
-        match column {
-            Some(value) => (last, gap) = (Some(*value), 0),
-            None => {
-                gap += 1;
-                *column = last.filter(|_| gap <= 1);
-            }
-        }
-    }
-    columns
+    columns.into_iter().map(|(_, at, value)| (at, value)).collect()
 }
 
-fn path(columns: &[Option<f32>], most: f32, size: Size) -> String {
-    let (mut path, mut pen_down) = (String::new(), false);
-    for (at, value) in columns.iter().enumerate() {
-        let Some(value) = value else {
-            pen_down = false;
-            continue;
-        };
-        let x = at as f32 * size.width / (columns.len() - 1) as f32;
-        let y = size.height - value / most * (size.height - 2.0) - 1.0;
+fn path(columns: &[(u64, f32)], count: usize, most: f32, (width, height): (f32, f32), range: Range) -> String {
+    // Two neighbours are at most two columns apart, whatever was measured between.
+    let bridged = (range.poll * BRIDGED).max(2.0 * range.span() as f32 / count as f32);
+    let (mut path, mut before) = (String::new(), None::<u64>);
+    for (index, &(at, value)) in columns.iter().enumerate() {
+        let x = range.share(at) * width;
+        let y = height - value / most * (height - 2.0) - 1.0;
+        let goes_on = |from: u64, to: u64| (to - from) as f32 <= bridged;
+        let begins = before.is_none_or(|before| !goes_on(before, at));
         // Writing to a string does not fail.
-        let _ = write!(path, "{}{x:.1} {y:.1}", if pen_down { "L" } else { "M" });
-        if !pen_down {
-            let _ = write!(path, "h0.5");
+        let _ = write!(path, "{}{x:.1} {y:.1}", if begins { "M" } else { "L" });
+        let ends = columns.get(index + 1).is_none_or(|(next, _)| !goes_on(at, *next));
+        if begins && ends {
+            // One alone is a dash that can be seen.
+            let _ = write!(path, "h{}", width / 100.0);
         }
-        pen_down = true;
+        before = Some(at);
     }
     path
 }
 
+fn greatest(columns: &[(u64, f32)]) -> f32 {
+    columns.iter().fold(0.0, |most, (_, value)| most.max(*value))
+}
+
 /// A small line without words, for a figure of the overview: `what` over the time, labelled with its greatest value for who
-/// cannot see it.
-pub fn spark(points: &[Point], value: impl Fn(&Point) -> f32, from: u64, to: u64, what: &str) -> String {
-    let size = Size { width: 80.0, height: 20.0 };
-    let columns = columns(SPARK_COLUMNS, points, value, from, to);
-    let most = columns.iter().flatten().fold(0.0f32, |most, value| most.max(*value));
-    let label = format!("{what}: at most {} within the last hour", number(most));
-    // A flat line at the bottom is nothing; noise of a thousandth is nothing either.
-    let most = most.max(0.001);
+/// cannot see it. Nothing when there was nothing.
+pub fn spark(points: &[Point], value: impl Fn(&Point) -> f32, range: Range, what: &str) -> String {
+    let columns = columns(SPARK_COLUMNS, points, value, range);
+    let most = greatest(&columns);
+    // Noise of a thousandth is nothing.
+    if most < 0.001 {
+        return String::new();
+    }
     format!(
-        "<svg class=\"spark\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\" preserveAspectRatio=\"none\">\
-         <path class=\"line\" d=\"{}\"/></svg>",
-        size.width,
-        size.height,
-        escape(&label),
-        path(&columns, most, size)
+        "<svg class=\"spark\" viewBox=\"0 0 80 20\" role=\"img\" aria-label=\"{}: at most {} lately\" \
+         preserveAspectRatio=\"none\"><path class=\"line\" d=\"{}\"/></svg>",
+        escape(what),
+        number(most),
+        path(&columns, SPARK_COLUMNS, most, (80.0, 20.0), range)
     )
 }
 
@@ -109,68 +147,156 @@ pub struct Line<'a> {
     pub value: &'a dyn Fn(&Point) -> f32,
 }
 
-/// A chart with its marks, each with its cause as a title.
-pub fn chart(
-    title: &str,
-    unit: &str,
-    points: &[Point],
-    lines: &[Line<'_>],
-    marks: &[Mark],
-    from: u64,
-    to: u64,
-) -> String {
-    let size = Size { width: 600.0, height: 120.0 };
-    let all: Vec<_> = lines.iter().map(|line| columns(COLUMNS, points, line.value, from, to)).collect();
-    let most = all.iter().flatten().flatten().fold(0.0f32, |most, value| most.max(*value));
-    let scale = if most > 0.0 { most * 1.1 } else { 1.0 };
-    let mut svg = format!(
-        "<figure class=\"chart\"><figcaption>{} <span class=\"quiet\">most {} {}</span></figcaption>\
-         <svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}: at most {} {} within the last hour\" preserveAspectRatio=\"none\">",
-        escape(title),
-        number(most),
-        escape(unit),
-        size.width,
-        size.height,
-        escape(title),
-        number(most),
-        escape(unit)
-    );
-    let span = to.saturating_sub(from).max(1) as f32;
-    for mark in marks.iter().rev().filter(|mark| (from..=to).contains(&mark.at_seconds)).take(MOST_MARKS) {
-        let x = (mark.at_seconds - from) as f32 / span * size.width;
+/// What a mark looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// It went down.
+    Triangle,
+    /// It went back.
+    Diamond,
+    /// Somebody changed it.
+    Circle,
+}
+
+impl Shape {
+    /// That of a mark; `None` of what an operator need not see beside a figure.
+    pub fn of(mark: &Mark) -> Option<Self> {
+        match (mark.kind, mark.severity) {
+            ("crash" | "failed" | "health", "error") => Some(Self::Triangle),
+            ("rollback", _) => Some(Self::Diamond),
+            ("reload" | "restart", "info") => Some(Self::Circle),
+            _ => None,
+        }
+    }
+
+    /// As SVG around its own origin.
+    fn svg(self) -> &'static str {
+        match self {
+            Self::Triangle => "<path d=\"M0-6L6 5H-6Z\"/>",
+            Self::Diamond => "<path d=\"M0-7L6 0L0 7L-6 0Z\"/>",
+            Self::Circle => "<circle r=\"4.5\"/>",
+        }
+    }
+
+    /// The name of its class.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Triangle => "crash",
+            Self::Diamond => "rollback",
+            Self::Circle => "reload",
+        }
+    }
+
+    /// For a line of text.
+    pub fn icon(self) -> String {
+        format!(
+            "<svg class=\"icon mark {0}\" viewBox=\"-8 -8 16 16\" role=\"img\" aria-label=\"{0}\">{1}</svg>",
+            self.name(),
+            self.svg()
+        )
+    }
+
+    /// What all of them mean.
+    pub fn legend() -> String {
+        let one = |shape: Self, word: &str| format!("<span>{} {word}</span>", shape.icon());
+        [one(Self::Triangle, "crash"), one(Self::Diamond, "rollback"), one(Self::Circle, "reload or restart")].join(" ")
+    }
+}
+
+/// What is shown by a chart.
+pub struct Chart<'a> {
+    /// What it is about.
+    pub title: &'static str,
+    /// What its numbers are.
+    pub unit: &'static str,
+    /// The lines.
+    pub lines: &'a [Line<'a>],
+}
+
+impl Chart<'_> {
+    /// With its marks, each with its cause as a title.
+    pub fn svg(&self, points: &[Point], marks: &[Mark], range: Range) -> String {
+        let (top, bottom) = PLOT;
+        let all: Vec<_> = self.lines.iter().map(|line| columns(COLUMNS, points, line.value, range)).collect();
+        let most = all.iter().map(|columns| greatest(columns)).fold(0.0f32, f32::max);
+        let scale = if most > 0.0 { most } else { 1.0 };
+        let (title, unit) = (escape(self.title), escape(self.unit));
+        let greatest = if most > 0.0 { format!("{} {unit}", number(most)) } else { format!("0 {unit}") };
+        let mut svg = format!(
+            "<figure class=\"chart\"><figcaption>{title} {}</figcaption><svg class=\"plot\" role=\"img\" \
+             aria-label=\"{title}: at most {greatest} within the last {} minutes\">\
+             <line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"{top}\" y2=\"{top}\"/>\
+             <line class=\"base\" x1=\"0\" x2=\"100%\" y1=\"{bottom}\" y2=\"{bottom}\"/>\
+             <text class=\"tick\" x=\"0\" y=\"11\">{greatest}</text>",
+            self.keys(),
+            range.span() / 60
+        );
+        let height = bottom - top;
         let _ = write!(
             svg,
-            "<line class=\"mark {}\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"{}\"><title>{} {}</title></line>",
-            escape(mark.severity),
-            size.height,
+            "<svg y=\"{top}\" width=\"100%\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
+             preserveAspectRatio=\"none\">"
+        );
+        for (at, (columns, line)) in all.iter().zip(self.lines).enumerate() {
+            let path = path(columns, COLUMNS, scale, (WIDTH, height), range);
+            let _ = write!(svg, "<path class=\"line l{at}\" d=\"{path}\"><title>{}</title></path>", escape(line.name));
+        }
+        svg.push_str("</svg>");
+        write_marks(&mut svg, marks, range);
+        write_times(&mut svg, range);
+        svg.push_str("</svg></figure>");
+        svg
+    }
+
+    /// Which line is which, where there are two.
+    fn keys(&self) -> String {
+        if self.lines.len() < 2 {
+            return String::new();
+        }
+        let key = |(at, line): (usize, &Line<'_>)| format!("<span class=\"key l{at}\">{}</span>", escape(line.name));
+        self.lines.iter().enumerate().map(key).collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn write_marks(svg: &mut String, marks: &[Mark], range: Range) {
+    let (top, bottom) = PLOT;
+    let drawn = marks.iter().rev().filter(|mark| range.has(mark.at_seconds));
+    for (mark, shape) in drawn.filter_map(|mark| Some((mark, Shape::of(mark)?))).take(MOST_MARKS) {
+        let x = range.share(mark.at_seconds) * 100.0;
+        let _ = write!(
+            svg,
+            "<g class=\"mark {}\"><title>{} {}</title>\
+             <line x1=\"{x:.1}%\" x2=\"{x:.1}%\" y1=\"{top}\" y2=\"{bottom}\"/>\
+             <svg x=\"{x:.1}%\" y=\"{}\" overflow=\"visible\">{}</svg></g>",
+            shape.name(),
             escape(&mark.at),
-            escape(&mark.text)
+            escape(&mark.text),
+            top + 6.0,
+            shape.svg()
         );
     }
-    for (at, (columns, line)) in all.iter().zip(lines).enumerate() {
-        let path = path(columns, scale, size);
-        let _ = write!(svg, "<path class=\"line l{at}\" d=\"{path}\"><title>{}</title></path>", escape(line.name));
-    }
-    svg.push_str("</svg>");
-    if lines.len() > 1 {
-        let legend: Vec<_> = lines
-            .iter()
-            .enumerate()
-            .map(|(at, line)| format!("<span class=\"key l{at}\">{}</span>", escape(line.name)))
-            .collect();
-        let _ = write!(svg, "<p class=\"legend\">{}</p>", legend.join(" "));
-    }
-    svg.push_str("</figure>");
-    svg
+}
+
+fn write_times(svg: &mut String, range: Range) {
+    let minutes = range.span() as f32 / 60.0;
+    let y = PLOT.1 + 14.0;
+    let _ = write!(
+        svg,
+        "<text class=\"tick\" x=\"0\" y=\"{y}\">−{minutes:.0} min</text>\
+         <text class=\"tick\" x=\"50%\" y=\"{y}\" text-anchor=\"middle\">−{} min</text>\
+         <text class=\"tick\" x=\"100%\" y=\"{y}\" text-anchor=\"end\">now</text>",
+        minutes / 2.0
+    );
 }
 
 /// Two or three digits that count.
 pub fn number(value: f32) -> String {
     match value {
         value if !value.is_finite() => "–".to_owned(),
-        value if value >= 100.0 || value == 0.0 => format!("{value:.0}"),
+        value if value >= 99.95 || value == 0.0 => format!("{value:.0}"),
+        value if (value - value.round()).abs() < 0.005 => format!("{value:.0}"),
         value if value >= 1.0 => format!("{value:.1}"),
-        value => format!("{value:.3}"),
+        value => format!("{value:.3}").trim_end_matches('0').to_owned(),
     }
 }
 
@@ -178,34 +304,71 @@ pub fn number(value: f32) -> String {
 mod tests {
     use super::*;
 
+    const HOUR: Range = Range { from: 0, to: 3600, poll: 5.0 };
+
     fn points() -> Vec<Point> {
         (0..720u16)
             .map(|n| Point { at: u64::from(n) * 5, cpu: f32::from(n % 10), response_p95: f32::NAN, ..Point::default() })
             .collect()
     }
 
-    #[test]
-    fn an_hour_is_rolled_up_to_its_greatest_values() {
-        let columns = columns(COLUMNS, &points(), |point| point.cpu, 0, 3600);
-        assert_eq!(columns.len(), COLUMNS);
-        assert!(columns.iter().flatten().all(|value| *value >= 5.0));
-        assert!(spark(&points(), |point| point.response_p95, 0, 3600, "none").contains("d=\"\""));
+    fn strokes(points: &[Point], range: Range) -> usize {
+        let columns = columns(COLUMNS, points, |point| point.cpu, range);
+        path(&columns, COLUMNS, 10.0, (WIDTH, 80.0), range).matches('M').count()
     }
 
     #[test]
-    fn whatever_is_said_is_text() {
-        let mark =
-            Mark { at_seconds: 10, text: "<script>alert(1)</script>".into(), severity: "error", ..Mark::default() };
-        let line = Line { name: "CPU", value: &|point| point.cpu };
-        let svg = chart("<b>", "\"%", &points(), &[line], &[mark], 0, 3600);
-        assert!(!svg.contains("<script>") && !svg.contains("<b>") && svg.contains("&lt;script&gt;"));
-        assert!(!svg.contains("style="));
+    fn an_hour_is_rolled_up_to_its_greatest_values() {
+        let columns = columns(COLUMNS, &points(), |point| point.cpu, HOUR);
+        assert!(columns.len() >= COLUMNS - 1);
+        assert!(columns.iter().all(|(_, value)| *value >= 5.0));
+        assert_eq!(strokes(&points(), HOUR), 1);
+        assert_eq!(spark(&points(), |point| point.response_p95, HOUR, "none"), "", "of nothing there is no line");
+        assert_eq!(spark(&points(), |_| 0.0, HOUR, "none"), "");
+    }
+
+    #[test]
+    fn the_first_minutes_are_a_line_and_not_dots() {
+        for uptime in [20, 60, 120, 290] {
+            let range = Range::of(uptime, 3600, 5.0);
+            let young: Vec<_> = points().into_iter().filter(|point| point.at >= 3600 - uptime).collect();
+            assert_eq!((range.to - range.from, strokes(&young, range)), (300, 1), "after {uptime} s");
+            // A poll that was late, and one that was missed.
+            let holes: Vec<_> = young.into_iter().filter(|point| point.at % 20 != 10).collect();
+            assert_eq!(strokes(&holes, range), 1, "after {uptime} s");
+        }
     }
 
     #[test]
     fn a_gap_is_a_gap() {
         let points = [Point { at: 0, cpu: 1.0, ..Point::default() }, Point { at: 3600, cpu: 1.0, ..Point::default() }];
-        let columns = columns(COLUMNS, &points, |point| point.cpu, 0, 3600);
-        assert_eq!(columns.iter().flatten().count(), 3);
+        assert_eq!(strokes(&points, HOUR), 2);
+    }
+
+    #[test]
+    fn a_range_has_all_of_a_young_hosts_life() {
+        let minutes = |uptime| (Range::of(uptime, 1_000_000, 5.0).span()) / 60;
+        assert_eq!([minutes(1), minutes(300), minutes(301), minutes(1800), minutes(100_000)], [5, 5, 10, 30, 60]);
+    }
+
+    #[test]
+    fn whatever_is_said_is_text() {
+        let mark = Mark {
+            at_seconds: 10,
+            text: "<script>alert(1)</script>".into(),
+            kind: "crash",
+            severity: "error",
+            ..Mark::default()
+        };
+        let lines = [Line { name: "CPU", value: &|point| point.cpu }];
+        let svg = Chart { title: "<b>", unit: "\"%", lines: &lines }.svg(&points(), &[mark], HOUR);
+        assert!(!svg.contains("<script>") && !svg.contains("<b>") && svg.contains("&lt;script&gt;"));
+        assert!(!svg.contains("style="));
+        assert!(svg.contains("−60 min") && svg.contains("−30 min") && svg.contains(">now<"), "{svg}");
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!([0.0, 0.25, 3.0, 3.12, 99.99, 1234.5].map(number), ["0", "0.25", "3", "3.1", "100", "1234"]);
     }
 }

@@ -1,11 +1,16 @@
 //! What every request passes: is it meant for this server, does its sender ask too much, and what may a browser do with the
 //! answer.
 
-use super::{Shared, auth};
+use super::{
+    MAX_BODY, Shared,
+    auth::{self, Bearer},
+    guesses,
+};
 use axum::{
     Extension,
+    body::Body,
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -13,7 +18,7 @@ use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Nothing from elsewhere, no inline script, no inline style.
@@ -26,8 +31,8 @@ const PER_SECOND: f64 = 200.0;
 /// Requests at once from one address.
 const BURST: f64 = 400.0;
 
-/// Addresses that are remembered. Beyond that all share one budget.
-const MOST_ADDRESSES: usize = 1024;
+/// For a whole body. It is one line, and comes with its head.
+const BODY_WITHIN: Duration = Duration::from_secs(5);
 
 /// How much each address has left.
 #[derive(Debug, Default)]
@@ -37,15 +42,11 @@ impl Rates {
     /// Takes one request of an address' budget. False when there is none left.
     fn take(&self, address: IpAddr, now: Instant) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST_ADDRESSES && !all.contains_key(&address) {
+        if all.len() >= guesses::MOST_ADDRESSES && !all.contains_key(&address) {
             // Whose budget is full again has not been here for a while.
             all.retain(|_, (at, left)| *left + now.duration_since(*at).as_secs_f64() * PER_SECOND < BURST);
         }
-        let address = if all.len() >= MOST_ADDRESSES && !all.contains_key(&address) {
-            IpAddr::from([0, 0, 0, 0])
-        } else {
-            address
-        };
+        let address = guesses::entry(&all, address);
         let (at, left) = all.entry(address).or_insert((now, BURST));
         *left = (*left + now.saturating_duration_since(*at).as_secs_f64() * PER_SECOND).min(BURST);
         *at = now;
@@ -64,20 +65,12 @@ pub async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let refusal = if !peer.ip().is_loopback() && !shared.rates.take(peer.ip(), Instant::now()) {
-        Some((StatusCode::TOO_MANY_REQUESTS, "Too many requests; slow down.\n"))
-    } else if !is_for_us(&request, &shared.hosts) {
-        Some((StatusCode::MISDIRECTED_REQUEST, "This name is not served here; see dashboard.allowed_hosts.\n"))
-    } else if !auth::is_own(request.method(), request.headers()) {
-        Some((StatusCode::FORBIDDEN, "This came from another site's page.\n"))
-    } else if !shared.auth.may_read(request.headers(), request.uri().path()) {
-        Some((StatusCode::UNAUTHORIZED, "Log in at /login, or show the token: Authorization: Bearer …\n"))
-    } else {
-        None
-    };
-    let mut response = match refusal {
+    let mut response = match refusal(&shared, peer.ip(), &request) {
         Some(refusal) => refusal.into_response(),
-        None => next.run(request).await,
+        None => match whole(&shared, request).await {
+            Ok(request) => next.run(request).await,
+            Err(refusal) => refusal.into_response(),
+        },
     };
     let headers = response.headers_mut();
     for (name, value) in [
@@ -92,6 +85,48 @@ pub async fn guard(
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
+}
+
+type Refusal = (StatusCode, &'static str);
+
+fn refusal(shared: &Shared, peer: IpAddr, request: &Request) -> Option<Refusal> {
+    let (now, path) = (Instant::now(), request.uri().path());
+    if !peer.is_loopback() && !shared.rates.take(peer, now) {
+        shared.metrics.dashboard_limit("requests");
+        return Some((StatusCode::TOO_MANY_REQUESTS, "Too many requests; slow down.\n"));
+    }
+    if !is_for_us(request, &shared.hosts) {
+        let text = "This name is not served here; see dashboard.allowed_hosts.\n";
+        return Some((StatusCode::MISDIRECTED_REQUEST, text));
+    }
+    if !auth::is_own(request.method(), request.headers()) {
+        return Some((StatusCode::FORBIDDEN, "This came from another site's page.\n"));
+    }
+    let shown = if auth::is_free(path) { Bearer::None } else { shared.auth.shown(request.headers(), peer, now) };
+    if shown == Bearer::TooOften {
+        shared.metrics.dashboard_limit("guesses");
+        return Some((StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens; try again in a minute.\n"));
+    }
+    if shown == Bearer::Wrong || !shared.auth.may_read(request.headers(), path) {
+        return Some((StatusCode::UNAUTHORIZED, "Log in at /login, or show the token: Authorization: Bearer …\n"));
+    }
+    None
+}
+
+/// The request with its whole body, which is waited for here and nowhere else.
+async fn whole(shared: &Shared, request: Request) -> Result<Request, Refusal> {
+    if [Method::GET, Method::HEAD].contains(request.method()) {
+        return Ok(request);
+    }
+    let (head, body) = request.into_parts();
+    match tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, MAX_BODY)).await {
+        Ok(Ok(body)) => Ok(Request::from_parts(head, Body::from(body))),
+        Ok(Err(_)) => Err((StatusCode::PAYLOAD_TOO_LARGE, "That is too much for a form.\n")),
+        Err(_) => {
+            shared.metrics.dashboard_limit("body_time");
+            Err((StatusCode::REQUEST_TIMEOUT, "The rest of the request never came.\n"))
+        }
+    }
 }
 
 fn is_for_us(request: &Request, hosts: &[String]) -> bool {
@@ -136,6 +171,6 @@ mod tests {
         for number in 0..5000u32 {
             rates.take(IpAddr::from(number.to_be_bytes()), now);
         }
-        assert!(rates.0.lock().expect("nobody panics").len() <= MOST_ADDRESSES + 1);
+        assert!(rates.0.lock().expect("nobody panics").len() <= guesses::MOST_ADDRESSES + 1);
     }
 }

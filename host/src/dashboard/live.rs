@@ -1,11 +1,11 @@
 //! Tells an open page that there is something new: server-sent events, each the number of a board. The page then asks for
-//! itself, and replaces what has changed.
+//! itself, and replaces what has changed. Where too many are open, a page is told to ask by itself now and then.
 
 use super::Shared;
 use axum::{
     body::{Body, Bytes},
     extract::State,
-    http::{StatusCode, header},
+    http::header,
     response::{IntoResponse, Response},
 };
 use std::{convert::Infallible, pin::Pin, sync::Arc, task, time::Duration};
@@ -14,15 +14,18 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 /// Open pages at a time: fewer than connections, so that they cannot keep everybody else out.
 pub const MOST: usize = 60;
 
-/// Between two signs of life, so that whatever lies between does not take the connection for dead.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// Between two signs of life, by which the page knows that the host still lives, and whatever lies between that the
+/// connection does. The script counts on it.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
+const KIND: &str = "text/event-stream";
 
 /// One line for each new board, until the reader goes.
 pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
     let Ok(permit) = Arc::clone(&shared.live).try_acquire_owned() else {
-        let retry = [(header::RETRY_AFTER, "30")];
-        return (StatusCode::SERVICE_UNAVAILABLE, retry, "Too many pages are open; this one refreshes slowly.\n")
-            .into_response();
+        shared.metrics.dashboard_limit("pages");
+        // As an event: a browser takes any other status for an error, and never tries again.
+        return ([(header::CONTENT_TYPE, KIND)], "event: full\ndata: \n\n").into_response();
     };
     let (lines, waiting) = mpsc::channel(1);
     let mut boards = shared.metrics.subscribe();
@@ -33,7 +36,7 @@ pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
                     Ok(()) => format!("data: {}\n\n", *boards.borrow_and_update()),
                     Err(_) => break,
                 },
-                () = tokio::time::sleep(SIGN_OF_LIFE) => ":\n\n".to_owned(),
+                () = tokio::time::sleep(SIGN_OF_LIFE) => "event: alive\ndata: \n\n".to_owned(),
                 () = lines.closed() => break,
             };
             if lines.send(line).await.is_err() {
@@ -42,7 +45,7 @@ pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
         }
     });
     let body = Body::from_stream(Lines { waiting, _permit: permit });
-    ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
+    ([(header::CONTENT_TYPE, KIND)], body).into_response()
 }
 
 struct Lines {

@@ -1,18 +1,23 @@
 //! The dashboard: "is it working, and why did it crash?" answered at a glance.
 //!
 //! `server` accepts and bounds connections, `guard` turns away what must not come in and says what browsers may do, `api` has
-//! what programs read, `pages` and `chart` what people read, `live` tells an open page that there is something new. All of it
-//! reads the metrics' newest board, so it costs the bot nothing however many look. `auth` knows who holds the token, and `action`
-//! does what they want through the admin room. May import `admin`, `metrics`, `plugin::journal`, `view` and `time`.
+//! what programs read, `pages`, `plugin`, `words` and `chart` what people read, `live` tells an open page that there is
+//! something new. All of it reads the metrics' newest board and is rendered once for each (`cache`), so it costs the bot
+//! nothing however many look. `auth` knows who holds the token, `guesses` who tries, and `action` does what they want through
+//! the admin room. May import `admin`, `metrics`, `plugin::journal`, `view` and `time`.
 
 mod action;
 mod api;
 mod auth;
+mod cache;
 mod chart;
 mod guard;
+mod guesses;
 mod live;
 mod pages;
+mod plugin;
 mod server;
+mod words;
 
 pub use auth::LEAST_TOKEN;
 
@@ -53,14 +58,8 @@ pub struct DashboardConfig {
 /// Why there is no dashboard.
 #[derive(Debug, thiserror::Error)]
 pub enum DashboardError {
-    /// Everybody could read it.
-    #[error(
-        "the dashboard would listen on {0}, where others can read it; set dashboard.host = \"127.0.0.1\", or \
-         dashboard.token to ask for it, or dashboard.public = true if everybody may"
-    )]
-    Open(String),
     /// The address.
-    #[error("the dashboard cannot listen on {address}: {source}{hint}")]
+    #[error("the dashboard cannot listen on {address}{hint}")]
     Listen {
         /// Where.
         address: String,
@@ -76,13 +75,31 @@ struct Shared {
     metrics: Metrics,
     prometheus: bool,
     hosts: Vec<String>,
-    overview: pages::Cache,
+    cache: cache::Cache,
+    /// Names this life of the host: what was rendered in another one is another thing.
+    life: String,
     rates: guard::Rates,
     live: Arc<tokio::sync::Semaphore>,
     auth: auth::Auth,
     questions: action::Questions,
     admin: Option<Arc<Admin>>,
     journal: Journal,
+}
+
+impl Shared {
+    /// What was rendered of a board, named so that a browser can say that it has it.
+    fn named(
+        &self,
+        kind: &'static str,
+        body: impl Into<axum::body::Bytes>,
+        board: u64,
+        login: auth::Login,
+    ) -> cache::Rendered {
+        match board {
+            0 => cache::Rendered::new(kind, body),
+            _ => cache::Rendered::named(kind, body, &format!("{}-{board}-{login:?}", self.life)),
+        }
+    }
 }
 
 /// Begins to listen on the current runtime's thread pool of one, `ops`. Returns the address in use.
@@ -107,11 +124,12 @@ pub async fn start(
         source,
     };
     let address = (config.host.as_str(), config.port).to_socket_addrs().map_err(problem)?.next();
-    let address = address.ok_or_else(|| problem(io::ErrorKind::AddrNotAvailable.into()))?;
-    let is_local = address.ip().is_loopback();
-    if !is_local && !config.public && config.token.is_none() {
-        return Err(DashboardError::Open(wanted));
+    let mut address = address.ok_or_else(|| problem(io::ErrorKind::AddrNotAvailable.into()))?;
+    if let Some((here, warning)) = instead(&config.host, config.public, config.token.is_some()) {
+        tracing::warn!("{warning}");
+        address.set_ip(here);
     }
+    let is_local = address.ip().is_loopback();
     // Of the ops runtime from the first moment: a socket belongs to the runtime that it was made on.
     let listening = ops.spawn(async move { TcpListener::bind(address).await });
     let listener = listening.await.map_err(|error| problem(io::Error::other(error)))?.map_err(problem)?;
@@ -120,7 +138,8 @@ pub async fn start(
         metrics,
         prometheus: config.prometheus,
         hosts: hosts(&config, address.ip()),
-        overview: pages::Cache::default(),
+        cache: cache::Cache::default(),
+        life: auth::random().and_then(|random| random.get(..12).map(str::to_owned)).unwrap_or_default(),
         rates: guard::Rates::default(),
         live: Arc::new(tokio::sync::Semaphore::new(live::MOST)),
         auth: auth::Auth::new(config.token, !is_local && !config.public),
@@ -128,8 +147,28 @@ pub async fn start(
         admin,
         journal,
     });
-    ops.spawn(server::serve(listener, routes(shared)));
+    ops.spawn(server::serve(listener, routes(Arc::clone(&shared)), shared.metrics.clone()));
     Ok(local)
+}
+
+/// Where it listens instead of an address that others can reach, when nobody said that they may read there; and the warning
+/// that says so. `None` when it listens where it was told to.
+pub fn instead(host: &str, public: bool, has_token: bool) -> Option<(IpAddr, String)> {
+    if public || has_token {
+        return None;
+    }
+    let address = (host, 0).to_socket_addrs().ok()?.next()?.ip();
+    let here = match address {
+        address if address.is_loopback() => return None,
+        IpAddr::V4(_) => IpAddr::from([127, 0, 0, 1]),
+        IpAddr::V6(_) => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
+    };
+    let warning = format!(
+        "WARNING: the dashboard listens on {here} and not on {host}, where everybody could read it. Set dashboard.token to \
+         ask for a token there, dashboard.public = true if everybody may read, or dashboard.host = \"{here}\" to say that \
+         this is right"
+    );
+    Some((here, warning))
 }
 
 /// By which names a browser may ask. Any other may be an attacker's name that was pointed here (DNS rebinding).
@@ -147,7 +186,7 @@ fn hosts(config: &DashboardConfig, address: IpAddr) -> Vec<String> {
 fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(pages::overview))
-        .route("/plugin/{name}", get(pages::plugin))
+        .route("/plugin/{name}", get(plugin::page))
         .route("/events", get(pages::events))
         .route("/style.css", get(pages::style))
         .route("/live.js", get(pages::script))

@@ -1,127 +1,144 @@
-//! What people read: the overview, one plugin, and what happened. Status first, in words; what is bad comes first.
+//! What people read: the overview, and what happened. Status first, in words; what is bad comes first. `plugin` has the page
+//! of one plugin.
 
 use super::{
     Shared,
     auth::Login,
-    chart::{self, Line},
+    cache::Rendered,
+    chart::{self, Range},
+    words,
 };
 use crate::{
-    time,
-    view::{Change, Crash, Detail, Letter, Mark, Plugin, Point, Snapshot},
+    metrics::marks::{KINDS, SEVERITIES},
+    view::{Mark, Plugin, Point, Snapshot, trouble},
 };
 use askama::Template;
 use axum::{
-    body::Bytes,
-    extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode, header},
+    extract::{Query, State, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use flate2::{Compression, write::GzEncoder};
 use std::{
-    collections::BTreeMap,
+    cmp::Reverse,
+    convert::Infallible,
     fmt::Write as _,
-    io::Write as _,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, LazyLock},
 };
 
-const HTML: &str = "text/html; charset=utf-8";
+/// Its content type.
+pub const HTML: &str = "text/html; charset=utf-8";
+
 const STYLE: &str = include_str!("assets/style.css");
 const SCRIPT: &str = include_str!("assets/live.js");
-
-/// How far back charts go.
-const HOUR: u64 = 3600;
-
-/// Lines of log on the page of a plugin.
-const LINES: usize = 50;
 
 /// Lines of the list of events on one page.
 const LISTED: usize = 200;
 
-/// How the overview is looked at, from the URL. What makes no sense is the default.
+/// Letters of a reason that stand in the row; a longer one has a row of its own.
+const SHORT_REASON: usize = 60;
+
+/// How the overview can be sorted: the word in the URL, and what people read.
+const SORTS: [(&str, &str); 10] = [
+    ("name", "Plugin"),
+    ("state", "State"),
+    ("version", "Version"),
+    ("up", "Up"),
+    ("cpu", "CPU"),
+    ("memory", "Memory"),
+    ("events", "Events"),
+    ("rate", "Events/s"),
+    ("p95", "p95"),
+    ("crashes", "Crashes"),
+];
+
+/// How a list is looked at, from the URL. What makes no sense is the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(default)]
 pub struct Look {
     show: String,
     sort: String,
+    q: String,
     plugin: String,
+    kind: String,
+    severity: String,
 }
 
 type Asked = Result<Query<Look>, QueryRejection>;
 
-/// A page as it was rendered for one board.
-#[derive(Debug, Clone)]
-struct Rendered {
-    board: u64,
-    html: Bytes,
-    gzip: Bytes,
+impl Look {
+    fn of(asked: Asked) -> Self {
+        let mut look = asked.map_or_else(|_| Self::default(), |Query(look)| look);
+        if look.show != "bad" {
+            look.show.clear();
+        }
+        if look.sort == "state" || !SORTS.iter().any(|(word, _)| *word == look.sort) {
+            look.sort.clear();
+        }
+        look.q = look.q.trim().to_lowercase();
+        look
+    }
+
+    /// The overview, with one thing looked at otherwise.
+    fn link(&self, show: &str, sort: &str) -> String {
+        let pairs = [("show", show), ("sort", if sort == "state" { "" } else { sort }), ("q", &self.q)];
+        let mut link = "/".to_owned();
+        for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
+            link.push(if link == "/" { '?' } else { '&' });
+            // Writing to a string does not fail.
+            let _ = write!(link, "{name}={}", encoded(value));
+        }
+        link
+    }
+
+    fn sorted_by(&self) -> &str {
+        if self.sort.is_empty() { "state" } else { &self.sort }
+    }
 }
 
-/// The overview as most people look at it, rendered once a board and shared.
-#[derive(Debug, Default)]
-pub struct Cache(Mutex<Option<Rendered>>);
+/// As part of a URL.
+fn encoded(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes()
+        .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
 
 /// The overview.
 pub async fn overview(State(shared): State<Arc<Shared>>, look: Asked, headers: HeaderMap) -> Response {
-    let look = look.map_or_else(|_| Look::default(), |Query(look)| look);
-    let board = shared.metrics.latest();
-    let tag = format!("W/\"{}-{}\"", std::process::id(), board.number);
-    let login = shared.auth.login(&headers);
-    // What all who are not logged in see is the same.
-    let is_plain = look == Look::default() && login != Login::In;
-    if is_plain && headers.get(header::IF_NONE_MATCH).is_some_and(|known| known == tag.as_str()) {
-        return StatusCode::NOT_MODIFIED.into_response();
-    }
-    let known = shared.overview.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let rendered = match known.filter(|known| is_plain && known.board == board.number) {
-        Some(rendered) => rendered,
-        None => {
-            let rendered = Rendered::new(board.number, render_overview(&shared, &board.snapshot, &look, login));
-            if is_plain {
-                *shared.overview.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(rendered.clone());
-            }
-            rendered
-        }
+    let look = Look::of(look);
+    let (board, login) = (shared.metrics.latest(), shared.auth.login(&headers));
+    let name = format!("{login:?} {}", look.link(&look.show, look.sorted_by()));
+    let render = async || {
+        let html = render_overview(&shared, &board.snapshot, &look, login);
+        Ok::<_, Infallible>(shared.named(HTML, html, board.number, login))
     };
-    let mut response = rendered.respond(&headers);
-    if let (true, Ok(tag)) = (is_plain, tag.parse()) {
-        response.headers_mut().insert(header::ETAG, tag);
-        response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-cache"));
-    }
-    response
-}
-
-impl Rendered {
-    fn new(board: u64, html: String) -> Self {
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-        // Writing to memory does not fail.
-        let _ = gzip.write_all(html.as_bytes());
-        Self { board, gzip: gzip.finish().unwrap_or_default().into(), html: html.into() }
-    }
-
-    fn respond(self, headers: &HeaderMap) -> Response {
-        let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let kind = [(header::CONTENT_TYPE, HTML), (header::VARY, "accept-encoding")];
-        match accepted.split(',').any(|one| one.trim().split(';').next() == Some("gzip")) {
-            true => (kind, [(header::CONTENT_ENCODING, "gzip")], self.gzip).into_response(),
-            false => (kind, self.html).into_response(),
-        }
-    }
+    let Ok(rendered) = shared.cache.get(board.number, name, render).await;
+    rendered.respond(&headers)
 }
 
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct Overview<'a> {
-    headline: String,
-    mood: &'static str,
     snapshot: &'a Snapshot,
+    /// What the headline does not say.
+    more: Vec<&'a str>,
     uptime: String,
     memory: String,
     outcomes: String,
     connectors: String,
     rows: Vec<Row<'a>>,
     look: &'a Look,
+    heads: Vec<Head>,
     login: Login,
+}
+
+/// The head of a column, by which the table can be sorted.
+struct Head {
+    title: &'static str,
+    link: String,
+    /// `ascending` or `descending`, when it is.
+    sorted: Option<&'static str>,
+    is_number: bool,
 }
 
 struct Row<'a> {
@@ -131,6 +148,8 @@ struct Row<'a> {
     p95: String,
     sparks: Sparks,
     why: Option<String>,
+    /// Whether that takes a row of its own.
+    is_long: bool,
 }
 
 /// An hour of each figure.
@@ -142,165 +161,79 @@ struct Sparks {
 }
 
 fn render_overview(shared: &Shared, snapshot: &Snapshot, look: &Look, login: Login) -> String {
-    let (from, to) = last_hour(snapshot.bot_uptime);
-    let mut plugins: Vec<&Plugin> =
-        snapshot.plugins.iter().filter(|plugin| look.show != "bad" || severity(plugin) < 3).collect();
-    match look.sort.as_str() {
-        "name" => plugins.sort_by(|a, b| a.name.cmp(&b.name)),
-        "events" => plugins.sort_by_key(|plugin| std::cmp::Reverse(plugin.event_count)),
-        "crashes" => plugins.sort_by_key(|plugin| std::cmp::Reverse(plugin.crash_count)),
-        "memory" => plugins.sort_by_key(|plugin| std::cmp::Reverse(plugin.memory_bytes)),
-        "cpu" => plugins.sort_by(|a, b| b.cpu_percent.total_cmp(&a.cpu_percent)),
-        _ => plugins.sort_by_key(|plugin| severity(plugin)),
-    }
+    let range = Range::so_far(snapshot.bot_uptime, words::now(), shared.metrics.poll_interval().as_secs_f32());
+    let shown = |plugin: &&Plugin| {
+        (look.show != "bad" || !plugin.troubles.is_empty()) && plugin.name.to_lowercase().contains(&look.q)
+    };
+    let mut plugins: Vec<&Plugin> = snapshot.plugins.iter().filter(shown).collect();
+    sort(&mut plugins, look.sorted_by());
     let series = plugins.iter().map(|plugin| shared.metrics.series(&plugin.name));
-    let rows: Vec<_> = plugins.iter().zip(series).map(|(plugin, points)| row(plugin, &points, from, to)).collect();
-    let (headline, mood) = headline(snapshot);
+    let rows: Vec<_> = plugins.iter().zip(series).map(|(plugin, points)| row(plugin, &points, range)).collect();
+    let system = &snapshot.system;
+    let more = system.troubles.iter().map(|trouble| trouble.text.as_str()).filter(|text| *text != system.verdict);
     let page = Overview {
-        headline,
-        mood,
+        more: more.collect(),
         snapshot,
-        uptime: span(snapshot.bot_uptime),
-        memory: format!("{:.1} MB", snapshot.system.memory_bytes as f64 / 1e6),
-        outcomes: outcomes(&snapshot.system.outcomes),
-        connectors: list(snapshot.system.connectors.iter().map(|(name, state)| format!("{name} {state}")).collect()),
+        uptime: words::span(snapshot.bot_uptime),
+        memory: format!("{:.1} MB", system.memory_bytes as f64 / 1e6),
+        outcomes: words::outcomes(&system.outcomes),
+        connectors: words::list(system.connectors.iter().map(|(name, state)| format!("{name} {state}")).collect()),
         rows,
         look,
+        heads: SORTS.iter().map(|(word, title)| head(look, word, title)).collect(),
         login,
     };
-    shown(&page)
+    shown_page(&page)
 }
 
-fn row<'a>(plugin: &'a Plugin, points: &[Point], from: u64, to: u64) -> Row<'a> {
-    let spark = |what: &str, value: fn(&Point) -> f32| chart::spark(points, value, from, to, what);
-    let why = plugin.explanation.clone().filter(|_| severity(plugin) < 3 || plugin.state == "reloading");
-    let last = plugin.last_crash.as_ref().map(|crash| format!("last crash: {}", crash.cause));
+fn sort(plugins: &mut [&Plugin], by: &str) {
+    // What is equal stays as the names are.
+    match by {
+        "name" => plugins.sort_by(|a, b| a.name.cmp(&b.name)),
+        "version" => plugins.sort_by(|a, b| a.version.cmp(&b.version)),
+        "up" => plugins.sort_by_key(|plugin| plugin.uptime),
+        "events" => plugins.sort_by_key(|plugin| Reverse(plugin.event_count)),
+        "crashes" => plugins.sort_by_key(|plugin| Reverse(plugin.crash_count)),
+        "memory" => plugins.sort_by_key(|plugin| Reverse(plugin.memory_bytes)),
+        "cpu" => plugins.sort_by(|a, b| b.cpu_percent.total_cmp(&a.cpu_percent)),
+        "rate" => plugins.sort_by(|a, b| b.events_per_second.total_cmp(&a.events_per_second)),
+        "p95" => {
+            plugins.sort_by(|a, b| b.response_p95.unwrap_or_default().total_cmp(&a.response_p95.unwrap_or_default()))
+        }
+        _ => plugins.sort_by(|a, b| trouble::by_urgency(a, b)),
+    }
+}
+
+fn head(look: &Look, word: &'static str, title: &'static str) -> Head {
+    let is_rising = matches!(word, "name" | "state" | "version" | "up");
+    let sorted = (look.sorted_by() == word).then_some(if is_rising { "ascending" } else { "descending" });
+    Head { title, link: look.link(&look.show, word), sorted, is_number: !is_rising }
+}
+
+fn row<'a>(plugin: &'a Plugin, points: &[Point], range: Range) -> Row<'a> {
+    let spark = |what: &str, value: fn(&Point) -> f32| chart::spark(points, value, range, what);
+    let why = plugin.troubles.first().map(|trouble| {
+        let text = trouble.text.strip_prefix(plugin.name.as_str()).unwrap_or(&trouble.text).trim_start();
+        match plugin.troubles.len() {
+            1 => text.to_owned(),
+            count => format!("{text} And {} more.", count - 1),
+        }
+    });
+    let why = why.or_else(|| plugin.explanation.clone());
     Row {
-        uptime: if plugin.pid.is_some() { span(plugin.uptime) } else { "–".to_owned() },
+        uptime: if plugin.pid.is_some() { words::span(plugin.uptime) } else { "–".to_owned() },
         rate: chart::number(plugin.events_per_second as f32),
-        p95: plugin.response_p95.map_or("–".to_owned(), response),
+        p95: words::response(plugin.response_p95),
         sparks: Sparks {
             cpu: spark("CPU in percent", |point| point.cpu),
             memory: spark("memory in MB", |point| point.memory),
             rate: spark("events a second", |point| point.events_per_second),
             p95: spark("response time in milliseconds", |point| point.response_p95 * 1e3),
         },
-        why: why.or(last),
+        is_long: why.as_ref().is_some_and(|why| why.chars().count() > SHORT_REASON),
+        why,
         plugin,
     }
-}
-
-/// What is worst is least.
-fn severity(plugin: &Plugin) -> u8 {
-    match plugin.state {
-        "failed" => 0,
-        "crashed" | "unhealthy" => 1,
-        "starting" | "stopped" => 2,
-        _ if plugin.crash_count > 0 || plugin.dead_letters > 0 => 3,
-        _ => 4,
-    }
-}
-
-/// Whether all is well, in words, and the colour to say it in.
-fn headline(snapshot: &Snapshot) -> (String, &'static str) {
-    let named = |states: &[&str]| -> Vec<&str> {
-        let of_them = snapshot.plugins.iter().filter(|plugin| states.contains(&plugin.state));
-        of_them.map(|plugin| plugin.name.as_str()).collect()
-    };
-    let bad = named(&["failed", "crashed", "unhealthy"]);
-    let (starting, stopped) = (named(&["starting"]), named(&["stopped"]));
-    let crashes: u64 = snapshot.plugins.iter().map(|plugin| plugin.crash_count).sum();
-    let some = |names: &[&str]| match names {
-        [one] => (*one).to_owned(),
-        [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} others", rest.len()),
-        names => names.join(", "),
-    };
-    if snapshot.timestamp.is_empty() {
-        return ("Starting.".to_owned(), "warning");
-    }
-    if snapshot.plugins.is_empty() {
-        return ("No plugins are configured.".to_owned(), "warning");
-    }
-    if !bad.is_empty() {
-        let verb = if bad.len() == 1 { "is" } else { "are" };
-        return (format!("{} of {} plugins {verb} down: {}.", bad.len(), snapshot.plugins.len(), some(&bad)), "error");
-    }
-    if !starting.is_empty() {
-        return (format!("{} starting.", some(&starting)), "warning");
-    }
-    if !stopped.is_empty() {
-        return (format!("All is well, but {} was stopped.", some(&stopped)), "warning");
-    }
-    match crashes {
-        0 => ("All is well.".to_owned(), "good"),
-        1 => ("All is well now; there was 1 crash since the start.".to_owned(), "good"),
-        crashes => (format!("All is well now; there were {crashes} crashes since the start."), "good"),
-    }
-}
-
-#[derive(Template)]
-#[template(path = "plugin.html")]
-struct PluginPage<'a> {
-    detail: &'a Detail,
-    plugin: &'a Plugin,
-    mood: &'static str,
-    uptime: String,
-    outcomes: String,
-    p50: String,
-    p95: String,
-    charts: Vec<String>,
-    crashes: &'a [Crash],
-    letters: &'a [Letter],
-    changes: &'a [Change],
-    config: String,
-    lines: Vec<String>,
-    login: Login,
-}
-
-/// One plugin.
-pub async fn plugin(State(shared): State<Arc<Shared>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    let login = shared.auth.login(&headers);
-    let Some(detail) = shared.metrics.detail(&name).await else {
-        return page(StatusCode::NOT_FOUND, &Missing { name: &name, login }, &headers);
-    };
-    let uptime = shared.metrics.latest().snapshot.bot_uptime;
-    let (points, (from, to)) = (shared.metrics.series(&name), last_hour(uptime));
-    let chart = |title, unit, lines: &[Line<'_>]| chart::chart(title, unit, &points, lines, &detail.marks, from, to);
-    let charts = vec![
-        chart("Events a second", "/s", &[Line { name: "events", value: &|point| point.events_per_second }]),
-        chart(
-            "Response time",
-            "ms",
-            &[
-                Line { name: "p50", value: &|point| point.response_p50 * 1e3 },
-                Line { name: "p95", value: &|point| point.response_p95 * 1e3 },
-            ],
-        ),
-        chart("CPU", "% of one core", &[Line { name: "CPU", value: &|point| point.cpu }]),
-        chart("Memory", "MB", &[Line { name: "memory", value: &|point| point.memory }]),
-    ];
-    let plugin = &detail.plugin;
-    let page = PluginPage {
-        mood: match severity(plugin) {
-            0 | 1 => "error",
-            2 => "warning",
-            _ => "good",
-        },
-        uptime: span(plugin.uptime),
-        outcomes: outcomes(&plugin.outcomes),
-        p50: plugin.response_p50.map_or("–".to_owned(), response),
-        p95: plugin.response_p95.map_or("–".to_owned(), response),
-        charts,
-        crashes: &detail.crashes,
-        letters: &detail.letters,
-        changes: &detail.changes,
-        config: serde_json::to_string_pretty(&detail.config).unwrap_or_default(),
-        lines: lines(&shared, &name),
-        login,
-        plugin,
-        detail: &detail,
-    };
-    self::page(StatusCode::OK, &page, &headers)
 }
 
 #[derive(Template)]
@@ -310,50 +243,73 @@ struct Missing<'a> {
     login: Login,
 }
 
+/// There is no such plugin.
+pub fn missing(name: &str, login: Login, headers: &HeaderMap) -> Response {
+    page(StatusCode::NOT_FOUND, &Missing { name, login }, headers)
+}
+
 #[derive(Template)]
 #[template(path = "events.html")]
 struct Events<'a> {
     marks: Vec<Mark>,
-    plugin: &'a str,
+    look: &'a Look,
+    is_filtered: bool,
     login: Login,
 }
 
 /// What happened, the newest first.
 pub async fn events(State(shared): State<Arc<Shared>>, look: Asked, headers: HeaderMap) -> Response {
-    let look = look.map_or_else(|_| Look::default(), |Query(look)| look);
-    let wanted = Some(look.plugin.as_str()).filter(|plugin| !plugin.is_empty());
-    let (marks, login) = (shared.metrics.marks(wanted, LISTED), shared.auth.login(&headers));
-    page(StatusCode::OK, &Events { marks, plugin: &look.plugin, login }, &headers)
+    let look = Look::of(look);
+    let (board, login) = (shared.metrics.latest(), shared.auth.login(&headers));
+    let is_plugin = |name: &str| name.is_empty() || board.snapshot.plugins.iter().any(|plugin| plugin.name == name);
+    if !is_plugin(&look.plugin) && board.number > 0 {
+        return missing(&look.plugin, login, &headers);
+    }
+    let name = format!("{login:?} /events {} {} {}", look.plugin, look.kind, look.severity);
+    let render = async || {
+        let passes = |mark: &Mark| {
+            (look.plugin.is_empty() || mark.plugin.as_deref() == Some(&look.plugin))
+                && (look.kind.is_empty() || mark.kind == look.kind)
+                && (look.severity.is_empty() || mark.severity == look.severity)
+        };
+        let marks = shared.metrics.marks_that(passes, LISTED);
+        let is_filtered = [&look.plugin, &look.kind, &look.severity].iter().any(|one| !one.is_empty());
+        let html = shown_page(&Events { marks, look: &look, is_filtered, login });
+        Ok::<_, Infallible>(shared.named(HTML, html, board.number, login))
+    };
+    let Ok(rendered) = shared.cache.get(board.number, name, render).await;
+    rendered.respond(&headers)
 }
 
 /// The style sheet.
-pub async fn style() -> Response {
-    asset("text/css; charset=utf-8", STYLE)
+pub async fn style(headers: HeaderMap) -> Response {
+    static ASSET: LazyLock<Rendered> = LazyLock::new(|| asset("text/css; charset=utf-8", STYLE));
+    ASSET.respond(&headers)
 }
 
 /// The script.
-pub async fn script() -> Response {
-    asset("text/javascript; charset=utf-8", SCRIPT)
+pub async fn script(headers: HeaderMap) -> Response {
+    static ASSET: LazyLock<Rendered> = LazyLock::new(|| asset("text/javascript; charset=utf-8", SCRIPT));
+    ASSET.respond(&headers)
 }
 
-fn asset(kind: &'static str, body: &'static str) -> Response {
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "max-age=60")], body).into_response()
-}
-
-/// The last lines about a plugin, with their times.
-fn lines(shared: &Shared, plugin: &str) -> Vec<String> {
-    let lines = shared.journal.last(plugin, LINES);
-    lines.into_iter().map(|line| format!("{} {}", time::rfc3339(line.at), line.text)).collect()
+/// Named by its content: an update of Rosey is seen at once.
+fn asset(kind: &'static str, body: &'static str) -> Rendered {
+    use sha2::{Digest, Sha256};
+    let hash = Sha256::digest(body);
+    let tag: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    Rendered::named(kind, body.as_bytes(), &tag)
 }
 
 /// A page that is rendered for this request alone.
 pub fn page(status: StatusCode, page: &impl Template, headers: &HeaderMap) -> Response {
-    let mut response = Rendered::new(0, shown(page)).respond(headers);
+    let mut response = Rendered::new(HTML, shown_page(page)).respond(headers);
     *response.status_mut() = status;
-    response
+    response.into_response()
 }
 
-fn shown(page: &impl Template) -> String {
+/// A page as HTML.
+pub fn shown_page(page: &impl Template) -> String {
     // A template fails only when a value cannot be written, and ours are texts and numbers.
     page.render().unwrap_or_else(|error| {
         let mut text = String::new();
@@ -362,56 +318,23 @@ fn shown(page: &impl Template) -> String {
     })
 }
 
-fn list(parts: Vec<String>) -> String {
-    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
-}
-
-fn outcomes(counts: &BTreeMap<&'static str, u64>) -> String {
-    let counted = counts.iter().filter(|(_, count)| **count > 0);
-    list(counted.map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect())
-}
-
-fn response(seconds: f64) -> String {
-    match seconds {
-        seconds if seconds < 0.001 => format!("{:.0} µs", seconds * 1e6),
-        seconds if seconds < 1.0 => format!("{:.1} ms", seconds * 1e3),
-        seconds => format!("{seconds:.1} s"),
-    }
-}
-
-fn span(seconds: u64) -> String {
-    time::span(Duration::from_secs(seconds))
-}
-
-/// What charts show: the last hour, or less while the host is younger.
-fn last_hour(uptime: u64) -> (u64, u64) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    (now.saturating_sub(uptime.clamp(60, HOUR)), now)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn snapshot(states: &[&'static str]) -> Snapshot {
-        let plugin = |(n, state): (usize, &&'static str)| Plugin { name: format!("p{n}"), state, ..Plugin::default() };
-        let plugins = states.iter().enumerate().map(plugin).collect();
-        Snapshot { timestamp: "2026-01-01T00:00:00.000Z".into(), plugins, ..Snapshot::default() }
-    }
-
     #[test]
-    fn the_headline_says_whether_all_is_well() {
-        let said = |states: &[&'static str]| headline(&snapshot(states));
-        assert_eq!(said(&["running", "running"]), ("All is well.".into(), "good"));
-        assert_eq!(said(&["running", "failed"]), ("1 of 2 plugins is down: p1.".into(), "error"));
-        assert_eq!(said(&["crashed"; 9]), ("9 of 9 plugins are down: p0 and 8 others.".into(), "error"));
-        assert_eq!(said(&["running", "stopped"]).1, "warning");
-        assert_eq!(said(&[]).0, "No plugins are configured.");
-        assert_eq!(headline(&Snapshot::default()).0, "Starting.");
+    fn links_keep_what_else_is_looked_at() {
+        let look = Look { show: "bad".into(), sort: "cpu".into(), q: "a b&c".into(), ..Look::default() };
+        assert_eq!(look.link("bad", "name"), "/?show=bad&sort=name&q=a%20b%26c");
+        assert_eq!(look.link("", "state"), "/?q=a%20b%26c");
+        assert_eq!(Look::default().link("", "state"), "/");
+        assert_eq!((Look::default().sorted_by(), look.sorted_by()), ("state", "cpu"));
+        assert_eq!(head(&look, "cpu", "CPU").sorted, Some("descending"));
+        assert_eq!(head(&look, "name", "Plugin").sorted, None);
     }
 
     #[test]
     fn assets_are_small() {
-        assert!(STYLE.len() + SCRIPT.len() < 12_000);
+        assert!(STYLE.len() + SCRIPT.len() < 20_000);
     }
 }

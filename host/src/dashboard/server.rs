@@ -1,22 +1,60 @@
-//! Accepts connections, as many as may be, and gives each only so much time.
+//! Accepts connections, as many as may be, and gives each only so much time: for its first request, for the next, and to
+//! take what it is sent. Whoever comes when all places are taken still learns quickly whether the host lives.
 
-use axum::Router;
-use hyper::server::conn::http1;
+use crate::metrics::Metrics;
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Response, StatusCode, header},
+};
+use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Sleep,
 };
 
-/// Connections at a time (PRD). Further ones wait in the kernel's queue until one ends.
+/// Connections at a time (PRD).
 pub const MOST_CONNECTIONS: usize = 100;
 
-/// For a whole request head, and for the next one on an idle connection. Above the 15 s of a usual scrape.
+/// Of them, from one address that is not this machine: two such clients do not fill the house.
+const FROM_ONE_ADDRESS: usize = 50;
+
+/// Connections beyond that which are still asked what they want, for a moment: as many as come at once from a few browsers.
+const LOBBY: usize = 32;
+
+/// What is answered even then: the lights, and what a monitor scrapes.
+const IN_THE_LOBBY: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+/// For the whole head of the first request; a browser sends it at once.
+const FIRST_HEAD_WITHIN: Duration = Duration::from_secs(5);
+
+/// The same when all places are taken.
+const LOBBY_HEAD_WITHIN: Duration = Duration::from_secs(1);
+
+/// For the next request's head on an idle connection. Above the 15 s of a usual scrape.
 const HEAD_WITHIN: Duration = Duration::from_secs(20);
+
+/// For a peer to take anything at all of what it asked for. A telephone in a tunnel comes out of it by then.
+const WRITE_WITHIN: Duration = Duration::from_secs(20);
 
 /// Bytes of a request head, and of what is read ahead. Browsers send one or two KB.
 const MAX_HEAD: usize = 16 << 10;
@@ -27,19 +65,17 @@ const MAX_HEADERS: usize = 64;
 /// After an accept that failed, mostly for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
+const FULL: &str = "All connections of the dashboard are taken; try again in a moment.\n";
+
 /// Serves for ever. A connection that misbehaves ends; no other notices.
-pub async fn serve(listener: TcpListener, routes: Router) {
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+pub async fn serve(listener: TcpListener, routes: Router, metrics: Metrics) {
+    let doors = Doors::new(metrics);
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                let routes = routes.clone();
-                tokio::spawn(async move {
-                    converse(stream, peer, routes).await;
-                    drop(permit);
-                });
-            }
+            Ok((stream, peer)) => match doors.admit(peer.ip()) {
+                Some(pass) => drop(tokio::spawn(converse(stream, peer, routes.clone(), pass))),
+                None => turn_away(&stream),
+            },
             Err(error) => {
                 tracing::warn!("the dashboard cannot accept a connection: {error}");
                 tokio::time::sleep(PAUSE).await;
@@ -48,18 +84,221 @@ pub async fn serve(listener: TcpListener, routes: Router) {
     }
 }
 
-async fn converse(stream: TcpStream, peer: SocketAddr, routes: Router) {
+/// How many connections each address has, of those that have any.
+type Addresses = Mutex<HashMap<IpAddr, usize>>;
+
+/// Who is inside.
+struct Doors {
+    inside: Arc<Semaphore>,
+    lobby: Arc<Semaphore>,
+    addresses: Arc<Addresses>,
+    metrics: Metrics,
+}
+
+/// A place, for as long as this lives.
+struct Pass {
+    in_lobby: bool,
+    metrics: Metrics,
+    address: Option<(IpAddr, Arc<Addresses>)>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Doors {
+    fn new(metrics: Metrics) -> Self {
+        Self {
+            inside: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+            lobby: Arc::new(Semaphore::new(LOBBY)),
+            addresses: Arc::default(),
+            metrics,
+        }
+    }
+
+    /// A place for somebody from here, if there is one.
+    fn admit(&self, from: IpAddr) -> Option<Pass> {
+        let address = if from.is_loopback() { None } else { Some(from) };
+        if address.is_some_and(|from| !self.count(from)) {
+            self.metrics.dashboard_limit("connections_per_address");
+            return None;
+        }
+        let place = Arc::clone(&self.inside).try_acquire_owned().map(|permit| (permit, false));
+        let place = place.or_else(|_| Arc::clone(&self.lobby).try_acquire_owned().map(|permit| (permit, true)));
+        let address = address.map(|from| (from, Arc::clone(&self.addresses)));
+        if !place.as_ref().is_ok_and(|(_, in_lobby)| !in_lobby) {
+            self.metrics.dashboard_limit("connections");
+        }
+        match place {
+            Ok((permit, in_lobby)) => Some(Pass { in_lobby, metrics: self.metrics.clone(), address, _permit: permit }),
+            Err(_) => {
+                address.into_iter().for_each(|(from, all)| leave(from, &all));
+                None
+            }
+        }
+    }
+
+    /// Counts one more from there, if there may be one more.
+    fn count(&self, from: IpAddr) -> bool {
+        let mut all = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(from).or_default();
+        let may = *count < FROM_ONE_ADDRESS;
+        *count += usize::from(may);
+        may
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if let Some((from, all)) = &self.address {
+            leave(*from, all);
+        }
+    }
+}
+
+fn leave(from: IpAddr, all: &Addresses) {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(count) = all.get_mut(&from) {
+        *count -= 1;
+        if *count == 0 {
+            all.remove(&from);
+        }
+    }
+}
+
+/// Says so without waiting for a word from the other side.
+fn turn_away(stream: &TcpStream) {
+    let length = FULL.len();
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Type: text/plain; \
+         charset=utf-8\r\nContent-Length: {length}\r\n\r\n{FULL}"
+    );
+    // A new socket has room for that; a peer that is gone already needs no answer.
+    let _ = stream.try_write(answer.as_bytes());
+}
+
+async fn converse(stream: TcpStream, peer: SocketAddr, routes: Router, pass: Pass) {
     // Fails only when the peer is gone.
     let _ = stream.set_nodelay(true);
-    let routes = routes.layer(axum::Extension(peer));
+    let in_lobby = pass.in_lobby;
+    let heard = Arc::new(AtomicBool::new(false));
+    let inner = TowerToHyperService::new(routes.layer(axum::Extension(peer)));
+    let service = {
+        let heard = Arc::clone(&heard);
+        hyper::service::service_fn(move |request: Request<Incoming>| {
+            heard.store(true, Relaxed);
+            let inner = inner.clone();
+            async move {
+                if in_lobby && !IN_THE_LOBBY.contains(&request.uri().path()) {
+                    return Ok::<_, Infallible>(full());
+                }
+                hyper::service::Service::call(&inner, request).await
+            }
+        })
+    };
+    let stream = TokioIo::new(Patient { stream, stuck: None, metrics: pass.metrics.clone() });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
+        .keep_alive(!in_lobby)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
-    // Whatever it says, it concerns nobody but the peer.
-    if let Err(error) = connection.await {
-        tracing::debug!(%peer, "a connection to the dashboard ended: {error}");
+        .serve_connection(stream, service);
+    let within = if in_lobby { LOBBY_HEAD_WITHIN } else { FIRST_HEAD_WITHIN };
+    tokio::select! {
+        ended = connection => if let Err(error) = ended {
+            // Whatever it says, it concerns nobody but the peer.
+            tracing::debug!(%peer, "a connection to the dashboard ended: {error}");
+        },
+        () = silence(&heard, within) => pass.metrics.dashboard_limit("head_time"),
+    }
+}
+
+/// Returns when nothing was heard in time; else never.
+async fn silence(heard: &AtomicBool, within: Duration) {
+    tokio::time::sleep(within).await;
+    if heard.load(Relaxed) {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn full() -> Response<Body> {
+    let mut response = Response::new(Body::from(FULL));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+    response
+}
+
+/// A connection whose writing fails when the peer takes nothing for too long.
+struct Patient {
+    stream: TcpStream,
+    stuck: Option<Pin<Box<Sleep>>>,
+    metrics: Metrics,
+}
+
+impl Patient {
+    fn wait(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
+        }
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_WITHIN)));
+        if stuck.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.metrics.dashboard_limit("write_time");
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, to)
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wait(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.wait(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_does_not_fill_the_house_and_places_come_back() {
+        let doors = Doors::new(Metrics::default());
+        let (greedy, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let mut passes: Vec<_> = (0..FROM_ONE_ADDRESS).filter_map(|_| doors.admit(greedy)).collect();
+        assert!(passes.len() == FROM_ONE_ADDRESS && doors.admit(greedy).is_none());
+        passes.extend((0..MOST_CONNECTIONS - FROM_ONE_ADDRESS).filter_map(|_| doors.admit(other)));
+        assert!(passes.iter().all(|pass| !pass.in_lobby));
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let lobby: Vec<_> = (0..LOBBY + 5).filter_map(|_| doors.admit(local)).collect();
+        assert!(lobby.len() == LOBBY && lobby.iter().all(|pass| pass.in_lobby));
+        drop((passes, lobby));
+        assert!(doors.addresses.lock().expect("nobody panics").is_empty());
+        assert_eq!((doors.inside.available_permits(), doors.lobby.available_permits()), (MOST_CONNECTIONS, LOBBY));
     }
 }

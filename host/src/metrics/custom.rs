@@ -1,6 +1,7 @@
 //! The metrics that plugins declare themselves. Nothing of what they say is trusted: names, labels and numbers are checked
-//! and bounded here again.
+//! and bounded here again, and what is refused is counted.
 
+use super::lint;
 use crate::{plugin::clean, view::Custom};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
@@ -11,8 +12,11 @@ const MOST_METRICS: usize = 64;
 /// Series of one metric, as plugin-api allows.
 const MOST_SERIES: usize = 64;
 
-/// Labels of one series.
+/// Labels of one series, as plugin-api allows.
 const MOST_LABELS: usize = 8;
+
+/// Buckets of one histogram, as plugin-api allows.
+const MOST_BUCKETS: usize = 32;
 
 #[derive(Deserialize)]
 struct Said {
@@ -40,47 +44,53 @@ struct Series {
     buckets: Vec<(f64, u64)>,
 }
 
-/// What a plugin said, checked. What cannot be used is left out.
-pub fn read(json: &str) -> Vec<Custom> {
-    let Ok(said) = serde_json::from_str::<Said>(json) else { return Vec::new() };
-    let mut names = HashSet::new();
-    let mut all = Vec::new();
-    for metric in said.metrics.into_iter().take(MOST_METRICS) {
-        let kind = match metric.kind.as_str() {
-            "counter" => "counter",
-            "gauge" => "gauge",
-            "histogram" => "histogram",
-            _ => continue,
-        };
-        if !is_name(&metric.name) || !names.insert(metric.name.clone()) {
+/// What a plugin said, checked, and how many metrics and series of it cannot be used and are left out.
+pub fn read(json: &str) -> (Vec<Custom>, u64) {
+    if json.is_empty() {
+        return (Vec::new(), 0);
+    }
+    let Ok(said) = serde_json::from_str::<Said>(json) else { return (Vec::new(), 1) };
+    let (mut names, mut all, mut refused) = (HashSet::new(), Vec::new(), 0);
+    for metric in said.metrics {
+        let kinds = ["counter", "gauge", "histogram"];
+        let kind = kinds.into_iter().find(|kind| *kind == metric.kind && lint::is_metric(kind, &metric.name));
+        let Some(kind) = kind.filter(|_| names.len() < MOST_METRICS && names.insert(metric.name.clone())) else {
+            refused += 1;
             continue;
-        }
-        let usable = |series: &Series| {
-            let labels = series.labels.keys().all(|name| is_name(name) && !["plugin", "le"].contains(&name.as_str()));
-            labels && series.labels.len() <= MOST_LABELS && series.value.is_finite() && series.sum.is_finite()
         };
-        for series in metric.series.into_iter().filter(usable).take(MOST_SERIES) {
+        let mut known = HashSet::new();
+        for series in metric.series {
+            let labels: BTreeMap<_, _> =
+                series.labels.iter().map(|(name, value)| (name.clone(), clean(value, 128))).collect();
+            if !is_usable(kind, &series) || known.len() >= MOST_SERIES || !known.insert(labels.clone()) {
+                refused += 1;
+                continue;
+            }
             all.push(Custom {
                 name: format!("rosey_custom_{}", metric.name),
                 kind,
                 help: clean(&metric.help, 200),
-                labels: series.labels.into_iter().map(|(name, value)| (name, clean(&value, 128))).collect(),
+                labels,
                 value: if kind == "histogram" { series.count as f64 } else { series.value },
                 sum: series.sum,
                 buckets: series.buckets,
             });
         }
     }
-    all
+    (all, refused)
 }
 
-/// As Prometheus allows, without the colon that is for rules.
-fn is_name(name: &str) -> bool {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    !name.is_empty()
-        && name.len() <= 64
-        && name.chars().all(fits)
-        && !name.starts_with(|c: char| c.is_ascii_digit() || c == '_')
+fn is_usable(kind: &str, series: &Series) -> bool {
+    let numbers = series.value.is_finite() && series.sum.is_finite() && (kind != "counter" || series.value >= 0.0);
+    let labels = series.labels.len() <= MOST_LABELS && series.labels.keys().all(|name| lint::is_label(name));
+    let buckets = &series.buckets;
+    let rises = buckets.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1);
+    let ends = buckets.last().is_none_or(|(_, below)| *below <= series.count);
+    let histogram = (1..=MOST_BUCKETS).contains(&buckets.len())
+        && rises
+        && ends
+        && buckets.iter().all(|(bound, _)| bound.is_finite());
+    numbers && labels && if kind == "histogram" { histogram } else { buckets.is_empty() }
 }
 
 #[cfg(test)]
@@ -91,18 +101,37 @@ mod tests {
     fn what_a_plugin_says_is_checked() {
         let said = r#"{"metrics": [
             {"name": "rolls_total", "help": "Rolls.\nMany", "kind": "counter", "series": [
-                {"labels": {"sides": "6"}, "value": 3.0}, {"labels": {"plugin": "mine"}, "value": 1.0}]},
+                {"labels": {"sides": "6"}, "value": 3.0}, {"labels": {"plugin": "mine"}, "value": 1.0},
+                {"labels": {"sides": "6"}, "value": 9.0}]},
             {"name": "rolls_total", "help": "", "kind": "gauge", "series": []},
             {"name": "Bad-Name", "help": "", "kind": "gauge", "series": [{"labels": {}, "value": 1.0}]},
             {"name": "odd", "help": "", "kind": "summary", "series": [{"labels": {}, "value": 1.0}]},
             {"name": "wait_seconds", "help": "", "kind": "histogram",
              "series": [{"labels": {}, "buckets": [[1.0, 2], [2.0, 3]], "sum": 4.5, "count": 4}]}]}"#;
-        let [rolls, wait] = &read(said)[..] else { panic!("{:?}", read(said)) };
+        let (all, refused) = read(said);
+        let [rolls, wait] = &all[..] else { panic!("{all:?}") };
         assert_eq!(
             (rolls.name.as_str(), rolls.help.as_str(), rolls.value),
             ("rosey_custom_rolls_total", "Rolls. Many", 3.0)
         );
         assert_eq!((wait.kind, wait.value, wait.sum, wait.buckets.len()), ("histogram", 4.0, 4.5, 2));
-        assert!(read("nonsense").is_empty() && read("").is_empty());
+        assert_eq!(refused, 5, "two series and three metrics");
+        assert_eq!((read("nonsense"), read("")), ((vec![], 1), (vec![], 0)));
+    }
+
+    #[test]
+    fn a_histogram_that_spoils_the_page_is_refused() {
+        let said = |buckets: &str| {
+            let series = format!(r#"{{"labels": {{}}, "buckets": {buckets}, "sum": 1.0, "count": 9}}"#);
+            read(&format!(
+                r#"{{"metrics": [{{"name": "a_seconds", "help": "", "kind": "histogram", "series": [{series}]}}]}}"#
+            ))
+        };
+        assert_eq!(said("[[1.0, 1], [2.0, 9]]").1, 0);
+        for bad in ["[]", "[[2.0, 1], [1.0, 2]]", "[[1.0, 1], [1.0, 2]]", "[[1.0, 5], [2.0, 2]]", "[[1.0, 10]]"] {
+            assert_eq!(said(bad), (vec![], 1), "{bad}");
+        }
+        let many: Vec<_> = (0..33).map(|n| format!("[{n}.0, 0]")).collect();
+        assert_eq!(said(&format!("[{}]", many.join(","))).1, 1);
     }
 }

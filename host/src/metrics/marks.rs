@@ -9,25 +9,53 @@ use crate::{
         },
     },
     time,
-    view::Mark,
+    view::{Lately, Mark},
 };
 use std::{
-    collections::VecDeque,
-    time::{SystemTime, UNIX_EPOCH},
+    collections::{HashMap, VecDeque},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// Marks kept in all: some hours of a plugin in a crash loop, months of a quiet bot. The oldest go first.
-const KEPT: usize = 2000;
+/// All kinds of marks.
+pub const KINDS: [&str; 14] = [
+    "active",
+    "admin",
+    "bake",
+    "connector",
+    "crash",
+    "dead_letter",
+    "drain",
+    "failed",
+    "health",
+    "host",
+    "refused",
+    "reload",
+    "restart",
+    "rollback",
+];
+
+/// All severities of marks, the worst first.
+pub const SEVERITIES: [&str; 3] = ["error", "warning", "info"];
+
+/// Marks kept in all: months of a quiet bot. The oldest go first.
+pub const KEPT: usize = 5000;
+
+/// Of them, of one kind for one plugin: a crash loop does not push out what happened to others, nor its own reloads.
+pub const KEPT_OF_A_KIND: usize = 100;
+
+/// What counts as lately: the hour that the charts show.
+const LATELY: Duration = Duration::from_secs(3600);
 
 /// The newest marks, the oldest first.
 #[derive(Debug, Default)]
 pub struct Marks {
     marks: VecDeque<Mark>,
+    counts: HashMap<(Option<String>, &'static str), usize>,
     count: u64,
 }
 
 impl Marks {
-    /// Adds one.
+    /// Adds one, and gives it back as it is kept.
     pub fn push(
         &mut self,
         at: SystemTime,
@@ -35,27 +63,50 @@ impl Marks {
         kind: &'static str,
         severity: &'static str,
         text: &str,
-    ) {
-        if self.marks.len() >= KEPT {
-            self.marks.pop_front();
-        }
-        self.count += 1;
-        self.marks.push_back(Mark {
-            number: self.count,
+    ) -> Mark {
+        let mark = Mark {
+            number: self.count + 1,
             at: time::rfc3339(at),
             at_seconds: at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             plugin: plugin.map(str::to_owned),
             kind,
             severity,
             text: bounded(text, 500),
-        });
+        };
+        self.keep(mark.clone());
+        mark
+    }
+
+    /// Adds one that was made already.
+    pub fn keep(&mut self, mark: Mark) {
+        let key = (mark.plugin.clone(), mark.kind);
+        let of_its_kind = |one: &Mark| one.kind == mark.kind && one.plugin == mark.plugin;
+        if self.counts.get(&key).is_some_and(|count| *count >= KEPT_OF_A_KIND) {
+            let oldest = self.marks.iter().position(of_its_kind);
+            self.forget(oldest.unwrap_or_default());
+        } else if self.marks.len() >= KEPT {
+            self.forget(0);
+        }
+        *self.counts.entry(key).or_default() += 1;
+        self.count = self.count.max(mark.number);
+        self.marks.push_back(mark);
+    }
+
+    fn forget(&mut self, at: usize) {
+        let Some(mark) = self.marks.remove(at) else { return };
+        let key = (mark.plugin, mark.kind);
+        if let Some(count) = self.counts.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&key);
+            }
+        }
     }
 
     /// Adds what deserves one.
-    pub fn happened(&mut self, happening: &Happening) {
-        if let Some((kind, severity, text)) = describe(&happening.what) {
-            self.push(happening.at, Some(&happening.plugin), kind, severity, &text);
-        }
+    pub fn happened(&mut self, happening: &Happening) -> Option<Mark> {
+        let (kind, severity, text) = describe(&happening.what)?;
+        Some(self.push(happening.at, Some(&happening.plugin), kind, severity, &text))
     }
 
     /// The newest first: those of one plugin or all.
@@ -63,6 +114,38 @@ impl Marks {
         let of_it = |mark: &&Mark| plugin.is_none() || mark.plugin.as_deref() == plugin;
         self.marks.iter().rev().filter(of_it).take(limit).cloned().collect()
     }
+
+    /// The newest first: those that pass.
+    pub fn passing(&self, passes: impl Fn(&Mark) -> bool, limit: usize) -> Vec<Mark> {
+        self.marks.iter().rev().filter(|mark| passes(mark)).take(limit).cloned().collect()
+    }
+
+    /// What happened to each plugin within the last hour, by its marks.
+    pub fn lately(&self, now: SystemTime) -> HashMap<&str, Lately> {
+        let since = now.checked_sub(LATELY).unwrap_or(UNIX_EPOCH).duration_since(UNIX_EPOCH).unwrap_or_default();
+        let first = self.marks.partition_point(|mark| mark.at_seconds < since.as_secs());
+        let mut all: HashMap<&str, Lately> = HashMap::new();
+        for mark in self.marks.range(first..) {
+            let Some(plugin) = mark.plugin.as_deref() else { continue };
+            let lately = all.entry(plugin).or_default();
+            match (mark.kind, mark.severity) {
+                ("crash", _) => lately.crashes += 1,
+                ("dead_letter", _) => lately.dead_letters += 1,
+                ("rollback", "error") => lately.rolled_back = Some(mark.text.clone()),
+                ("refused", _) => lately.refused = Some(mark.text.clone()),
+                ("reload" | "rollback" | "restart", "info") => {
+                    (lately.rolled_back, lately.refused) = (None, None);
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+}
+
+/// A word of [`KINDS`] or [`SEVERITIES`], as this build knows it.
+pub fn known(word: &str) -> Option<&'static str> {
+    KINDS.into_iter().chain(SEVERITIES).find(|known| *known == word)
 }
 
 fn describe(what: &What) -> Option<(&'static str, &'static str, String)> {
@@ -74,9 +157,11 @@ fn describe(what: &What) -> Option<(&'static str, &'static str, String)> {
         What::Changed { kind, result: Ok(done), took } => {
             let generation =
                 done.generation.map(|number| format!(", generation {number} is active")).unwrap_or_default();
-            (kind, "info", format!("{kind} done in {:.1} ms{generation}", took.as_secs_f64() * 1e3))
+            (kind, "info", format!("{kind} done in {}{generation}", time::short(*took)))
         }
         What::Changed { kind, result: Err(error), .. } => ("refused", "warning", format!("{kind} refused: {error}")),
+        What::Health { answers: true } => ("health", "info", "answers again".to_owned()),
+        What::Health { answers: false } => ("health", "error", "does not answer".to_owned()),
         What::DeadLetter { text } => ("dead_letter", "error", format!("set aside after two crashes: {text}")),
         What::Note(note) => return describe_note(note),
         What::Manifest(_) => return None,
@@ -90,10 +175,11 @@ fn describe_note(note: &Note) -> Option<(&'static str, &'static str, String)> {
         }
         Note::StartFailed { why, .. } => ("failed", "error", format!("did not start: {why}")),
         Note::Restarting { after, failures } => {
-            let after = after.as_secs_f32();
-            ("restart", "warning", format!("starting again in {after:.2} s ({failures} in a row did not stay up)"))
+            let when = if after.is_zero() { "at once".to_owned() } else { format!("in {}", time::short(*after)) };
+            let starts = if *failures == 1 { "1 start".to_owned() } else { format!("{failures} starts in a row") };
+            ("restart", "warning", format!("starting again {when}; {starts} did not stay up"))
         }
-        Note::GaveUp { why } => ("failed", "error", format!("failed and stays down: {why}")),
+        Note::GaveUp { why } => ("failed", "error", format!("gave up: {why}")),
         Note::RolledBack { from, to, why, .. } => {
             ("rollback", "error", format!("rolled back from {} to {}: {why}", from.short(), to.short()))
         }
@@ -119,13 +205,42 @@ mod tests {
     #[test]
     fn marks_are_bounded_and_newest_first() {
         let mut marks = Marks::default();
-        for number in 0..KEPT + 5 {
-            let plugin = if number % 2 == 0 { "even" } else { "odd" };
-            marks.push(UNIX_EPOCH, Some(plugin), "admin", "info", &number.to_string());
+        for number in 0..KEPT + 500 {
+            let plugin = format!("p{}", number % 60);
+            marks.push(UNIX_EPOCH, Some(&plugin), "admin", "info", &number.to_string());
         }
         assert_eq!(marks.newest(None, usize::MAX).len(), KEPT);
-        let newest = marks.newest(Some("even"), 2);
-        assert_eq!(newest.iter().map(|mark| mark.text.as_str()).collect::<Vec<_>>(), ["2004", "2002"]);
-        assert_eq!(newest[0].number, 2005);
+        let newest = marks.newest(Some("p1"), 2);
+        assert_eq!(newest.iter().map(|mark| mark.text.as_str()).collect::<Vec<_>>(), ["5461", "5401"]);
+        assert_eq!(newest[0].number, 5462);
+        assert_eq!(marks.counts.values().sum::<usize>(), KEPT);
+    }
+
+    #[test]
+    fn a_crash_loop_pushes_out_nothing_but_its_own_crashes() {
+        let mut marks = Marks::default();
+        marks.push(UNIX_EPOCH, Some("quiet"), "reload", "info", "of yesterday");
+        marks.push(UNIX_EPOCH, Some("loop"), "reload", "info", "of yesterday");
+        for number in 0..3 * KEPT {
+            marks.push(UNIX_EPOCH, Some("loop"), "crash", "error", &number.to_string());
+        }
+        assert_eq!(marks.newest(Some("quiet"), 9).len(), 1);
+        let of_loop = marks.newest(Some("loop"), usize::MAX);
+        assert_eq!((of_loop.len(), of_loop[KEPT_OF_A_KIND].kind), (KEPT_OF_A_KIND + 1, "reload"));
+    }
+
+    #[test]
+    fn lately_is_an_hour_and_a_good_change_forgives() {
+        let (mut marks, now) = (Marks::default(), UNIX_EPOCH + Duration::from_secs(10_000));
+        let ago = |seconds| now - Duration::from_secs(seconds);
+        marks.push(ago(4000), Some("a"), "crash", "error", "long ago");
+        marks.push(ago(3000), Some("a"), "crash", "error", "lately");
+        marks.push(ago(2000), Some("a"), "rollback", "error", "back");
+        marks.push(ago(1000), Some("b"), "refused", "warning", "no");
+        let lately = marks.lately(now);
+        assert_eq!((lately["a"].crashes, lately["a"].rolled_back.as_deref()), (1, Some("back")));
+        assert_eq!(lately["b"].refused.as_deref(), Some("no"));
+        marks.push(ago(1), Some("a"), "reload", "info", "done");
+        assert_eq!(marks.lately(now)["a"].rolled_back, None);
     }
 }

@@ -1,39 +1,41 @@
 //! One truth for every plugin, over time: for people, programs and Prometheus.
 //!
 //! Figures are recorded where they happen, in the slots. Every `poll_interval` the collector takes one snapshot of all of
-//! them, measures the processes (`usage`), keeps a history (`history`) and writes a [`Board`]: the read model, JSON and
-//! Prometheus text of one moment, shared by all who ask until the next. What happens in between (`marks`) makes a new board
-//! within a quarter of a second. May import `plugin`, `view`, `event` and `time`; knows nothing of HTTP.
+//! them, measures the processes (`usage`), keeps a history (`series`, `history`) and writes a [`Board`]: the read model, JSON
+//! and Prometheus text of one moment, shared by all who ask until the next. What happens in between (`marks`) makes a new
+//! board within a quarter of a second, and outlives the host (`keep`). A plugin's own metrics are checked (`custom`, `lint`)
+//! and added up across its generations (`totals`). May import `plugin`, `router`, `view`, `event`, `store` and `time`; knows
+//! nothing of HTTP.
 
 mod custom;
 mod history;
-mod marks;
+mod keep;
+mod lint;
+pub mod marks;
 mod prometheus;
+mod secrets;
+mod series;
 mod show;
+mod state;
+mod totals;
 pub mod traffic;
 mod usage;
 
 use crate::{
     event::OUTCOMES,
     plugin::{
-        Plugins,
-        artifact::Hash,
-        dead_letter,
-        slot::{
-            histogram::Histogram,
-            message::{Command, Happening, View, What},
-            state::Note,
-        },
+        Plugins, dead_letter,
+        slot::message::{Command, Happening, View, What},
     },
+    store::{Database, StoreError},
     time,
-    view::{Change, Detail, Mark, Plugin, Point, Snapshot, System},
+    view::{Change, Detail, Mark, Plugin, Point, Snapshot, System, trouble},
 };
 use arc_swap::ArcSwap;
-use history::History;
-use marks::Marks;
 use show::Measured;
+use state::State;
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -45,23 +47,27 @@ use tokio::{
 use traffic::Traffic;
 use usage::{Meter, Usage};
 
+pub use keep::SCHEMA;
+
 /// Between something happening and the board that shows it; more that happens meanwhile is on the same board.
 const SOON: Duration = Duration::from_millis(200);
 
-/// Over which response times are summed up for people.
-const MINUTE: Duration = Duration::from_secs(60);
+/// For plugins to say their own metrics before a poll reads them. A shim that is not stuck answers within a millisecond; one
+/// that is does not hold up the others.
+const COLLECT_WITHIN: Duration = Duration::from_millis(20);
 
 /// Users that have a series of their own in `rosey_admin_commands_total`.
 const MOST_USERS: usize = 64;
 
-/// Versions remembered by their artifact, to name what a rollback came from.
-const MOST_VERSIONS: usize = 1000;
-
 /// Dead letters shown of a plugin.
 const MOST_LETTERS: u32 = 50;
 
-/// Changes kept of a plugin.
+/// Changes kept of a plugin, and crashes.
 const MOST_CHANGES: usize = 50;
+
+/// The limits of the dashboard whose hits are counted.
+pub const DASHBOARD_LIMITS: [&str; 8] =
+    ["body_time", "connections", "connections_per_address", "guesses", "head_time", "pages", "requests", "write_time"];
 
 /// What is measured, and how.
 #[derive(Debug, Clone)]
@@ -102,32 +108,13 @@ struct Inner {
     tallies: Mutex<Tallies>,
 }
 
-#[derive(Default)]
-struct State {
-    plugins: Option<Arc<Plugins>>,
-    marks: Marks,
-    measured: HashMap<String, Measured>,
-    series: HashMap<String, Series>,
-    versions: HashMap<String, String>,
-    changes: HashMap<String, VecDeque<Change>>,
-}
-
-/// One plugin over time.
-#[derive(Default)]
-struct Series {
-    history: History,
-    accepted: u64,
-    polled: Option<Instant>,
-    /// What the response times were at each poll of the last minute, the oldest first.
-    minute: VecDeque<(Instant, Histogram)>,
-}
-
 /// What is counted here because it happens to no plugin.
 #[derive(Debug, Clone, Default)]
 struct Tallies {
     admin: BTreeMap<(String, String), u64>,
     audit: BTreeMap<&'static str, u64>,
     connectors: BTreeMap<&'static str, Connector>,
+    dashboard_limits: BTreeMap<&'static str, u64>,
     /// Seconds since 1970.
     started: f64,
     poll: Duration,
@@ -169,17 +156,58 @@ impl Metrics {
         }))
     }
 
+    /// Takes over what the hosts before this one left in the database, and keeps there what happens from now on.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn remember(&self, database: Database) -> Result<(), StoreError> {
+        let past = keep::begin(&database, time::rfc3339(self.0.began_at)).await?;
+        let mut state = self.state();
+        state.database = Some(database);
+        let cut_short = past.cut_short.clone();
+        state.life = past.life;
+        state.recall(past);
+        if let Some(began) = cut_short {
+            let text =
+                format!("the one before, which began at {began}, ended without stopping: killed, or out of power");
+            state.mark(self.0.began_at, None, "host", "warning", &text);
+        }
+        let text = format!("started: Rosey {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
+        state.mark(self.0.began_at, None, "host", "info", &text);
+        Ok(())
+    }
+
+    /// Writes down what is not written yet, and that the host stops. Nothing is kept after that.
+    pub async fn finish(&self) {
+        let (database, life, unsaved) = {
+            let mut state = self.state();
+            state.mark(SystemTime::now(), None, "host", "info", "stopped");
+            (state.database.take(), state.life, std::mem::take(&mut state.unsaved))
+        };
+        if let Some(database) = database
+            && let Err(error) = keep::finish(&database, life, unsaved, time::rfc3339(SystemTime::now())).await
+        {
+            tracing::warn!("what happened last cannot be written down: {error}");
+        }
+    }
+
     /// Polls these plugins on `ops` from now on, for as long as that runtime lives.
     pub fn start(&self, plugins: Arc<Plugins>, ops: &Handle) {
         self.state().plugins = Some(Arc::clone(&plugins));
         let metrics = self.clone();
         ops.spawn(async move {
             let mut meter = Meter::default();
-            let mut ticks = tokio::time::interval(metrics.0.config.poll_interval);
+            // The first board comes at once: an interval lets what has happened meanwhile come before its first tick.
+            metrics.poll(&plugins, Some(&mut meter)).await;
+            let interval = metrics.0.config.poll_interval;
+            let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 let is_poll = tokio::select! {
-                    _ = ticks.tick() => true,
+                    _ = ticks.tick() => {
+                        collect(&plugins).await;
+                        true
+                    }
                     () = metrics.0.something.notified() => {
                         tokio::time::sleep(SOON).await;
                         false
@@ -200,8 +228,8 @@ impl Metrics {
         self.0.newest.subscribe()
     }
 
-    /// One plugin in full; `None` when there is no such plugin.
-    pub async fn detail(&self, plugin: &str) -> Option<Detail> {
+    /// One plugin in full, its history and sums over this window; `None` when there is no such plugin.
+    pub async fn detail(&self, plugin: &str, window: Duration) -> Option<Detail> {
         let plugins = self.state().plugins.clone()?;
         let (view, config) = (plugins.view(plugin).await.ok()?, plugins.config(plugin).ok()?);
         let letters = dead_letter::list(plugins.database(), Some(plugin), MOST_LETTERS).await.unwrap_or_default();
@@ -209,13 +237,7 @@ impl Metrics {
         let measured = state.measured.get(plugin).cloned().unwrap_or_default();
         let mut detail = show::detail(&view, &measured, config);
         detail.letters = letters.into_iter().map(show::letter).collect();
-        if let Some(series) = state.series.get(plugin) {
-            detail.history = series.history.points().map(show::sample).collect();
-            detail.metrics.aggregates_1h = series.history.aggregates(now_seconds().saturating_sub(3600));
-        }
-        detail.changes = state.changes.get(plugin).into_iter().flatten().rev().cloned().collect();
-        detail.marks = state.marks.newest(Some(plugin), 200);
-        detail.marks.reverse();
+        state.fill(&mut detail, window);
         Some(detail)
     }
 
@@ -228,6 +250,21 @@ impl Metrics {
     /// What happened to one plugin or to all, the newest first.
     pub fn marks(&self, plugin: Option<&str>, limit: usize) -> Vec<Mark> {
         self.state().marks.newest(plugin, limit)
+    }
+
+    /// What happened, the newest first: what passes.
+    pub fn marks_that(&self, passes: impl Fn(&Mark) -> bool, limit: usize) -> Vec<Mark> {
+        self.state().marks.passing(passes, limit)
+    }
+
+    /// Between two polls.
+    pub fn poll_interval(&self) -> Duration {
+        self.0.config.poll_interval
+    }
+
+    /// How far back the history goes.
+    pub fn history_duration(&self) -> Duration {
+        self.0.config.history_duration
     }
 
     /// One plugin as it is in this view, with what was measured of it at the last poll.
@@ -246,15 +283,7 @@ impl Metrics {
         if let What::Manifest(_) = happening.what {
             return;
         }
-        let mut state = self.state();
-        state.marks.happened(happening);
-        if let What::Note(Note::RolledBack { from, to, why, .. }) = &happening.what {
-            let (from, to) = (state.version(*from), state.version(*to));
-            let (at, kind, by) = (time::rfc3339(happening.at), "rollback".to_owned(), "rosey".to_owned());
-            let change = Change { at, kind, by, from, to, took: None, ok: true, result: why.clone() };
-            state.changed(&happening.plugin, change);
-        }
-        drop(state);
+        self.state().happened(happening);
         self.0.something.notify_one();
     }
 
@@ -264,6 +293,13 @@ impl Metrics {
         if state.plugins.as_ref().is_some_and(|plugins| plugins.handle(plugin).is_ok()) {
             state.changed(plugin, change);
         }
+        drop(state);
+        self.0.something.notify_one();
+    }
+
+    /// Counts a hit of one of [`DASHBOARD_LIMITS`].
+    pub fn dashboard_limit(&self, limit: &'static str) {
+        *self.tallies().dashboard_limits.entry(limit).or_default() += 1;
     }
 
     /// Counts a record of the audit, by its stage.
@@ -273,7 +309,7 @@ impl Metrics {
 
     /// Takes note of something else.
     pub fn mark(&self, plugin: Option<&str>, kind: &'static str, severity: &'static str, text: &str) {
-        self.state().marks.push(SystemTime::now(), plugin, kind, severity, text);
+        self.state().mark(SystemTime::now(), plugin, kind, severity, text);
         self.0.something.notify_one();
     }
 
@@ -285,6 +321,11 @@ impl Metrics {
         let users: HashSet<&str> = tallies.admin.keys().map(|(_, user)| user.as_str()).collect();
         let user = if users.len() >= MOST_USERS && !users.contains(user) { "_other" } else { user }.to_owned();
         *tallies.admin.entry((command.to_owned(), user)).or_default() += 1;
+    }
+
+    /// A connector is configured: it has a series from now on, though it is not connected yet.
+    pub fn expect_connector(&self, name: &'static str) {
+        self.tallies().connectors.entry(name).or_default();
     }
 
     /// Notes that a connector is connected, or is not any more.
@@ -299,7 +340,12 @@ impl Metrics {
             before
         };
         if before != Some(connected) {
-            let (severity, text) = if connected { ("info", "connected") } else { ("warning", "disconnected") };
+            let (severity, text) = match (before, connected) {
+                (None, true) => ("info", "connected"),
+                (Some(_), true) => ("info", "is back"),
+                (None, false) => ("error", "cannot connect"),
+                (Some(_), false) => ("error", "dropped"),
+            };
             self.mark(None, "connector", severity, &format!("{name} {text}"));
         }
     }
@@ -324,27 +370,23 @@ impl Metrics {
         let measures = meter.is_some();
         if let Some(meter) = meter {
             self.measure(plugins, &views, meter).await;
-            // Seen at the next poll: a plugin that takes its time does not hold up the others.
-            for view in &views {
-                if let Ok(handle) = plugins.handle(&view.plugin) {
-                    // Fails only when the host is stopping.
-                    let _ = handle.tell(Command::Collect).await;
-                }
-            }
         }
+        let letters = dead_letter::counts(plugins.database()).await.unwrap_or_default();
         let (snapshot, custom) = {
             let mut state = self.state();
-            for view in &views {
-                state.learn_versions(view);
-                state.update(view, measures, began, self.0.config.history_duration);
+            state.learn(&views, &letters);
+            if measures {
+                state.poll(&views, began, self.0.config.history_duration);
             }
+            state.judge();
             let none = Measured::default();
             let shown = |view: &View| show::plugin(view, state.measured.get(&*view.plugin).unwrap_or(&none));
             let shown: Vec<_> = views.iter().map(shown).collect();
-            let custom: Vec<_> =
-                views.iter().map(|view| (view.plugin.to_string(), custom::read(&view.account.custom))).collect();
+            let custom =
+                views.iter().map(|view| (view.plugin.to_string(), state.custom(&view.plugin))).collect::<Vec<_>>();
             (self.snapshot(&views, shown), custom)
         };
+        self.save();
         let tallies = self.tallies().clone();
         let text = match self.0.config.prometheus {
             true => prometheus::render(&snapshot, &views, &custom, &tallies),
@@ -376,7 +418,6 @@ impl Metrics {
             }
         }
         let used = meter.look(&groups);
-        let letters = dead_letter::counts(plugins.database()).await.unwrap_or_default();
         let mut sums: HashMap<&str, Usage> = HashMap::new();
         for ((plugin, generation), usage) in owners.into_iter().zip(used) {
             let sum = sums.entry(plugin).or_default();
@@ -392,7 +433,18 @@ impl Metrics {
             let measured = state.measured.entry(view.plugin.to_string()).or_default();
             measured.usage = sums.get(&*view.plugin).copied().unwrap_or_default();
             measured.lines_left_out = plugins.journal().left_out(&view.plugin);
-            measured.dead_letters = letters.get(&*view.plugin).copied().map_or(0, u64::from);
+            measured.queue_limit = plugins.config(&view.plugin).map_or(0, |config| config.limits.queue);
+        }
+    }
+
+    /// Has what happened written down. Nobody waits for that.
+    fn save(&self) {
+        if let Some((database, unsaved)) = self.state().take_unsaved() {
+            let metrics = self.clone();
+            tokio::spawn(async move {
+                let written = keep::save(&database, unsaved).await;
+                metrics.state().saved(written);
+            });
         }
     }
 
@@ -402,7 +454,11 @@ impl Metrics {
         let outcomes = OUTCOMES.iter().enumerate().map(|(at, name)| (*name, total(at))).collect();
         let connectors = {
             let tallies = self.tallies();
-            let word = |one: &Connector| if one.connected == Some(true) { "connected" } else { "disconnected" };
+            let word = |one: &Connector| match one.connected {
+                None => "connecting",
+                Some(true) => "connected",
+                Some(false) => "disconnected",
+            };
             tallies.connectors.iter().map(|(name, one)| ((*name).to_owned(), word(one))).collect()
         };
         let pid = std::process::id();
@@ -418,71 +474,36 @@ impl Metrics {
             pid,
             version: env!("CARGO_PKG_VERSION"),
             connectors,
+            ..System::default()
         };
-        Snapshot {
+        let mut snapshot = Snapshot {
             timestamp: time::rfc3339(SystemTime::now()),
             started_at: time::rfc3339(self.0.began_at),
             bot_uptime: self.0.began.elapsed().as_secs(),
             plugins,
             system,
-        }
+        };
+        let troubles = trouble::of_all(&snapshot);
+        (snapshot.system.verdict, snapshot.system.severity) = trouble::verdict(&snapshot, &troubles);
+        snapshot.system.troubles = troubles;
+        snapshot
     }
 }
 
-impl State {
-    fn changed(&mut self, plugin: &str, change: Change) {
-        let changes = self.changes.entry(plugin.to_owned()).or_default();
-        if changes.len() >= MOST_CHANGES {
-            changes.pop_front();
-        }
-        changes.push_back(change);
-    }
-
-    /// What an artifact is called, by its version if that was ever seen to run.
-    fn version(&self, artifact: Hash) -> Option<String> {
-        Some(self.versions.get(&artifact.to_string()).cloned().unwrap_or_else(|| artifact.short()))
-    }
-
-    fn learn_versions(&mut self, view: &View) {
-        for generation in &view.generations {
-            if self.versions.len() < MOST_VERSIONS {
-                self.versions.entry(generation.artifact.to_string()).or_insert_with(|| generation.version.clone());
-            }
+/// Asks all plugins for their own metrics, and gives them a moment to say them.
+async fn collect(plugins: &Plugins) {
+    for name in plugins.names() {
+        if let Ok(handle) = plugins.handle(name) {
+            // Fails only when the host is stopping.
+            let _ = handle.tell(Command::Collect).await;
         }
     }
-
-    /// Rates and response times since the poll before; at a poll, a point of the history.
-    fn update(&mut self, view: &View, is_poll: bool, now: Instant, keep: Duration) {
-        if !is_poll {
-            return;
-        }
-        let series = self.series.entry(view.plugin.to_string()).or_default();
-        let measured = self.measured.entry(view.plugin.to_string()).or_default();
-        let passed = series.polled.map(|polled| now.saturating_duration_since(polled).as_secs_f64());
-        measured.rate =
-            passed.map_or(0.0, |passed| (view.ledger.accepted - series.accepted) as f64 / passed.max(0.001));
-        (series.polled, series.accepted) = (Some(now), view.ledger.accepted);
-        let last = series.minute.back().map_or(Histogram::default(), |(_, last)| *last);
-        let lately = view.account.response.since(&last);
-        while series.minute.len() > 1 && now.saturating_duration_since(series.minute[0].0) > MINUTE {
-            series.minute.pop_front();
-        }
-        measured.minute =
-            view.account.response.since(&series.minute.front().map_or(Histogram::default(), |(_, first)| *first));
-        series.minute.push_back((now, view.account.response));
-        let quantile = |share| lately.quantile(share).map_or(f32::NAN, |seconds| seconds as f32);
-        let point = Point {
-            at: now_seconds(),
-            cpu: measured.usage.cpu_percent as f32,
-            memory: show::megabytes(measured.usage.memory_bytes) as f32,
-            events_per_second: measured.rate as f32,
-            response_p50: quantile(0.5),
-            response_p95: quantile(0.95),
-        };
-        series.history.push(point, keep);
-    }
+    tokio::time::sleep(COLLECT_WITHIN).await;
 }
 
 fn now_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
+
+#[cfg(test)]
+mod tests;

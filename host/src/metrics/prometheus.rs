@@ -3,7 +3,7 @@
 //! Counters live in the slots and survive generations, so each poll writes them out anew instead of counting twice; series of
 //! what is gone are gone with it.
 
-use super::{Connector, Tallies, traffic::Dropped};
+use super::{Connector, DASHBOARD_LIMITS, Tallies, traffic::Dropped};
 use crate::{
     plugin::slot::{
         crash::Cause,
@@ -23,7 +23,8 @@ pub const STATES: [&str; 8] =
     ["running", "starting", "stopped", "unhealthy", "crashed", "failed", "reloading", "draining"];
 
 /// The limits whose hits are counted, by their settings.
-const LIMITS: [&str; 6] = ["event_deadline", "hang_timeout", "log_lines", "memory_mb", "queue", "reply_bytes"];
+const LIMITS: [&str; 7] =
+    ["custom_metrics", "event_deadline", "hang_timeout", "log_lines", "memory_mb", "queue", "reply_bytes"];
 
 /// Collects families; each is written once, in the order of its name.
 #[derive(Default)]
@@ -125,6 +126,8 @@ pub fn render(snapshot: &Snapshot, views: &[View], custom: &[(String, Vec<Custom
         let redelivered = plugin.redelivered as f64;
         page.counter("rosey_plugin_redelivered_total", "Deliveries of an event beyond the first.", &of, redelivered);
         page.gauge("rosey_plugin_queue_length", "Events that wait for a generation.", &of, plugin.queued as f64);
+        let limit = plugin.queue_limit as f64;
+        page.gauge("rosey_plugin_queue_limit", "Events that may wait; further ones are rejected.", &of, limit);
         let in_flight = plugin.in_flight as f64;
         page.gauge("rosey_plugin_in_flight", "Events that left the queue and have no outcome yet.", &of, in_flight);
         page.gauge("rosey_plugin_cpu_percent", "Processor time in percent of one core.", &of, plugin.cpu_percent);
@@ -220,6 +223,11 @@ fn host(page: &mut Page, snapshot: &Snapshot, tallies: &Tallies) {
     for (stage, count) in &tallies.audit {
         let labels = [("stage", *stage)];
         page.counter("rosey_audit_records_total", "Records written to the audit.", &labels, *count as f64);
+    }
+    for limit in DASHBOARD_LIMITS {
+        let count = tallies.dashboard_limits.get(limit).copied().unwrap_or_default();
+        let help = "How often a limit of the dashboard was hit.";
+        page.counter("rosey_dashboard_limit_hits_total", help, &[("limit", limit)], count as f64);
     }
     let (processor, descriptors) = process();
     page.counter("process_cpu_seconds_total", "Processor time of the host.", &[], processor);

@@ -1,6 +1,6 @@
 //! From a slot's view and what was measured to the read model.
 
-use super::usage::Usage;
+use super::{secrets, series::Recent, usage::Usage};
 use crate::{
     event::OUTCOMES,
     plugin::{
@@ -9,14 +9,13 @@ use crate::{
         limits::Limits,
         slot::{
             crash,
-            histogram::Histogram,
             ledger::Ledger,
             message::{GenerationView, View},
             state::ReloadMode,
         },
     },
     time::rfc3339,
-    view::{Command, Crash, Detail, Generation, Letter, Plugin, Point, Sample},
+    view::{Command, Crash, Detail, Generation, Lately, Letter, Plugin, Point, Sample, trouble},
 };
 use std::{
     collections::BTreeMap,
@@ -28,14 +27,18 @@ use std::{
 pub struct Measured {
     /// At the last poll.
     pub usage: Usage,
-    /// Events accepted a second, over the last poll.
-    pub rate: f64,
-    /// Response times of the last minute.
-    pub minute: Histogram,
+    /// Of the time before it.
+    pub recent: Recent,
+    /// What happened within the last hour.
+    pub lately: Lately,
+    /// Events that may wait.
+    pub queue_limit: usize,
     /// Dead letters that wait.
     pub dead_letters: u64,
     /// Lines of its output that were left out.
     pub lines_left_out: u64,
+    /// Metrics of its own that were refused.
+    pub custom_refused: u64,
 }
 
 /// Events by how they ended.
@@ -54,10 +57,13 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
     let said = view.manifest.as_ref().map(|manifest| manifest.version.clone());
     let account = &view.account;
     let mut limit_hits = account.limit_hits.clone();
-    if measured.lines_left_out > 0 {
-        limit_hits.insert("log_lines", measured.lines_left_out);
+    for (limit, hits) in [("log_lines", measured.lines_left_out), ("custom_metrics", measured.custom_refused)] {
+        if hits > 0 {
+            *limit_hits.entry(limit).or_default() += hits;
+        }
     }
-    Plugin {
+    let recent = &measured.recent;
+    let mut plugin = Plugin {
         name: view.plugin.to_string(),
         version: active.map(|active| active.version.clone()).or(said).unwrap_or_else(|| "unknown".to_owned()),
         state: view.state,
@@ -69,13 +75,14 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
         memory_mb: megabytes(measured.usage.memory_bytes),
         memory_bytes: measured.usage.memory_bytes,
         event_count: view.ledger.accepted,
-        events_per_second: (measured.rate * 100.0).round() / 100.0,
+        events_per_second: (recent.rate * 100.0).round() / 100.0,
         outcomes: outcomes(&view.ledger),
         queued: view.queued,
+        queue_limit: measured.queue_limit,
         in_flight: view.in_flight,
         redelivered: view.ledger.redelivered,
-        response_p50: measured.minute.quantile(0.5).map(rounded),
-        response_p95: measured.minute.quantile(0.95).map(rounded),
+        response_p50: recent.minute.quantile(0.5).map(rounded),
+        response_p95: recent.minute.quantile(0.95).map(rounded),
         crash_count: account.crash_count,
         last_crash: account.crashes.back().map(|last| crash(last)),
         crash_causes: account.causes.clone(),
@@ -88,7 +95,16 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
         artifact: active.map(|active| active.artifact.to_string()),
         bake_left: view.bake_left.map(|left| left.as_secs()),
         dead_letters: measured.dead_letters,
-    }
+        lately: Lately {
+            ended: recent.ended,
+            failed: recent.failed,
+            timed: recent.minute.count(),
+            ..measured.lately.clone()
+        },
+        troubles: Vec::new(),
+    };
+    plugin.troubles = trouble::of_plugin(&plugin);
+    plugin
 }
 
 /// In units of 10^6 bytes, to a tenth.
@@ -96,7 +112,8 @@ pub fn megabytes(bytes: u64) -> f64 {
     (bytes as f64 / 1e5).round() / 10.0
 }
 
-fn crash(crash: &crash::Crash) -> Crash {
+/// One crash.
+pub fn crash(crash: &crash::Crash) -> Crash {
     Crash {
         at: rfc3339(crash.at),
         generation: crash.generation,
@@ -106,15 +123,15 @@ fn crash(crash: &crash::Crash) -> Crash {
         kind: crash.cause.name(),
         cause: crash.cause.to_string(),
         executing: crash.executing.clone(),
+        by: crash.by.clone(),
         stderr: crash.stderr.clone(),
     }
 }
 
-/// What a view says of a plugin beyond the overview. History, changes, marks and sums are filled in by the collector.
+/// What a view says of a plugin beyond the overview. All that needs time to pass is filled in by the collector.
 pub fn detail(view: &View, measured: &Measured, config: &PluginConfig) -> Detail {
     let plugin = plugin(view, measured);
     let mut detail = Detail {
-        crashes: view.account.crashes.iter().rev().map(|last| crash(last)).collect(),
         generations: view.generations.iter().map(generation).collect(),
         commands: view.manifest.iter().flat_map(|manifest| &manifest.commands).map(command).collect(),
         reload_mode: match view.reload {
@@ -123,8 +140,7 @@ pub fn detail(view: &View, measured: &Measured, config: &PluginConfig) -> Detail
             ReloadMode::Exclusive => "exclusive",
         },
         limits: limits(&config.limits),
-        config: config.config.clone(),
-        custom: super::custom::read(&view.account.custom),
+        config: secrets::hidden(&config.config),
         ..Detail::default()
     };
     detail.metrics.current.cpu_percent = plugin.cpu_percent;
@@ -165,6 +181,7 @@ fn command(command: &rosey_wire::manifest::Command) -> Command {
         aliases: command.aliases.clone(),
         usage: command.usage.clone(),
         help: command.help.clone(),
+        taken: BTreeMap::new(),
     }
 }
 
@@ -207,6 +224,11 @@ pub fn sample(point: &Point) -> Sample {
         events_per_second: point.events_per_second,
         response_p50: some(point.response_p50),
         response_p95: some(point.response_p95),
+        outcomes: OUTCOMES.into_iter().zip(point.outcomes).filter(|(_, count)| *count > 0).collect(),
+        crash_count: point.crashes,
+        queued: point.queued,
+        in_flight: point.in_flight,
+        generation: (point.generation > 0).then_some(point.generation),
     }
 }
 

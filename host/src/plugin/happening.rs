@@ -4,6 +4,7 @@ use super::slot::{
     message::{Happening, What},
     state::{Note, Verdict},
 };
+use crate::time::short;
 use tracing::Level;
 
 impl Happening {
@@ -40,9 +41,11 @@ impl Happening {
             }
             What::Changed { kind, result: Ok(done), took } => {
                 let generation = done.generation.map(|number| format!(", generation {number}")).unwrap_or_default();
-                (Level::INFO, format!("{kind} done in {:.1} ms{generation}", took.as_secs_f64() * 1e3))
+                (Level::INFO, format!("{kind} done in {}{generation}", short(*took)))
             }
             What::Changed { kind, result: Err(error), .. } => (Level::WARN, format!("{kind} refused: {error}")),
+            What::Health { answers: true } => (Level::INFO, "it answers again".to_owned()),
+            What::Health { answers: false } => (Level::WARN, "it does not answer".to_owned()),
             What::DeadLetter { text } => {
                 (Level::ERROR, format!("an event was executing at two crashes and is set aside: {text}"))
             }
@@ -61,8 +64,9 @@ fn note_line(note: &Note) -> (Level, String) {
             (Level::ERROR, format!("generation {generation} did not start: {why}"))
         }
         Note::Restarting { after, failures } => {
-            let seconds = after.as_secs_f32();
-            (Level::WARN, format!("starting again in {seconds:.2} s, after {failures} starts that did not last"))
+            let when = if after.is_zero() { "at once".to_owned() } else { format!("in {}", short(*after)) };
+            let starts = if *failures == 1 { "1 start".to_owned() } else { format!("{failures} starts") };
+            (Level::WARN, format!("starting again {when}, after {starts} that did not last"))
         }
         Note::GaveUp { why } => {
             let text = format!("FAILED and stays down: {why}. Reload it with a new build, or start it by hand");

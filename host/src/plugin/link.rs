@@ -22,7 +22,7 @@ pub enum LinkError {
     #[error("the connection to the shim ended")]
     Closed,
     /// The shim sent something that is not the protocol.
-    #[error("the shim broke the protocol")]
+    #[error("a frame made no sense")]
     Protocol(#[from] FrameError),
     /// The operating system says no.
     #[error("the connection to the shim failed")]

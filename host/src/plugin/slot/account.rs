@@ -35,8 +35,8 @@ pub struct Account {
     pub reload_times: Histogram,
     /// How often a limit was hit, by its setting.
     pub limit_hits: BTreeMap<&'static str, u64>,
-    /// The plugin's own metrics as it wrote them, JSON; empty before they were collected.
-    pub custom: Arc<str>,
+    /// The plugin's own metrics as a generation wrote them, JSON; empty before they were collected.
+    pub custom: (u64, Arc<str>),
     trouble: &'static str,
 }
 

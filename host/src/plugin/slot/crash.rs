@@ -81,6 +81,8 @@ pub struct Crash {
     pub cause: Cause,
     /// What it was executing, as typed.
     pub executing: Vec<String>,
+    /// Who typed each of them.
+    pub by: Vec<String>,
     /// The last lines of its standard error.
     pub stderr: Vec<String>,
 }

@@ -25,6 +25,9 @@ use std::{
 };
 use tokio::sync::{Notify, mpsc};
 
+/// Looks without an answer to a ping from which a generation counts as unhealthy: half a second.
+const UNHEALTHY: u32 = 2;
+
 /// A generation between its start and its end.
 #[derive(Debug)]
 pub struct Live {
@@ -95,6 +98,23 @@ impl Live {
             probing: None,
             end,
         }
+    }
+
+    /// Whether it has not answered the last ping.
+    pub fn is_silent(&self) -> bool {
+        self.unanswered.is_some_and(|looks| looks >= UNHEALTHY)
+    }
+
+    /// Whether it has just become that, at this look.
+    pub fn fell_silent(&self) -> bool {
+        !self.closed && self.unanswered == Some(UNHEALTHY)
+    }
+
+    /// It answers. True when that is news.
+    pub fn answers(&mut self) -> bool {
+        let was_silent = self.is_silent();
+        self.unanswered = None;
+        was_silent
     }
 
     /// Ends the process at once.

@@ -120,6 +120,11 @@ pub enum What {
         /// How long it took.
         took: Duration,
     },
+    /// The active generation answers no more, or does again.
+    Health {
+        /// Which of the two.
+        answers: bool,
+    },
     /// An event was executing at two crashes, and is set aside.
     DeadLetter {
         /// The line as typed.

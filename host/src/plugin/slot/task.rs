@@ -242,7 +242,7 @@ impl Task {
                 }
             }
             Said::Pong => {
-                self.live[at].unanswered = None;
+                self.hear(at);
                 let probes = self.setup.probe(&self.live[at].manifest).is_some();
                 if !probes && let Some(attempt) = self.live[at].probing.take() {
                     let result = self.check_memory(at);
@@ -251,8 +251,8 @@ impl Task {
             }
             Said::State(snapshot) => self.state.snapshot_taken(now, generation, Ok(snapshot)),
             Said::Metrics(json) => {
-                self.live[at].unanswered = None;
-                self.account.custom = json;
+                self.hear(at);
+                self.account.custom = (generation, json);
             }
             Said::Restored => self.state.restored(now, generation, Ok(())),
             // Only one of the two is waited for.
@@ -307,14 +307,15 @@ impl Task {
         let wanted = live.dismissed && live.cause.is_none();
         let cause = live.cause.clone().unwrap_or(Cause::Exited(exit));
         let executing = live.page.executing();
-        let texts = executing.iter().filter_map(|id| self.flow.get(*id)).map(|(event, _)| event.text().to_owned());
+        let events: Vec<_> = executing.iter().filter_map(|id| self.flow.get(*id)).map(|(event, _)| event).collect();
         let crash = Crash {
             at: SystemTime::now(),
             generation,
             artifact: live.artifact,
             version: live.manifest.version.clone(),
             uptime: now.saturating_duration_since(live.ready),
-            executing: texts.collect(),
+            executing: events.iter().map(|event| event.text().to_owned()).collect(),
+            by: events.iter().map(|event| event.user.name.clone()).collect(),
             stderr: live.tail.lines(),
             cause,
         };
@@ -463,6 +464,8 @@ impl Task {
                 live.ask(&ToShim::Ping(0));
             }
         }
+        let silent: Vec<_> = self.live.iter().filter(|live| live.fell_silent()).map(|live| live.generation).collect();
+        silent.into_iter().for_each(|generation| self.tell_health(generation, false));
     }
 
     fn set_timer(&mut self, now: Instant) {

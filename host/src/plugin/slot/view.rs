@@ -1,7 +1,8 @@
 //! The slot as others see it.
 
 use super::{
-    message::{GenerationView, View},
+    live::Live,
+    message::{GenerationView, View, What},
     state::{Generation, Phase, Stay},
     task::Task,
 };
@@ -47,11 +48,25 @@ impl Task {
     fn word(&self) -> &'static str {
         let silent = |generation| {
             let live = self.live.iter().find(|live| live.generation == generation);
-            live.and_then(|live| live.unanswered).is_some_and(|looks| looks >= 2)
+            live.is_some_and(Live::is_silent)
         };
         match self.state.active() {
             Some(generation) if self.state.change().is_none() && silent(generation) => "unhealthy",
             _ => self.state.word(),
+        }
+    }
+
+    /// A generation gives a sign of life.
+    pub(super) fn hear(&mut self, at: usize) {
+        if self.live[at].answers() {
+            self.tell_health(self.live[at].generation, true);
+        }
+    }
+
+    /// Says that the active generation answers no more, or does again.
+    pub(super) fn tell_health(&self, generation: Generation, answers: bool) {
+        if self.state.active() == Some(generation) {
+            self.happened(What::Health { answers });
         }
     }
 

@@ -192,7 +192,7 @@ impl Task {
         }
     }
 
-    pub(super) fn happened(&self, what: What) {
+    pub(in crate::plugin::slot) fn happened(&self, what: What) {
         let happening = Happening { plugin: Arc::clone(&self.setup.name), at: SystemTime::now(), what };
         (self.setup.happened)(happening);
     }

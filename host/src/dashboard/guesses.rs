@@ -1,0 +1,98 @@
+//! Who is asking, and how many wrong tokens came from there: counted for each address by itself, so that a stranger's guesses
+//! do not lock the operator out. Bounded.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Wrong tokens from one address within [`WITHIN`]. Beyond that even the right one waits.
+pub const MOST: usize = 10;
+
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// Addresses that are remembered. Beyond that all share one budget.
+pub const MOST_ADDRESSES: usize = 1024;
+
+/// Wrong tokens by the address they came from.
+#[derive(Debug, Default)]
+pub struct Guesses(Mutex<HashMap<IpAddr, VecDeque<Instant>>>);
+
+/// Whom an address stands for: of IPv6 the network, since its owner has all of it.
+pub fn whose(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        address => address,
+    }
+}
+
+/// The entry of an address in a bounded table: its own, or beyond the bound the one that all share.
+pub fn entry<T>(all: &HashMap<IpAddr, T>, address: IpAddr) -> IpAddr {
+    let address = whose(address);
+    if all.len() < MOST_ADDRESSES || all.contains_key(&address) { address } else { IpAddr::from([0, 0, 0, 0]) }
+}
+
+impl Guesses {
+    /// Whether another one may be tried from here.
+    pub fn may(&self, from: IpAddr, now: Instant) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = entry(&all, from);
+        let Some(guesses) = all.get_mut(&at) else { return true };
+        while guesses.front().is_some_and(|guess| now.saturating_duration_since(*guess) > WITHIN) {
+            guesses.pop_front();
+        }
+        if guesses.is_empty() {
+            all.remove(&at);
+            return true;
+        }
+        guesses.len() < MOST
+    }
+
+    /// One was wrong.
+    pub fn wrong(&self, from: IpAddr, now: Instant) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST_ADDRESSES {
+            let is_old = |guess: &Instant| now.saturating_duration_since(*guess) > WITHIN;
+            all.retain(|_, guesses| guesses.back().is_some_and(|last| !is_old(last)));
+        }
+        let at = entry(&all, from);
+        let guesses = all.entry(at).or_default();
+        if guesses.len() < MOST {
+            guesses.push_back(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_has_its_own_budget_and_it_comes_back() {
+        let (guesses, now) = (Guesses::default(), Instant::now());
+        let (stranger, operator) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        for _ in 0..MOST {
+            assert!(guesses.may(stranger, now));
+            guesses.wrong(stranger, now);
+        }
+        assert!(!guesses.may(stranger, now) && guesses.may(operator, now));
+        assert!(guesses.may(stranger, now + WITHIN + Duration::from_secs(1)));
+        for number in 0..5000u32 {
+            guesses.wrong(IpAddr::from(number.to_be_bytes()), now);
+        }
+        assert!(guesses.0.lock().expect("nobody panics").len() <= MOST_ADDRESSES + 1);
+    }
+
+    #[test]
+    fn a_network_of_addresses_is_one_guesser() {
+        let ip = |text: &str| whose(text.parse().expect("an address"));
+        assert_eq!(ip("2001:db8:1:2::3"), ip("2001:db8:1:2:ffff::9"));
+        assert_ne!(ip("2001:db8:1:2::3"), ip("2001:db8:1:3::3"));
+        assert_eq!((ip("::ffff:10.0.0.1"), ip("::1").is_loopback()), (ip("10.0.0.1"), true));
+    }
+}

@@ -1,0 +1,234 @@
+//! Times, figures and what was done, in words for people.
+
+use super::chart::escape;
+use crate::{
+    time,
+    view::{Change, Crash, Plugin},
+};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Seconds since 1970 of a time as [`time::rfc3339`] writes it.
+fn seconds_of(at: &str) -> Option<u64> {
+    let number = |from: usize, to: usize| at.get(from..to)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    // Years begin in March, as in `time`.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+    let days = (365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day).checked_sub(719_469)?;
+    Some(days * DAY + number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?)
+}
+
+/// How long ago: `6 s ago`, `2 min ago`, `3 h ago`, `5 d ago`.
+pub fn ago(at: &str, now: u64) -> String {
+    let Some(passed) = seconds_of(at).map(|at| now.saturating_sub(at)) else { return String::new() };
+    match passed {
+        0..60 => format!("{passed} s ago"),
+        60..3600 => format!("{} min ago", passed / 60),
+        3600..DAY => format!("{} h ago", passed / 3600),
+        _ => format!("{} d ago", passed / DAY),
+    }
+}
+
+/// A time: `03:28:34 · 2 min ago`, in HTML, with the date where it is not of the last day, and in full as a title.
+pub fn when(at: &str) -> String {
+    let now = now();
+    let is_old = seconds_of(at).is_some_and(|then| now.saturating_sub(then) >= DAY);
+    let clock = at.get(11..19).unwrap_or(at);
+    let short = if is_old { format!("{} {clock}", at.get(..10).unwrap_or_default()) } else { clock.to_owned() };
+    let (at, short, ago) = (escape(at), escape(&short), ago(at, now));
+    format!(
+        "<time class=\"nowrap\" datetime=\"{at}\" title=\"{at}\">{short} <span class=\"quiet\">· {ago}</span></time>"
+    )
+}
+
+/// A time of today without anything else: `03:28:34`.
+pub fn clock(at: &str) -> &str {
+    at.get(11..19).unwrap_or(at)
+}
+
+/// Joined, or `none`.
+pub fn list(parts: Vec<String>) -> String {
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+}
+
+/// Events by how they ended; those that did not are left out.
+pub fn outcomes(counts: &BTreeMap<&'static str, u64>) -> String {
+    let counted = counts.iter().filter(|(_, count)| **count > 0);
+    list(counted.map(|(name, count)| format!("{count} {}", kind(name))).collect())
+}
+
+/// A word of ours as people write it: `dead letter`.
+pub fn kind(word: &str) -> String {
+    word.replace('_', " ")
+}
+
+/// A response time.
+pub fn response(seconds: Option<f64>) -> String {
+    let short = |seconds| Duration::try_from_secs_f64(seconds).map_or_else(|_| "–".to_owned(), time::short);
+    seconds.map_or_else(|| "–".to_owned(), short)
+}
+
+/// How long something lasts.
+pub fn span(seconds: u64) -> String {
+    time::span(Duration::from_secs(seconds))
+}
+
+/// A count with its noun.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// A limit with its unit.
+pub fn limit(name: &str, value: f64) -> String {
+    let unit = match name {
+        "queue" | "in_flight" | "bake_min_events" => "events",
+        "probe_attempts" => "attempts",
+        "crash_loop_starts" => "starts in a row",
+        "crash_loop_hour" => "crashes an hour",
+        "artifacts_kept" => "builds",
+        "memory_mb" => "MB",
+        "reply_bytes" => "bytes",
+        "log_lines" => "lines a second",
+        "bake_failure_rate" => return format!("{:.0} % of the events", value * 100.0),
+        _ => return response(Some(value)).replace("0 µs", "0 s"),
+    };
+    format!("{value} {unit}")
+}
+
+/// From which version to which; of equal versions, from which build to which.
+pub fn versions(change: &Change) -> String {
+    let build =
+        |artifact: &Option<String>| artifact.as_deref().and_then(|artifact| artifact.get(..8)).map(str::to_owned);
+    match (&change.from, &change.to) {
+        (None, None) => String::new(),
+        (Some(from), None) => from.clone(),
+        (None, Some(to)) if change.ok => format!("started {to}"),
+        (None, Some(to)) => to.clone(),
+        (Some(from), Some(to)) if from != to => format!("{from} → {to}"),
+        (Some(from), Some(_)) => match (build(&change.from_artifact), build(&change.to_artifact)) {
+            (Some(before), Some(after)) if before != after => format!("{from}, build {before} → {after}"),
+            (Some(_), Some(_)) => format!("{from}, the same build"),
+            _ => from.clone(),
+        },
+    }
+}
+
+/// What ended a process, in two or three words, so that the same can be counted.
+fn sort(crash: &Crash) -> String {
+    match crash.kind {
+        "signal" => {
+            let name = crash.cause.split_once('(').map(|(_, rest)| rest);
+            let name = name.and_then(|rest| rest.split([':', ')']).next());
+            name.unwrap_or(&crash.cause).to_owned()
+        }
+        "exit" => "exit status".to_owned(),
+        "hang" => "hung".to_owned(),
+        "protocol" => "broke the protocol".to_owned(),
+        "memory" => "too much memory".to_owned(),
+        _ => crash.cause.clone(),
+    }
+}
+
+/// What a crash was executing, and for whom: `!exit 3 by alice`.
+pub fn guilty(crash: &Crash) -> Option<String> {
+    let line = crash.executing.first()?;
+    let more = crash.executing.len() - 1;
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Some(match crash.by.first() {
+        Some(user) => format!("{line} by {user}{more}"),
+        None => format!("{line}{more}"),
+    })
+}
+
+/// Why it crashed, in one line: `3 × exit status, 2 × SIGABRT. Last: !exit 3 by alice, 6 s ago.` The newest comes first.
+pub fn why(crashes: &[Crash]) -> Option<String> {
+    let last = crashes.first()?;
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for crash in crashes {
+        let sort = sort(crash);
+        match counts.iter_mut().find(|(known, _)| *known == sort) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((sort, 1)),
+        }
+    }
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let counts: Vec<_> = counts.into_iter().map(|(sort, count)| format!("{count} × {sort}")).collect();
+    let guilty = guilty(last).unwrap_or_else(|| "nobody knows what it was executing".to_owned());
+    Some(format!("{}. Last: {guilty}, {}.", counts.join(", "), ago(&last.at, now())))
+}
+
+/// Starts that failed, of a plugin that gave up: `5 failed starts`.
+pub fn failed_starts(plugin: &Plugin) -> Option<String> {
+    let failed = (plugin.restarts + 1).saturating_sub(plugin.crash_count);
+    (plugin.state == "failed" && failed > 0).then(|| counted(failed, "failed start", "failed starts"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_short_and_in_full() {
+        let at = |seconds| time::rfc3339(UNIX_EPOCH + Duration::from_secs(seconds));
+        for seconds in [0, 951_782_399, 951_782_400, 1_772_366_400, 4_107_542_400] {
+            assert_eq!(seconds_of(&at(seconds)), Some(seconds));
+        }
+        assert_eq!(
+            [ago(&at(94), 100), ago(&at(0), 150), ago(&at(0), 7300), ago(&at(0), 200_000)].join(", "),
+            "6 s ago, 2 min ago, 2 h ago, 2 d ago"
+        );
+        assert!(when("<script>").contains("&lt;script&gt;") && seconds_of("nonsense").is_none());
+        assert!(when(&at(0)).contains(">1970-01-01 00:00:00 <"));
+    }
+
+    #[test]
+    fn why_it_crashed_is_one_line() {
+        let crash = |kind, cause: &str| Crash {
+            kind,
+            cause: cause.into(),
+            executing: vec!["!exit 3".into()],
+            by: vec!["alice".into()],
+            at: time::rfc3339(SystemTime::now() - Duration::from_secs(6)),
+            ..Crash::default()
+        };
+        let exit = crash("exit", "exit status 3");
+        let abort = crash("signal", "killed by signal 6 (SIGABRT: abort, or a panic that could not unwind)");
+        let said = why(&[exit.clone(), abort.clone(), abort, exit.clone(), exit]).expect("some");
+        assert!(said.starts_with("3 × exit status, 2 × SIGABRT. Last: !exit 3 by alice, "), "{said}");
+        assert_eq!(why(&[]), None);
+    }
+
+    #[test]
+    fn limits_have_units() {
+        let said =
+            [("queue", 500.0), ("bake", 30.0), ("bake_failure_rate", 0.5), ("backoff_first", 0.25), ("bake", 0.0)];
+        let said = said.map(|(name, value)| limit(name, value));
+        assert_eq!(said, ["500 events", "30 s", "50 % of the events", "250 ms", "0 s"]);
+    }
+
+    #[test]
+    fn equal_versions_show_their_builds() {
+        let change = |from: Option<&str>, to: Option<&str>, builds: [&str; 2]| Change {
+            from: from.map(str::to_owned),
+            to: to.map(str::to_owned),
+            from_artifact: Some(builds[0].repeat(32)),
+            to_artifact: Some(builds[1].repeat(32)),
+            ok: true,
+            ..Change::default()
+        };
+        assert_eq!(versions(&change(Some("1.0"), Some("1.1"), ["ab", "cd"])), "1.0 → 1.1");
+        assert_eq!(versions(&change(Some("1.0"), Some("1.0"), ["ab", "cd"])), "1.0, build abababab → cdcdcdcd");
+        assert_eq!(versions(&change(Some("1.0"), Some("1.0"), ["ab", "ab"])), "1.0, the same build");
+        assert_eq!(versions(&change(None, Some("1.0"), ["ab", "ab"])), "started 1.0");
+    }
+}

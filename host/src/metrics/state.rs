@@ -1,0 +1,246 @@
+//! What the collector keeps: what was measured, what happened, and what is not written down yet.
+
+use super::{
+    MOST_CHANGES, custom, keep, marks::Marks, now_seconds, series::Series, show, show::Measured, totals::Totals,
+};
+use crate::{
+    plugin::{
+        Plugins,
+        artifact::Hash,
+        slot::{
+            message::{Happening, View, What},
+            state::Note,
+        },
+    },
+    router::RESERVED,
+    store::{Database, StoreError},
+    time,
+    view::{Change, Crash, Custom, Detail, Mark},
+};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// Versions remembered by their artifact, to name what a rollback came from.
+const MOST_VERSIONS: usize = 1000;
+
+/// Points of the history in one answer: an hour and more at the default interval.
+const MOST_POINTS: usize = 1000;
+
+/// Marks in one answer.
+const MOST_MARKS: usize = 200;
+
+#[derive(Default)]
+pub struct State {
+    pub plugins: Option<Arc<Plugins>>,
+    pub database: Option<Database>,
+    /// The number of this life of the host.
+    pub life: i64,
+    pub unsaved: keep::Unsaved,
+    saving: bool,
+    pub marks: Marks,
+    pub measured: HashMap<String, Measured>,
+    pub series: HashMap<String, Series>,
+    versions: HashMap<String, String>,
+    /// What the active generation runs, and what the one before it ran.
+    runs: HashMap<String, (Option<Hash>, Option<Hash>)>,
+    changes: HashMap<String, VecDeque<Change>>,
+    crashes: HashMap<String, VecDeque<Crash>>,
+    totals: HashMap<String, Totals>,
+    /// Which plugin has a command, in small letters.
+    owners: HashMap<String, String>,
+}
+
+fn push<T>(all: &mut HashMap<String, VecDeque<T>>, plugin: &str, one: T) {
+    let of_it = all.entry(plugin.to_owned()).or_default();
+    if of_it.len() >= MOST_CHANGES {
+        of_it.pop_front();
+    }
+    of_it.push_back(one);
+}
+
+impl State {
+    /// Takes over what the hosts before left.
+    pub fn recall(&mut self, past: keep::Past) {
+        past.marks.into_iter().for_each(|mark| self.marks.keep(mark));
+        for (plugin, crash) in past.crashes {
+            push(&mut self.crashes, &plugin, crash);
+        }
+        for (plugin, change) in past.changes {
+            push(&mut self.changes, &plugin, change);
+        }
+    }
+
+    /// What is not written down yet, to be written now; nothing while the last of it is being written.
+    pub fn take_unsaved(&mut self) -> Option<(Database, keep::Unsaved)> {
+        if self.saving || self.unsaved.is_empty() {
+            return None;
+        }
+        let database = self.database.clone()?;
+        self.saving = true;
+        Some((database, std::mem::take(&mut self.unsaved)))
+    }
+
+    /// That was tried. What could not be written waits for the next board.
+    pub fn saved(&mut self, written: Result<(), (keep::Unsaved, StoreError)>) {
+        self.saving = false;
+        if let Err((unsaved, error)) = written {
+            tracing::warn!("what happened cannot be written down, trying again: {error}");
+            self.unsaved.put_back(unsaved);
+        }
+    }
+
+    /// Adds a mark.
+    pub fn mark(
+        &mut self,
+        at: SystemTime,
+        plugin: Option<&str>,
+        kind: &'static str,
+        severity: &'static str,
+        text: &str,
+    ) {
+        let mark = self.marks.push(at, plugin, kind, severity, text);
+        self.note(mark);
+    }
+
+    fn note(&mut self, mark: Mark) {
+        if self.database.is_some() {
+            self.unsaved.marks.push(mark);
+        }
+    }
+
+    /// Takes note of something that happened to a plugin.
+    pub fn happened(&mut self, happening: &Happening) {
+        if let Some(mark) = self.marks.happened(happening) {
+            self.note(mark);
+        }
+        match &happening.what {
+            What::Crash(crash) => {
+                let crash = show::crash(crash);
+                if self.database.is_some() {
+                    self.unsaved.crashes.push((happening.plugin.to_string(), crash.clone()));
+                }
+                push(&mut self.crashes, &happening.plugin, crash);
+            }
+            What::Note(Note::Active { artifact, .. }) => {
+                let runs = self.runs.entry(happening.plugin.to_string()).or_default();
+                *runs = (runs.1.take(), Some(*artifact));
+            }
+            What::Note(Note::RolledBack { from, to, why, .. }) => {
+                let change = Change {
+                    at: time::rfc3339(happening.at),
+                    kind: "rollback".to_owned(),
+                    by: "rosey".to_owned(),
+                    from: self.version(*from),
+                    to: self.version(*to),
+                    from_artifact: Some(from.to_string()),
+                    to_artifact: Some(to.to_string()),
+                    ok: true,
+                    result: why.clone(),
+                    ..Change::default()
+                };
+                self.keep(&happening.plugin, change);
+            }
+            _ => {}
+        }
+    }
+
+    /// Keeps the record of a change on request.
+    pub fn changed(&mut self, plugin: &str, mut change: Change) {
+        if let Some((Some(before), Some(after))) = self.runs.get(plugin).filter(|_| change.ok) {
+            (change.from_artifact, change.to_artifact) = (Some(before.to_string()), Some(after.to_string()));
+        }
+        self.keep(plugin, change);
+    }
+
+    fn keep(&mut self, plugin: &str, change: Change) {
+        if self.database.is_some() {
+            self.unsaved.changes.push((plugin.to_owned(), change.clone()));
+        }
+        push(&mut self.changes, plugin, change);
+    }
+
+    /// What an artifact is called, by its version if that was ever seen to run.
+    fn version(&self, artifact: Hash) -> Option<String> {
+        Some(self.versions.get(&artifact.to_string()).cloned().unwrap_or_else(|| artifact.short()))
+    }
+
+    /// Learns what the plugins run, how many dead letters they have, and who has which command: of two the first by name, as the router decides.
+    pub fn learn(&mut self, views: &[View], letters: &BTreeMap<String, u32>) {
+        self.owners = RESERVED.iter().map(|word| ((*word).to_owned(), "Rosey".to_owned())).collect();
+        for view in views {
+            let measured = self.measured.entry(view.plugin.to_string()).or_default();
+            measured.dead_letters = letters.get(&*view.plugin).copied().map_or(0, u64::from);
+            for generation in &view.generations {
+                if self.versions.len() < MOST_VERSIONS {
+                    self.versions.entry(generation.artifact.to_string()).or_insert_with(|| generation.version.clone());
+                }
+            }
+            for command in view.manifest.iter().flat_map(|manifest| &manifest.commands) {
+                for name in std::iter::once(&command.name).chain(&command.aliases) {
+                    self.owners.entry(name.to_lowercase()).or_insert_with(|| view.plugin.to_string());
+                }
+            }
+        }
+    }
+
+    /// Adds a point to each history, and sums up.
+    pub fn poll(&mut self, views: &[View], now: Instant, keep: Duration) {
+        for view in views {
+            let name = &*view.plugin;
+            let measured = self.measured.entry(name.to_owned()).or_default();
+            measured.recent = self.series.entry(name.to_owned()).or_default().poll(view, measured.usage, now, keep);
+            let (generation, json) = &view.account.custom;
+            let (said, refused) = custom::read(json);
+            measured.custom_refused = measured.custom_refused.max(refused);
+            self.totals.entry(name.to_owned()).or_default().take(*generation, said);
+        }
+    }
+
+    /// Sums up what happened within the last hour.
+    pub fn judge(&mut self) {
+        let mut lately = self.marks.lately(SystemTime::now());
+        for (name, measured) in &mut self.measured {
+            measured.lately = lately.remove(name.as_str()).unwrap_or_default();
+        }
+        for (name, lately) in lately {
+            self.measured.insert(name.to_owned(), Measured { lately, ..Measured::default() });
+        }
+    }
+
+    /// A plugin's own metrics.
+    pub fn custom(&self, plugin: &str) -> Vec<Custom> {
+        self.totals.get(plugin).map(Totals::shown).unwrap_or_default()
+    }
+
+    /// Adds to a plugin's detail what takes time to pass.
+    pub fn fill(&self, detail: &mut Detail, window: Duration) {
+        let plugin = detail.plugin.name.clone();
+        let now = now_seconds();
+        detail.metrics.window.seconds = window.as_secs();
+        if let Some(series) = self.series.get(&plugin) {
+            let since = now.saturating_sub(window.as_secs());
+            let points = series.history.since(since);
+            let every = points.len().div_ceil(MOST_POINTS).max(1);
+            // The newest one is always there.
+            let skip = points.len().saturating_sub(1) % every;
+            detail.history = points.skip(skip).step_by(every).map(show::sample).collect();
+            detail.metrics.aggregates_1h = series.history.aggregates(now.saturating_sub(3600));
+            detail.metrics.window = series.history.window(since, window);
+        }
+        for command in &mut detail.commands {
+            for name in std::iter::once(&command.name).chain(&command.aliases) {
+                if let Some(owner) = self.owners.get(&name.to_lowercase()).filter(|owner| **owner != plugin) {
+                    command.taken.insert(name.clone(), owner.clone());
+                }
+            }
+        }
+        detail.custom = self.custom(&plugin);
+        detail.crashes = self.crashes.get(&plugin).into_iter().flatten().rev().cloned().collect();
+        detail.changes = self.changes.get(&plugin).into_iter().flatten().rev().cloned().collect();
+        detail.marks = self.marks.newest(Some(&plugin), MOST_MARKS);
+        detail.marks.reverse();
+    }
+}

@@ -1,0 +1,22 @@
+//! What is noted of things that happen to no plugin.
+
+use super::*;
+
+#[test]
+fn a_connector_that_drops_and_comes_back_makes_marks() {
+    let metrics = Metrics::default();
+    metrics.expect_connector("irc");
+    assert!(metrics.marks(None, 9).is_empty(), "nothing happened yet");
+    for connected in [true, true, false, false, true] {
+        metrics.connector("irc", connected);
+    }
+    let marks = metrics.marks(None, 9);
+    let said: Vec<_> = marks.iter().rev().map(|mark| (mark.severity, mark.text.as_str())).collect();
+    assert_eq!(said, [("info", "irc connected"), ("error", "irc dropped"), ("info", "irc is back")]);
+    let state = |metrics: &Metrics| metrics.snapshot(&[], Vec::new()).system;
+    assert_eq!(state(&metrics).connectors["irc"], "connected");
+    metrics.connector("irc", false);
+    let down = state(&metrics);
+    assert_eq!((down.connectors["irc"], down.severity), ("disconnected", "error"));
+    assert_eq!(down.verdict, "irc is not connected: nobody there can reach the bot.");
+}

@@ -1,0 +1,278 @@
+//! What is wrong, in sentences, the worst first: the one judgement that the page's headline, its rows and filter, and JSON
+//! share. Pure.
+
+use super::{Plugin, Snapshot};
+use serde::Serialize;
+use std::cmp::Ordering;
+
+/// Events that must have ended before a share of failures says anything.
+const SAMPLE: u64 = 10;
+
+/// Share of events that end badly from which somebody should look: twice what the alert takes, over as long a time.
+const FAILING: f64 = 0.1;
+
+/// Share from which most users are affected.
+const FAILING_BADLY: f64 = 0.5;
+
+/// Share of the queue's limit from which the rejection of events is near.
+const QUEUE: f64 = 0.5;
+
+/// Seconds for a reply (p95) that people in chat notice; as the alert has it.
+const SLOW: f64 = 3.0;
+
+/// What can be wrong, the worst first: the order here is the order everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A plugin is down and stays down.
+    Failed,
+    /// A plugin is down, and will be started again.
+    Crashed,
+    /// A plugin does not answer.
+    Unhealthy,
+    /// A connector is down.
+    NoChat,
+    /// A plugin is coming up.
+    Starting,
+    /// Too many events end badly.
+    Failing,
+    /// The queue fills.
+    Queue,
+    /// Replies take long.
+    Slow,
+    /// Events were set aside.
+    DeadLetters,
+    /// The host went back to the build before by itself.
+    RolledBack,
+    /// A change was refused.
+    Refused,
+    /// It crashed, and runs again.
+    Crashes,
+    /// Somebody stopped it.
+    Stopped,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trouble {
+    /// What.
+    pub kind: Kind,
+    /// `error` where users get no answers, else `warning`.
+    pub severity: &'static str,
+    /// The plugin, if it is about one.
+    pub plugin: Option<String>,
+    /// In a sentence.
+    pub text: String,
+}
+
+fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
+/// Without the full stop, so that more can follow.
+fn clause(text: &str) -> &str {
+    text.trim_end_matches('.')
+}
+
+/// What is wrong with one plugin.
+pub fn of_plugin(plugin: &Plugin) -> Vec<Trouble> {
+    let name = &plugin.name;
+    let mut found = Vec::new();
+    let mut add = |kind: Kind, severity, text: String| {
+        found.push(Trouble { kind, severity, plugin: Some(name.clone()), text });
+    };
+    let cause = plugin.last_crash.as_ref().map(|crash| clause(&crash.cause));
+    let why = plugin.explanation.as_deref().map(clause);
+    let both: Vec<&str> = cause.into_iter().chain(why).collect();
+    let because = |parts: &[&str]| if parts.is_empty() { ".".to_owned() } else { format!(": {}.", parts.join("; ")) };
+    match plugin.state {
+        "failed" => add(Kind::Failed, "error", format!("{name} is down and stays down{}", because(&both))),
+        "crashed" => add(Kind::Crashed, "error", format!("{name} is down{}", because(&both))),
+        "unhealthy" => add(Kind::Unhealthy, "error", format!("{name} does not answer.")),
+        "starting" => add(Kind::Starting, "warning", format!("{name} is starting.")),
+        "stopped" => add(Kind::Stopped, "warning", format!("{name} was stopped.")),
+        _ => {}
+    }
+    let lately = &plugin.lately;
+    let share = lately.failed as f64 / lately.ended.max(1) as f64;
+    if lately.ended >= SAMPLE && share >= FAILING {
+        let severity = if share >= FAILING_BADLY { "error" } else { "warning" };
+        let text = format!("{} of the last {} events of {name} ended badly.", lately.failed, lately.ended);
+        add(Kind::Failing, severity, text);
+    }
+    if plugin.queue_limit > 0 && plugin.queued as f64 >= plugin.queue_limit as f64 * QUEUE {
+        let (queued, limit) = (plugin.queued, plugin.queue_limit);
+        let text = format!("{queued} events wait for {name}; beyond {limit} they are rejected.");
+        add(Kind::Queue, "warning", text);
+    }
+    if let Some(p95) = plugin.response_p95.filter(|p95| *p95 > SLOW && lately.timed >= SAMPLE) {
+        add(Kind::Slow, "warning", format!("{name} takes {p95:.1} s for a reply (p95)."));
+    }
+    if lately.dead_letters > 0 && plugin.dead_letters > 0 {
+        let text = match lately.dead_letters {
+            1 => format!("An event that crashed {name} twice was set aside."),
+            count => format!("{count} events that crashed {name} twice each were set aside."),
+        };
+        add(Kind::DeadLetters, "warning", text);
+    }
+    if let Some(why) = &lately.rolled_back {
+        let text = format!("{name} went back to its earlier build by itself: {}.", clause(why));
+        add(Kind::RolledBack, "warning", text);
+    }
+    if let Some(why) = &lately.refused {
+        add(Kind::Refused, "warning", format!("A change of {name} was refused: {}.", clause(why)));
+    }
+    if lately.crashes > 0 && !["failed", "crashed"].contains(&plugin.state) {
+        let crashed = times(lately.crashes);
+        add(
+            Kind::Crashes,
+            "warning",
+            format!("{name} crashed {crashed} within the last hour{}", because(&cause.into_iter().collect::<Vec<_>>())),
+        );
+    }
+    found.sort_by_key(|trouble| trouble.kind);
+    found
+}
+
+/// All that is wrong, the worst first; of equals, plugins by name.
+pub fn of_all(snapshot: &Snapshot) -> Vec<Trouble> {
+    let down = snapshot.system.connectors.iter().filter(|(_, state)| **state == "disconnected");
+    let connectors = down.map(|(name, _)| Trouble {
+        kind: Kind::NoChat,
+        severity: "error",
+        plugin: None,
+        text: format!("{name} is not connected: nobody there can reach the bot."),
+    });
+    let of_plugins = snapshot.plugins.iter().flat_map(|plugin| plugin.troubles.iter().cloned());
+    let mut all: Vec<_> = connectors.chain(of_plugins).collect();
+    all.sort_by_key(|trouble| trouble.kind);
+    all
+}
+
+/// Whether all is well, in a sentence, and how bad it is: `good`, `warning` or `error`.
+pub fn verdict(snapshot: &Snapshot, troubles: &[Trouble]) -> (String, &'static str) {
+    let is_down = |trouble: &&Trouble| matches!(trouble.kind, Kind::Failed | Kind::Crashed | Kind::Unhealthy);
+    let down: Vec<&str> = troubles.iter().filter(is_down).filter_map(|trouble| trouble.plugin.as_deref()).collect();
+    let of_kind = |kind: Kind| -> Vec<&str> {
+        troubles.iter().filter(|one| one.kind == kind).filter_map(|one| one.plugin.as_deref()).collect()
+    };
+    let Some(worst) = troubles.first() else {
+        return match () {
+            () if snapshot.timestamp.is_empty() => ("Starting.".to_owned(), "warning"),
+            () if snapshot.plugins.is_empty() => ("No plugins are configured.".to_owned(), "warning"),
+            () => ("All is well.".to_owned(), "good"),
+        };
+    };
+    match worst.kind {
+        _ if down.len() > 1 => {
+            (format!("{} of {} plugins are down: {}.", down.len(), snapshot.plugins.len(), some(&down)), "error")
+        }
+        Kind::Starting if of_kind(Kind::Starting).len() > 1 => {
+            (format!("{} are starting.", some(&of_kind(Kind::Starting))), "warning")
+        }
+        Kind::Stopped => (format!("All is well, but {} stopped.", was(&of_kind(Kind::Stopped))), "warning"),
+        _ => (worst.text.clone(), worst.severity),
+    }
+}
+
+fn some(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} others", rest.len()),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+fn was(names: &[&str]) -> String {
+    format!("{} {}", some(names), if names.len() == 1 { "was" } else { "were" })
+}
+
+/// Which of two plugins comes first where what is bad comes first.
+pub fn by_urgency(a: &Plugin, b: &Plugin) -> Ordering {
+    // `None` is less than any kind: nothing wrong comes last.
+    let key = |plugin: &Plugin| plugin.troubles.first().map_or((1, None), |trouble| (0, Some(trouble.kind)));
+    key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::{Crash, Lately};
+
+    fn plugin(name: &str, state: &'static str, change: impl FnOnce(&mut Plugin)) -> Plugin {
+        let mut plugin = Plugin { name: name.into(), state, queue_limit: 100, ..Plugin::default() };
+        change(&mut plugin);
+        plugin.troubles = of_plugin(&plugin);
+        plugin
+    }
+
+    fn said(plugins: Vec<Plugin>) -> (String, &'static str) {
+        let snapshot = Snapshot { timestamp: "2026-01-01T00:00:00.000Z".into(), plugins, ..Snapshot::default() };
+        verdict(&snapshot, &of_all(&snapshot))
+    }
+
+    fn running(change: impl FnOnce(&mut Plugin)) -> (String, &'static str) {
+        said(vec![plugin("a", "running", change)])
+    }
+
+    #[test]
+    fn all_is_well_only_when_nothing_is_wrong() {
+        assert_eq!(running(|_| {}), ("All is well.".into(), "good"));
+        assert_eq!(said(vec![]), ("No plugins are configured.".into(), "warning"));
+        assert_eq!(verdict(&Snapshot::default(), &[]), ("Starting.".into(), "warning"));
+        let stopped = vec![plugin("a", "stopped", |_| {}), plugin("b", "running", |_| {})];
+        assert_eq!(said(stopped), ("All is well, but a was stopped.".into(), "warning"));
+    }
+
+    #[test]
+    fn what_is_down_is_said_with_its_cause() {
+        let crash = || Some(Crash { cause: "exit status 3".into(), ..Crash::default() });
+        let crashed = plugin("a", "crashed", |it| {
+            (it.last_crash, it.explanation) = (crash(), Some("next start in 2.0 s".into()));
+        });
+        assert_eq!(said(vec![crashed]), ("a is down: exit status 3; next start in 2.0 s.".into(), "error"));
+        let gone = plugin("a", "failed", |it| it.explanation = Some("5 starts in a row did not stay up".into()));
+        assert_eq!(said(vec![gone]).0, "a is down and stays down: 5 starts in a row did not stay up.");
+        let all = (0..9).map(|n| plugin(&format!("p{n}"), "crashed", |_| {})).collect();
+        assert_eq!(said(all), ("9 of 9 plugins are down: p0 and 8 others.".into(), "error"));
+    }
+
+    #[test]
+    fn each_trouble_has_its_sentence() {
+        let lately = |ended, failed| Lately { ended, failed, ..Lately::default() };
+        assert_eq!(running(|it| it.lately = lately(9, 9)).1, "good", "too few to say anything");
+        assert_eq!(running(|it| it.lately = lately(100, 9)).1, "good");
+        assert_eq!(
+            running(|it| it.lately = lately(100, 30)),
+            ("30 of the last 100 events of a ended badly.".into(), "warning")
+        );
+        assert_eq!(running(|it| it.lately = lately(100, 80)).1, "error");
+        assert!(running(|it| it.queued = 50).0.contains("50 events wait for a; beyond 100"));
+        assert!(running(|it| (it.response_p95, it.lately.timed) = (Some(4.0), 10)).0.contains("takes 4.0 s"));
+        assert_eq!(running(|it| (it.response_p95, it.lately.timed) = (Some(4.0), 1)).1, "good");
+        assert!(running(|it| (it.dead_letters, it.lately.dead_letters) = (1, 1)).0.contains("was set aside"));
+        assert_eq!(running(|it| it.dead_letters = 1).1, "good", "an old one is no news");
+        assert!(running(|it| it.lately.rolled_back = Some("it crashed".into())).0.contains("by itself: it crashed."));
+        assert!(running(|it| it.lately.refused = Some("no.".into())).0.ends_with("was refused: no."));
+        assert_eq!(running(|it| it.lately.crashes = 2).0, "a crashed twice within the last hour.");
+    }
+
+    #[test]
+    fn the_worst_comes_first() {
+        let slow = plugin("a", "running", |it| (it.response_p95, it.lately.timed) = (Some(4.0), 10));
+        let hung = plugin("b", "unhealthy", |it| it.lately.crashes = 1);
+        let mut snapshot = Snapshot { plugins: vec![slow.clone(), hung.clone()], ..Snapshot::default() };
+        snapshot.system.connectors.insert("irc".into(), "disconnected");
+        let kinds: Vec<_> = of_all(&snapshot).into_iter().map(|trouble| trouble.kind).collect();
+        assert_eq!(kinds, [Kind::Unhealthy, Kind::NoChat, Kind::Slow, Kind::Crashes]);
+        let well = plugin("0", "running", |_| {});
+        let mut sorted = [&well, &slow, &hung];
+        sorted.sort_by(|a, b| by_urgency(a, b));
+        assert_eq!(sorted.map(|plugin| plugin.name.as_str()), ["b", "a", "0"]);
+    }
+}
