@@ -44,10 +44,6 @@ pub mod state;
 /// The database's name in the state directory.
 pub const DATABASE: &str = "rosey.db";
 
-/// The console takes its first line when all plugins are up, or after this long: most are up in a tenth of a second, and
-/// one that hangs is no reason to keep people from the others.
-const COMING_UP: Duration = Duration::from_secs(3);
-
 /// Between two looks at plugins that come up, when nothing happens.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -419,10 +415,8 @@ async fn chat(
         hushed.await;
         return Ok(());
     };
-    let mut growth = router.growth();
     tokio::select! {
-        // An error is one that hangs; what it does not know yet, the console waits for.
-        _ = tokio::time::timeout(COMING_UP, async { while growth.more().await {} }) => {}
+        () = router.grown() => {}
         () = &mut hushed => return Ok(()),
     }
     let (traffic, input) = (metrics.traffic("console"), tokio::io::stdin());

@@ -266,7 +266,8 @@ fn a_verified_admin_reloads_while_others_roll() {
     alice.registers("hunter22");
     build::variant(&folder.library("misbehave"), "second");
     let question = alice.asks("#rosey", "!admin reload misbehave");
-    assert_eq!(question, "alice: Reload misbehave 1.0.0 → 1.0.0? Type 'yes' to confirm (30 s)");
+    assert!(question.starts_with("alice: Reload misbehave 1.0.0 ("), "{question}");
+    assert!(question.ends_with("? Type 'yes' to confirm (30 s)"), "{question}");
     bo.say("#rosey", "yes");
     bo.say("#rosey", "!variant");
     alice.say("#rosey", "yes");
@@ -282,7 +283,7 @@ fn a_verified_admin_reloads_while_others_roll() {
         }
     }
     assert_eq!(rolls[1..], ["0", "1", "2", "3", "4"], "nothing is lost: {rolls:?}");
-    assert_eq!(reload[0], "alice: Reloading misbehave 1.0.0 → 1.0.0 …");
+    assert!(reload[0].starts_with("alice: Reloading misbehave 1.0.0 (") && reload[0].ends_with('…'), "{reload:?}");
     assert!(reload[1].contains("generation 2 is active"), "{reload:?}");
     bo.say("#rosey", "!variant");
     assert_eq!(alice.hears("rosey"), "bo: second");

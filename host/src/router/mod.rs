@@ -11,8 +11,12 @@ use rosey_wire::manifest::Manifest;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 use tokio::sync::{mpsc, watch};
+
+/// Most plugins are up in a tenth of a second, and one that hangs is no reason to keep people from the others.
+const COMING_UP: Duration = Duration::from_secs(3);
 
 /// Commands of the host itself; no plugin can take them.
 pub const RESERVED: [&str; 2] = ["admin", "help"];
@@ -75,6 +79,14 @@ impl Router {
     /// command is unknown.
     pub fn growth(&self) -> Growth {
         Growth(self.starting.subscribe())
+    }
+
+    /// Waits until all plugins are up that will be, but no longer than [`COMING_UP`]. A connector takes its first line after
+    /// that.
+    pub async fn grown(&self) {
+        let mut growth = self.growth();
+        // An error is one that hangs.
+        let _ = tokio::time::timeout(COMING_UP, async { while growth.more().await {} }).await;
     }
 
     /// Routes the commands of a manifest to a plugin, in place of those it had. Of two plugins with the same command the
