@@ -81,7 +81,7 @@ impl Router {
         Growth(self.starting.subscribe())
     }
 
-    /// Waits until all plugins are up that will be, but no longer than [`COMING_UP`]. A connector takes its first line after
+    /// Waits until all plugins are up that will be, but three seconds at most. A connector takes its first line after
     /// that.
     pub async fn grown(&self) {
         let mut growth = self.growth();

@@ -2,7 +2,7 @@
 //!
 //! A write wakes a process, and that costs more than all else about an event. While the thread is idle most of the time,
 //! each event leaves at once. When one is busy, the few events that a slot has wait for company: until there are enough
-//! of them, or the thread has nothing else to do, or they have waited for [`LONGEST`]. So a hundred plugins under load
+//! of them, or the thread has nothing else to do, or they have waited for a few rounds. So a hundred plugins under load
 //! share wake-ups as one plugin under load does by itself.
 
 use std::cell::Cell;
