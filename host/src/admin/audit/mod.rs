@@ -166,7 +166,7 @@ impl Audit {
     /// Says in the log where the chain ends: another place that has to be changed to hide a cut end.
     pub fn log_head(&self) {
         let head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        tracing::info!("the audit has {} records; its head is {head}", head.count);
+        tracing::info!("records in the audit: {}; its head is {head}", head.count);
     }
 
     /// Tells the listeners, and keeps nothing.
