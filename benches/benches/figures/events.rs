@@ -23,7 +23,10 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc;
+use tokio::{
+    runtime::{self, Runtime},
+    sync::mpsc,
+};
 
 /// One event at a time, through router, ledger, slot, link, shim, plugin and back to the connector.
 pub fn round_trip(rows: &mut Vec<Row>) {
@@ -85,6 +88,13 @@ pub fn throughput(rows: &mut Vec<Row>) {
         let target = if count == 1 { "≥ 1,500 k/s" } else { "" };
         rows.push(Row::rate(what, median(&mut ours), median(&mut most), target));
     }
+    let two = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    for (count, events) in [(1, 500_000), (100, 200_000)] {
+        let mut one: Vec<_> = (0..RUNS).map(|_| pipelined(count, 1024, events, None).per_second).collect();
+        let mut ours: Vec<_> = (0..RUNS).map(|_| pipelined_on(&two, count, 1024, events, None).per_second).collect();
+        let what = format!("the same on a runtime of two workers, {count} plugins / of one thread");
+        rows.push(Row::rate(what, median(&mut ours), median(&mut one), ""));
+    }
 }
 
 /// What an event costs when the machine is kept busy: it should not depend on how many plugins there are.
@@ -121,7 +131,11 @@ pub struct Run {
 
 /// Events through the whole path; polled by metrics, if there are any.
 pub fn pipelined(count: usize, window: usize, events: usize, metrics: Option<MetricsConfig>) -> Run {
-    plugin::runtime().expect("a runtime").block_on(async {
+    pipelined_on(&plugin::runtime().expect("a runtime"), count, window, events, metrics)
+}
+
+fn pipelined_on(runtime: &Runtime, count: usize, window: usize, events: usize, metrics: Option<MetricsConfig>) -> Run {
+    runtime.block_on(async {
         let (rig, routers) = Rig::echoes(count, &limits()).await;
         let mut pids: Vec<u32> = rig.plugins.views().await.iter().filter_map(|view| Some(view.active()?.pid)).collect();
         pids.push(std::process::id());
