@@ -482,10 +482,6 @@ impl Task {
             self.timer.as_mut().reset(next.into());
         }
     }
-
-    pub(super) fn reload_mode(&self) -> super::state::ReloadMode {
-        self.setup.reload.or(self.manifest.as_ref().map(|manifest| manifest.reload)).unwrap_or_default()
-    }
 }
 
 /// Hands an outcome to the user, and counts how long it took.

@@ -3,7 +3,7 @@
 use super::{
     live::Live,
     message::{GenerationView, View, What},
-    state::{Generation, Phase, Stay},
+    state::{Generation, Phase, ReloadMode, Stay},
     task::Task,
 };
 use std::{sync::Arc, time::Instant};
@@ -27,6 +27,11 @@ impl Task {
             memory: self.state.memory().clone(),
             bake_left: self.state.bake().map(|bake| bake.until.saturating_duration_since(now)),
         }
+    }
+
+    /// How it is reloaded: as the operator says, or else as the plugin does.
+    pub(super) fn reload_mode(&self) -> ReloadMode {
+        self.setup.reload.or(self.manifest.as_ref().map(|manifest| manifest.reload)).unwrap_or_default()
     }
 
     /// What to know about the state, in words.
