@@ -417,24 +417,78 @@ async fn old_artifacts_are_collected_and_the_active_one_never() {
     for n in 0..6 {
         bench.reload(&format!("number {n}")).await.expect("good");
     }
-    let artifacts = || std::fs::read_dir(bench.rig.state().join("artifacts")).expect("it is there").flatten();
     bench.rig.plugins.collect_garbage().await;
-    assert_eq!(artifacts().count(), 7, "what is new may be about to be used");
-    let long_ago = SystemTime::now() - Duration::from_secs(120);
-    for artifact in artifacts() {
-        std::fs::File::open(artifact.path()).and_then(|file| file.set_modified(long_ago)).expect("ours");
-    }
+    assert_eq!(artifacts(bench.rig.state()).len(), 7, "what is new may be about to be used");
+    age_artifacts(bench.rig.state());
     bench.rig.plugins.collect_garbage().await;
-    assert_eq!(artifacts().count(), 2);
+    assert_eq!(artifacts(bench.rig.state()).len(), 2);
     assert_eq!(bench.rig.ask("!variant").await, "number 5");
     bench.rig.plugins.rollback("p").await.expect("one is kept");
     assert_eq!(bench.rig.ask("!variant").await, "number 4");
 }
 
+#[tokio::test]
+async fn artifacts_are_collected_after_a_refused_reload_and_when_a_host_starts() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (state, library) = (directory.path().join("state"), directory.path().join("libp.so"));
+    build::variant(&library, "good");
+    build::variant(&directory.path().join("libother.so"), "the other one");
+    let config = |name: &str| {
+        let mut config = plugin(name, &directory.path().join(format!("lib{name}.so")));
+        config.limits.artifacts_kept = 1;
+        baking(&mut config.limits);
+        config
+    };
+    let rig = Rig::start_in(&state, vec![config("p"), config("other")]).await;
+    let reload = async |variant: &str| {
+        build::variant(&library, variant);
+        let candidate = rig.plugins.inspect("p").await.map_err(|error| error.to_string())?;
+        rig.plugins.reload("p", candidate.artifact, false).await.map_err(|error| error.to_string())
+    };
+    for refused in ["create-refuses", "probe-fails"] {
+        reload("create-aborts").await.expect_err("it cannot start");
+        assert_eq!(artifacts(&state).len(), 3);
+        age_artifacts(&state);
+        reload(refused).await.expect_err(refused);
+        assert_eq!(artifacts(&state).len(), 3, "{refused}: what runs, and what is new");
+        age_artifacts(&state);
+    }
+    reload("baking").await.expect("good");
+    age_artifacts(&state);
+    rig.plugins.collect_garbage().await;
+    assert_eq!(artifacts(&state).len(), 3, "the active ones and the parked one");
+    rig.stop().await;
+
+    let garbage = state.join("artifacts").join(format!("{}.so", "ab".repeat(32)));
+    std::fs::write(&garbage, "of a host that was killed").expect("our directory");
+    age_artifacts(&state);
+    let rig = Rig::start_in(&state, vec![config("p")]).await;
+    assert!(!garbage.exists());
+    assert_eq!(rig.ask("!variant").await, "good");
+    rig.stop().await;
+    age_artifacts(&state);
+    std::fs::remove_file(directory.path().join("libother.so")).expect("it is there");
+    let rig = Rig::start_in(&state, vec![config("other")]).await;
+    assert_eq!(rig.ask("!variant").await, "the other one", "what was not configured for a while is kept");
+    rig.stop().await;
+}
+
+fn artifacts(state: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(state.join("artifacts")).expect("it is there").flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// What is new may be about to be used, and is kept.
+fn age_artifacts(state: &Path) {
+    let long_ago = SystemTime::now() - Duration::from_secs(120);
+    for artifact in artifacts(state) {
+        std::fs::File::open(artifact).and_then(|file| file.set_modified(long_ago)).expect("ours");
+    }
+}
+
 fn find_artifact(rig: &Rig, hash: &str) -> PathBuf {
-    let artifacts = std::fs::read_dir(rig.state().join("artifacts")).expect("it is there").flatten();
     let is_it = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().contains(hash));
-    artifacts.map(|entry| entry.path()).find(is_it).expect("it is kept")
+    artifacts(rig.state()).into_iter().find(is_it).expect("it is kept")
 }
 
 fn flip_a_byte(path: &Path) {

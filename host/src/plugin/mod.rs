@@ -29,11 +29,7 @@ use slot::{
     message::{Command, Happening, View, What},
     state::{ChangeError, Done, Note, Seen, Wish},
 };
-use std::{
-    collections::{BTreeMap, HashSet},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use tokio::sync::{broadcast, oneshot};
 
 /// The tables of this room in `rosey.db`.
@@ -199,6 +195,7 @@ impl Plugins {
             // Fails only when the host is stopping already.
             let _ = self.start_slot(slot).await;
         }
+        self.collect_garbage().await;
     }
 
     /// Starts one plugin that is stopped or has failed. Does not wait until it is up.
@@ -251,7 +248,11 @@ impl Plugins {
             timeout: slot.config.limits.start_timeout,
             log_lines: slot.config.limits.log_lines,
         };
-        let started = generation::start(Arc::clone(&self.forge), order).await?;
+        let started = generation::start(Arc::clone(&self.forge), order).await;
+        if started.is_err() {
+            self.collect_garbage().await;
+        }
+        let started = started?;
         Ok(Candidate { artifact, manifest: started.manifest })
     }
 
@@ -271,11 +272,11 @@ impl Plugins {
     /// [`PluginError`]; what ran before goes on.
     pub async fn change(&self, name: &str, wish: Wish, seen: Option<Seen>) -> Result<Done, PluginError> {
         let handle = &self.slot(name)?.handle;
-        let done = handle.change(|answer| Command::Change { wish, seen, answer }).await??;
+        let result = handle.change(|answer| Command::Change { wish, seen, answer }).await?;
         if matches!(wish, Wish::Reload { .. }) {
             self.collect_garbage().await;
         }
-        Ok(done)
+        Ok(result?)
     }
 
     /// What becomes active from now on, and how bakes end.
@@ -389,16 +390,19 @@ impl Plugins {
         &self.database
     }
 
-    /// Removes artifacts that no plugin runs, remembers or could go back to.
+    /// Removes artifacts that no plugin runs or could go back to, those of plugins that are not configured now excepted.
     pub async fn collect_garbage(&self) {
-        let mut keep = HashSet::new();
-        for view in self.views().await {
-            keep.extend(view.generations.iter().map(|generation| generation.artifact));
-            let kept = self.slots.get(&*view.plugin).map_or(0, |slot| slot.config.limits.artifacts_kept);
-            let skipped = view.memory.history.len().saturating_sub(kept);
-            keep.extend(view.memory.history.into_iter().skip(skipped));
-            keep.extend(view.memory.active.into_iter().chain(view.memory.last_good));
+        let views = self.views().await;
+        if views.len() < self.slots.len() {
+            // The host is stopping, and nobody knows what the others need.
+            return;
         }
+        let mine = self.names().map(str::to_owned).collect();
+        let mut keep = match memory::artifacts_of_others(&self.database, mine).await {
+            Ok(others) => others,
+            Err(error) => return tracing::warn!("old artifacts are kept, for nobody knows which are needed: {error}"),
+        };
+        keep.extend(views.into_iter().flat_map(|view| view.artifacts));
         let forge = Arc::clone(&self.forge);
         let collected = tokio::task::spawn_blocking(move || forge.store.collect(&keep)).await;
         if let Ok(Err(error)) = collected {

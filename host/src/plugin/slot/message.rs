@@ -170,6 +170,8 @@ pub struct View {
     pub standing: Option<Hash>,
     /// Where a rollback would go.
     pub earlier: Option<Hash>,
+    /// All that it runs, or could run without another build: the store keeps them.
+    pub artifacts: Vec<Hash>,
     /// All generations with a process that stands.
     pub generations: Vec<GenerationView>,
     /// The account.

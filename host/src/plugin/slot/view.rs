@@ -19,6 +19,7 @@ impl Task {
             reload: self.reload_mode(),
             standing: self.state.standing(),
             earlier: self.state.earlier(),
+            artifacts: self.state.artifacts(),
             generations: self.generations(),
             ledger: *self.flow.ledger(),
             queued: self.flow.queued(),

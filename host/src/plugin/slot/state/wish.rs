@@ -74,6 +74,16 @@ impl State {
         before_bake.or_else(|| self.memory.history.iter().rev().copied().find(|hash| Some(*hash) != from))
     }
 
+    /// All artifacts that it runs, or could run without another build.
+    pub fn artifacts(&self) -> Vec<Hash> {
+        let (memory, change) = (&self.memory, self.change.as_ref());
+        let skipped = memory.history.len().saturating_sub(self.policy.artifacts_kept);
+        let good = memory.history.iter().skip(skipped).copied().chain(memory.active).chain(memory.last_good);
+        let runs = self.running_artifact().into_iter().chain(self.old.iter().map(|old| old.artifact));
+        let comes = change.map(|change| change.to).into_iter().chain(change.and_then(|change| change.from));
+        good.chain(runs).chain(comes).chain(self.earlier()).collect()
+    }
+
     /// Whether it was stopped, and nothing is to change that.
     pub fn is_stopped(&self) -> bool {
         self.phase == Phase::Stopped && self.change.is_none()
