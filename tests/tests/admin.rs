@@ -64,6 +64,29 @@ fn a_bad_build_is_refused_with_the_reason_and_what_ran_goes_on() {
 }
 
 #[test]
+fn a_build_that_dies_in_its_probe_is_told_with_its_cause_and_its_last_words() {
+    let folder = folder();
+    let mut bot = start(&folder, "[admin]\ncooldown = 0\n[plugins.misbehave]\n");
+    for (variant, words) in [("create-aborts", "no moon at all"), ("probe-crashes", "the probe is too much for me")] {
+        build::variant(&folder.library("misbehave"), variant);
+        let mut refused = bot.ask("!admin reload misbehave");
+        if refused.starts_with("Reload misbehave") {
+            bot.ask("yes");
+            refused = bot.answer();
+        }
+        let why = format!("; its last words: {words}; look at its log");
+        assert!(
+            refused.contains("SIGABRT") && refused.contains(&why) && refused.ends_with("1.0.0 goes on."),
+            "{refused}"
+        );
+        bot.until_logged(&why);
+        let (_, audited, _) = shell(&folder, &["audit", "list", "--plugin", "misbehave"]);
+        assert!(audited.contains(&why), "{audited}");
+    }
+    assert_eq!(bot.ask("!variant"), "first");
+}
+
+#[test]
 fn a_plugin_that_crashes_between_question_and_yes_is_reloaded_all_the_same() {
     let folder = folder();
     let mut bot = start(&folder, PATIENT);

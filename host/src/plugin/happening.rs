@@ -1,5 +1,6 @@
 //! What happens to plugins in words: one line each, with what to do where there is something to do.
 
+use super::output::last_words;
 use super::slot::{
     message::{Happening, What},
     state::{Note, Verdict},
@@ -27,12 +28,12 @@ impl Happening {
                 let executing =
                     if crash.executing.is_empty() { "nothing".to_owned() } else { crash.executing.join(" | ") };
                 let text = format!(
-                    "generation {} ({}) crashed after {:.1} s: {}; it was executing: {executing}; its last words: {}",
+                    "generation {} ({}) crashed after {:.1} s: {}; it was executing: {executing}{}",
                     crash.generation,
                     crash.version,
                     crash.uptime.as_secs_f32(),
                     crash.cause,
-                    crash.stderr.last().map(String::as_str).unwrap_or_default()
+                    last_words(&crash.stderr)
                 );
                 (Level::ERROR, text)
             }

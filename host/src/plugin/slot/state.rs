@@ -14,13 +14,15 @@ use std::{
 };
 
 mod change;
+mod error;
 mod model;
 mod old;
 #[cfg(test)]
 mod tests;
 mod wish;
 
-pub use change::{Change, ChangeError, ChangeKind, Done, Step};
+pub use change::{Change, ChangeKind, Done, Step};
+pub use error::ChangeError;
 pub use model::{Bake, Effect, Fault, Memory, Note, Phase, Policy, Snapshot, StartProblem, Verdict};
 pub use old::{Old, Stay};
 pub use rosey_wire::manifest::ReloadMode;

@@ -6,7 +6,7 @@
 use super::{
     Setup,
     account::Account,
-    crash::{Cause, Crash},
+    crash::Cause,
     flow::{Blame, Ended, Flow, Limits, is_probe},
     live::Live,
     message::{Command, Message, Report, What},
@@ -33,7 +33,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -305,25 +305,16 @@ impl Task {
         while self.poll_link(cx, now, at) && !self.live[at].closed {}
         let live = self.live.swap_remove(at);
         let wanted = live.dismissed && live.cause.is_none();
-        let cause = live.cause.clone().unwrap_or(Cause::Exited(exit));
         let executing = live.page.executing();
         let events: Vec<_> = executing.iter().filter_map(|id| self.flow.get(*id)).map(|(event, _)| event).collect();
-        let crash = Crash {
-            at: SystemTime::now(),
-            generation,
-            artifact: live.artifact,
-            version: live.manifest.version.clone(),
-            uptime: now.saturating_duration_since(live.ready),
-            executing: events.iter().map(|event| event.text().to_owned()).collect(),
-            by: events.iter().map(|event| event.user.name.clone()).collect(),
-            stderr: live.tail.lines(),
-            cause,
-        };
-        let text = crash.cause.to_string();
-        let own_doing = crash.cause.is_own_doing();
+        let crash = live.crash(now, exit, &events);
+        let (mut text, own_doing) = (crash.cause.to_string(), crash.cause.is_own_doing());
         let blame = (!wanted).then_some(Blame { executing: &executing, cause: &text, own_doing });
         let condemned = self.flow.lost(generation, blame);
-        if !wanted && self.state.staged() != Some(generation) {
+        if self.state.staged() == Some(generation) {
+            // No crash that anybody counts: whoever wanted the change is told all of it.
+            text += &output::last_words(&crash.stderr);
+        } else if !wanted {
             let crash = Arc::new(crash);
             self.account.crashed(&crash);
             self.happened(What::Crash(crash));

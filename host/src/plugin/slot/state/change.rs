@@ -7,7 +7,7 @@
 //!
 //! Until the swap every failure leaves the old generation serving, or brings its artifact back.
 
-use super::{Bake, Effect, Generation, Phase, Snapshot, StartProblem, State, Ticket, Verdict};
+use super::{Bake, ChangeError, Effect, Generation, Phase, Snapshot, StartProblem, State, Ticket, Verdict};
 use crate::plugin::artifact::Hash;
 use rosey_wire::manifest::ReloadMode;
 use std::{
@@ -122,69 +122,6 @@ impl Done {
     }
 }
 
-/// Why a change did not happen. Unless it says otherwise, what ran before goes on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ChangeError {
-    /// One at a time.
-    #[error("a {0} of it is under way; wait for it to finish, then try again")]
-    Busy(&'static str),
-    /// Nothing to do.
-    #[error("that very build is running already (artifact {0}); force it to replace the process all the same")]
-    SameArtifact(String),
-    /// It was rolled back from.
-    #[error("artifact {0} was rolled back before; build a new one, or force it")]
-    Condemned(String),
-    /// Nothing to go back to.
-    #[error("there is no earlier artifact to go back to")]
-    NoEarlier,
-    /// It is not as whoever asked has seen it.
-    #[error("it was changed meanwhile; ask again")]
-    Changed,
-    /// Nothing to do.
-    #[error("it is {0} already")]
-    Already(&'static str),
-    /// Nothing to restart.
-    #[error("it is not running; start it first")]
-    NotRunning,
-    /// The new generation did not come up.
-    #[error("{0}")]
-    Start(String),
-    /// The new generation died before it served.
-    #[error("the new build died before it could serve: {0}")]
-    Died(String),
-    /// The probe failed as often as it may.
-    #[error("the health check failed {attempts} times: {why}")]
-    Probe {
-        /// How often.
-        attempts: u32,
-        /// The last time.
-        why: String,
-    },
-    /// The probe did not come back.
-    #[error("the health check got no answer within {}", span(*.0))]
-    ProbeTimedOut(Duration),
-    /// The state could not be moved.
-    #[error("its state could not be handed over: {0}; the old build goes on with its state")]
-    Handoff(String),
-    /// The state took too long to move.
-    #[error("handing over its state took longer than {}; the old build goes on with its state", span(*.0))]
-    HandoffTimedOut(Duration),
-    /// The one that was to hand over its state died.
-    #[error("the old build crashed while its state was handed over: {0}")]
-    OldDied(String),
-    /// A stop came in between.
-    #[error("the plugin was stopped meanwhile")]
-    Stopped,
-    /// A rollback came in between.
-    #[error("the slot went back to an earlier build meanwhile")]
-    RolledBack,
-}
-
-/// `5 s`, `250 ms`.
-fn span(time: Duration) -> String {
-    if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
-}
-
 impl ChangeKind {
     /// The admin command.
     pub fn word(self) -> &'static str {
@@ -296,7 +233,7 @@ impl State {
     /// Notes how a probe ended.
     pub fn probed(&mut self, now: Instant, generation: Generation, attempt: u32, result: Result<(), String>) {
         let attempts = self.policy.probe_attempts;
-        let handoff = now + self.policy.drain_timeout.min(self.policy.handoff_timeout);
+        let handoff = now + self.policy.handoff_timeout;
         let active = self.active();
         let Some(change) = &mut self.change else { return };
         let Step::Probing { new, attempt: expected, until } = change.step else { return };
@@ -426,11 +363,15 @@ impl State {
         match change.step {
             Step::Probing { .. } => self.abort(now, ChangeError::ProbeTimedOut(self.policy.probe_timeout)),
             Step::Releasing { old, .. } => self.release(now, old),
-            Step::Emptying { .. } | Step::Snapshotting { .. } | Step::Restoring { .. } => {
-                self.abort(now, ChangeError::HandoffTimedOut(self.policy.handoff_timeout));
-            }
+            Step::Emptying { .. } => self.handoff_timed_out(now, "the old build", "answer what it had"),
+            Step::Snapshotting { .. } => self.handoff_timed_out(now, "the old build", "write its state"),
+            Step::Restoring { .. } => self.handoff_timed_out(now, "the new build", "read the state"),
             Step::Retiring { .. } | Step::Starting { .. } => {}
         }
+    }
+
+    fn handoff_timed_out(&mut self, now: Instant, who: &'static str, what: &'static str) {
+        self.abort(now, ChangeError::HandoffTimedOut { who, what, limit: self.policy.handoff_timeout });
     }
 
     /// The new generation takes over: from here on it is the active one, and the ticket is answered.
