@@ -7,7 +7,7 @@ use rosey::{
         limits::Limits,
         slot::{
             message::{View, What},
-            state::{Note, ReloadMode, Verdict},
+            state::{Note, ReloadMode, StateLeft, Verdict},
         },
     },
 };
@@ -293,6 +293,44 @@ async fn a_snapshot_that_fails_leaves_the_old_generation() {
     let error = bench.reload("new").await.expect_err("the old one cannot remember");
     assert!(error.contains("cannot remember"), "{error}");
     assert_eq!(bench.rig.ask("!variant").await, "snapshot-fails");
+}
+
+#[tokio::test]
+async fn a_rollback_of_a_handoff_says_what_is_left_of_the_state() {
+    let bench = Bench::start(|config| {
+        config.reload = Some(ReloadMode::Handoff);
+        baking(&mut config.limits);
+    })
+    .await;
+    let count = async || bench.rig.ask("!count").await;
+    assert_eq!(count().await, "1");
+    bench.reload("new").await.expect("good");
+    assert_eq!((count().await, count().await), ("2".into(), "3".into()));
+    let done = bench.rig.plugins.rollback("p").await.expect("it is parked");
+    assert_eq!(done.state, Some(StateLeft::OfTheSwap));
+    assert_eq!(count().await, "2", "what the newer build counted is lost");
+
+    bench.reload("echo-crashes").await.expect("its probe is fine");
+    assert_eq!(count().await, "3");
+    bench.rig.ask("!echo hello").await;
+    let said = bench.rig.happenings("p").into_iter().find_map(|what| match what {
+        What::Note(Note::RolledBack { state, .. }) => Some(state),
+        _ => None,
+    });
+    assert_eq!(said, Some(Some(StateLeft::OfTheSwap)));
+    assert_eq!(count().await, "3", "as before the swap");
+}
+
+#[tokio::test]
+async fn a_rollback_after_the_bake_hands_the_state_back() {
+    let bench = Bench::start(|config| config.reload = Some(ReloadMode::Handoff)).await;
+    bench.reload("new").await.expect("good");
+    assert_eq!(bench.rig.ask("!count").await, "1");
+    bench.at_rest().await;
+    let done = bench.rig.plugins.rollback("p").await.expect("the store has it");
+    assert_eq!(done.state, Some(StateLeft::HandedBack));
+    assert_eq!(bench.rig.ask("!count").await, "2");
+    bench.rig.plugins.stop("p").await.expect("it runs");
 }
 
 #[tokio::test]

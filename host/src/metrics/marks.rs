@@ -3,6 +3,7 @@
 use crate::{
     plugin::{
         bounded,
+        happening::left,
         slot::{
             message::{Happening, What},
             state::{Note, Verdict},
@@ -180,8 +181,8 @@ fn describe_note(note: &Note) -> Option<(&'static str, &'static str, String)> {
             ("restart", "warning", format!("starting again {when}; {starts} did not stay up"))
         }
         Note::GaveUp { why } => ("failed", "error", format!("gave up: {why}")),
-        Note::RolledBack { from, to, why, .. } => {
-            ("rollback", "error", format!("rolled back from {} to {}: {why}", from.short(), to.short()))
+        Note::RolledBack { from, to, why, state, .. } => {
+            ("rollback", "error", format!("rolled back from {} to {}: {why}{}", from.short(), to.short(), left(*state)))
         }
         Note::BakeOver { verdict: Verdict::Good, events } => {
             ("bake", "info", format!("the new build is good ({events} events)"))

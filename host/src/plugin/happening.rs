@@ -3,7 +3,7 @@
 use super::output::last_words;
 use super::slot::{
     message::{Happening, What},
-    state::{Note, Verdict},
+    state::{Note, StateLeft, Verdict},
 };
 use crate::time::short;
 use tracing::Level;
@@ -54,6 +54,11 @@ impl Happening {
     }
 }
 
+/// What is left of a plugin's state after a rollback, behind what else is said of it.
+pub fn left(state: Option<StateLeft>) -> String {
+    state.map(|state| format!("; {state}")).unwrap_or_default()
+}
+
 fn note_line(note: &Note) -> (Level, String) {
     match note {
         Note::Active { generation, artifact } => {
@@ -73,10 +78,11 @@ fn note_line(note: &Note) -> (Level, String) {
             let text = format!("FAILED and stays down: {why}. Reload it with a new build, or start it by hand");
             (Level::ERROR, text)
         }
-        Note::RolledBack { from, to, why, warm } => {
+        Note::RolledBack { from, to, why, warm, state } => {
             let how = if *warm { "its process was still there" } else { "it is being started" };
             let (from, to) = (from.short(), to.short());
-            let text = format!("ROLLED BACK from {from} to {to}: {why}; what ran before serves again ({how})");
+            let text =
+                format!("ROLLED BACK from {from} to {to}: {why}; what ran before serves again ({how}){}", left(*state));
             (Level::ERROR, text)
         }
         Note::BakeOver { verdict: Verdict::Good, events } => {

@@ -7,7 +7,7 @@
 pub mod artifact;
 pub mod dead_letter;
 pub mod generation;
-mod happening;
+pub mod happening;
 pub mod journal;
 pub mod limits;
 pub mod link;

@@ -7,7 +7,7 @@
 //!
 //! Until the swap every failure leaves the old generation serving, or brings its artifact back.
 
-use super::{Bake, ChangeError, Effect, Generation, Phase, Snapshot, StartProblem, State, Ticket, Verdict};
+use super::{Bake, ChangeError, Effect, Generation, Phase, Snapshot, StartProblem, State, StateLeft, Ticket, Verdict};
 use crate::plugin::artifact::Hash;
 use rosey_wire::manifest::ReloadMode;
 use std::{
@@ -112,13 +112,15 @@ pub struct Done {
     pub from: Option<Hash>,
     /// What runs now.
     pub to: Option<Hash>,
+    /// What is left of its state, where it went back to an earlier build and has one to hand over.
+    pub state: Option<StateLeft>,
     /// How long each step took, in order.
     pub steps: Vec<(&'static str, Duration)>,
 }
 
 impl Done {
     pub(super) fn stopped() -> Self {
-        Self { generation: None, from: None, to: None, steps: Vec::new() }
+        Self { generation: None, from: None, to: None, state: None, steps: Vec::new() }
     }
 }
 
@@ -378,6 +380,9 @@ impl State {
     fn swap(&mut self, now: Instant, new: Generation) {
         let Some(mut change) = self.change.take() else { return };
         change.steps.push(("swap", now.saturating_duration_since(change.step_began)));
+        let left = if change.snapshot.is_some() { StateLeft::HandedBack } else { StateLeft::Nothing };
+        let goes_back = change.kind == ChangeKind::Rollback && change.mode == ReloadMode::Handoff;
+        let state = goes_back.then_some(left);
         let is_same = change.from == Some(change.to);
         let is_new = change.kind == ChangeKind::Reload || !self.memory.is_good(&change.to);
         let bakes = is_new && !self.policy.bake.is_zero() && !is_same;
@@ -402,7 +407,8 @@ impl State {
             Some(previous) if bakes => {
                 let until = now + self.policy.bake;
                 let snapshot = change.snapshot;
-                self.bake = Some(Bake { until, previous, old, snapshot, events: 0, failed: 0, usual_rate });
+                self.bake =
+                    Some(Bake { until, previous, mode: change.mode, old, snapshot, events: 0, failed: 0, usual_rate });
             }
             // The same artifact in another process is neither better nor worse than it was.
             _ if is_same && self.memory.last_good.is_some() => {}
@@ -413,7 +419,7 @@ impl State {
                 self.remember_good(change.to);
             }
         }
-        let done = Done { generation: Some(new), from: change.from, to: Some(change.to), steps: change.steps };
+        let done = Done { generation: Some(new), from: change.from, to: Some(change.to), state, steps: change.steps };
         self.effects.push(Effect::Finish { ticket: change.ticket, result: Ok(done) });
     }
 
@@ -429,7 +435,7 @@ impl State {
                 (ChangeKind::Restart, _) => self.restart_after_crash(now, change.to, &error.to_string()),
                 (_, Some(from)) => {
                     self.spawn_active(from, change.snapshot.clone());
-                    self.bake_again(now, from);
+                    self.bake_again(now, from, change.mode);
                 }
                 (_, None) => self.give_up(error.to_string()),
             }

@@ -132,10 +132,10 @@ impl State {
         }
         let from = self.running_artifact().or(self.memory.active);
         if let Some(previous) = self.bake.as_ref().map(|bake| bake.previous) {
-            self.roll_back(now, None);
+            let state = self.roll_back(now, None);
             let generation = self.active();
             let steps = if generation.is_some() { vec![("swap", Duration::ZERO)] } else { Vec::new() };
-            let result = Done { generation, from, to: Some(previous), steps };
+            let result = Done { generation, from, to: Some(previous), state, steps };
             self.effects.push(Effect::Finish { ticket, result: Ok(result) });
             return;
         }

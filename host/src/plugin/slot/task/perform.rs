@@ -4,6 +4,7 @@ use super::{SAVE_RETRY, Task, finish};
 use crate::plugin::{
     artifact::Hash,
     generation::{self, Order},
+    happening::left,
     memory,
     slot::{
         crash::Cause,
@@ -176,7 +177,7 @@ impl Task {
             }
             Note::StartFailed { .. } => self.account.start_failed(),
             Note::Restarting { .. } => self.account.restarting(),
-            Note::RolledBack { .. } => self.account.rollbacks += 1,
+            Note::RolledBack { why, state, .. } => self.account.rolled_back(format!("{why}{}", left(*state))),
             _ => {}
         }
         self.happened(What::Note(note));
