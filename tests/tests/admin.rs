@@ -172,6 +172,27 @@ fn every_command_works_in_chat() {
 }
 
 #[test]
+fn a_bot_that_starts_says_once_that_another_build_lies_in_the_folder() {
+    let folder = folder();
+    let more = "[admin]\ncooldown = 0\n[plugins.misbehave]\n";
+    assert!(start(&folder, more).end().success());
+    build::variant(&folder.library("misbehave"), "newer");
+    let mut bot = start(&folder, more);
+    let why = "another build lies in the build folder (artifact ";
+    bot.until_logged(why);
+    let status = bot.ask("!admin status misbehave");
+    assert!(status.contains(why) && status.contains("): !admin reload misbehave), up "), "{status}");
+    bot.ask("!admin reload misbehave");
+    bot.ask("yes");
+    assert!(bot.answer().contains("is active"));
+    assert!(!bot.ask("!admin status misbehave").contains(why));
+    assert_eq!(bot.log().matches(why).count(), 1, "{}", bot.log());
+    assert_eq!(bot.ask("!variant"), "newer");
+    let events = shell(&folder, &["admin", "logs", "misbehave"]).1;
+    assert!(events.contains(why), "{events}");
+}
+
+#[test]
 fn a_rollback_says_what_is_left_of_the_state_whoever_made_it() {
     let folder = folder();
     let mut bot = start(&folder, "[admin]\ncooldown = 0\n[plugins.misbehave]\nreload = \"handoff\"\n");

@@ -12,9 +12,11 @@ use rosey::{
     },
 };
 use rosey_tests::{
+    bot::signal_process,
     build,
     rig::{Rig, plugin},
 };
+use rustix::process::Signal;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -435,6 +437,90 @@ async fn a_host_that_starts_again_runs_the_last_good_artifact() {
     build::variant(&library, "whatever the build left");
     let rig = Rig::start_in(&state, vec![config()]).await;
     assert_eq!(rig.ask("!variant").await, "first");
+    let view = rig.until("p", |view| view.pick.is_some()).await;
+    let text = view.explanation.expect("it is told");
+    assert!(text.contains(&format!("artifact {}, which ran last, had not passed its bake", baking.short())), "{text}");
+    assert!(text.contains("another build lies in the build folder") && text.ends_with("reload p"), "{text}");
+    let told = || rig.happenings("p").into_iter().filter(|what| matches!(what, What::Picked(_))).count();
+    signal_process(view.generations[0].pid, Signal::KILL);
+    rig.until("p", |view| view.account.crash_count == 1 && view.state == "running").await;
+    assert_eq!(told(), 1, "once");
+    let candidate = rig.plugins.inspect("p").await.expect("good");
+    rig.plugins.reload("p", candidate.artifact, false).await.expect("good");
+    assert_eq!(rig.plugins.view("p").await.expect("there").pick, None, "the newest runs");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_whose_store_has_lost_artifacts_runs_the_good_one_before_and_at_last_what_was_built() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (state, library) = (directory.path().join("state"), directory.path().join("libp.so"));
+    build::variant(&library, "first");
+    let start = async || Rig::start_in(&state, vec![plugin("p", &library)]).await;
+    let rig = start().await;
+    for variant in ["second", "third"] {
+        build::variant(&library, variant);
+        let candidate = rig.plugins.inspect("p").await.expect("good");
+        rig.plugins.reload("p", candidate.artifact, false).await.expect("good");
+    }
+    let [first, second, third] = rig.plugins.view("p").await.expect("there").memory.history[..] else {
+        panic!("three")
+    };
+    std::fs::remove_file(find_artifact(&rig, &third.to_string())).expect("our directory");
+    flip_a_byte(&find_artifact(&rig, &second.to_string()));
+    rig.stop().await;
+
+    let rig = start().await;
+    assert_eq!(rig.ask("!variant").await, "first");
+    let view = rig.until("p", |view| view.pick.is_some()).await;
+    let pick = view.pick.expect("waited for");
+    assert_eq!((pick.artifact, pick.level().as_str()), (first, "ERROR"));
+    let text = pick.text("reload p");
+    assert!(text.contains(&format!("artifact {} cannot be read", third.short())), "{text}");
+    assert!(text.contains(&format!("artifact {} is corrupted", second.short())), "{text}");
+    assert_eq!((view.memory.last_good, &view.memory.history[..]), (Some(first), &[first][..]));
+    std::fs::remove_file(find_artifact(&rig, &first.to_string())).expect("our directory");
+    rig.stop().await;
+
+    build::variant(&library, "what was built");
+    let rig = start().await;
+    assert_eq!(rig.ask("!variant").await, "what was built");
+    let view = rig.until("p", |view| view.pick.is_some()).await;
+    assert_eq!(view.memory.history.len(), 1);
+    std::fs::remove_file(find_artifact(&rig, &view.memory.history[0].to_string())).expect("our directory");
+    rig.stop().await;
+
+    std::fs::remove_file(&library).expect("it is there");
+    let rig = start().await;
+    let why = rig.until("p", |view| view.state == "failed").await.explanation.expect("it says why");
+    assert!(why.contains("cannot be read") && why.contains("cargo build --release -p p"), "{why}");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_build_that_was_rolled_back_from_is_never_what_a_host_starts() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (state, library) = (directory.path().join("state"), directory.path().join("libp.so"));
+    build::variant(&library, "first");
+    let start = async || Rig::start_in(&state, vec![plugin("p", &library)]).await;
+    let rig = start().await;
+    build::variant(&library, "second");
+    let candidate = rig.plugins.inspect("p").await.expect("good");
+    rig.plugins.reload("p", candidate.artifact, false).await.expect("good");
+    rig.plugins.rollback("p").await.expect("there is one");
+    rig.stop().await;
+
+    let rig = start().await;
+    assert_eq!(rig.ask("!variant").await, "first");
+    let pick = rig.until("p", |view| view.pick.is_some()).await.pick.expect("waited for");
+    assert!(pick.text("").contains("was rolled back from; build a new one"), "{pick:?}");
+    let first = rig.plugins.view("p").await.expect("there").memory.last_good.expect("the first");
+    std::fs::remove_file(find_artifact(&rig, &first.to_string())).expect("our directory");
+    rig.stop().await;
+
+    let rig = start().await;
+    let why = rig.until("p", |view| view.state == "failed").await.explanation.expect("it says why");
+    assert!(why.contains("in the build folder was rolled back from; build a new one"), "{why}");
     rig.stop().await;
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn answer(admin: &Admin, query: &Query, asker: &Asker, most: us
         Query::Status(Some(plugin)) => {
             let view = admin.look(plugin).await?;
             let data = serde_json::to_value(read_model(admin, &view)).unwrap_or_default();
-            Answer { text: status(admin, &view), data }
+            Answer { text: status(admin, &view, asker.tongue), data }
         }
         Query::Logs(plugin) => {
             admin.look(plugin).await?;
@@ -174,9 +174,11 @@ pub(super) fn counted(count: u64, what: &str) -> String {
 }
 
 /// One plugin in a chat line or two.
-fn status(admin: &Admin, view: &View) -> String {
+fn status(admin: &Admin, view: &View, tongue: Tongue) -> String {
     let mut line = name_and_state(view);
-    if let Some(explanation) = &view.explanation {
+    let picked = view.pick.as_ref().filter(|_| view.state == "running");
+    let picked = picked.map(|pick| pick.text(&tongue.command(format_args!("reload {}", view.plugin))));
+    if let Some(explanation) = picked.as_ref().or(view.explanation.as_ref()) {
         line += &format!(" ({explanation})");
     }
     line += &format!(", {}", figures(admin, view));

@@ -37,6 +37,7 @@ impl Happening {
                 );
                 (Level::ERROR, text)
             }
+            What::Picked(pick) => (pick.level(), pick.text(&format!("reload {}", self.plugin))),
             What::Manifest(manifest) => {
                 (Level::DEBUG, format!("version {}, {} commands", manifest.version, manifest.commands.len()))
             }

@@ -14,6 +14,7 @@ pub mod link;
 pub mod manifest;
 mod memory;
 pub mod output;
+pub mod pick;
 pub mod process;
 pub mod slot;
 
@@ -30,7 +31,10 @@ use slot::{
     state::{ChangeError, Done, Note, Seen, Wish},
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
-use tokio::sync::{broadcast, oneshot};
+use tokio::{
+    sync::{broadcast, oneshot},
+    task::JoinSet,
+};
 
 /// The tables of this room in `rosey.db`.
 pub const SCHEMA: [&str; 2] = [memory::SCHEMA, dead_letter::SCHEMA];
@@ -191,10 +195,9 @@ impl Plugins {
     /// Starts every plugin: with its last good artifact, or on its first day with what the build left. One that cannot
     /// start says so and does not keep the others from it.
     pub async fn start_all(&self) {
-        for slot in self.slots.values() {
-            // Fails only when the host is stopping already.
-            let _ = self.start_slot(slot).await;
-        }
+        let mut starts: JoinSet<_> = self.slots.values().map(|slot| self.start_slot(slot)).collect();
+        // Fails only when the host is stopping already.
+        while starts.join_next().await.is_some() {}
         self.collect_garbage().await;
     }
 
@@ -207,27 +210,8 @@ impl Plugins {
     }
 
     /// False when it was up already.
-    async fn start_slot(&self, slot: &Slot) -> Result<bool, Gone> {
-        let remembered = slot.handle.view().await?.memory.last_good;
-        let artifact = match remembered {
-            Some(artifact) => Ok(artifact),
-            None => self.take_in(slot).await.map_err(|error| error.to_string()),
-        };
-        match artifact {
-            Ok(artifact) => {
-                let (answer, starts) = oneshot::channel();
-                slot.handle.tell(Command::Start { artifact, answer }).await?;
-                starts.await.map_err(|_| Gone)
-            }
-            Err(why) => slot.handle.tell(Command::CannotStart(why)).await.map(|()| true),
-        }
-    }
-
-    /// Copies what the build left into the store.
-    async fn take_in(&self, slot: &Slot) -> Result<Hash, artifact::IntakeError> {
-        let (forge, name, library) = (Arc::clone(&self.forge), slot.config.name.clone(), slot.config.library.clone());
-        let taken = tokio::task::spawn_blocking(move || forge.store.intake(&name, &library)).await;
-        taken.expect("intake does not panic, and the runtime waits for it").map(|artifact| artifact.hash)
+    fn start_slot(&self, slot: &Slot) -> impl Future<Output = Result<bool, Gone>> + use<> {
+        pick::start(Arc::clone(&self.forge), slot.handle.clone(), slot.config.clone())
     }
 
     /// Takes in what the build left, and finds out in a process of its own what it is. What was seen is what
@@ -237,7 +221,7 @@ impl Plugins {
     /// When there is no such plugin, or the build cannot be taken in or loaded.
     pub async fn inspect(&self, name: &str) -> Result<Candidate, PluginError> {
         let slot = self.slot(name)?;
-        let artifact = self.take_in(slot).await?;
+        let artifact = pick::take_in(&self.forge, &slot.config).await?;
         let order = Order {
             plugin: Arc::clone(slot.handle.name()),
             generation: 0,
@@ -310,7 +294,7 @@ impl Plugins {
 
     /// Stops all plugins side by side. Returns when all processes are gone.
     pub async fn stop_all(&self) {
-        let mut stops = tokio::task::JoinSet::new();
+        let mut stops = JoinSet::new();
         for slot in self.slots.values() {
             let handle = slot.handle.clone();
             stops.spawn(async move { handle.change(|answer| Command::Stop { host_stops: true, answer }).await });

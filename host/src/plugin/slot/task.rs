@@ -21,6 +21,7 @@ use crate::{
         dead_letter::{self, DeadLetter},
         generation::{StartError, Started},
         output,
+        pick::Pick,
         process::Exit,
     },
 };
@@ -65,6 +66,7 @@ pub(super) struct Task {
     pub(super) live: Vec<Live>,
     starting: Vec<(Generation, Hash, AbortHandle)>,
     pub(super) manifest: Option<Arc<Manifest>>,
+    pub(super) pick: Option<Arc<Pick>>,
     tickets: HashMap<Ticket, Ask>,
     next_ticket: Ticket,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
@@ -101,6 +103,7 @@ impl Task {
             live: Vec::new(),
             starting: Vec::new(),
             manifest: setup.manifest.clone(),
+            pick: None,
             tickets: HashMap::new(),
             next_ticket: 0,
             reports: mpsc::channel(64),
@@ -348,10 +351,16 @@ impl Task {
 
     fn command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Start { artifact, answer } => {
+            Command::Start { artifact, lost, answer } => {
+                let starts = self.state.start(artifact);
+                if starts {
+                    self.pick = None;
+                    self.state.lost(&lost);
+                }
                 // Whoever asked may have stopped waiting.
-                let _ = answer.send(self.state.start(artifact));
+                let _ = answer.send(starts);
             }
+            Command::Picked(pick) => self.picked(pick),
             Command::CannotStart(why) => self.state.cannot_start(why),
             Command::Change { wish, seen, answer } => {
                 let (ticket, mode) = (self.ask(wish.word(), now, answer), self.reload_mode());

@@ -6,6 +6,7 @@ use super::{
     state::{Generation, Phase, ReloadMode, Stay},
     task::Task,
 };
+use crate::plugin::pick::Pick;
 use std::{sync::Arc, time::Instant};
 
 impl Task {
@@ -15,6 +16,7 @@ impl Task {
             plugin: Arc::clone(&self.setup.name),
             state: self.word(),
             explanation: self.explanation(now),
+            pick: self.pick.clone(),
             manifest: self.manifest.clone(),
             reload: self.reload_mode(),
             standing: self.state.standing(),
@@ -46,7 +48,16 @@ impl Task {
             Phase::Backoff { until, .. } => {
                 Some(format!("next start in {:.1} s", until.saturating_duration_since(now).as_secs_f32()))
             }
-            _ => None,
+            Phase::Running { .. } => self.pick.as_ref().map(|pick| pick.text(&format!("reload {}", self.setup.name))),
+            Phase::Stopped | Phase::Starting { .. } | Phase::Replacing => None,
+        }
+    }
+
+    /// Takes note of why something else runs than the newest build.
+    pub(super) fn picked(&mut self, pick: Arc<Pick>) {
+        if self.state.standing() == Some(pick.artifact) {
+            self.happened(What::Picked(Arc::clone(&pick)));
+            self.pick = Some(pick);
         }
     }
 

@@ -84,6 +84,18 @@ impl State {
         good.chain(runs).chain(comes).chain(self.earlier()).collect()
     }
 
+    /// Notes that the store has lost these artifacts: none of them can be run, or gone back to.
+    pub fn lost(&mut self, artifacts: &[Hash]) {
+        if artifacts.is_empty() {
+            return;
+        }
+        self.memory.history.retain(|hash| !artifacts.contains(hash));
+        if self.memory.last_good.is_some_and(|good| artifacts.contains(&good)) {
+            self.memory.last_good = self.memory.history.last().copied();
+        }
+        self.effects.push(Effect::Remember);
+    }
+
     /// Whether it was stopped, and nothing is to change that.
     pub fn is_stopped(&self) -> bool {
         self.phase == Phase::Stopped && self.change.is_none()

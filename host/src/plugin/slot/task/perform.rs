@@ -167,7 +167,8 @@ impl Task {
 
     fn note(&mut self, note: Note) {
         match &note {
-            Note::Active { generation, .. } => {
+            Note::Active { generation, artifact } => {
+                self.pick.take_if(|pick| pick.artifact != *artifact);
                 let manifest = self.live.iter().find(|live| live.generation == *generation).map(|live| &live.manifest);
                 if let Some(manifest) = manifest.cloned() {
                     self.manifest = Some(Arc::clone(&manifest));
