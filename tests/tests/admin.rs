@@ -249,6 +249,28 @@ fn a_dead_letter_is_listed_and_replayed() {
 }
 
 #[test]
+fn a_dead_letter_outlives_the_host() {
+    let folder = folder();
+    let mut bot = start(&folder, PATIENT);
+    assert!(bot.ask("!abort").contains("it was set aside"));
+    let listed = bot.ask("!admin deadletters misbehave");
+    bot.signal(Signal::KILL);
+    bot.exit();
+
+    build::variant(&folder.library("misbehave"), "abort-mended");
+    let mut bot = start(&folder, PATIENT);
+    assert_eq!(bot.ask("!admin deadletters misbehave"), listed);
+    bot.ask("!admin reload misbehave");
+    bot.ask("yes");
+    assert!(bot.answer().contains("is active"));
+    bot.ask("!admin deadletters misbehave replay 1");
+    bot.ask("yes");
+    assert_eq!(bot.answer(), "misbehave has dead letter 1 again: !abort. Nobody is sent its answer.");
+    assert_eq!(bot.ask("!admin deadletters misbehave"), "There are no dead letters.");
+    assert!(bot.ask("!admin status misbehave").contains("0 crashes"), "the mended build has answered it");
+}
+
+#[test]
 fn the_shell_says_the_same_with_exit_codes_for_scripts() {
     let folder = folder();
     folder.configure(PATIENT);

@@ -102,6 +102,9 @@ impl Misbehave {
 
     #[command]
     fn abort(&self, _cx: &Context) -> String {
+        if variant() == "abort-mended" {
+            return "mended".to_owned();
+        }
         eprintln!("about to abort");
         std::process::abort()
     }
