@@ -29,7 +29,7 @@ use std::{
     fs, io,
     net::SocketAddr,
     path::PathBuf,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -131,17 +131,9 @@ async fn live(
     if !shim.is_file() {
         return Err(AppError::NoShim(shim));
     }
-    let store = artifact::Store::open(config.state_dir.join("artifacts")).map_err(|source| state.problem(source))?;
-    let shims = Shims {
-        spawner: Spawner::start().map_err(AppError::Runtime)?,
-        program: shim,
-        run_dir: state.run_dir.clone(),
-        spare: config.spare_shim,
-    };
-    let forge = Arc::new(Forge::new(shims, store, ops.clone(), Journal::default()));
+    let forge = make_forge(&config, &state, shim, &ops)?;
     let schema: Vec<_> = plugin::SCHEMA.into_iter().chain(admin::SCHEMA).chain([metrics::SCHEMA]).collect();
     let database = Database::open(&config.state_dir.join(DATABASE), &schema)?;
-    let last_words = database.clone();
     let router = Arc::new(Router::default());
     metrics.remember(database.clone()).await?;
     if config.connect.console.is_some() {
@@ -151,7 +143,7 @@ async fn live(
         metrics.expect_connector("irc");
     }
     router.set_starting(true);
-    let (plugins, changed) = make_plugins(&config, forge, database, &router, metrics.clone()).await?;
+    let (plugins, changed) = make_plugins(&config, forge, database.clone(), &router, metrics.clone()).await?;
     // Before anybody looks: a plugin that is about to start is not shown as stopped.
     plugins.start_all().await;
     metrics.start(Arc::clone(&plugins), &ops);
@@ -179,24 +171,40 @@ async fn live(
     admin.stop();
     irc.iter().for_each(Irc::hush);
     drop(hush);
-    let drained = async {
-        let mut stopped = pin!(plugins.stop_all());
-        match ended {
-            Some(result) => {
-                stopped.await;
-                result
-            }
-            None => tokio::select! {
-                biased;
-                result = &mut chatting => {
-                    stopped.await;
-                    result
-                }
-                // All that was accepted has its answer now; somebody who does not read it is not waited for.
-                () = &mut stopped => tokio::time::timeout(LAST_WORDS, &mut chatting).await.unwrap_or(Ok(())),
-            },
+    let drained = drain(&plugins, chatting, ended);
+    stop(drained, signals, &admin, &database, irc).await
+}
+
+/// Stops the plugins, and waits until what was accepted is answered. `ended` is how the chat ended, if it has.
+async fn drain(
+    plugins: &Plugins,
+    mut chatting: Pin<&mut impl Future<Output = Result<(), AppError>>>,
+    ended: Option<Result<(), AppError>>,
+) -> Result<(), AppError> {
+    let mut stopped = pin!(plugins.stop_all());
+    if let Some(result) = ended {
+        stopped.await;
+        return result;
+    }
+    tokio::select! {
+        biased;
+        result = &mut chatting => {
+            stopped.await;
+            result
         }
-    };
+        // All that was accepted has its answer now; somebody who does not read it is not waited for.
+        () = &mut stopped => tokio::time::timeout(LAST_WORDS, chatting).await.unwrap_or(Ok(())),
+    }
+}
+
+/// Waits until all is drained, written down and told. A signal hurries that.
+async fn stop(
+    drained: impl Future<Output = Result<(), AppError>>,
+    mut signals: Signals,
+    admin: &Admin,
+    database: &Database,
+    irc: Option<Irc>,
+) -> Result<(), AppError> {
     let result = tokio::select! {
         result = drained => result,
         () = signals.next() => {
@@ -207,7 +215,7 @@ async fn live(
     if tokio::time::timeout(LAST_WORDS, admin.finish()).await.is_err() {
         tracing::warn!("an admin's action is still under way; the next start will record that it was cut short");
     }
-    if tokio::time::timeout(LAST_WORDS, last_words.flush()).await.is_err() {
+    if tokio::time::timeout(LAST_WORDS, database.flush()).await.is_err() {
         tracing::warn!("{DATABASE} does not keep up; the last changes may not be in it");
     }
     // Last: what was accepted is answered, and what admins did is told.
@@ -218,6 +226,18 @@ async fn live(
         }
     }
     result
+}
+
+/// What starts generations.
+fn make_forge(config: &Config, state: &State, program: PathBuf, ops: &Handle) -> Result<Arc<Forge>, AppError> {
+    let store = artifact::Store::open(config.state_dir.join("artifacts")).map_err(|source| state.problem(source))?;
+    let shims = Shims {
+        spawner: Spawner::start().map_err(AppError::Runtime)?,
+        program,
+        run_dir: state.run_dir.clone(),
+        spare: config.spare_shim,
+    };
+    Ok(Arc::new(Forge::new(shims, store, ops.clone(), Journal::default())))
 }
 
 /// The plugins, none of them started.

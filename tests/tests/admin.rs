@@ -1,7 +1,7 @@
 //! The admin on real processes: in chat, in the shell, and under SIGKILL.
 
 use rosey_tests::{
-    bot::signal_process,
+    bot::{Bot, signal_process},
     build,
     shell::{PATIENT, folder, shell, start, text},
 };
@@ -12,6 +12,11 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
+
+/// The artifact that a status names.
+fn artifact(status: &str) -> &str {
+    status.split_once("artifact ").and_then(|(_, rest)| rest.split(',').next()).unwrap_or(status)
+}
 
 fn generation(line: &str) -> &str {
     line.split_once("generation ").map_or(line, |(_, rest)| rest.split(' ').next().unwrap_or_default())
@@ -64,6 +69,29 @@ fn a_bad_build_is_refused_with_the_reason_and_what_ran_goes_on() {
 }
 
 #[test]
+fn a_build_that_dies_in_its_probe_is_told_with_its_cause_and_its_last_words() {
+    let folder = folder();
+    let mut bot = start(&folder, "[admin]\ncooldown = 0\n[plugins.misbehave]\n");
+    for (variant, words) in [("create-aborts", "no moon at all"), ("probe-crashes", "the probe is too much for me")] {
+        build::variant(&folder.library("misbehave"), variant);
+        let mut refused = bot.ask("!admin reload misbehave");
+        if refused.starts_with("Reload misbehave") {
+            bot.ask("yes");
+            refused = bot.answer();
+        }
+        let why = format!("; its last words: {words}; look at its log");
+        assert!(
+            refused.contains("SIGABRT") && refused.contains(&why) && refused.ends_with("1.0.0 goes on."),
+            "{refused}"
+        );
+        bot.until_logged(&why);
+        let (_, audited, _) = shell(&folder, &["audit", "list", "--plugin", "misbehave"]);
+        assert!(audited.contains(&why), "{audited}");
+    }
+    assert_eq!(bot.ask("!variant"), "first");
+}
+
+#[test]
 fn a_plugin_that_crashes_between_question_and_yes_is_reloaded_all_the_same() {
     let folder = folder();
     let mut bot = start(&folder, PATIENT);
@@ -105,13 +133,14 @@ fn a_piped_conversation_is_taken_in_order_and_a_waiting_question_does_not_delay_
 fn every_command_works_in_chat() {
     let folder = folder();
     let mut bot = start(&folder, PATIENT);
-    assert_eq!(bot.ask("!admin list"), "misbehave 1.0.0 running");
+    let build = format!("(gen. 1, {}", artifact(&bot.ask("!admin status misbehave")));
+    assert_eq!(bot.ask("!admin list"), format!("misbehave 1.0.0 running {build})"));
     let status = bot.ask("!admin status misbehave");
     for part in ["misbehave 1.0.0 running", "up ", " MB", "1 event,", "0 crashes", "generation 1", "artifact ", "pid "]
     {
         assert!(status.contains(part), "{part} in {status}");
     }
-    assert!(bot.ask("!admin status").starts_with("misbehave 1.0.0 running (up "));
+    assert!(bot.ask("!admin status").starts_with(&format!("misbehave 1.0.0 running {build}, up ")));
     assert!(bot.ask("!admin metrics").contains("dashboard"));
     assert!(bot.ask("!admin help").contains("deadletters"));
     assert_eq!(bot.ask("!shout 1"), "shouted");
@@ -143,6 +172,59 @@ fn every_command_works_in_chat() {
 }
 
 #[test]
+fn a_bot_that_starts_says_once_that_another_build_lies_in_the_folder() {
+    let folder = folder();
+    let more = "[admin]\ncooldown = 0\n[plugins.misbehave]\n";
+    assert!(start(&folder, more).end().success());
+    build::variant(&folder.library("misbehave"), "newer");
+    let mut bot = start(&folder, more);
+    let why = "another build lies in the build folder (artifact ";
+    bot.until_logged(why);
+    let status = bot.ask("!admin status misbehave");
+    assert!(status.contains(why) && status.contains("): !admin reload misbehave), up "), "{status}");
+    bot.ask("!admin reload misbehave");
+    bot.ask("yes");
+    assert!(bot.answer().contains("is active"));
+    assert!(!bot.ask("!admin status misbehave").contains(why));
+    assert_eq!(bot.log().matches(why).count(), 1, "{}", bot.log());
+    assert_eq!(bot.ask("!variant"), "newer");
+    let events = shell(&folder, &["admin", "logs", "misbehave"]).1;
+    assert!(events.contains(why), "{events}");
+}
+
+#[test]
+fn a_rollback_says_what_is_left_of_the_state_whoever_made_it() {
+    let folder = folder();
+    let mut bot = start(&folder, "[admin]\ncooldown = 0\n[plugins.misbehave]\nreload = \"handoff\"\n");
+    let reload = |bot: &mut Bot, variant: &str| {
+        build::variant(&folder.library("misbehave"), variant);
+        bot.ask("!admin reload misbehave");
+        bot.ask("yes");
+        let done = bot.answer();
+        assert!(done.contains("restore ") && done.contains("is active"), "{done}");
+    };
+    let lost = "it goes on with the state of the moment of the swap: what the newer build changed in it is lost";
+    reload(&mut bot, "second");
+    bot.ask("!admin rollback misbehave");
+    bot.ask("yes");
+    let back = bot.answer();
+    assert!(back.contains(&format!("); {lost}.")), "{back}");
+
+    reload(&mut bot, "echo-crashes");
+    // Either may be said first.
+    let both = [bot.ask("!echo hello"), bot.answer()];
+    let (answers, told): (Vec<&str>, Vec<&str>) = both.iter().map(String::as_str).partition(|line| *line == "hello");
+    assert_eq!((answers.len(), told.len()), (1, 1), "the build before answers: {both:?}");
+    let told = told[0];
+    assert!(told.contains(" by itself, for it crashed: ") && told.contains(lost), "{told}");
+    bot.until_logged(&format!("what ran before serves again (its process was still there); {lost}"));
+    let status = bot.ask("!admin status misbehave");
+    assert!(status.contains(". It went back to this build by itself ") && status.contains(lost), "{status}");
+    reload(&mut bot, "third");
+    assert!(!bot.ask("!admin status misbehave").contains("by itself"), "a good change is the end of it");
+}
+
+#[test]
 fn a_dead_letter_is_listed_and_replayed() {
     let folder = folder();
     let mut bot = start(&folder, PATIENT);
@@ -167,6 +249,28 @@ fn a_dead_letter_is_listed_and_replayed() {
 }
 
 #[test]
+fn a_dead_letter_outlives_the_host() {
+    let folder = folder();
+    let mut bot = start(&folder, PATIENT);
+    assert!(bot.ask("!abort").contains("it was set aside"));
+    let listed = bot.ask("!admin deadletters misbehave");
+    bot.signal(Signal::KILL);
+    bot.exit();
+
+    build::variant(&folder.library("misbehave"), "abort-mended");
+    let mut bot = start(&folder, PATIENT);
+    assert_eq!(bot.ask("!admin deadletters misbehave"), listed);
+    bot.ask("!admin reload misbehave");
+    bot.ask("yes");
+    assert!(bot.answer().contains("is active"));
+    bot.ask("!admin deadletters misbehave replay 1");
+    bot.ask("yes");
+    assert_eq!(bot.answer(), "misbehave has dead letter 1 again: !abort. Nobody is sent its answer.");
+    assert_eq!(bot.ask("!admin deadletters misbehave"), "There are no dead letters.");
+    assert!(bot.ask("!admin status misbehave").contains("0 crashes"), "the mended build has answered it");
+}
+
+#[test]
 fn the_shell_says_the_same_with_exit_codes_for_scripts() {
     let folder = folder();
     folder.configure(PATIENT);
@@ -175,7 +279,8 @@ fn the_shell_says_the_same_with_exit_codes_for_scripts() {
     assert!(error.contains("no rosey is running") && error.contains("state"), "{error}");
 
     let mut bot = start(&folder, PATIENT);
-    assert_eq!(shell(&folder, &["admin", "list"]), (0, "misbehave 1.0.0 running".into(), String::new()));
+    let (code, list, error) = shell(&folder, &["admin", "list"]);
+    assert!(code == 0 && list.starts_with("misbehave 1.0.0 running (gen. 1, ") && error.is_empty(), "{list} {error}");
     let (code, json, _) = shell(&folder, &["admin", "status", "misbehave", "--json"]);
     let json: Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!((code, json["name"].as_str(), json["state"].as_str()), (0, Some("misbehave"), Some("running")));

@@ -226,6 +226,16 @@ fn the_prds_json_loads_as_it_stands_and_a_wrong_one_says_what_is_wrong() {
 }
 
 #[test]
+fn a_bot_with_a_wrong_configuration_says_so_once_and_exits_3() {
+    let folder = Folder::new(&[]);
+    let mut bot = folder.start("[dashbord]\n");
+    assert_eq!(bot.exit().code(), Some(3));
+    bot.until_logged("did you mean dashboard?");
+    assert!(bot.rest().is_empty());
+    assert_eq!(bot.log().lines().count(), 1, "{}", bot.log());
+}
+
+#[test]
 fn a_plugin_that_is_not_built_is_told_and_the_others_run() {
     let folder = Folder::new(&["dice-roller"]);
     let mut bot = folder.start("[plugins.dice-roller]\n[plugins.weather]\n");

@@ -173,6 +173,9 @@ impl Admin {
     /// Records a refusal.
     async fn refuse(&self, actor: &Actor, action: Action, plugin: &str, ends: &Ends, refusal: Refusal) -> Refusal {
         let (from, to) = ends.texts();
+        if let Refusal::Failed { .. } = refusal {
+            tracing::warn!(%plugin, user = %actor.user.name, via = actor.via, "{refusal}");
+        }
         let record = AuditRecord::new(Stage::Refused, actor, &action.in_full(), Some(plugin));
         self.note(record.between(from, to).ended(false, &refusal.to_string(), None)).await;
         refusal

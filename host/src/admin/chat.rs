@@ -12,9 +12,12 @@ use super::{
 };
 use crate::{
     event::{Outgoing, Place, User},
-    plugin::slot::{
-        message::{Happening, What},
-        state::{Generation, Note},
+    plugin::{
+        happening::left,
+        slot::{
+            message::{Happening, What},
+            state::{Generation, Note},
+        },
     },
     router::AdminLine,
 };
@@ -121,10 +124,11 @@ impl Admin {
                 Note::Active { generation, .. } if generation == new.generation => serves = true,
                 // What ended before it was active was the bake of the build before.
                 _ if !serves => {}
-                Note::RolledBack { from, to: back, why, .. } if from == new.build.artifact => {
+                Note::RolledBack { from, to: back, why, state, .. } if from == new.build.artifact => {
                     let (Some(chat), Ok(view)) = (chat.upgrade(), self.look(&plugin).await) else { return };
                     let back = Ends { from: Some(new.build), to: Some(Build::of(&view, back)) };
-                    let text = format!("{} by itself, for {why}. See !admin logs {plugin}", back.of(&plugin));
+                    let text =
+                        format!("{} by itself, for {why}{}. See !admin logs {plugin}", back.of(&plugin), left(state));
                     return chat.say(text).await;
                 }
                 _ => return,

@@ -234,7 +234,7 @@ fn cause(plugin: &str, source: &PluginError, tongue: Tongue) -> String {
             | ChangeError::Probe { .. }
             | ChangeError::ProbeTimedOut(_)
             | ChangeError::Handoff(_)
-            | ChangeError::HandoffTimedOut(_)
+            | ChangeError::HandoffTimedOut { .. }
             | ChangeError::OldDied(_),
         ) => format!("{source}; look at its log: {}", command("logs")),
         _ => source.to_string(),

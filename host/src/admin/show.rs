@@ -11,9 +11,10 @@ use crate::{
     view::Plugin,
 };
 use serde_json::{Value, json};
+use std::time::SystemTime;
 
 /// Plugins whose figures are shown in one answer, and those that are named in one: what two chat lines carry.
-const SHOWN: (usize, usize) = (6, 20);
+const SHOWN: (usize, usize) = (6, 16);
 
 /// Lines of log, and dead letters, in one answer of chat.
 pub(super) const LINES: usize = 8;
@@ -50,7 +51,7 @@ pub(super) async fn answer(admin: &Admin, query: &Query, asker: &Asker, most: us
         Query::Status(Some(plugin)) => {
             let view = admin.look(plugin).await?;
             let data = serde_json::to_value(read_model(admin, &view)).unwrap_or_default();
-            Answer { text: status(admin, &view), data }
+            Answer { text: status(admin, &view, asker.tongue), data }
         }
         Query::Logs(plugin) => {
             admin.look(plugin).await?;
@@ -112,13 +113,17 @@ fn joined(parts: Vec<String>, left_out: usize) -> String {
 
 fn list(views: &[View]) -> String {
     joined(
-        by_urgency(views).iter().take(SHOWN.1).map(|view| name_and_state(view)).collect(),
+        by_urgency(views)
+            .iter()
+            .take(SHOWN.1)
+            .map(|view| name_and_state(view) + &in_brackets(&[build(view)]))
+            .collect(),
         views.len().saturating_sub(SHOWN.1),
     )
 }
 
 fn overview(admin: &Admin, views: &[View]) -> String {
-    let figures = |view: &&View| format!("{} ({})", name_and_state(view), figures(admin, view));
+    let figures = |view: &&View| name_and_state(view) + &in_brackets(&[build(view), figures(admin, view)]);
     joined(by_urgency(views).iter().take(SHOWN.0).map(figures).collect(), views.len().saturating_sub(SHOWN.0))
 }
 
@@ -127,6 +132,20 @@ fn name_and_state(view: &View) -> String {
         Some(active) => format!("{} {} {}", view.plugin, active.version, view.state),
         None => format!("{} {}", view.plugin, view.state),
     }
+}
+
+/// What runs, in short: `gen. 2, 73f1028a6f63`. Of a plugin that is down, what ran last.
+fn build(view: &View) -> String {
+    match (view.active(), view.standing) {
+        (Some(active), _) => format!("gen. {}, {}", active.number, active.artifact.short()),
+        (None, Some(artifact)) => artifact.short(),
+        (None, None) => String::new(),
+    }
+}
+
+fn in_brackets(parts: &[String]) -> String {
+    let parts: Vec<_> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
 /// Uptime, CPU, memory, events, crashes.
@@ -155,9 +174,11 @@ pub(super) fn counted(count: u64, what: &str) -> String {
 }
 
 /// One plugin in a chat line or two.
-fn status(admin: &Admin, view: &View) -> String {
+fn status(admin: &Admin, view: &View, tongue: Tongue) -> String {
     let mut line = name_and_state(view);
-    if let Some(explanation) = &view.explanation {
+    let picked = view.pick.as_ref().filter(|_| view.state == "running");
+    let picked = picked.map(|pick| pick.text(&tongue.command(format_args!("reload {}", view.plugin))));
+    if let Some(explanation) = picked.as_ref().or(view.explanation.as_ref()) {
         line += &format!(" ({explanation})");
     }
     line += &format!(", {}", figures(admin, view));
@@ -167,9 +188,12 @@ fn status(admin: &Admin, view: &View) -> String {
     if view.queued + view.in_flight > 0 {
         line += &format!(", {} queued, {} in flight", view.queued, view.in_flight);
     }
+    let ago = |at: &SystemTime| span(at.elapsed().unwrap_or_default());
     if let Some(crash) = view.account.crashes.back() {
-        let ago = crash.at.elapsed().unwrap_or_default();
-        line += &format!(". Last crash {} ago: {}", span(ago), crash.cause);
+        line += &format!(". Last crash {} ago: {}", ago(&crash.at), crash.cause);
+    }
+    if let Some((at, why)) = &view.account.rolled_back {
+        line += &format!(". It went back to this build by itself {} ago: {why}", ago(at));
     }
     line
 }

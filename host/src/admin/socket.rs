@@ -10,9 +10,12 @@ use super::{
 };
 use crate::{
     event::{Identity, User},
-    plugin::slot::{
-        message::{Happening, View, What},
-        state::Note,
+    plugin::{
+        happening::left,
+        slot::{
+            message::{Happening, View, What},
+            state::Note,
+        },
     },
 };
 use interprocess::{
@@ -370,10 +373,10 @@ fn lasts(action: Action, completed: &Completed, view: &View, mut followed: Recei
         None => format!("it is {} now", view.explanation.as_deref().unwrap_or(view.state)),
     };
     while let Ok(Happening { plugin, what: What::Note(note), .. }) = followed.try_recv() {
-        if let Note::RolledBack { why, .. } = note
+        if let Note::RolledBack { why, state, .. } = note
             && plugin == view.plugin
         {
-            return Err(format!("the change was done, and rolled back, for {why}; {now}"));
+            return Err(format!("the change was done, and rolled back, for {why}{}; {now}", left(state)));
         }
     }
     Err(format!("the change was done, and did not last: {now}"))

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::plugin::{
     PluginError, Plugins, clean,
+    happening::left,
     slot::message::View,
     slot::state::{ChangeError, Done, Generation, Wish},
 };
@@ -160,8 +161,10 @@ impl Work {
             (Action::Restart, Some(generation)) => {
                 format!("{plugin} restarted: generation {generation} is active{steps}.")
             }
-            (_, Some(generation)) => format!("{}: generation {generation} is active{steps}.", ends.of(plugin)),
-            (_, None) => format!("{}: it is being started.", ends.of(plugin)),
+            (_, Some(generation)) => {
+                format!("{}: generation {generation} is active{steps}{}.", ends.of(plugin), left(done.state))
+            }
+            (_, None) => format!("{}: it is being started{}.", ends.of(plugin), left(done.state)),
         };
         Completed { text, ends, generation: done.generation, steps: done.steps, took: Duration::ZERO }
     }

@@ -7,7 +7,7 @@ use crate::{
     store::{Database, StoreError},
     view::{Change, Crash, Mark},
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::sync::Arc;
 
 /// The tables.
@@ -200,7 +200,12 @@ fn write(connection: &mut Connection, unsaved: &Unsaved) -> rusqlite::Result<()>
             ],
         )?;
     }
-    // As bounded as in memory: of one kind for one plugin, and in all.
+    bound(&transaction)?;
+    transaction.commit()
+}
+
+/// Removes what is too much, as in memory: of one kind for one plugin, and in all.
+fn bound(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute(
         "DELETE FROM mark WHERE number IN (SELECT number FROM (SELECT number, row_number() OVER
          (PARTITION BY plugin, kind ORDER BY number DESC) AS place FROM mark) WHERE place > ?1)",
@@ -223,7 +228,7 @@ fn write(connection: &mut Connection, unsaved: &Unsaved) -> rusqlite::Result<()>
             [as_row_count(KEPT)],
         )?;
     }
-    transaction.commit()
+    Ok(())
 }
 
 /// What is left of the hosts before, and the beginning of this one.

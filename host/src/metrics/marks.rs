@@ -3,6 +3,7 @@
 use crate::{
     plugin::{
         bounded,
+        happening::left,
         slot::{
             message::{Happening, What},
             state::{Note, Verdict},
@@ -15,6 +16,7 @@ use std::{
     collections::{HashMap, VecDeque},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use tracing::Level;
 
 /// All kinds of marks.
 pub const KINDS: [&str; 14] = [
@@ -105,7 +107,7 @@ impl Marks {
 
     /// Adds what deserves one.
     pub fn happened(&mut self, happening: &Happening) -> Option<Mark> {
-        let (kind, severity, text) = describe(&happening.what)?;
+        let (kind, severity, text) = describe(happening)?;
         Some(self.push(happening.at, Some(&happening.plugin), kind, severity, &text))
     }
 
@@ -148,8 +150,8 @@ pub fn known(word: &str) -> Option<&'static str> {
     KINDS.into_iter().chain(SEVERITIES).find(|known| *known == word)
 }
 
-fn describe(what: &What) -> Option<(&'static str, &'static str, String)> {
-    Some(match what {
+fn describe(happening: &Happening) -> Option<(&'static str, &'static str, String)> {
+    Some(match &happening.what {
         What::Crash(crash) => {
             let executing = crash.executing.first().map(|line| format!(", executing {line}")).unwrap_or_default();
             ("crash", "error", format!("generation {} crashed: {}{executing}", crash.generation, crash.cause))
@@ -163,6 +165,14 @@ fn describe(what: &What) -> Option<(&'static str, &'static str, String)> {
         What::Health { answers: true } => ("health", "info", "answers again".to_owned()),
         What::Health { answers: false } => ("health", "error", "does not answer".to_owned()),
         What::DeadLetter { text } => ("dead_letter", "error", format!("set aside after two crashes: {text}")),
+        What::Picked(pick) => {
+            let severity = match pick.level() {
+                Level::ERROR => "error",
+                Level::WARN => "warning",
+                _ => "info",
+            };
+            ("active", severity, pick.text(&format!("reload {}", happening.plugin)))
+        }
         What::Note(note) => return describe_note(note),
         What::Manifest(_) => return None,
     })
@@ -180,8 +190,8 @@ fn describe_note(note: &Note) -> Option<(&'static str, &'static str, String)> {
             ("restart", "warning", format!("starting again {when}; {starts} did not stay up"))
         }
         Note::GaveUp { why } => ("failed", "error", format!("gave up: {why}")),
-        Note::RolledBack { from, to, why, .. } => {
-            ("rollback", "error", format!("rolled back from {} to {}: {why}", from.short(), to.short()))
+        Note::RolledBack { from, to, why, state, .. } => {
+            ("rollback", "error", format!("rolled back from {} to {}: {why}{}", from.short(), to.short(), left(*state)))
         }
         Note::BakeOver { verdict: Verdict::Good, events } => {
             ("bake", "info", format!("the new build is good ({events} events)"))

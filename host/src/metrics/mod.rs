@@ -22,14 +22,13 @@ pub mod traffic;
 mod usage;
 
 use crate::{
-    event::OUTCOMES,
     plugin::{
         Plugins, dead_letter,
         slot::message::{Command, Happening, View, What},
     },
     store::{Database, StoreError},
     time,
-    view::{Change, Detail, Mark, Plugin, Point, Snapshot, System, trouble},
+    view::{Change, Detail, Mark, Plugin, Point, Snapshot},
 };
 use arc_swap::ArcSwap;
 use show::Measured;
@@ -446,47 +445,6 @@ impl Metrics {
                 metrics.state().saved(written);
             });
         }
-    }
-
-    fn snapshot(&self, views: &[View], plugins: Vec<crate::view::Plugin>) -> Snapshot {
-        let count = |states: &[&str]| plugins.iter().filter(|plugin| states.contains(&plugin.state)).count();
-        let total = |at: usize| views.iter().map(|view| view.ledger.outcomes[at]).sum();
-        let outcomes = OUTCOMES.iter().enumerate().map(|(at, name)| (*name, total(at))).collect();
-        let connectors = {
-            let tallies = self.tallies();
-            let word = |one: &Connector| match one.connected {
-                None => "connecting",
-                Some(true) => "connected",
-                Some(false) => "disconnected",
-            };
-            tallies.connectors.iter().map(|(name, one)| ((*name).to_owned(), word(one))).collect()
-        };
-        let pid = std::process::id();
-        let system = System {
-            total_events: views.iter().map(|view| view.ledger.accepted).sum(),
-            total_plugins: plugins.len(),
-            plugins_running: count(&["running", "reloading", "draining"]),
-            plugins_crashed: count(&["crashed", "failed", "unhealthy"]),
-            outcomes,
-            queued: views.iter().map(|view| view.queued).sum(),
-            in_flight: views.iter().map(|view| view.in_flight).sum(),
-            memory_bytes: crate::plugin::output::resident_bytes(pid).unwrap_or_default(),
-            pid,
-            version: env!("CARGO_PKG_VERSION"),
-            connectors,
-            ..System::default()
-        };
-        let mut snapshot = Snapshot {
-            timestamp: time::rfc3339(SystemTime::now()),
-            started_at: time::rfc3339(self.0.began_at),
-            bot_uptime: self.0.began.elapsed().as_secs(),
-            plugins,
-            system,
-        };
-        let troubles = trouble::of_all(&snapshot);
-        (snapshot.system.verdict, snapshot.system.severity) = trouble::verdict(&snapshot, &troubles);
-        snapshot.system.troubles = troubles;
-        snapshot
     }
 }
 

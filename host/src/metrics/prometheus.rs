@@ -10,7 +10,7 @@ use crate::{
         histogram::{EDGES, Histogram},
         message::View,
     },
-    view::{Custom, Snapshot},
+    view::{Custom, Plugin, Snapshot},
 };
 use prometheus::{
     TextEncoder,
@@ -111,97 +111,90 @@ fn pairs(labels: &[(&str, &str)]) -> Vec<LabelPair> {
 pub fn render(snapshot: &Snapshot, views: &[View], custom: &[(String, Vec<Custom>)], tallies: &Tallies) -> String {
     let mut page = Page::default();
     host(&mut page, snapshot, tallies);
-    for plugin in &snapshot.plugins {
-        let of = [("plugin", plugin.name.as_str())];
-        page.counter(
-            "rosey_events_total",
-            "Events accepted.",
-            &[of[0], ("type", "command")],
-            plugin.event_count as f64,
-        );
-        for (outcome, count) in &plugin.outcomes {
-            let labels = [of[0], ("outcome", outcome)];
-            page.counter("rosey_event_outcomes_total", "Events by how they ended.", &labels, *count as f64);
-        }
-        let redelivered = plugin.redelivered as f64;
-        page.counter("rosey_plugin_redelivered_total", "Deliveries of an event beyond the first.", &of, redelivered);
-        page.gauge("rosey_plugin_queue_length", "Events that wait for a generation.", &of, plugin.queued as f64);
-        let limit = plugin.queue_limit as f64;
-        page.gauge("rosey_plugin_queue_limit", "Events that may wait; further ones are rejected.", &of, limit);
-        let in_flight = plugin.in_flight as f64;
-        page.gauge("rosey_plugin_in_flight", "Events that left the queue and have no outcome yet.", &of, in_flight);
-        page.gauge("rosey_plugin_cpu_percent", "Processor time in percent of one core.", &of, plugin.cpu_percent);
-        page.gauge("rosey_plugin_memory_mb", "Resident memory in MB (10^6 bytes).", &of, plugin.memory_mb);
-        page.gauge("rosey_plugin_memory_bytes", "Resident memory.", &of, plugin.memory_bytes as f64);
-        page.gauge(
-            "rosey_plugin_uptime_seconds",
-            "Time since the active generation was ready.",
-            &of,
-            plugin.uptime as f64,
-        );
-        page.gauge("rosey_plugin_crash_count", "Crashes since the host started.", &of, plugin.crash_count as f64);
-        page.counter(
-            "rosey_plugin_rollbacks_total",
-            "Rollbacks that the host made by itself.",
-            &of,
-            plugin.rollbacks as f64,
-        );
-        page.gauge("rosey_plugin_dead_letters", "Events set aside after two crashes.", &of, plugin.dead_letters as f64);
-        for (status, count) in [("success", plugin.reloads), ("failure", plugin.reloads_refused)] {
-            let labels = [of[0], ("status", status)];
-            page.counter(
-                "rosey_plugin_reloads_total",
-                "Reloads, restarts and rollbacks on request.",
-                &labels,
-                count as f64,
-            );
-        }
-        for limit in LIMITS {
-            let count = plugin.limit_hits.get(limit).copied().unwrap_or_default();
-            let labels = [of[0], ("limit", limit)];
-            page.counter("rosey_plugin_limit_hits_total", "How often a limit was hit.", &labels, count as f64);
-        }
-        for state in STATES {
-            let labels = [of[0], ("state", state)];
-            let is_it = f64::from(u8::from(state == plugin.state));
-            page.gauge("rosey_plugin_state", "1 for the state that the plugin is in.", &labels, is_it);
-        }
-        let (artifact, generation) =
-            (plugin.artifact.as_deref().unwrap_or_default(), plugin.generation.unwrap_or_default());
-        let artifact = artifact.get(..12).unwrap_or_default();
-        let info =
-            [of[0], ("version", &plugin.version), ("artifact", artifact), ("generation", &generation.to_string())];
-        page.gauge("rosey_plugin_info", "What the active generation runs.", &info, 1.0);
-    }
-    for view in views {
-        let of = [("plugin", &*view.plugin)];
-        page.counter(
-            "rosey_plugin_late_answers_total",
-            "Answers to events that had ended already.",
-            &of,
-            view.ledger.late as f64,
-        );
-        // All from the start: of a series that begins at 1, Prometheus never sees the increase.
-        for cause in Cause::NAMES {
-            let count = view.account.causes.get(cause).copied().unwrap_or_default();
-            page.counter("rosey_plugin_crashes_total", "Crashes by cause.", &[of[0], ("cause", cause)], count as f64);
-        }
-        for cause in Cause::NAMES.into_iter().chain(["start"]) {
-            let count = view.account.restarts.get(cause).copied().unwrap_or_default();
-            let help = "Starts that the host made by itself, by what made them necessary.";
-            page.counter("rosey_plugin_restarts_total", help, &[of[0], ("cause", cause)], count as f64);
-        }
-        let help = "Time from acceptance to outcome.";
-        page.times("rosey_plugin_response_time_seconds", help, &of, &view.account.response);
-        page.times(
-            "rosey_reload_duration_seconds",
-            "Time from request to the new generation serving.",
-            &of,
-            &view.account.reload_times,
-        );
-    }
+    snapshot.plugins.iter().for_each(|plugin| one_plugin(&mut page, plugin));
+    views.iter().for_each(|view| one_slot(&mut page, view));
     own(&mut page, custom);
     page.text()
+}
+
+fn one_plugin(page: &mut Page, plugin: &Plugin) {
+    let of = [("plugin", plugin.name.as_str())];
+    page.counter("rosey_events_total", "Events accepted.", &[of[0], ("type", "command")], plugin.event_count as f64);
+    for (outcome, count) in &plugin.outcomes {
+        let labels = [of[0], ("outcome", outcome)];
+        page.counter("rosey_event_outcomes_total", "Events by how they ended.", &labels, *count as f64);
+    }
+    let redelivered = plugin.redelivered as f64;
+    page.counter("rosey_plugin_redelivered_total", "Deliveries of an event beyond the first.", &of, redelivered);
+    page.gauge("rosey_plugin_queue_length", "Events that wait for a generation.", &of, plugin.queued as f64);
+    let limit = plugin.queue_limit as f64;
+    page.gauge("rosey_plugin_queue_limit", "Events that may wait; further ones are rejected.", &of, limit);
+    let in_flight = plugin.in_flight as f64;
+    page.gauge("rosey_plugin_in_flight", "Events that left the queue and have no outcome yet.", &of, in_flight);
+    page.gauge("rosey_plugin_cpu_percent", "Processor time in percent of one core.", &of, plugin.cpu_percent);
+    page.gauge("rosey_plugin_memory_mb", "Resident memory in MB (10^6 bytes).", &of, plugin.memory_mb);
+    page.gauge("rosey_plugin_memory_bytes", "Resident memory.", &of, plugin.memory_bytes as f64);
+    page.gauge("rosey_plugin_uptime_seconds", "Time since the active generation was ready.", &of, plugin.uptime as f64);
+    page.gauge("rosey_plugin_crash_count", "Crashes since the host started.", &of, plugin.crash_count as f64);
+    page.counter(
+        "rosey_plugin_rollbacks_total",
+        "Rollbacks that the host made by itself.",
+        &of,
+        plugin.rollbacks as f64,
+    );
+    page.gauge("rosey_plugin_dead_letters", "Events set aside after two crashes.", &of, plugin.dead_letters as f64);
+    for (status, count) in [("success", plugin.reloads), ("failure", plugin.reloads_refused)] {
+        let labels = [of[0], ("status", status)];
+        page.counter(
+            "rosey_plugin_reloads_total",
+            "Reloads, restarts and rollbacks on request.",
+            &labels,
+            count as f64,
+        );
+    }
+    for limit in LIMITS {
+        let count = plugin.limit_hits.get(limit).copied().unwrap_or_default();
+        let labels = [of[0], ("limit", limit)];
+        page.counter("rosey_plugin_limit_hits_total", "How often a limit was hit.", &labels, count as f64);
+    }
+    for state in STATES {
+        let labels = [of[0], ("state", state)];
+        let is_it = f64::from(u8::from(state == plugin.state));
+        page.gauge("rosey_plugin_state", "1 for the state that the plugin is in.", &labels, is_it);
+    }
+    let (artifact, generation) =
+        (plugin.artifact.as_deref().unwrap_or_default(), plugin.generation.unwrap_or_default());
+    let artifact = artifact.get(..12).unwrap_or_default();
+    let info = [of[0], ("version", &plugin.version), ("artifact", artifact), ("generation", &generation.to_string())];
+    page.gauge("rosey_plugin_info", "What the active generation runs.", &info, 1.0);
+}
+
+fn one_slot(page: &mut Page, view: &View) {
+    let of = [("plugin", &*view.plugin)];
+    page.counter(
+        "rosey_plugin_late_answers_total",
+        "Answers to events that had ended already.",
+        &of,
+        view.ledger.late as f64,
+    );
+    // All from the start: of a series that begins at 1, Prometheus never sees the increase.
+    for cause in Cause::NAMES {
+        let count = view.account.causes.get(cause).copied().unwrap_or_default();
+        page.counter("rosey_plugin_crashes_total", "Crashes by cause.", &[of[0], ("cause", cause)], count as f64);
+    }
+    for cause in Cause::NAMES.into_iter().chain(["start"]) {
+        let count = view.account.restarts.get(cause).copied().unwrap_or_default();
+        let help = "Starts that the host made by itself, by what made them necessary.";
+        page.counter("rosey_plugin_restarts_total", help, &[of[0], ("cause", cause)], count as f64);
+    }
+    let help = "Time from acceptance to outcome.";
+    page.times("rosey_plugin_response_time_seconds", help, &of, &view.account.response);
+    page.times(
+        "rosey_reload_duration_seconds",
+        "Time from request to the new generation serving.",
+        &of,
+        &view.account.reload_times,
+    );
 }
 
 fn host(page: &mut Page, snapshot: &Snapshot, tallies: &Tallies) {

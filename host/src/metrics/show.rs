@@ -1,12 +1,13 @@
 //! From a slot's view and what was measured to the read model.
 
-use super::{secrets, series::Recent, usage::Usage};
+use super::{Connector, secrets, series::Recent, usage::Usage};
 use crate::{
     event::OUTCOMES,
     plugin::{
         PluginConfig,
         dead_letter::DeadLetter,
         limits::Limits,
+        output,
         slot::{
             crash,
             ledger::Ledger,
@@ -15,11 +16,11 @@ use crate::{
         },
     },
     time::rfc3339,
-    view::{Command, Crash, Detail, Generation, Lately, Letter, Plugin, Point, Sample, trouble},
+    view::{Command, Crash, Detail, Generation, Lately, Letter, Plugin, Point, Sample, Snapshot, System, trouble},
 };
 use std::{
     collections::BTreeMap,
-    time::{Duration, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// What the collector knows of a plugin beside its view.
@@ -105,6 +106,50 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
     };
     plugin.troubles = trouble::of_plugin(&plugin);
     plugin
+}
+
+impl super::Metrics {
+    /// All plugins and the host now.
+    pub fn snapshot(&self, views: &[View], plugins: Vec<Plugin>) -> Snapshot {
+        let count = |states: &[&str]| plugins.iter().filter(|plugin| states.contains(&plugin.state)).count();
+        let total = |at: usize| views.iter().map(|view| view.ledger.outcomes[at]).sum();
+        let outcomes = OUTCOMES.iter().enumerate().map(|(at, name)| (*name, total(at))).collect();
+        let connectors = {
+            let tallies = self.tallies();
+            let word = |one: &Connector| match one.connected {
+                None => "connecting",
+                Some(true) => "connected",
+                Some(false) => "disconnected",
+            };
+            tallies.connectors.iter().map(|(name, one)| ((*name).to_owned(), word(one))).collect()
+        };
+        let pid = std::process::id();
+        let system = System {
+            total_events: views.iter().map(|view| view.ledger.accepted).sum(),
+            total_plugins: plugins.len(),
+            plugins_running: count(&["running", "reloading", "draining"]),
+            plugins_crashed: count(&["crashed", "failed", "unhealthy"]),
+            outcomes,
+            queued: views.iter().map(|view| view.queued).sum(),
+            in_flight: views.iter().map(|view| view.in_flight).sum(),
+            memory_bytes: output::resident_bytes(pid).unwrap_or_default(),
+            pid,
+            version: env!("CARGO_PKG_VERSION"),
+            connectors,
+            ..System::default()
+        };
+        let mut snapshot = Snapshot {
+            timestamp: rfc3339(SystemTime::now()),
+            started_at: rfc3339(self.0.began_at),
+            bot_uptime: self.0.began.elapsed().as_secs(),
+            plugins,
+            system,
+        };
+        let troubles = trouble::of_all(&snapshot);
+        (snapshot.system.verdict, snapshot.system.severity) = trouble::verdict(&snapshot, &troubles);
+        snapshot.system.troubles = troubles;
+        snapshot
+    }
 }
 
 /// In units of 10^6 bytes, to a tenth.

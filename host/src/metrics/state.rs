@@ -7,6 +7,7 @@ use crate::{
     plugin::{
         Plugins,
         artifact::Hash,
+        happening::left,
         slot::{
             message::{Happening, View, What},
             state::Note,
@@ -128,7 +129,7 @@ impl State {
                 let runs = self.runs.entry(happening.plugin.to_string()).or_default();
                 *runs = (runs.1.take(), Some(*artifact));
             }
-            What::Note(Note::RolledBack { from, to, why, .. }) => {
+            What::Note(Note::RolledBack { from, to, why, state, .. }) => {
                 let change = Change {
                     at: time::rfc3339(happening.at),
                     kind: "rollback".to_owned(),
@@ -138,7 +139,7 @@ impl State {
                     from_artifact: Some(from.to_string()),
                     to_artifact: Some(to.to_string()),
                     ok: true,
-                    result: why.clone(),
+                    result: format!("{why}{}", left(*state)),
                     ..Change::default()
                 };
                 self.keep(&happening.plugin, change);

@@ -10,7 +10,7 @@ use super::{
     artifact::{Artifact, Hash, Store},
     journal::Journal,
     link::{Link, LinkError},
-    output::{Output, Record, Records, Tail},
+    output::{Output, Record, Records, Tail, last_words},
     process::{Exit, Process, SpawnError, Spawner},
     slot::state::{Fault, Generation, Snapshot, StartProblem},
 };
@@ -264,8 +264,7 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
 
 async fn died(exit: Exit, tail: &Tail) -> StartError {
     tail.ended().await;
-    let last = tail.lines().last().map(|line| format!("; it said: {line}")).unwrap_or_default();
-    StartError::Exited { exit, last }
+    StartError::Exited { exit, last: last_words(&tail.lines()) }
 }
 
 async fn load(

@@ -1,8 +1,9 @@
 //! What happens to plugins in words: one line each, with what to do where there is something to do.
 
+use super::output::last_words;
 use super::slot::{
     message::{Happening, What},
-    state::{Note, Verdict},
+    state::{Note, StateLeft, Verdict},
 };
 use crate::time::short;
 use tracing::Level;
@@ -27,15 +28,16 @@ impl Happening {
                 let executing =
                     if crash.executing.is_empty() { "nothing".to_owned() } else { crash.executing.join(" | ") };
                 let text = format!(
-                    "generation {} ({}) crashed after {:.1} s: {}; it was executing: {executing}; its last words: {}",
+                    "generation {} ({}) crashed after {:.1} s: {}; it was executing: {executing}{}",
                     crash.generation,
                     crash.version,
                     crash.uptime.as_secs_f32(),
                     crash.cause,
-                    crash.stderr.last().map(String::as_str).unwrap_or_default()
+                    last_words(&crash.stderr)
                 );
                 (Level::ERROR, text)
             }
+            What::Picked(pick) => (pick.level(), pick.text(&format!("reload {}", self.plugin))),
             What::Manifest(manifest) => {
                 (Level::DEBUG, format!("version {}, {} commands", manifest.version, manifest.commands.len()))
             }
@@ -51,6 +53,11 @@ impl Happening {
             }
         }
     }
+}
+
+/// What is left of a plugin's state after a rollback, behind what else is said of it.
+pub fn left(state: Option<StateLeft>) -> String {
+    state.map(|state| format!("; {state}")).unwrap_or_default()
 }
 
 fn note_line(note: &Note) -> (Level, String) {
@@ -72,10 +79,11 @@ fn note_line(note: &Note) -> (Level, String) {
             let text = format!("FAILED and stays down: {why}. Reload it with a new build, or start it by hand");
             (Level::ERROR, text)
         }
-        Note::RolledBack { from, to, why, warm } => {
+        Note::RolledBack { from, to, why, warm, state } => {
             let how = if *warm { "its process was still there" } else { "it is being started" };
             let (from, to) = (from.short(), to.short());
-            let text = format!("ROLLED BACK from {from} to {to}: {why}; what ran before serves again ({how})");
+            let text =
+                format!("ROLLED BACK from {from} to {to}: {why}; what ran before serves again ({how}){}", left(*state));
             (Level::ERROR, text)
         }
         Note::BakeOver { verdict: Verdict::Good, events } => {

@@ -1,10 +1,10 @@
 //! What is remembered of a plugin across restarts of the host: in `rosey.db`, one row a plugin.
 
-use super::slot::state::Memory;
+use super::{artifact::Hash, slot::state::Memory};
 use crate::store::{Database, StoreError};
 use rosey_wire::manifest::Manifest;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::str::FromStr;
+use std::{collections::HashSet, str::FromStr};
 
 /// The table.
 pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS plugin (
@@ -102,6 +102,22 @@ pub async fn load(database: &Database, plugin: &str) -> Result<(Memory, Option<M
     Ok((memory, manifest))
 }
 
+/// The artifacts of all plugins but these: of those that are not configured now, and may be again.
+///
+/// # Errors
+/// As the database says.
+pub async fn artifacts_of_others(database: &Database, these: Vec<String>) -> Result<HashSet<Hash>, StoreError> {
+    let query = "SELECT name, coalesce(active, '') || ',' || coalesce(last_good, '') || ',' || history FROM plugin";
+    let read = move |connection: &mut Connection| {
+        let mut statement = connection.prepare(query)?;
+        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        rows.collect::<Result<Vec<_>, _>>()
+    };
+    let rows = database.run(read).await?;
+    let others = rows.iter().filter(|(name, _)| !these.contains(name));
+    Ok(others.flat_map(|(_, hashes)| split::<Hash>(hashes)).collect())
+}
+
 fn join<T: ToString>(hashes: &[T]) -> String {
     hashes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
@@ -114,7 +130,6 @@ fn split<T: FromStr>(text: &str) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::artifact::Hash;
 
     #[tokio::test]
     async fn versions_are_remembered_beside_artifacts_and_a_database_without_them_opens() {

@@ -7,13 +7,14 @@
 pub mod artifact;
 pub mod dead_letter;
 pub mod generation;
-mod happening;
+pub mod happening;
 pub mod journal;
 pub mod limits;
 pub mod link;
 pub mod manifest;
 mod memory;
 pub mod output;
+pub mod pick;
 pub mod process;
 pub mod slot;
 
@@ -29,12 +30,11 @@ use slot::{
     message::{Command, Happening, View, What},
     state::{ChangeError, Done, Note, Seen, Wish},
 };
-use std::{
-    collections::{BTreeMap, HashSet},
-    path::PathBuf,
-    sync::Arc,
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use tokio::{
+    sync::{broadcast, oneshot},
+    task::JoinSet,
 };
-use tokio::sync::{broadcast, oneshot};
 
 /// The tables of this room in `rosey.db`.
 pub const SCHEMA: [&str; 2] = [memory::SCHEMA, dead_letter::SCHEMA];
@@ -195,10 +195,10 @@ impl Plugins {
     /// Starts every plugin: with its last good artifact, or on its first day with what the build left. One that cannot
     /// start says so and does not keep the others from it.
     pub async fn start_all(&self) {
-        for slot in self.slots.values() {
-            // Fails only when the host is stopping already.
-            let _ = self.start_slot(slot).await;
-        }
+        let mut starts: JoinSet<_> = self.slots.values().map(|slot| self.start_slot(slot)).collect();
+        // Fails only when the host is stopping already.
+        while starts.join_next().await.is_some() {}
+        self.collect_garbage().await;
     }
 
     /// Starts one plugin that is stopped or has failed. Does not wait until it is up.
@@ -210,27 +210,8 @@ impl Plugins {
     }
 
     /// False when it was up already.
-    async fn start_slot(&self, slot: &Slot) -> Result<bool, Gone> {
-        let remembered = slot.handle.view().await?.memory.last_good;
-        let artifact = match remembered {
-            Some(artifact) => Ok(artifact),
-            None => self.take_in(slot).await.map_err(|error| error.to_string()),
-        };
-        match artifact {
-            Ok(artifact) => {
-                let (answer, starts) = oneshot::channel();
-                slot.handle.tell(Command::Start { artifact, answer }).await?;
-                starts.await.map_err(|_| Gone)
-            }
-            Err(why) => slot.handle.tell(Command::CannotStart(why)).await.map(|()| true),
-        }
-    }
-
-    /// Copies what the build left into the store.
-    async fn take_in(&self, slot: &Slot) -> Result<Hash, artifact::IntakeError> {
-        let (forge, name, library) = (Arc::clone(&self.forge), slot.config.name.clone(), slot.config.library.clone());
-        let taken = tokio::task::spawn_blocking(move || forge.store.intake(&name, &library)).await;
-        taken.expect("intake does not panic, and the runtime waits for it").map(|artifact| artifact.hash)
+    fn start_slot(&self, slot: &Slot) -> impl Future<Output = Result<bool, Gone>> + use<> {
+        pick::start(Arc::clone(&self.forge), slot.handle.clone(), slot.config.clone())
     }
 
     /// Takes in what the build left, and finds out in a process of its own what it is. What was seen is what
@@ -240,7 +221,7 @@ impl Plugins {
     /// When there is no such plugin, or the build cannot be taken in or loaded.
     pub async fn inspect(&self, name: &str) -> Result<Candidate, PluginError> {
         let slot = self.slot(name)?;
-        let artifact = self.take_in(slot).await?;
+        let artifact = pick::take_in(&self.forge, &slot.config).await?;
         let order = Order {
             plugin: Arc::clone(slot.handle.name()),
             generation: 0,
@@ -251,7 +232,11 @@ impl Plugins {
             timeout: slot.config.limits.start_timeout,
             log_lines: slot.config.limits.log_lines,
         };
-        let started = generation::start(Arc::clone(&self.forge), order).await?;
+        let started = generation::start(Arc::clone(&self.forge), order).await;
+        if started.is_err() {
+            self.collect_garbage().await;
+        }
+        let started = started?;
         Ok(Candidate { artifact, manifest: started.manifest })
     }
 
@@ -271,11 +256,11 @@ impl Plugins {
     /// [`PluginError`]; what ran before goes on.
     pub async fn change(&self, name: &str, wish: Wish, seen: Option<Seen>) -> Result<Done, PluginError> {
         let handle = &self.slot(name)?.handle;
-        let done = handle.change(|answer| Command::Change { wish, seen, answer }).await??;
+        let result = handle.change(|answer| Command::Change { wish, seen, answer }).await?;
         if matches!(wish, Wish::Reload { .. }) {
             self.collect_garbage().await;
         }
-        Ok(done)
+        Ok(result?)
     }
 
     /// What becomes active from now on, and how bakes end.
@@ -309,7 +294,7 @@ impl Plugins {
 
     /// Stops all plugins side by side. Returns when all processes are gone.
     pub async fn stop_all(&self) {
-        let mut stops = tokio::task::JoinSet::new();
+        let mut stops = JoinSet::new();
         for slot in self.slots.values() {
             let handle = slot.handle.clone();
             stops.spawn(async move { handle.change(|answer| Command::Stop { host_stops: true, answer }).await });
@@ -389,16 +374,19 @@ impl Plugins {
         &self.database
     }
 
-    /// Removes artifacts that no plugin runs, remembers or could go back to.
+    /// Removes artifacts that no plugin runs or could go back to, those of plugins that are not configured now excepted.
     pub async fn collect_garbage(&self) {
-        let mut keep = HashSet::new();
-        for view in self.views().await {
-            keep.extend(view.generations.iter().map(|generation| generation.artifact));
-            let kept = self.slots.get(&*view.plugin).map_or(0, |slot| slot.config.limits.artifacts_kept);
-            let skipped = view.memory.history.len().saturating_sub(kept);
-            keep.extend(view.memory.history.into_iter().skip(skipped));
-            keep.extend(view.memory.active.into_iter().chain(view.memory.last_good));
+        let views = self.views().await;
+        if views.len() < self.slots.len() {
+            // The host is stopping, and nobody knows what the others need.
+            return;
         }
+        let mine = self.names().map(str::to_owned).collect();
+        let mut keep = match memory::artifacts_of_others(&self.database, mine).await {
+            Ok(others) => others,
+            Err(error) => return tracing::warn!("old artifacts are kept, for nobody knows which are needed: {error}"),
+        };
+        keep.extend(views.into_iter().flat_map(|view| view.artifacts));
         let forge = Arc::clone(&self.forge);
         let collected = tokio::task::spawn_blocking(move || forge.store.collect(&keep)).await;
         if let Ok(Err(error)) = collected {

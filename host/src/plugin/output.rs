@@ -19,6 +19,9 @@ const MAX_LINE: usize = 4096;
 /// Lines of standard error kept for a crash report: a panic message with a short backtrace.
 const TAIL: usize = 20;
 
+/// Of them, lines and bytes that are said where it is told why a process ended: where it panicked, at what, and a note.
+const LAST_WORDS: (usize, usize) = (3, 400);
+
 /// For the last lines after the end of a process; they are in the pipe by then.
 const LAST_WORDS_WITHIN: Duration = Duration::from_millis(100);
 
@@ -166,6 +169,14 @@ impl Records {
         }
         true
     }
+}
+
+/// The end of what a process said, behind the reason why it ended: `; its last words: a | b`. Nothing of one that said
+/// nothing.
+pub fn last_words(lines: &[String]) -> String {
+    let said: Vec<_> = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
+    let last = said[said.len().saturating_sub(LAST_WORDS.0)..].join(" | ");
+    if last.is_empty() { last } else { format!("; its last words: {}", bounded(&last, LAST_WORDS.1)) }
 }
 
 /// The resident memory of a process in bytes, as the kernel says; `None` when it is gone.

@@ -41,7 +41,10 @@ impl Misbehave {
             "create-panics" => panic!("create panics"),
             "create-hangs" => block_for_ever(),
             "create-exits" => std::process::exit(7),
-            "create-aborts" => std::process::abort(),
+            "create-aborts" => {
+                eprintln!("no moon at all");
+                std::process::abort()
+            }
             _ => Ok(Self::default()),
         }
     }
@@ -51,7 +54,10 @@ impl Misbehave {
         match variant() {
             "probe-fails" if cx.is_probe() => Err(Error::internal("the probe finds nothing")),
             "probe-hangs" if cx.is_probe() => block_for_ever(),
-            "probe-crashes" if cx.is_probe() => std::process::abort(),
+            "probe-crashes" if cx.is_probe() => {
+                eprintln!("the probe is too much for me");
+                std::process::abort()
+            }
             "probe-is-silent" if cx.is_probe() => Ok(Reply::none()),
             "echo-crashes" if !cx.is_probe() => std::process::abort(),
             "echo-fails" if !cx.is_probe() => Err(Error::internal("every one of them")),
@@ -96,6 +102,9 @@ impl Misbehave {
 
     #[command]
     fn abort(&self, _cx: &Context) -> String {
+        if variant() == "abort-mended" {
+            return "mended".to_owned();
+        }
         eprintln!("about to abort");
         std::process::abort()
     }

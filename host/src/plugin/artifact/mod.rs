@@ -114,6 +114,16 @@ pub enum VerifyError {
     },
 }
 
+impl VerifyError {
+    /// Whether the artifact is gone or changed, and will not come back by itself.
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::Unreadable { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Corrupted { .. } => true,
+        }
+    }
+}
+
 /// The store: one directory.
 #[derive(Debug)]
 pub struct Store {
@@ -284,6 +294,14 @@ impl Drop for Part {
         // Gone already when it was renamed.
         let _ = fs::remove_file(&self.0);
     }
+}
+
+/// The hash that a library would have in the store. Reads all of it.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn hash_of(library: &Path) -> io::Result<Hash> {
+    copy_hashing(&mut File::open(library)?, &mut io::sink()).map(|(hash, _)| hash)
 }
 
 fn copy_hashing(source: &mut impl Read, target: &mut impl Write) -> io::Result<(Hash, u64)> {

@@ -8,7 +8,7 @@ use crate::event::{Outcome, Rejection};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// Crashes kept for people.
@@ -31,6 +31,8 @@ pub struct Account {
     pub reloads: (u64, u64),
     /// Rollbacks that the slot made by itself.
     pub rollbacks: u64,
+    /// When the last of them was, and why; nothing once a change on request was good.
+    pub rolled_back: Option<(SystemTime, String)>,
     /// How long the good changes took.
     pub reload_times: Histogram,
     /// How often a limit was hit, by its setting.
@@ -80,11 +82,18 @@ impl Account {
     /// A change on request ended.
     pub fn changed(&mut self, good: bool, took: Duration) {
         if good {
+            self.rolled_back = None;
             self.reloads.0 += 1;
             self.reload_times.observe(took);
         } else {
             self.reloads.1 += 1;
         }
+    }
+
+    /// The slot went back to the build before by itself.
+    pub fn rolled_back(&mut self, why: String) {
+        self.rollbacks += 1;
+        self.rolled_back = Some((SystemTime::now(), why));
     }
 
     /// A limit was hit.

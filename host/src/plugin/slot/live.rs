@@ -1,7 +1,7 @@
 //! A generation whose process stands, as the slot holds it.
 
 use super::{
-    crash::Cause,
+    crash::{Cause, Crash},
     message::{GenerationView, Report},
     state::Generation,
 };
@@ -12,6 +12,7 @@ use crate::{
         generation::{Page, Started},
         link::Link,
         output::{Records, Tail},
+        process::Exit,
     },
 };
 use rosey_wire::{
@@ -183,6 +184,21 @@ impl Live {
         // Everything but a state is far below the limit of a frame, and a state came in a frame.
         if let Err(error) = self.link.push(message) {
             self.condemn(Cause::Protocol(error.to_string()));
+        }
+    }
+
+    /// Its end, in full. `events` are those that it was executing.
+    pub fn crash(&self, now: Instant, exit: Exit, events: &[&Event]) -> Crash {
+        Crash {
+            at: SystemTime::now(),
+            generation: self.generation,
+            artifact: self.artifact,
+            version: self.manifest.version.clone(),
+            uptime: now.saturating_duration_since(self.ready),
+            cause: self.cause.clone().unwrap_or(Cause::Exited(exit)),
+            executing: events.iter().map(|event| event.text().to_owned()).collect(),
+            by: events.iter().map(|event| event.user.name.clone()).collect(),
+            stderr: self.tail.lines(),
         }
     }
 

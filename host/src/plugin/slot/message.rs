@@ -11,6 +11,7 @@ use crate::{
     plugin::{
         artifact::Hash,
         generation::{StartError, Started},
+        pick::Pick,
         process::Exit,
     },
 };
@@ -37,9 +38,13 @@ pub enum Command {
     Start {
         /// With this artifact.
         artifact: Hash,
+        /// The store has lost these.
+        lost: Vec<Hash>,
         /// Whether it starts; not when it is up already.
         answer: oneshot::Sender<bool>,
     },
+    /// Say why it is this that was started.
+    Picked(Arc<Pick>),
     /// Nothing can be started, for this reason.
     CannotStart(String),
     /// Change.
@@ -109,6 +114,8 @@ pub enum What {
     Note(Note),
     /// A crash, in full.
     Crash(Arc<Crash>),
+    /// It runs something else than the newest build.
+    Picked(Arc<Pick>),
     /// Another manifest is in force.
     Manifest(Arc<Manifest>),
     /// A change on request ended.
@@ -162,6 +169,8 @@ pub struct View {
     pub state: &'static str,
     /// What to know about the state: why it failed, when the next start is due, what a change waits for.
     pub explanation: Option<String>,
+    /// Why something else runs than the newest build, when that is so since the start.
+    pub pick: Option<Arc<Pick>>,
     /// What the plugin says of itself, from its last good start.
     pub manifest: Option<Arc<Manifest>>,
     /// How it is reloaded.
@@ -170,6 +179,8 @@ pub struct View {
     pub standing: Option<Hash>,
     /// Where a rollback would go.
     pub earlier: Option<Hash>,
+    /// All that it runs, or could run without another build: the store keeps them.
+    pub artifacts: Vec<Hash>,
     /// All generations with a process that stands.
     pub generations: Vec<GenerationView>,
     /// The account.

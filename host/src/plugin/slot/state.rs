@@ -14,14 +14,16 @@ use std::{
 };
 
 mod change;
+mod error;
 mod model;
 mod old;
 #[cfg(test)]
 mod tests;
 mod wish;
 
-pub use change::{Change, ChangeError, ChangeKind, Done, Step};
-pub use model::{Bake, Effect, Fault, Memory, Note, Phase, Policy, Snapshot, StartProblem, Verdict};
+pub use change::{Change, ChangeKind, Done, Step};
+pub use error::ChangeError;
+pub use model::{Bake, Effect, Fault, Memory, Note, Phase, Policy, Snapshot, StartProblem, StateLeft, Verdict};
 pub use old::{Old, Stay};
 pub use rosey_wire::manifest::ReloadMode;
 pub use wish::{Seen, Wish};
@@ -377,8 +379,8 @@ impl State {
 
     /// Goes back to what ran before the bake, and condemns what runs now: by itself for this reason, or on request. The one
     /// place that does either.
-    fn roll_back(&mut self, now: Instant, why: Option<String>) {
-        let Some(bake) = self.bake.take() else { return };
+    fn roll_back(&mut self, now: Instant, why: Option<String>) -> Option<StateLeft> {
+        let bake = self.bake.take()?;
         let from = self.memory.active.unwrap_or(bake.previous);
         self.abort(now, ChangeError::RolledBack);
         match self.phase {
@@ -390,8 +392,11 @@ impl State {
         self.restart.reset();
         let parked = bake.old.and_then(|generation| self.unpark(generation));
         let warm = parked.is_some();
+        // A process that was parked has not moved on since its snapshot, and one that is started is given that.
+        let left = if bake.snapshot.is_some() { StateLeft::OfTheSwap } else { StateLeft::Nothing };
+        let state = (bake.mode == ReloadMode::Handoff).then_some(left);
         if let Some(why) = why {
-            self.effects.push(Effect::Note(Note::RolledBack { from, to: bake.previous, why, warm }));
+            self.effects.push(Effect::Note(Note::RolledBack { from, to: bake.previous, why, warm, state }));
         }
         match parked {
             Some(generation) => self.activate(now, generation, bake.previous),
@@ -401,18 +406,19 @@ impl State {
         if self.memory.is_good(&bake.previous) {
             self.remember_good(bake.previous);
         } else {
-            self.bake_again(now, bake.previous);
+            self.bake_again(now, bake.previous, bake.mode);
         }
+        state
     }
 
     /// Lets an artifact prove itself whose bake was cut short by one that failed. Nothing is parked for it any more.
-    pub(super) fn bake_again(&mut self, now: Instant, artifact: Hash) {
+    pub(super) fn bake_again(&mut self, now: Instant, artifact: Hash, mode: ReloadMode) {
         if let Some(previous) = self.memory.last_good
             && !self.memory.is_good(&artifact)
         {
             let until = now + self.policy.bake;
             self.bake =
-                Some(Bake { until, previous, old: None, snapshot: None, events: 0, failed: 0, usual_rate: 0.0 });
+                Some(Bake { until, previous, mode, old: None, snapshot: None, events: 0, failed: 0, usual_rate: 0.0 });
         }
     }
 

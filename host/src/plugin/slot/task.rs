@@ -6,7 +6,7 @@
 use super::{
     Setup,
     account::Account,
-    crash::{Cause, Crash},
+    crash::Cause,
     flow::{Blame, Ended, Flow, Limits, is_probe},
     live::Live,
     message::{Command, Message, Report, What},
@@ -21,6 +21,7 @@ use crate::{
         dead_letter::{self, DeadLetter},
         generation::{StartError, Started},
         output,
+        pick::Pick,
         process::Exit,
     },
 };
@@ -33,7 +34,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -65,6 +66,7 @@ pub(super) struct Task {
     pub(super) live: Vec<Live>,
     starting: Vec<(Generation, Hash, AbortHandle)>,
     pub(super) manifest: Option<Arc<Manifest>>,
+    pub(super) pick: Option<Arc<Pick>>,
     tickets: HashMap<Ticket, Ask>,
     next_ticket: Ticket,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
@@ -101,6 +103,7 @@ impl Task {
             live: Vec::new(),
             starting: Vec::new(),
             manifest: setup.manifest.clone(),
+            pick: None,
             tickets: HashMap::new(),
             next_ticket: 0,
             reports: mpsc::channel(64),
@@ -305,25 +308,16 @@ impl Task {
         while self.poll_link(cx, now, at) && !self.live[at].closed {}
         let live = self.live.swap_remove(at);
         let wanted = live.dismissed && live.cause.is_none();
-        let cause = live.cause.clone().unwrap_or(Cause::Exited(exit));
         let executing = live.page.executing();
         let events: Vec<_> = executing.iter().filter_map(|id| self.flow.get(*id)).map(|(event, _)| event).collect();
-        let crash = Crash {
-            at: SystemTime::now(),
-            generation,
-            artifact: live.artifact,
-            version: live.manifest.version.clone(),
-            uptime: now.saturating_duration_since(live.ready),
-            executing: events.iter().map(|event| event.text().to_owned()).collect(),
-            by: events.iter().map(|event| event.user.name.clone()).collect(),
-            stderr: live.tail.lines(),
-            cause,
-        };
-        let text = crash.cause.to_string();
-        let own_doing = crash.cause.is_own_doing();
+        let crash = live.crash(now, exit, &events);
+        let (mut text, own_doing) = (crash.cause.to_string(), crash.cause.is_own_doing());
         let blame = (!wanted).then_some(Blame { executing: &executing, cause: &text, own_doing });
         let condemned = self.flow.lost(generation, blame);
-        if !wanted && self.state.staged() != Some(generation) {
+        if self.state.staged() == Some(generation) {
+            // No crash that anybody counts: whoever wanted the change is told all of it.
+            text += &output::last_words(&crash.stderr);
+        } else if !wanted {
             let crash = Arc::new(crash);
             self.account.crashed(&crash);
             self.happened(What::Crash(crash));
@@ -357,10 +351,16 @@ impl Task {
 
     fn command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Start { artifact, answer } => {
+            Command::Start { artifact, lost, answer } => {
+                let starts = self.state.start(artifact);
+                if starts {
+                    self.pick = None;
+                    self.state.lost(&lost);
+                }
                 // Whoever asked may have stopped waiting.
-                let _ = answer.send(self.state.start(artifact));
+                let _ = answer.send(starts);
             }
+            Command::Picked(pick) => self.picked(pick),
             Command::CannotStart(why) => self.state.cannot_start(why),
             Command::Change { wish, seen, answer } => {
                 let (ticket, mode) = (self.ask(wish.word(), now, answer), self.reload_mode());
@@ -481,10 +481,6 @@ impl Task {
             self.timer_at = Some(next);
             self.timer.as_mut().reset(next.into());
         }
-    }
-
-    pub(super) fn reload_mode(&self) -> super::state::ReloadMode {
-        self.setup.reload.or(self.manifest.as_ref().map(|manifest| manifest.reload)).unwrap_or_default()
     }
 }
 

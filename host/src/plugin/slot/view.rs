@@ -3,9 +3,10 @@
 use super::{
     live::Live,
     message::{GenerationView, View, What},
-    state::{Generation, Phase, Stay},
+    state::{Generation, Phase, ReloadMode, Stay},
     task::Task,
 };
+use crate::plugin::pick::Pick;
 use std::{sync::Arc, time::Instant};
 
 impl Task {
@@ -15,10 +16,12 @@ impl Task {
             plugin: Arc::clone(&self.setup.name),
             state: self.word(),
             explanation: self.explanation(now),
+            pick: self.pick.clone(),
             manifest: self.manifest.clone(),
             reload: self.reload_mode(),
             standing: self.state.standing(),
             earlier: self.state.earlier(),
+            artifacts: self.state.artifacts(),
             generations: self.generations(),
             ledger: *self.flow.ledger(),
             queued: self.flow.queued(),
@@ -27,6 +30,11 @@ impl Task {
             memory: self.state.memory().clone(),
             bake_left: self.state.bake().map(|bake| bake.until.saturating_duration_since(now)),
         }
+    }
+
+    /// How it is reloaded: as the operator says, or else as the plugin does.
+    pub(super) fn reload_mode(&self) -> ReloadMode {
+        self.setup.reload.or(self.manifest.as_ref().map(|manifest| manifest.reload)).unwrap_or_default()
     }
 
     /// What to know about the state, in words.
@@ -40,7 +48,16 @@ impl Task {
             Phase::Backoff { until, .. } => {
                 Some(format!("next start in {:.1} s", until.saturating_duration_since(now).as_secs_f32()))
             }
-            _ => None,
+            Phase::Running { .. } => self.pick.as_ref().map(|pick| pick.text(&format!("reload {}", self.setup.name))),
+            Phase::Stopped | Phase::Starting { .. } | Phase::Replacing => None,
+        }
+    }
+
+    /// Takes note of why something else runs than the newest build.
+    pub(super) fn picked(&mut self, pick: Arc<Pick>) {
+        if self.state.standing() == Some(pick.artifact) {
+            self.happened(What::Picked(Arc::clone(&pick)));
+            self.pick = Some(pick);
         }
     }
 

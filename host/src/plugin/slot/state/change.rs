@@ -7,7 +7,7 @@
 //!
 //! Until the swap every failure leaves the old generation serving, or brings its artifact back.
 
-use super::{Bake, Effect, Generation, Phase, Snapshot, StartProblem, State, Ticket, Verdict};
+use super::{Bake, ChangeError, Effect, Generation, Phase, Snapshot, StartProblem, State, StateLeft, Ticket, Verdict};
 use crate::plugin::artifact::Hash;
 use rosey_wire::manifest::ReloadMode;
 use std::{
@@ -112,77 +112,16 @@ pub struct Done {
     pub from: Option<Hash>,
     /// What runs now.
     pub to: Option<Hash>,
+    /// What is left of its state, where it went back to an earlier build and has one to hand over.
+    pub state: Option<StateLeft>,
     /// How long each step took, in order.
     pub steps: Vec<(&'static str, Duration)>,
 }
 
 impl Done {
     pub(super) fn stopped() -> Self {
-        Self { generation: None, from: None, to: None, steps: Vec::new() }
+        Self { generation: None, from: None, to: None, state: None, steps: Vec::new() }
     }
-}
-
-/// Why a change did not happen. Unless it says otherwise, what ran before goes on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ChangeError {
-    /// One at a time.
-    #[error("a {0} of it is under way; wait for it to finish, then try again")]
-    Busy(&'static str),
-    /// Nothing to do.
-    #[error("that very build is running already (artifact {0}); force it to replace the process all the same")]
-    SameArtifact(String),
-    /// It was rolled back from.
-    #[error("artifact {0} was rolled back before; build a new one, or force it")]
-    Condemned(String),
-    /// Nothing to go back to.
-    #[error("there is no earlier artifact to go back to")]
-    NoEarlier,
-    /// It is not as whoever asked has seen it.
-    #[error("it was changed meanwhile; ask again")]
-    Changed,
-    /// Nothing to do.
-    #[error("it is {0} already")]
-    Already(&'static str),
-    /// Nothing to restart.
-    #[error("it is not running; start it first")]
-    NotRunning,
-    /// The new generation did not come up.
-    #[error("{0}")]
-    Start(String),
-    /// The new generation died before it served.
-    #[error("the new build died before it could serve: {0}")]
-    Died(String),
-    /// The probe failed as often as it may.
-    #[error("the health check failed {attempts} times: {why}")]
-    Probe {
-        /// How often.
-        attempts: u32,
-        /// The last time.
-        why: String,
-    },
-    /// The probe did not come back.
-    #[error("the health check got no answer within {}", span(*.0))]
-    ProbeTimedOut(Duration),
-    /// The state could not be moved.
-    #[error("its state could not be handed over: {0}; the old build goes on with its state")]
-    Handoff(String),
-    /// The state took too long to move.
-    #[error("handing over its state took longer than {}; the old build goes on with its state", span(*.0))]
-    HandoffTimedOut(Duration),
-    /// The one that was to hand over its state died.
-    #[error("the old build crashed while its state was handed over: {0}")]
-    OldDied(String),
-    /// A stop came in between.
-    #[error("the plugin was stopped meanwhile")]
-    Stopped,
-    /// A rollback came in between.
-    #[error("the slot went back to an earlier build meanwhile")]
-    RolledBack,
-}
-
-/// `5 s`, `250 ms`.
-fn span(time: Duration) -> String {
-    if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
 }
 
 impl ChangeKind {
@@ -296,7 +235,7 @@ impl State {
     /// Notes how a probe ended.
     pub fn probed(&mut self, now: Instant, generation: Generation, attempt: u32, result: Result<(), String>) {
         let attempts = self.policy.probe_attempts;
-        let handoff = now + self.policy.drain_timeout.min(self.policy.handoff_timeout);
+        let handoff = now + self.policy.handoff_timeout;
         let active = self.active();
         let Some(change) = &mut self.change else { return };
         let Step::Probing { new, attempt: expected, until } = change.step else { return };
@@ -426,17 +365,24 @@ impl State {
         match change.step {
             Step::Probing { .. } => self.abort(now, ChangeError::ProbeTimedOut(self.policy.probe_timeout)),
             Step::Releasing { old, .. } => self.release(now, old),
-            Step::Emptying { .. } | Step::Snapshotting { .. } | Step::Restoring { .. } => {
-                self.abort(now, ChangeError::HandoffTimedOut(self.policy.handoff_timeout));
-            }
+            Step::Emptying { .. } => self.handoff_timed_out(now, "the old build", "answer what it had"),
+            Step::Snapshotting { .. } => self.handoff_timed_out(now, "the old build", "write its state"),
+            Step::Restoring { .. } => self.handoff_timed_out(now, "the new build", "read the state"),
             Step::Retiring { .. } | Step::Starting { .. } => {}
         }
+    }
+
+    fn handoff_timed_out(&mut self, now: Instant, who: &'static str, what: &'static str) {
+        self.abort(now, ChangeError::HandoffTimedOut { who, what, limit: self.policy.handoff_timeout });
     }
 
     /// The new generation takes over: from here on it is the active one, and the ticket is answered.
     fn swap(&mut self, now: Instant, new: Generation) {
         let Some(mut change) = self.change.take() else { return };
         change.steps.push(("swap", now.saturating_duration_since(change.step_began)));
+        let left = if change.snapshot.is_some() { StateLeft::HandedBack } else { StateLeft::Nothing };
+        let goes_back = change.kind == ChangeKind::Rollback && change.mode == ReloadMode::Handoff;
+        let state = goes_back.then_some(left);
         let is_same = change.from == Some(change.to);
         let is_new = change.kind == ChangeKind::Reload || !self.memory.is_good(&change.to);
         let bakes = is_new && !self.policy.bake.is_zero() && !is_same;
@@ -461,7 +407,8 @@ impl State {
             Some(previous) if bakes => {
                 let until = now + self.policy.bake;
                 let snapshot = change.snapshot;
-                self.bake = Some(Bake { until, previous, old, snapshot, events: 0, failed: 0, usual_rate });
+                self.bake =
+                    Some(Bake { until, previous, mode: change.mode, old, snapshot, events: 0, failed: 0, usual_rate });
             }
             // The same artifact in another process is neither better nor worse than it was.
             _ if is_same && self.memory.last_good.is_some() => {}
@@ -472,7 +419,7 @@ impl State {
                 self.remember_good(change.to);
             }
         }
-        let done = Done { generation: Some(new), from: change.from, to: Some(change.to), steps: change.steps };
+        let done = Done { generation: Some(new), from: change.from, to: Some(change.to), state, steps: change.steps };
         self.effects.push(Effect::Finish { ticket: change.ticket, result: Ok(done) });
     }
 
@@ -488,7 +435,7 @@ impl State {
                 (ChangeKind::Restart, _) => self.restart_after_crash(now, change.to, &error.to_string()),
                 (_, Some(from)) => {
                     self.spawn_active(from, change.snapshot.clone());
-                    self.bake_again(now, from);
+                    self.bake_again(now, from, change.mode);
                 }
                 (_, None) => self.give_up(error.to_string()),
             }

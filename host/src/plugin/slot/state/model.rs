@@ -1,9 +1,10 @@
 //! The words of the state machine: what it knows, what it wants done, what it tells. Data only.
 
-use super::{ChangeError, Done, Generation, Ticket};
+use super::{ChangeError, Done, Generation, ReloadMode, Ticket};
 use crate::plugin::artifact::Hash;
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -88,6 +89,8 @@ pub struct Bake {
     pub until: Instant,
     /// What ran before.
     pub previous: Hash,
+    /// How the two were changed.
+    pub mode: ReloadMode,
     /// The generation that ran before, if its process may still be there.
     pub old: Option<Generation>,
     /// The state from before the swap, for a start of the previous artifact.
@@ -98,6 +101,29 @@ pub struct Bake {
     pub failed: u64,
     /// The share of failed events in the generation before.
     pub usual_rate: f64,
+}
+
+/// What a plugin that hands its state over (`handoff`) has left of it when the slot goes back to the build before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateLeft {
+    /// All: the newer build handed it back.
+    HandedBack,
+    /// What it was when the newer build took over.
+    OfTheSwap,
+    /// Nothing.
+    Nothing,
+}
+
+impl fmt::Display for StateLeft {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::HandedBack => "its state was handed back, nothing of it is lost",
+            Self::OfTheSwap => {
+                "it goes on with the state of the moment of the swap: what the newer build changed in it is lost"
+            }
+            Self::Nothing => "its state is lost: nothing was there to hand it back",
+        })
+    }
 }
 
 /// How a bake ended.
@@ -213,6 +239,8 @@ pub enum Note {
         why: String,
         /// Whether the old process was still there.
         warm: bool,
+        /// What is left of its state, if it has one to hand over.
+        state: Option<StateLeft>,
     },
     /// A bake is over.
     BakeOver {

@@ -364,7 +364,7 @@ fn a_handoff_holds_events_while_the_state_moves_and_gives_up_in_time() {
     world.answer(0, true);
     world.drained();
     world.pass(2 * SECOND);
-    assert!(matches!(world.finished[&ticket], Err(ChangeError::HandoffTimedOut(_))));
+    assert!(matches!(world.finished[&ticket], Err(ChangeError::HandoffTimedOut { what: "write its state", .. })));
     assert_eq!(world.state.route(), Some(2), "the old one goes on");
 }
 

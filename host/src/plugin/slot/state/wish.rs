@@ -74,6 +74,28 @@ impl State {
         before_bake.or_else(|| self.memory.history.iter().rev().copied().find(|hash| Some(*hash) != from))
     }
 
+    /// All artifacts that it runs, or could run without another build.
+    pub fn artifacts(&self) -> Vec<Hash> {
+        let (memory, change) = (&self.memory, self.change.as_ref());
+        let skipped = memory.history.len().saturating_sub(self.policy.artifacts_kept);
+        let good = memory.history.iter().skip(skipped).copied().chain(memory.active).chain(memory.last_good);
+        let runs = self.running_artifact().into_iter().chain(self.old.iter().map(|old| old.artifact));
+        let comes = change.map(|change| change.to).into_iter().chain(change.and_then(|change| change.from));
+        good.chain(runs).chain(comes).chain(self.earlier()).collect()
+    }
+
+    /// Notes that the store has lost these artifacts: none of them can be run, or gone back to.
+    pub fn lost(&mut self, artifacts: &[Hash]) {
+        if artifacts.is_empty() {
+            return;
+        }
+        self.memory.history.retain(|hash| !artifacts.contains(hash));
+        if self.memory.last_good.is_some_and(|good| artifacts.contains(&good)) {
+            self.memory.last_good = self.memory.history.last().copied();
+        }
+        self.effects.push(Effect::Remember);
+    }
+
     /// Whether it was stopped, and nothing is to change that.
     pub fn is_stopped(&self) -> bool {
         self.phase == Phase::Stopped && self.change.is_none()
@@ -122,10 +144,10 @@ impl State {
         }
         let from = self.running_artifact().or(self.memory.active);
         if let Some(previous) = self.bake.as_ref().map(|bake| bake.previous) {
-            self.roll_back(now, None);
+            let state = self.roll_back(now, None);
             let generation = self.active();
             let steps = if generation.is_some() { vec![("swap", Duration::ZERO)] } else { Vec::new() };
-            let result = Done { generation, from, to: Some(previous), steps };
+            let result = Done { generation, from, to: Some(previous), state, steps };
             self.effects.push(Effect::Finish { ticket, result: Ok(result) });
             return;
         }

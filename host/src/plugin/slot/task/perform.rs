@@ -4,6 +4,7 @@ use super::{SAVE_RETRY, Task, finish};
 use crate::plugin::{
     artifact::Hash,
     generation::{self, Order},
+    happening::left,
     memory,
     slot::{
         crash::Cause,
@@ -166,7 +167,8 @@ impl Task {
 
     fn note(&mut self, note: Note) {
         match &note {
-            Note::Active { generation, .. } => {
+            Note::Active { generation, artifact } => {
+                self.pick.take_if(|pick| pick.artifact != *artifact);
                 let manifest = self.live.iter().find(|live| live.generation == *generation).map(|live| &live.manifest);
                 if let Some(manifest) = manifest.cloned() {
                     self.manifest = Some(Arc::clone(&manifest));
@@ -176,7 +178,7 @@ impl Task {
             }
             Note::StartFailed { .. } => self.account.start_failed(),
             Note::Restarting { .. } => self.account.restarting(),
-            Note::RolledBack { .. } => self.account.rollbacks += 1,
+            Note::RolledBack { why, state, .. } => self.account.rolled_back(format!("{why}{}", left(*state))),
             _ => {}
         }
         self.happened(What::Note(note));

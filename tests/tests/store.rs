@@ -1,0 +1,225 @@
+//! The artifact store: what a host that starts finds in it, what it does when something is missing, what is thrown away.
+
+use rosey::plugin::{artifact::Hash, slot::message::What};
+use rosey_tests::{
+    bot::signal_process,
+    build,
+    rig::{Rig, plugin},
+};
+use rustix::process::Signal;
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+/// Builds `p` anew, and changes to that.
+async fn reload(rig: &Rig, library: &Path, variant: &str) -> Result<Hash, String> {
+    build::variant(library, variant);
+    let candidate = rig.plugins.inspect("p").await.map_err(|error| error.to_string())?;
+    rig.plugins.reload("p", candidate.artifact, false).await.map_err(|error| error.to_string())?;
+    Ok(candidate.artifact)
+}
+
+#[tokio::test]
+async fn a_host_that_starts_again_runs_the_last_good_artifact() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let library = directory.path().join("libp.so");
+    let config = || {
+        let mut config = plugin("p", &library);
+        config.limits.bake = Duration::from_secs(3600);
+        config
+    };
+    let state = directory.path().join("state");
+    build::variant(&library, "first");
+    let rig = Rig::start_in(&state, vec![config()]).await;
+    let baking = reload(&rig, &library, "in its bake").await.expect("good");
+    assert_eq!(rig.ask("!variant").await, "in its bake");
+    // As after a SIGKILL: nobody ends the bake.
+    drop(rig);
+    build::variant(&library, "whatever the build left");
+    let rig = Rig::start_in(&state, vec![config()]).await;
+    assert_eq!(rig.ask("!variant").await, "first");
+    let view = rig.until("p", |view| view.pick.is_some()).await;
+    let text = view.explanation.expect("it is told");
+    assert!(text.contains(&format!("artifact {}, which ran last, had not passed its bake", baking.short())), "{text}");
+    assert!(text.contains("another build lies in the build folder") && text.ends_with("reload p"), "{text}");
+    let told = || rig.happenings("p").into_iter().filter(|what| matches!(what, What::Picked(_))).count();
+    signal_process(view.generations[0].pid, Signal::KILL);
+    rig.until("p", |view| view.account.crash_count == 1 && view.state == "running").await;
+    assert_eq!(told(), 1, "once");
+    reload(&rig, &library, "newest").await.expect("good");
+    assert_eq!(rig.plugins.view("p").await.expect("there").pick, None, "the newest runs");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_whose_store_has_lost_artifacts_runs_the_good_one_before_and_at_last_what_was_built() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (state, library) = (directory.path().join("state"), directory.path().join("libp.so"));
+    build::variant(&library, "first");
+    let start = async || Rig::start_in(&state, vec![plugin("p", &library)]).await;
+    let rig = start().await;
+    for variant in ["second", "third"] {
+        reload(&rig, &library, variant).await.expect("good");
+    }
+    let [first, second, third] = rig.plugins.view("p").await.expect("there").memory.history[..] else {
+        panic!("three")
+    };
+    std::fs::remove_file(find_artifact(&rig, &third.to_string())).expect("our directory");
+    flip_a_byte(&find_artifact(&rig, &second.to_string()));
+    rig.stop().await;
+
+    let rig = start().await;
+    assert_eq!(rig.ask("!variant").await, "first");
+    let view = rig.until("p", |view| view.pick.is_some()).await;
+    let pick = view.pick.expect("waited for");
+    assert_eq!((pick.artifact, pick.level().as_str()), (first, "ERROR"));
+    let text = pick.text("reload p");
+    assert!(text.contains(&format!("artifact {} cannot be read", third.short())), "{text}");
+    assert!(text.contains(&format!("artifact {} is corrupted", second.short())), "{text}");
+    assert_eq!((view.memory.last_good, &view.memory.history[..]), (Some(first), &[first][..]));
+    std::fs::remove_file(find_artifact(&rig, &first.to_string())).expect("our directory");
+    rig.stop().await;
+
+    build::variant(&library, "what was built");
+    let rig = start().await;
+    assert_eq!(rig.ask("!variant").await, "what was built");
+    let view = rig.until("p", |view| view.pick.is_some()).await;
+    assert_eq!(view.memory.history.len(), 1);
+    std::fs::remove_file(find_artifact(&rig, &view.memory.history[0].to_string())).expect("our directory");
+    rig.stop().await;
+
+    std::fs::remove_file(&library).expect("it is there");
+    let rig = start().await;
+    let why = rig.until("p", |view| view.state == "failed").await.explanation.expect("it says why");
+    assert!(why.contains("cannot be read") && why.contains("cargo build --release -p p"), "{why}");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_build_that_was_rolled_back_from_is_never_what_a_host_starts() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (state, library) = (directory.path().join("state"), directory.path().join("libp.so"));
+    build::variant(&library, "first");
+    let start = async || Rig::start_in(&state, vec![plugin("p", &library)]).await;
+    let rig = start().await;
+    reload(&rig, &library, "second").await.expect("good");
+    rig.plugins.rollback("p").await.expect("there is one");
+    rig.stop().await;
+
+    let rig = start().await;
+    assert_eq!(rig.ask("!variant").await, "first");
+    let pick = rig.until("p", |view| view.pick.is_some()).await.pick.expect("waited for");
+    assert!(pick.text("").contains("was rolled back from; build a new one"), "{pick:?}");
+    let first = rig.plugins.view("p").await.expect("there").memory.last_good.expect("the first");
+    std::fs::remove_file(find_artifact(&rig, &first.to_string())).expect("our directory");
+    rig.stop().await;
+
+    let rig = start().await;
+    let why = rig.until("p", |view| view.state == "failed").await.explanation.expect("it says why");
+    assert!(why.contains("in the build folder was rolled back from; build a new one"), "{why}");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_corrupted_artifact_is_noticed_and_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let library = directory.path().join("libp.so");
+    build::variant(&library, "good");
+    let rig = Rig::start(vec![plugin("p", &library)]).await;
+    reload(&rig, &library, "new").await.expect("good");
+    let previous = rig.plugins.view("p").await.expect("there").memory.history[0];
+    flip_a_byte(&find_artifact(&rig, &previous.to_string()));
+    let error = rig.plugins.rollback("p").await.expect_err("it is corrupted").to_string();
+    assert!(error.contains("corrupted") && error.contains("build the plugin again"), "{error}");
+    assert_eq!(rig.ask("!variant").await, "new");
+}
+
+#[tokio::test]
+async fn old_artifacts_are_collected_and_the_active_one_never() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let library = directory.path().join("libp.so");
+    build::variant(&library, "good");
+    let mut config = plugin("p", &library);
+    config.limits.artifacts_kept = 2;
+    let rig = Rig::start(vec![config]).await;
+    for n in 0..6 {
+        reload(&rig, &library, &format!("number {n}")).await.expect("good");
+    }
+    rig.plugins.collect_garbage().await;
+    assert_eq!(artifacts(rig.state()).len(), 7, "what is new may be about to be used");
+    age_artifacts(rig.state());
+    rig.plugins.collect_garbage().await;
+    assert_eq!(artifacts(rig.state()).len(), 2);
+    assert_eq!(rig.ask("!variant").await, "number 5");
+    rig.plugins.rollback("p").await.expect("one is kept");
+    assert_eq!(rig.ask("!variant").await, "number 4");
+}
+
+#[tokio::test]
+async fn artifacts_are_collected_after_a_refused_reload_and_when_a_host_starts() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (state, library) = (directory.path().join("state"), directory.path().join("libp.so"));
+    build::variant(&library, "good");
+    build::variant(&directory.path().join("libother.so"), "the other one");
+    let config = |name: &str| {
+        let mut config = plugin(name, &directory.path().join(format!("lib{name}.so")));
+        config.limits.artifacts_kept = 1;
+        config.limits.bake = Duration::from_secs(3600);
+        config
+    };
+    let rig = Rig::start_in(&state, vec![config("p"), config("other")]).await;
+    let reload = async |variant: &str| reload(&rig, &library, variant).await;
+    for refused in ["create-refuses", "probe-fails"] {
+        reload("create-aborts").await.expect_err("it cannot start");
+        assert_eq!(artifacts(&state).len(), 3);
+        age_artifacts(&state);
+        reload(refused).await.expect_err(refused);
+        assert_eq!(artifacts(&state).len(), 3, "{refused}: what runs, and what is new");
+        age_artifacts(&state);
+    }
+    reload("baking").await.expect("good");
+    age_artifacts(&state);
+    rig.plugins.collect_garbage().await;
+    assert_eq!(artifacts(&state).len(), 3, "the active ones and the parked one");
+    rig.stop().await;
+
+    let garbage = state.join("artifacts").join(format!("{}.so", "ab".repeat(32)));
+    std::fs::write(&garbage, "of a host that was killed").expect("our directory");
+    age_artifacts(&state);
+    let rig = Rig::start_in(&state, vec![config("p")]).await;
+    assert!(!garbage.exists());
+    assert_eq!(rig.ask("!variant").await, "good");
+    rig.stop().await;
+    age_artifacts(&state);
+    std::fs::remove_file(directory.path().join("libother.so")).expect("it is there");
+    let rig = Rig::start_in(&state, vec![config("other")]).await;
+    assert_eq!(rig.ask("!variant").await, "the other one", "what was not configured for a while is kept");
+    rig.stop().await;
+}
+
+fn artifacts(state: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(state.join("artifacts")).expect("it is there").flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// What is new may be about to be used, and is kept.
+fn age_artifacts(state: &Path) {
+    let long_ago = SystemTime::now() - Duration::from_secs(120);
+    for artifact in artifacts(state) {
+        std::fs::File::open(artifact).and_then(|file| file.set_modified(long_ago)).expect("ours");
+    }
+}
+
+fn find_artifact(rig: &Rig, hash: &str) -> PathBuf {
+    let is_it = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().contains(hash));
+    artifacts(rig.state()).into_iter().find(is_it).expect("it is kept")
+}
+
+fn flip_a_byte(path: &Path) {
+    let mut bytes = std::fs::read(path).expect("it is there");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    // Artifacts are read-only; the owner of the folder can replace one all the same.
+    std::fs::remove_file(path).and_then(|()| std::fs::write(path, bytes)).expect("our directory");
+}
