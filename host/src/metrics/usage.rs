@@ -29,7 +29,8 @@ impl Meter {
     pub fn look(&mut self, groups: &[Vec<u32>]) -> Vec<Usage> {
         let groups: Vec<Vec<Pid>> = groups.iter().map(|group| family(group)).collect();
         let all: Vec<Pid> = groups.iter().flatten().copied().collect();
-        let kind = ProcessRefreshKind::nothing().with_cpu().with_memory();
+        // What a process uses includes its threads.
+        let kind = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
         self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&all), true, kind);
         let now = Instant::now();
         let spent: HashMap<Pid, u64> =
