@@ -57,7 +57,7 @@ pub fn metrics(rows: &mut Vec<Row>) {
 /// The host's own figure, as it exports it.
 fn poll_duration(metrics: &Metrics) -> Duration {
     let board = metrics.latest();
-    let text = String::from_utf8_lossy(&board.prometheus);
+    let text = String::from_utf8_lossy(board.prometheus());
     let line = text.lines().find_map(|line| line.strip_prefix("rosey_metrics_poll_duration_seconds "));
     Duration::from_secs_f64(line.and_then(|value| value.parse().ok()).unwrap_or_default())
 }
@@ -82,7 +82,7 @@ pub fn dashboard(rows: &mut Vec<Row>) {
         let address = address.expect("a port is free");
         let mut quiet = crate::events::round_trips(&rig, &routers[0], 2000).await;
         for (path, size) in
-            [("/api/metrics", metrics.latest().json.len()), ("/metrics", metrics.latest().prometheus.len())]
+            [("/api/metrics", metrics.latest().json.len()), ("/metrics", metrics.latest().prometheus().len())]
         {
             let bare = limit::bare_hyper(size, rig.ops()).await;
             let (mut ours, mut most) = (Vec::new(), Vec::new());

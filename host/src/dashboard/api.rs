@@ -96,7 +96,7 @@ pub async fn plugin(
 /// For Prometheus.
 pub async fn prometheus(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     match shared.prometheus {
-        true => shared_body(&shared, "/metrics", PROMETHEUS, |board| &board.prometheus, &headers).await,
+        true => shared_body(&shared, "/metrics", PROMETHEUS, |board| board.prometheus(), &headers).await,
         false => problem(StatusCode::NOT_FOUND, "metrics.prometheus_enabled is off"),
     }
 }

@@ -28,14 +28,14 @@ use crate::{
     },
     store::{Database, StoreError},
     time,
-    view::{Change, Detail, Mark, Plugin, Point, Snapshot},
+    view::{Change, Custom, Detail, Mark, Plugin, Point, Snapshot},
 };
 use arc_swap::ArcSwap;
 use show::Measured;
 use state::State;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
@@ -88,8 +88,28 @@ pub struct Board {
     pub snapshot: Snapshot,
     /// It as JSON, for `/api/metrics`.
     pub json: Arc<[u8]>,
-    /// It as Prometheus text 0.0.4, for `/metrics`; empty when that is off.
-    pub prometheus: Arc<[u8]>,
+    /// What `/metrics` is made of; nothing when that is off.
+    source: Option<Source>,
+    prometheus: OnceLock<Arc<[u8]>>,
+}
+
+/// What Prometheus text has beside the read model.
+#[derive(Debug)]
+struct Source {
+    views: Vec<View>,
+    custom: Vec<(String, Vec<Custom>)>,
+    tallies: Tallies,
+}
+
+impl Board {
+    /// It as Prometheus text 0.0.4, for `/metrics`; empty when that is off. Written when it is first asked for: a poll is
+    /// more often than a scrape.
+    pub fn prometheus(&self) -> &Arc<[u8]> {
+        self.prometheus.get_or_init(|| {
+            let text = |of: &Source| prometheus::render(&self.snapshot, &of.views, &of.custom, &of.tallies);
+            self.source.as_ref().map(text).unwrap_or_default().into_bytes().into()
+        })
+    }
 }
 
 /// The way to what is measured. Cheap to clone.
@@ -387,10 +407,7 @@ impl Metrics {
         };
         self.save();
         let tallies = self.tallies().clone();
-        let text = match self.0.config.prometheus {
-            true => prometheus::render(&snapshot, &views, &custom, &tallies),
-            false => String::new(),
-        };
+        let source = self.0.config.prometheus.then_some(Source { views, custom, tallies });
         // The read model is plain data, and JSON has room for all of it.
         let json = serde_json::to_vec(&snapshot).unwrap_or_default();
         let number = self.0.board.load().number + 1;
@@ -398,7 +415,8 @@ impl Metrics {
             number,
             snapshot,
             json: json.into(),
-            prometheus: text.into_bytes().into(),
+            source,
+            prometheus: OnceLock::new(),
         }));
         self.0.newest.send_replace(number);
         if measures {
