@@ -18,6 +18,9 @@ const RELOADS: usize = 1000;
 /// The plugin's, and the spare.
 const SHIMS: usize = 2;
 
+/// The artifact, and the page of the generation that serves.
+const FILES: usize = 2;
+
 /// What could be left behind.
 #[derive(Debug)]
 struct Look {
@@ -29,11 +32,14 @@ struct Look {
 
 impl Look {
     async fn at(rig: &Rig) -> Self {
-        rig.until("p", |view| view.generations.len() == 1 && children(std::process::id()).len() == SHIMS).await;
         let count = |path: &str| std::fs::read_dir(path).expect("it is there").count();
         let inside = |folder: &str| count(rig.state().join(folder).to_str().expect("a plain path"));
+        let files = || inside("run") + inside("artifacts");
+        // A spare that has just been spawned has its socket until it has connected.
+        let rests = || children(std::process::id()).len() == SHIMS && files() == FILES;
+        rig.until("p", |view| view.generations.len() == 1 && rests()).await;
         Self {
-            files: inside("run") + inside("artifacts"),
+            files: files(),
             descriptors: count("/proc/self/fd"),
             processes: children(std::process::id()).len(),
             memory: resident_bytes(std::process::id()).expect("it runs"),
