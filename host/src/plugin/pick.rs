@@ -82,7 +82,8 @@ pub async fn start(forge: Arc<Forge>, handle: Handle, config: PluginConfig) -> R
     let lost = pick.lost.iter().map(|(artifact, _)| *artifact).collect();
     handle.tell(Command::Start { artifact: pick.artifact, lost, answer }).await?;
     let starts = starts.await.map_err(|_| Gone)?;
-    if starts {
+    // On its first day it runs what was built, as everybody expects.
+    if starts && memory.last_good.is_some() {
         // It need not wait for that.
         tokio::spawn(tell(handle, config, memory, pick));
     }

@@ -90,8 +90,8 @@ pub(super) enum Report {
     Started(Generation, Box<Result<Started, StartError>>),
     /// A process ended.
     Exited(Generation, Exit),
-    /// What has to outlive the host is written down.
-    Saved,
+    /// What has to outlive the host is written down; or it could not be, and is tried again.
+    Saved(bool),
     /// A dead letter is durable.
     Buried(u64),
 }

@@ -78,6 +78,8 @@ pub(super) struct Task {
     unsaved: bool,
     /// It is being told.
     saving: bool,
+    /// Stops that are over, but for that.
+    parting: Vec<(Ask, Result<Done, ChangeError>)>,
     pace: Pace,
     pub(super) account: Account,
 }
@@ -113,6 +115,7 @@ impl Task {
             why_reject: Rejection::NotRunning,
             unsaved: false,
             saving: false,
+            parting: Vec::new(),
             pace: Pace::default(),
             account: Account::default(),
             setup,
@@ -280,7 +283,7 @@ impl Task {
         match report {
             Report::Started(generation, result) => self.started(now, generation, *result),
             Report::Exited(generation, exit) => self.exited(cx, now, generation, exit),
-            Report::Saved => self.saving = false,
+            Report::Saved(written) => self.saved(written),
             Report::Buried(id) => {
                 let Self { flow, setup, account, .. } = self;
                 flow.buried(id, &mut |ended| finish(setup, account, now, ended));
@@ -391,12 +394,6 @@ impl Task {
                 }
             }
         }
-    }
-
-    fn ask(&mut self, kind: &'static str, now: Instant, answer: oneshot::Sender<Result<Done, ChangeError>>) -> Ticket {
-        self.next_ticket += 1;
-        self.tickets.insert(self.next_ticket, Ask { kind, began: now, answer });
-        self.next_ticket
     }
 
     /// Sends what may be sent.

@@ -1,6 +1,6 @@
 //! Doing what the state machine wants.
 
-use super::{SAVE_RETRY, Task, finish};
+use super::{Ask, SAVE_RETRY, Task, finish};
 use crate::plugin::{
     artifact::Hash,
     generation::{self, Order},
@@ -18,6 +18,7 @@ use std::{
     sync::Arc,
     time::{Instant, SystemTime},
 };
+use tokio::sync::oneshot;
 
 impl Task {
     /// Performs what the state machine wants, until it wants nothing more.
@@ -52,11 +53,24 @@ impl Task {
             while let Err(error) = memory::save(&setup.database, &setup.name, memory.clone(), manifest.as_deref()).await
             {
                 tracing::error!(plugin = %setup.name, "which build is good cannot be written down, trying again: {error}");
+                // As below.
+                let _ = reports.send(Report::Saved(false)).await;
                 tokio::time::sleep(SAVE_RETRY).await;
             }
             // Fails only when the slot is gone.
-            let _ = reports.send(Report::Saved).await;
+            let _ = reports.send(Report::Saved(true)).await;
         });
+    }
+
+    /// A try to write the memory down ended. Whoever stops the host waits for that, but not for a disk that is full.
+    pub(super) fn saved(&mut self, written: bool) {
+        self.saving &= !written;
+        if !self.unsaved || !written {
+            for (ask, result) in self.parting.drain(..) {
+                // Whoever asked may have stopped waiting.
+                let _ = ask.answer.send(result);
+            }
+        }
     }
 
     fn note_drained(&mut self, now: Instant) {
@@ -154,12 +168,26 @@ impl Task {
         }
     }
 
+    pub(super) fn ask(
+        &mut self,
+        kind: &'static str,
+        now: Instant,
+        answer: oneshot::Sender<Result<Done, ChangeError>>,
+    ) -> Ticket {
+        self.next_ticket += 1;
+        self.tickets.insert(self.next_ticket, Ask { kind, began: now, answer });
+        self.next_ticket
+    }
+
     fn answer(&mut self, now: Instant, ticket: Ticket, result: Result<Done, ChangeError>) {
         let Some(ask) = self.tickets.remove(&ticket) else { return };
         if ask.kind != "stop" {
             let took = now.saturating_duration_since(ask.began);
             self.account.changed(result.is_ok(), took);
             self.happened(What::Changed { kind: ask.kind, result: result.clone(), took });
+        }
+        if ask.kind == "stop" && (self.unsaved || self.saving) {
+            return self.parting.push((ask, result));
         }
         // Whoever asked may have stopped waiting.
         let _ = ask.answer.send(result);
