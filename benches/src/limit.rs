@@ -104,31 +104,53 @@ pub fn ping_pong(size: usize, rounds: usize) -> Vec<Duration> {
     })
 }
 
-/// Bytes a second through a socket and back, in chunks that hold a window of messages; as messages of this size.
+/// Messages a second through sockets and back, with so many processes that send back whatever they read, and a window of
+/// messages spread over them. Each goes on with what has come back to it, in one write.
 ///
 /// # Panics
 /// When the sockets do not work.
-pub fn pipelined(size: usize, window: usize, total: usize) -> f64 {
+pub fn pipelined(processes: usize, size: usize, window: usize, total: usize) -> f64 {
     let directory = tempfile::tempdir().expect("a directory");
     let socket = directory.path().join("s");
-    let listener = UnixListener::bind(&socket).expect("a socket");
-    let mut child = second_instance("std-echo", &socket, Path::new(""));
-    let (mut stream, _) = listener.accept().expect("the child connects");
-    let chunk = vec![7; (size * window).min(64 << 10)];
-    let mut answer = vec![0; chunk.len()];
-    let rounds = (size * total).div_ceil(chunk.len());
-    let began = Instant::now();
-    stream.write_all(&chunk).expect("the child reads");
-    for _ in 0..rounds {
-        // One chunk is always under way, as a window would be.
-        stream.write_all(&chunk).expect("the child reads");
-        stream.read_exact(&mut answer).expect("the child answers");
+    runtime().block_on(async {
+        let listener = tokio::net::UnixListener::bind(&socket).expect("a socket");
+        let (mut children, mut streams) = (Vec::new(), Vec::new());
+        for _ in 0..processes {
+            children.push(second_instance("std-echo", &socket, Path::new("")));
+            streams.push(listener.accept().await.expect("the child connects").0);
+        }
+        let began = Instant::now();
+        let mut echoes: tokio::task::JoinSet<_> = streams
+            .into_iter()
+            .map(|stream| echo(stream, size * window / processes, size * total / processes))
+            .collect();
+        while let Some(one) = echoes.join_next().await {
+            one.expect("it does not panic");
+        }
+        let rate = total as f64 / began.elapsed().as_secs_f64();
+        for mut child in children {
+            child.wait().expect("it ends");
+        }
+        rate
+    })
+}
+
+/// Has this many bytes sent back, with so many of them under way.
+async fn echo(mut stream: tokio::net::UnixStream, window: usize, total: usize) {
+    let mut chunk = vec![7; 64 << 10];
+    let (mut sent, mut back) = (0, 0);
+    let mut next = window.min(chunk.len());
+    while back < total {
+        stream.write_all(&chunk[..next]).await.expect("the child reads");
+        sent += next;
+        if sent < window {
+            next = (window - sent).min(chunk.len());
+            continue;
+        }
+        let bytes = stream.read(&mut chunk).await.expect("the child answers");
+        back += bytes;
+        next = bytes.min(total.saturating_sub(sent));
     }
-    let rate = (rounds * chunk.len() / size) as f64 / began.elapsed().as_secs_f64();
-    stream.read_exact(&mut answer).expect("the child answers");
-    drop(stream);
-    child.wait().expect("it ends");
-    rate
 }
 
 /// Spawn, open the library, connect, one byte: what no reload can do without, `rounds` times.

@@ -76,12 +76,16 @@ async fn trips(rig: &Rig, router: &Router, text: &str, rounds: usize) -> Vec<Dur
 /// A window of 1,024 events under way, over one plugin and over many; and such a window for each of them.
 pub fn throughput(rows: &mut Vec<Row>) {
     limit::pin(false);
-    for (count, window, events) in
-        [(1, 1024, 1_000_000), (10, 1024, 500_000), (100, 1024, 200_000), (100, 102_400, 1_000_000)]
-    {
+    for (count, window, events) in [
+        (1, 1024, 1_000_000),
+        (10, 1024, 500_000),
+        (100, 1024, 200_000),
+        (100, 10_240, 500_000),
+        (100, 102_400, 1_000_000),
+    ] {
         let (mut ours, mut most) = (Vec::new(), Vec::new());
         for _ in 0..RUNS {
-            most.push(limit::pipelined(64, 1024, 4_000_000));
+            most.push(limit::pipelined(count, 64, window, 10 * events));
             ours.push(pipelined(count, window, events, None).per_second);
         }
         let what = format!("throughput, window {window}, 64 B, {count} plugins");
@@ -101,7 +105,9 @@ pub fn throughput(rows: &mut Vec<Row>) {
 pub fn cost(rows: &mut Vec<Row>) {
     limit::pin(false);
     let mut alone = None;
-    for (count, window) in [(1, 1024), (10, 1024), (100, 1024), (300, 1024), (100, 102_400)] {
+    for (count, window) in
+        [(1, 1024), (10, 1024), (100, 1024), (300, 1024), (100, 10_240), (300, 30_720), (100, 102_400)]
+    {
         let mut runs: Vec<Run> = (0..3).map(|_| pipelined(count, window, 200_000, None)).collect();
         runs.sort_by(|a, b| a.processor.total_cmp(&b.processor));
         let Run { processor, switches, allocations, .. } = runs[runs.len() / 2];

@@ -41,7 +41,7 @@ fn plugin_host(rows: &mut Vec<Row>, name: &str, command: &mut Command, cold: Dur
     let time = |key| Duration::from_secs_f64(said[key] / 1e6);
     rows.push(Row::time(format!("peer {name}: start to first reply"), time("cold_us"), cold, ""));
     rows.push(Row::time(format!("peer {name}: round trip p50, 64 B"), time("round_trip_us"), trip, ""));
-    let most = limit::pipelined(64, 1024, 1_000_000);
+    let most = limit::pipelined(1, 64, 1024, 1_000_000);
     rows.push(Row::rate(format!("peer {name}: 256 under way, 64 B"), said["per_second"], most, ""));
 }
 

@@ -47,7 +47,7 @@ const FOLLOWED: usize = 64;
 /// # Errors
 /// When the operating system has no more of what it takes.
 pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(slot::pace::sleeps).build()
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// One plugin, as the operator configured it.
@@ -153,6 +153,7 @@ impl Plugins {
     ) -> Result<Self, crate::store::StoreError> {
         let mut slots = BTreeMap::new();
         let followers = broadcast::Sender::new(FOLLOWED);
+        let pacer = slot::pace::Pacer::start();
         for config in configs {
             let (memory, manifest) = memory::load(&database, &config.name).await?;
             let name: Arc<str> = config.name.as_str().into();
@@ -171,6 +172,7 @@ impl Plugins {
                 probe: config.probe.clone(),
                 config: Arc::clone(&json),
                 forge: Arc::clone(&forge),
+                pacer: Arc::clone(&pacer),
                 database: database.clone(),
                 memory,
                 manifest,

@@ -179,15 +179,11 @@ impl<E> Flow<E> {
     /// The next event for this generation, which has it in flight from now on. `None` when the queue is empty, the
     /// generation has its fill, or a suspect must be alone.
     pub fn next_for(&mut self, generation: u64) -> Option<(u64, Instant, &E)> {
-        if self.in_flight_in(generation) >= self.limits.in_flight {
+        if !self.has_room(generation) {
             return None;
         }
         self.trim();
         let id = *self.queue.front()?;
-        let alone = self.suspects > 0 && self.in_flight_in(generation) > 0;
-        if alone {
-            return None;
-        }
         self.queue.pop_front();
         self.queued -= 1;
         self.count_in_flight(generation, 1);
@@ -195,6 +191,13 @@ impl<E> Flow<E> {
         entry.stage = Stage::InFlight(generation);
         self.ledger.redelivered += u64::from(std::mem::replace(&mut entry.delivered, true));
         Some((id, entry.accepted, &entry.event))
+    }
+
+    /// Whether this generation may have one more in flight.
+    pub fn has_room(&self, generation: u64) -> bool {
+        let in_flight = self.in_flight_in(generation);
+        let alone = self.suspects > 0 && in_flight > 0;
+        in_flight < self.limits.in_flight && !alone
     }
 
     /// Notes how a generation says that an event ended, and hands out every outcome that is now due. An answer that

@@ -22,15 +22,6 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// What others tell a slot.
-#[derive(Debug)]
-pub enum Message {
-    /// Handle this.
-    Event(Event),
-    /// Do this.
-    Command(Command),
-}
-
 /// What an operator, or the host itself, wants of a slot.
 #[derive(Debug)]
 pub enum Command {

@@ -19,15 +19,19 @@ mod view;
 
 use super::{generation::Forge, limits::Limits};
 use crate::{event::Event, store::Database};
-use message::{Command, Happening, Message, View};
+use message::{Command, Happening, View};
+use pace::Pacer;
 use restart::RestartPolicy;
 use rosey_wire::manifest::Manifest;
 use state::{ChangeError, Done, Generation, Memory, Policy, ReloadMode};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
-/// Messages on their way to a slot's task, which takes them at once unless the thread is busy elsewhere.
+/// Events on their way to a slot's task, which takes them at once unless it waits for its turn to send them.
 const INBOX: usize = 1024;
+
+/// Commands likewise; they are always taken at once.
+const COMMANDS: usize = 64;
 
 /// Between asking a generation to stop and killing it. Its events are answered by then.
 const STOP_GRACE: Duration = Duration::from_secs(2);
@@ -46,6 +50,8 @@ pub struct Setup {
     pub config: Arc<str>,
     /// What is shared by all plugins.
     pub forge: Arc<Forge>,
+    /// Likewise.
+    pub pacer: Arc<Pacer>,
     /// Where dead letters and memories go.
     pub database: Database,
     /// What is remembered from the host before this one.
@@ -87,9 +93,13 @@ impl Setup {
 
 /// The way to a slot. Cheap to clone; the slot ends when the last one is gone.
 #[derive(Debug, Clone)]
-pub struct Handle {
+pub struct Handle(Arc<Ways>);
+
+#[derive(Debug)]
+struct Ways {
     name: Arc<str>,
-    inbox: mpsc::Sender<Message>,
+    events: mpsc::Sender<Event>,
+    commands: mpsc::Sender<Command>,
 }
 
 /// The slot's task is gone. Only at the end of the host.
@@ -100,21 +110,22 @@ pub struct Gone;
 impl Handle {
     /// Starts the task of a slot on the current runtime.
     pub fn spawn(setup: Setup) -> Self {
-        let (inbox, messages) = mpsc::channel(INBOX);
+        let (events, inbox) = mpsc::channel(INBOX);
+        let (commands, orders) = mpsc::channel(COMMANDS);
         let name = Arc::clone(&setup.name);
-        tokio::spawn(task::Task::new(Arc::new(setup), messages).run());
-        Self { name, inbox }
+        tokio::spawn(task::Task::new(Arc::new(setup), inbox, orders).run());
+        Self(Arc::new(Ways { name, events, commands }))
     }
 
     /// The plugin's name.
     pub fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.0.name
     }
 
     /// Hands over an event. Waits only while the slot's task is behind with its inbox; the slot then accepts it or
     /// answers that it is rejected. Cancelled, the event is dropped unaccepted.
     pub async fn deliver(&self, event: Event) {
-        if let Err(mpsc::error::SendError(Message::Event(event))) = self.inbox.send(Message::Event(event)).await {
+        if let Err(mpsc::error::SendError(event)) = self.0.events.send(event).await {
             event.reply_to.answer(event.place, event.user, Some(Gone.to_string()));
         }
     }
@@ -134,7 +145,7 @@ impl Handle {
     /// # Errors
     /// [`Gone`].
     pub async fn tell(&self, command: Command) -> Result<(), Gone> {
-        self.inbox.send(Message::Command(command)).await.map_err(|_| Gone)
+        self.0.commands.send(command).await.map_err(|_| Gone)
     }
 
     /// Asks for a change and waits for its end. Cancelled, the change goes on.

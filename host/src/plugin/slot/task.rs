@@ -9,8 +9,8 @@ use super::{
     crash::Cause,
     flow::{Blame, Ended, Flow, Limits, is_probe},
     live::Live,
-    message::{Command, Message, Report, What},
-    pace::{self, Pace},
+    message::{Command, Report, What},
+    pace::Pace,
     restart::Restart,
     state::{ChangeError, Done, Generation, State, Ticket},
 };
@@ -60,7 +60,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// What a slot does, until its inbox closes.
 pub(super) struct Task {
     pub(super) setup: Arc<Setup>,
-    pub(super) inbox: mpsc::Receiver<Message>,
+    inbox: mpsc::Receiver<Event>,
+    commands: mpsc::Receiver<Command>,
     pub(super) flow: Flow<Event>,
     pub(super) state: State,
     pub(super) live: Vec<Live>,
@@ -92,7 +93,7 @@ struct Ask {
 }
 
 impl Task {
-    pub(super) fn new(setup: Arc<Setup>, inbox: mpsc::Receiver<Message>) -> Self {
+    pub(super) fn new(setup: Arc<Setup>, inbox: mpsc::Receiver<Event>, commands: mpsc::Receiver<Command>) -> Self {
         let limits = &setup.limits;
         let flow =
             Flow::new(Limits { queue: limits.queue, in_flight: limits.in_flight, deadline: limits.event_deadline });
@@ -100,6 +101,7 @@ impl Task {
         let state = State::new(setup.policy(), restart, setup.memory.clone(), setup.first_generation);
         Self {
             inbox,
+            commands,
             flow,
             state,
             live: Vec::new(),
@@ -116,7 +118,7 @@ impl Task {
             unsaved: false,
             saving: false,
             parting: Vec::new(),
-            pace: Pace::default(),
+            pace: Pace::new(Arc::clone(&setup.pacer)),
             account: Account::default(),
             setup,
         }
@@ -128,54 +130,69 @@ impl Task {
         while std::future::poll_fn(|cx| self.poll_turn(cx, &mut batch)).await {}
     }
 
-    /// One turn. Ready when anything was done; false when there is nothing left to do for ever.
-    fn poll_turn(&mut self, cx: &mut Context<'_>, batch: &mut Vec<Message>) -> Poll<bool> {
-        let mut busy = false;
-        let mut open = true;
-        if let Poll::Ready(count) = self.inbox.poll_recv_many(cx, batch, BATCH) {
-            open = count > 0;
-            busy = true;
-        }
+    /// One turn. Ready when there may be more to do; false when there is nothing left to do for ever.
+    fn poll_turn(&mut self, cx: &mut Context<'_>, batch: &mut Vec<Event>) -> Poll<bool> {
         let now = Instant::now();
-        for message in batch.drain(..) {
-            match message {
-                Message::Event(event) => {
-                    self.admit(now, event);
-                }
-                Message::Command(command) => self.command(now, command),
-            }
+        let mut more = self.poll_links(cx, now);
+        let command = self.commands.poll_recv(cx);
+        let has_turn = self.has_turn(cx, now);
+        // While it waits for its turn, others fill the inbox without waking it. A command finds all that came before it.
+        if has_turn || !self.pace.waits() || command.is_ready() {
+            more |= self.poll_inbox(cx, now, batch);
         }
-        busy |= self.poll_links(cx, now);
+        match command {
+            Poll::Ready(Some(command)) => {
+                self.command(now, command);
+                more = true;
+            }
+            Poll::Ready(None) => return Poll::Ready(false),
+            Poll::Pending => {}
+        }
         while let Poll::Ready(Some(report)) = self.reports.1.poll_recv(cx) {
             self.report(cx, now, report);
-            busy = true;
+            more = true;
         }
-        busy |= self.poll_timer(cx, now);
+        more |= self.poll_timer(now);
         self.settle(now);
-        self.pump(now);
+        self.pump(cx, now, has_turn);
         self.poll_flush(cx);
-        self.set_timer(now);
-        if !open {
-            return Poll::Ready(false);
+        more |= self.set_timer(cx, now);
+        if more { Poll::Ready(true) } else { Poll::Pending }
+    }
+
+    /// Whether there are events that could be sent, and it is this slot's turn to do so.
+    fn has_turn(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let events = self.flow.queued() + self.inbox.len();
+        let can_send = |live: &Live| !live.closed && !live.link.is_full() && self.flow.has_room(live.generation);
+        let route = self.state.route();
+        if events == 0 || !self.live.iter().any(|live| Some(live.generation) == route && can_send(live)) {
+            self.pace.rest(now);
+            return false;
         }
-        if busy {
-            pace::turn();
-            return Poll::Ready(true);
+        self.pace.is_turn(cx, now, events)
+    }
+
+    /// Takes events, as many as one turn may. True when there may be more.
+    fn poll_inbox(&mut self, cx: &mut Context<'_>, now: Instant, batch: &mut Vec<Event>) -> bool {
+        let mut room = BATCH;
+        while room > 0
+            && let Poll::Ready(count @ 1..) = self.inbox.poll_recv_many(cx, batch, room)
+        {
+            room -= count;
+            for event in batch.drain(..) {
+                self.admit(now, event);
+            }
         }
-        if self.pace.waits() {
-            // Wakes this task when everything else that is ready has had its turn, and new input was looked for.
-            let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
-        }
-        Poll::Pending
+        room == 0
     }
 
     /// False when the event was turned away.
     fn admit(&mut self, now: Instant, event: Event) -> bool {
         let key = event.place.key;
         let ended = if self.state.will_run() {
-            self.flow.admit(now, key, event)
+            self.flow.admit(event.at, key, event)
         } else {
-            Some(self.flow.turn_away(now, event, self.why_reject))
+            Some(self.flow.turn_away(event.at, event, self.why_reject))
         };
         let accepted = ended.is_none();
         if let Some(ended) = ended {
@@ -184,13 +201,14 @@ impl Task {
         accepted
     }
 
-    /// Reads what has come on all links. True when something has.
+    /// Reads what has come on all links. True when there may be more.
     fn poll_links(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let mut busy = false;
+        let mut more = false;
         for at in 0..self.live.len() {
-            busy |= self.poll_link(cx, now, at);
+            // Mostly the second finds nothing, which costs no system call, and has the next wake this task.
+            more |= self.poll_link(cx, now, at) && self.poll_link(cx, now, at);
         }
-        busy
+        more
     }
 
     fn poll_link(&mut self, cx: &mut Context<'_>, now: Instant, at: usize) -> bool {
@@ -199,7 +217,7 @@ impl Task {
         }
         match self.live[at].link.poll_read(cx) {
             Poll::Pending => return false,
-            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Ok(())) => self.pace.pass(now),
             // The end of the process follows, and says more.
             Poll::Ready(Err(_)) => {
                 self.live[at].closed = true;
@@ -397,22 +415,22 @@ impl Task {
     }
 
     /// Sends what may be sent.
-    fn pump(&mut self, now: Instant) {
-        let route = self.state.route();
-        let Some(live) = self.live.iter_mut().find(|live| Some(live.generation) == route && !live.closed) else {
-            return self.pace.rest();
-        };
-        if self.flow.queued() == 0 {
-            return self.pace.rest();
-        }
-        let generation = live.generation;
-        if !self.pace.is_time(self.flow.queued()) {
+    fn pump(&mut self, cx: &mut Context<'_>, now: Instant, has_turn: bool) {
+        // What was no turn before may be one by now: events came, or a generation to send them to.
+        if !has_turn && (self.pace.waits() || !self.has_turn(cx, now)) {
             return;
         }
-        let deadline = self.setup.limits.event_deadline;
-        while !live.link.is_full() {
-            let Some((id, accepted, event)) = self.flow.next_for(generation) else { break };
-            live.deliver(id, deadline.saturating_sub(now.saturating_duration_since(accepted)), event);
+        let (route, deadline) = (self.state.route(), self.setup.limits.event_deadline);
+        let mut sent = false;
+        if let Some(live) = self.live.iter_mut().find(|live| Some(live.generation) == route && !live.closed) {
+            while !live.link.is_full() {
+                let Some((id, accepted, event)) = self.flow.next_for(live.generation) else { break };
+                live.deliver(id, deadline.saturating_sub(now.saturating_duration_since(accepted)), event);
+                sent = true;
+            }
+        }
+        if !sent {
+            self.pace.pass(now);
         }
     }
 
@@ -427,8 +445,8 @@ impl Task {
         }
     }
 
-    fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        if self.timer_at.is_none() || self.timer.as_mut().poll(cx).is_pending() {
+    fn poll_timer(&mut self, now: Instant) -> bool {
+        if self.timer_at.is_none() || !self.timer.is_elapsed() {
             return false;
         }
         self.timer_at = None;
@@ -465,7 +483,8 @@ impl Task {
         silent.into_iter().for_each(|generation| self.tell_health(generation, false));
     }
 
-    fn set_timer(&mut self, now: Instant) {
+    /// Sets the timer for what comes next. True when that is now.
+    fn set_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let waits = !self.flow.is_empty() || self.live.iter().any(Live::is_watched);
         if waits && self.look_at.is_none() {
             self.look_at = Some(now + LOOK_EVERY);
@@ -477,7 +496,9 @@ impl Task {
         {
             self.timer_at = Some(next);
             self.timer.as_mut().reset(next.into());
+            return self.timer.as_mut().poll(cx).is_ready();
         }
+        false
     }
 }
 
