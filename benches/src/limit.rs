@@ -153,16 +153,17 @@ async fn echo(mut stream: tokio::net::UnixStream, window: usize, total: usize) {
     }
 }
 
-/// Spawn, open the library, connect, one byte: what no reload can do without, `rounds` times.
+/// Spawn, open the library, connect, one byte: what no reload can do without, `rounds` times, with a pause before each.
 ///
 /// # Panics
 /// When the processes cannot be started.
-pub fn cold_start(rounds: usize) -> Vec<Duration> {
+pub fn cold_start(rounds: usize, pause: Duration) -> Vec<Duration> {
     let library = build::library("echo");
     let directory = tempfile::tempdir().expect("a directory");
     let mut times = Vec::with_capacity(rounds);
     for round in 0..rounds {
         let socket = directory.path().join(round.to_string());
+        std::thread::sleep(pause);
         let began = Instant::now();
         let listener = UnixListener::bind(&socket).expect("a socket");
         let mut child = second_instance("load", &socket, &library);

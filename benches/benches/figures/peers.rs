@@ -17,7 +17,7 @@ const GO_PATH: &str = "/usr/share/gocode";
 /// All that is installed.
 pub fn peers(rows: &mut Vec<Row>) {
     limit::pin(false);
-    let cold = quantile(&mut limit::cold_start(50), 0.5);
+    let cold = quantile(&mut limit::cold_start(50, Duration::ZERO), 0.5);
     let trip = quantile(&mut limit::ping_pong(64, 5000), 0.5);
     let folder = tempfile::tempdir().expect("a directory");
     if let Some(go_plugin) = build_go_plugin(folder.path()) {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// From SIGKILL to the answer of an event that was said right after it.
 pub fn crash_to_serving(rows: &mut Vec<Row>) {
     limit::pin(false);
-    let least = quantile(&mut limit::cold_start(50), 0.5);
+    let least = quantile(&mut limit::cold_start(50, Duration::ZERO), 0.5);
     let mut times = limit::runtime().block_on(async {
         // Each start counts as good at once, so that each restart is a first one.
         let limits = Limits { stable_after: Duration::ZERO, crash_loop_hour: 100_000, ..limits() };
@@ -38,7 +38,7 @@ pub fn crash_to_serving(rows: &mut Vec<Row>) {
 /// From nothing to all serving.
 pub fn startup(rows: &mut Vec<Row>) {
     limit::pin(false);
-    let least = quantile(&mut limit::cold_start(50), 0.5);
+    let least = quantile(&mut limit::cold_start(50, Duration::ZERO), 0.5);
     for count in [100, 300] {
         let took = limit::runtime().block_on(async {
             let began = Instant::now();

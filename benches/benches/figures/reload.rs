@@ -37,6 +37,9 @@ pub fn reload(rows: &mut Vec<Row>) {
 /// Reloads, and starts of the limit, of each kind.
 const ROUNDS: usize = 50;
 
+/// Between two reloads, and two starts of the limit. People do not reload within the millisecond that a new spare takes.
+const PAUSE: Duration = Duration::from_millis(10);
+
 struct Times {
     reloads: Vec<Duration>,
     /// The cold start that the machine can do at best.
@@ -57,15 +60,14 @@ fn reloads(spare: bool, busy: bool) -> Times {
             None => Duration::ZERO,
         };
         let under_way = load();
-        let least = tokio::task::spawn_blocking(|| limit::cold_start(ROUNDS)).await.expect("it does not panic");
+        let least = tokio::task::spawn_blocking(|| limit::cold_start(ROUNDS, PAUSE)).await.expect("it does not panic");
         slowest(under_way).await;
         let under_way = load();
         tokio::time::sleep(if busy { Duration::from_secs(1) } else { Duration::ZERO }).await;
         let quiet = slowest(under_way).await;
         let (under_way, mut reloads) = (load(), Vec::new());
         for _ in 0..ROUNDS {
-            // People do not reload within the millisecond that a new spare takes.
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(PAUSE).await;
             let began = Instant::now();
             rig.plugins.reload("p0", artifact, true).await.expect("the same artifact, by force");
             reloads.push(began.elapsed());

@@ -221,13 +221,11 @@ pub async fn start(forge: Arc<Forge>, order: Order) -> Result<Started, StartErro
 async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartError> {
     let began = Instant::now();
     let _start = forge.spare.as_ref().map(Spare::start);
-    // Hashing takes about as long as the spawn, so they run side by side.
-    let checked = {
+    // Hashing takes about as long as the spawn, so they run side by side; a look at the inode needs no other thread.
+    let artifact = forge.store.unchanged(&order.artifact).ok_or_else(|| {
         let (forge, hash) = (Arc::clone(forge), order.artifact);
-        tokio::task::spawn_blocking(move || {
-            forge.store.verify(&hash).map_err(|error| StartError::Artifact(error.to_string()))
-        })
-    };
+        tokio::task::spawn_blocking(move || forge.store.verify(&hash))
+    });
     let page = Page::create(forge.launcher.file("page"))?;
     let Shim { mut process, mut link } = forge.shim().await?;
     let output = Output {
@@ -239,7 +237,13 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
     let mut records = Records::new(&output);
     let tail = output.drain(&forge.output_runtime, &mut process);
     let loaded = async {
-        let artifact = checked.await.map_err(|error| StartError::Artifact(error.to_string()))??;
+        let artifact = match artifact {
+            Ok(unchanged) => unchanged,
+            Err(reading) => {
+                let read = reading.await.map_err(|error| StartError::Artifact(error.to_string()))?;
+                read.map_err(|error| StartError::Artifact(error.to_string()))?
+            }
+        };
         let manifest = load(&mut link, order, &artifact, &page, &mut records).await?;
         if let Some(snapshot) = &order.restore {
             restore(&mut link, snapshot).await?;

@@ -11,7 +11,7 @@ pub use hash::{Hash, ParseHashError};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{HashMap, HashSet},
-    fs::{self, File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -182,7 +182,7 @@ impl Store {
             io::ErrorKind::NotFound => IntakeError::Missing { plugin: plugin.to_owned(), path: library.to_owned() },
             _ => problem(error),
         })?;
-        let before = Stamp::of(&source).map_err(problem)?;
+        let before = Stamp::of(&source.metadata().map_err(problem)?);
         if before.size > MAX_SIZE {
             return Err(IntakeError::TooLarge { path: library.to_owned(), size: before.size });
         }
@@ -191,7 +191,7 @@ impl Store {
         let mut target =
             OpenOptions::new().read(true).write(true).create_new(true).mode(0o444).open(&part.0).map_err(problem)?;
         let (hash, size) = copy_hashing(&mut source, &mut target).map_err(problem)?;
-        if Stamp::of(&source).map_err(problem)? != before || size != before.size {
+        if Stamp::of(&source.metadata().map_err(problem)?) != before || size != before.size {
             return Err(IntakeError::Changing(library.to_owned()));
         }
         elf::check(&mut target, size).map_err(|error| match error {
@@ -208,19 +208,27 @@ impl Store {
         Ok(Artifact { hash, path, size })
     }
 
-    /// An artifact, after checking that it is still what it was. Reads all of it, unless its inode has not changed
-    /// since it was read last (a write to it shows there, and nobody but the kernel can set that time).
+    /// An artifact that was verified, and whose inode has not changed since (a write to it shows there, and nobody but the
+    /// kernel can set that time). Costs a look at the inode.
+    pub fn unchanged(&self, hash: &Hash) -> Option<Artifact> {
+        let path = self.path(hash);
+        let stamp = Stamp::of(&fs::metadata(&path).ok()?);
+        let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(hash) == Some(&stamp);
+        verified.then_some(Artifact { hash: *hash, path, size: stamp.size })
+    }
+
+    /// An artifact, after checking that it is still what it was. Reads all of it, unless it is [`Store::unchanged`].
     ///
     /// # Errors
     /// [`VerifyError`].
     pub fn verify(&self, hash: &Hash) -> Result<Artifact, VerifyError> {
+        if let Some(artifact) = self.unchanged(hash) {
+            return Ok(artifact);
+        }
         let path = self.path(hash);
         let problem = |source| VerifyError::Unreadable { hash: *hash, source };
         let mut file = File::open(&path).map_err(problem)?;
-        let (stamp, now) = (Stamp::of(&file).map_err(problem)?, SystemTime::now());
-        if self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(hash) == Some(&stamp) {
-            return Ok(Artifact { hash: *hash, path, size: stamp.size });
-        }
+        let (stamp, now) = (Stamp::of(&file.metadata().map_err(problem)?), SystemTime::now());
         let (found, size) = copy_hashing(&mut file, &mut io::sink()).map_err(problem)?;
         if found != *hash {
             return Err(VerifyError::Corrupted { hash: *hash, found });
@@ -267,14 +275,13 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
-        let meta = file.metadata()?;
-        Ok(Self {
+    fn of(meta: &Metadata) -> Self {
+        Self {
             size: meta.len(),
             inode: meta.ino(),
             modified: (meta.mtime(), meta.mtime_nsec()),
             changed: (meta.ctime(), meta.ctime_nsec()),
-        })
+        }
     }
 
     /// Whether the last change is so long ago that another one would bear another time.
@@ -363,7 +370,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(dir.path()).expect("there");
         let artifact = store.intake("x", &some_library()).expect("a library");
-        let stamp = || Stamp::of(&File::open(&artifact.path).expect("there")).expect("readable");
+        let stamp = || Stamp::of(&fs::metadata(&artifact.path).expect("there"));
         while !stamp().is_settled(SystemTime::now()) {
             std::thread::yield_now();
         }
