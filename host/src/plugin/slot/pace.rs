@@ -19,10 +19,10 @@ const AT_WORK: Duration = Duration::from_millis(1);
 
 /// Events that are worth a write of their own. With fewer, and others in line, a slot that has its turn lets the thread
 /// take in more first.
-const ENOUGH: usize = 128;
+const ENOUGH: usize = 256;
 
-/// Rounds of everything that is ready on the thread, for which it does so at most. Eight were no better than four at 10 and
-/// 100 plugins, and 32 were worse.
+/// Rounds of everything that is ready on the thread, for which it does so at most. Eight and sixteen were no better than four
+/// at 10 and 100 plugins, and 32 were worse.
 const ROUNDS: u32 = 4;
 
 /// Hands out turns to the slots of a host.
