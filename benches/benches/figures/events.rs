@@ -73,7 +73,7 @@ async fn trips(rig: &Rig, router: &Router, text: &str, rounds: usize) -> Vec<Dur
     times
 }
 
-/// A window of 1,024 events under way, over one plugin and over many; and such a window for each of them.
+/// A window of 1,024 events under way, over one plugin and over many; and a hundred events or such a window for each of them.
 pub fn throughput(rows: &mut Vec<Row>) {
     limit::pin(false);
     for (count, window, events) in [

@@ -97,7 +97,7 @@ pub fn dashboard(rows: &mut Vec<Row>) {
             let what = format!("{path}, 100 plugins, {} KB, 100 connections", size / 1000);
             rows.push(Row::rate(what, median(&mut ours), median(&mut most), "≥ 0.7"));
         }
-        // Turn about: a round trip takes a fifth of the time when the scheduler happens to keep both processes on one core.
+        // Turn about: a round trip takes a third of the time when the scheduler happens to keep both processes on one core.
         let (mut quiet, mut busy) = (Vec::new(), Vec::new());
         for _ in 0..RUNS {
             quiet.push(p99_of_a_second(&rig, &routers[0]).await);
@@ -107,7 +107,6 @@ pub fn dashboard(rows: &mut Vec<Row>) {
             busy.push(p99_of_a_second(&rig, &routers[0]).await);
             load.await.expect("it does not panic");
         }
-        eprintln!("quiet {quiet:?} busy {busy:?}");
         let (busy, quiet) = (quantile(&mut busy, 0.5), quantile(&mut quiet, 0.5));
         rows.push(Row::time(
             "round trip p99 while the dashboard is asked as fast as it can / quiet",

@@ -29,8 +29,8 @@ const ROUNDS: u32 = 4;
 #[derive(Debug)]
 pub struct Pacer {
     line: Mutex<Line>,
-    /// Told when the first slot begins to wait.
-    waits: Notify,
+    /// Told when the first slot begins to wait, and at the end.
+    waits: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -56,13 +56,13 @@ impl Pacer {
     pub fn start() -> Arc<Self> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let pacer = Arc::new(Self::new(processors + 1));
-        tokio::spawn(look_after(Arc::downgrade(&pacer)));
+        tokio::spawn(look_after(Arc::downgrade(&pacer), Arc::clone(&pacer.waits)));
         pacer
     }
 
     fn new(most: usize) -> Self {
         let line = Line { most, at_work: Vec::new(), waiting: VecDeque::new(), slots: 0 };
-        Self { line: Mutex::new(line), waits: Notify::new() }
+        Self { line: Mutex::new(line), waits: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Line> {
@@ -71,18 +71,25 @@ impl Pacer {
     }
 }
 
-async fn look_after(pacer: Weak<Pacer>) {
+impl Drop for Pacer {
+    fn drop(&mut self) {
+        self.waits.notify_one();
+    }
+}
+
+async fn look_after(pacer: Weak<Pacer>, waits: Arc<Notify>) {
     while let Some(pacer) = pacer.upgrade() {
         let waiting = {
             let mut line = pacer.lock();
             line.look(Instant::now());
             !line.waiting.is_empty()
         };
+        // Waiting, it must not keep the pacer.
+        drop(pacer);
         if waiting {
-            drop(pacer);
             tokio::time::sleep(AT_WORK).await;
         } else {
-            pacer.waits.notified().await;
+            waits.notified().await;
         }
     }
 }
@@ -331,5 +338,9 @@ mod tests {
         tokio::time::sleep(2 * AT_WORK).await;
         assert_eq!(late.woken(), 1);
         assert!(late.asks(long_ago, 1));
+        let waits = Arc::downgrade(&pacer.waits);
+        drop((late, slow, pacer));
+        tokio::time::sleep(AT_WORK).await;
+        assert_eq!(waits.strong_count(), 0, "the task ends with the pacer");
     }
 }

@@ -152,7 +152,7 @@ impl Task {
             self.report(cx, now, report);
             more = true;
         }
-        more |= self.poll_timer(now);
+        more |= self.poll_timer(cx, now);
         self.settle(now);
         self.pump(cx, now, has_turn);
         self.poll_flush(cx);
@@ -445,8 +445,9 @@ impl Task {
         }
     }
 
-    fn poll_timer(&mut self, now: Instant) -> bool {
-        if self.timer_at.is_none() || !self.timer.is_elapsed() {
+    fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        // Each turn: a poll in which the budget of this task was used up has not registered it.
+        if self.timer_at.is_none() || self.timer.as_mut().poll(cx).is_pending() {
             return false;
         }
         self.timer_at = None;
