@@ -1,9 +1,6 @@
 //! Events, their outcomes, and where the answers go. Data only.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::OwnedPermit;
 
 /// The longest chat line that becomes an event, in bytes. IRC carries 512, Discord 2,000 characters; the rest is pasted
@@ -65,8 +62,6 @@ pub struct Event {
     text: Box<str>,
     command_end: u32,
     args_start: u32,
-    /// When it came; its deadline counts from here.
-    pub at: Instant,
     /// Who typed it.
     pub user: Arc<User>,
     /// Where.
@@ -76,7 +71,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Makes an event, as of now, of a line that [`command_of`] found a command in.
+    /// Makes an event of a line that [`command_of`] found a command in.
     pub fn new(line: impl Into<Box<str>>, user: Arc<User>, place: Arc<Place>, reply_to: ReplyTo) -> Self {
         let text: Box<str> = line.into();
         let body = text.strip_prefix(PREFIX).unwrap_or(&text);
@@ -84,15 +79,7 @@ impl Event {
         let command_end = body.find(char::is_whitespace).map_or(text.len(), |at| start + at);
         let args_start = text.len() - text[command_end..].trim_start().len();
         let at = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
-        Self {
-            command_end: at(command_end),
-            args_start: at(args_start),
-            text,
-            at: Instant::now(),
-            user,
-            place,
-            reply_to,
-        }
+        Self { command_end: at(command_end), args_start: at(args_start), text, user, place, reply_to }
     }
 
     /// The command, without the prefix.

@@ -39,7 +39,7 @@ fn handle(message: ToShim<'_>, plugin: &mut Option<PluginModRef>) -> Result<bool
                 match load::load(&request) {
                     Ok((module, manifest)) => {
                         *plugin = Some(module);
-                        link::send(&ToHost::Loaded(manifest));
+                        link::send(&ToHost::Loaded(Box::new(manifest)));
                     }
                     Err((step, message)) => link::send(&ToHost::LoadFailed { step, message: &message }),
                 }

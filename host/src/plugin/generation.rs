@@ -291,7 +291,7 @@ async fn load(
     loop {
         let frame = link.frame().await?;
         match decode::<ToHost<'_>>(&frame).map_err(LinkError::from)? {
-            ToHost::Loaded(manifest) => return super::manifest::check(manifest).map_err(StartError::Manifest),
+            ToHost::Loaded(manifest) => return super::manifest::check(*manifest).map_err(StartError::Manifest),
             ToHost::LoadFailed { step, message } => {
                 return Err(StartError::Load { step, message: super::clean(message, 500) });
             }

@@ -8,12 +8,16 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use rosey_wire::manifest::Manifest;
+use rustc_hash::FxHashMap;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    watch,
+};
 
 /// Most plugins are up in a tenth of a second, and one that hangs is no reason to keep people from the others.
 const COMING_UP: Duration = Duration::from_secs(3);
@@ -59,7 +63,7 @@ pub struct Router {
 
 #[derive(Debug, Default)]
 struct Table {
-    commands: HashMap<String, Handle>,
+    commands: FxHashMap<String, Handle>,
     help: help::Help,
 }
 
@@ -94,7 +98,7 @@ impl Router {
     pub fn learn(&self, handle: Handle, manifest: Arc<Manifest>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(handle.name().to_string(), (handle, manifest));
-        let mut commands: HashMap<String, Handle> = HashMap::new();
+        let mut commands: FxHashMap<String, Handle> = FxHashMap::default();
         for (name, (handle, manifest)) in known.iter() {
             for command in manifest.commands.iter().flat_map(|c| std::iter::once(&c.name).chain(&c.aliases)) {
                 let command = command.to_lowercase();
@@ -132,7 +136,13 @@ impl Router {
             }
         };
         if let Some(handle) = handle {
-            let Ok(permit) = outgoing.clone().reserve_owned().await else { return Routed::Closed };
+            let permit = match outgoing.clone().try_reserve_owned() {
+                Ok(permit) => permit,
+                Err(TrySendError::Full(outgoing) | TrySendError::Closed(outgoing)) => {
+                    let Ok(permit) = outgoing.reserve_owned().await else { return Routed::Closed };
+                    permit
+                }
+            };
             let reply_to = ReplyTo::Connector(permit);
             handle.deliver(Event::new(line, Arc::clone(user), Arc::clone(place), reply_to)).await;
             return Routed::Taken;
@@ -166,7 +176,7 @@ impl Router {
         match admin.try_send(line) {
             Ok(()) => Routed::Taken,
             // So much is waiting already that one answer more or less changes nothing; an admin command is said to fail.
-            Err(mpsc::error::TrySendError::Full(line)) if line.line.starts_with(event::PREFIX) => {
+            Err(TrySendError::Full(line)) if line.line.starts_with(event::PREFIX) => {
                 let text = Some("Too many admin commands are waiting; try again in a moment.".to_owned());
                 let _ = line.outgoing.send(Outgoing { place: line.place, user: line.user, text }).await;
                 Routed::Taken

@@ -85,8 +85,9 @@ pub enum ToHost<'a> {
         #[serde(borrow)]
         answer: Answer<'a>,
     },
-    /// The library is loaded and the plugin stands.
-    Loaded(Manifest),
+    /// The library is loaded and the plugin stands. In a box, because every answer is moved about in the space of the
+    /// largest thing that can be said.
+    Loaded(Box<Manifest>),
     /// It does not.
     LoadFailed {
         /// Which step failed.

@@ -91,12 +91,19 @@ struct Entry<E> {
     is_head: bool,
     accepted: Instant,
     stage: Stage,
-    /// Why it is guilty; empty for nearly every event there is.
+    delivered: bool,
+    /// Nearly every event there is has none.
+    record: Option<Box<Record>>,
+}
+
+/// What speaks against an event.
+#[derive(Debug, Default)]
+struct Record {
+    /// The crashes it was executing at.
     causes: Vec<String>,
     /// Whether it was in flight at a crash that nobody could explain.
     doubtful: bool,
     suspect: bool,
-    delivered: bool,
 }
 
 #[derive(Debug)]
@@ -104,7 +111,7 @@ enum Stage {
     Queued,
     InFlight(u64),
     /// Ended, and waiting for those before it in its channel.
-    Answered(Outcome, Option<u64>),
+    Answered(Box<(Outcome, Option<u64>)>),
     /// Guilty; waiting for its dead letter to be durable.
     Condemned,
 }
@@ -154,10 +161,8 @@ impl<E> Flow<E> {
             is_head: true,
             accepted: now,
             stage: Stage::Queued,
-            causes: Vec::new(),
-            doubtful: false,
-            suspect: false,
             delivered: false,
+            record: None,
         });
         if let Some(before) = self.tails.insert(channel, key) {
             self.entries[before as usize].next = key;
@@ -284,21 +289,24 @@ impl<E> Flow<E> {
             let only_one = unexplained && ids.len() == 1;
             let guilty = blame.is_some_and(|blame| blame.executing.contains(&id) || only_one);
             let entry = &mut self.entries[index(id)];
-            if let (true, Some(blame)) = (guilty, &blame) {
-                entry.causes.push(blame.cause.to_owned());
-            }
-            if entry.causes.len() >= CONDEMNED_AT {
-                entry.stage = Stage::Condemned;
-                condemned.push(Condemned { id, causes: entry.causes.clone() });
-            } else {
-                entry.stage = Stage::Queued;
-                let becomes_suspect = unexplained && entry.doubtful && !entry.suspect;
-                entry.doubtful |= unexplained;
-                entry.suspect |= becomes_suspect;
+            entry.stage = Stage::Queued;
+            if let Some(blame) = blame.filter(|_| guilty || unexplained) {
+                let record = entry.record.get_or_insert_default();
+                if guilty {
+                    record.causes.push(blame.cause.to_owned());
+                }
+                if record.causes.len() >= CONDEMNED_AT {
+                    entry.stage = Stage::Condemned;
+                    condemned.push(Condemned { id, causes: record.causes.clone() });
+                    continue;
+                }
+                let becomes_suspect = unexplained && record.doubtful && !record.suspect;
+                record.doubtful |= unexplained;
+                record.suspect |= becomes_suspect;
                 self.suspects += usize::from(becomes_suspect);
-                self.queue.push_front(id);
-                self.queued += 1;
             }
+            self.queue.push_front(id);
+            self.queued += 1;
         }
         condemned
     }
@@ -317,14 +325,14 @@ impl<E> Flow<E> {
     }
 
     fn settle(&mut self, key: usize, outcome: Outcome, by: Option<u64>, due: &mut impl FnMut(Ended<E>)) {
-        if self.entries[key].suspect {
-            self.entries[key].suspect = false;
-            self.suspects -= 1;
+        let entry = &mut self.entries[key];
+        if let Some(record) = &mut entry.record {
+            self.suspects -= usize::from(std::mem::take(&mut record.suspect));
         }
-        if self.entries[key].is_head {
+        if entry.is_head {
             self.release(key, outcome, by, due);
         } else {
-            self.entries[key].stage = Stage::Answered(outcome, by);
+            entry.stage = Stage::Answered(Box::new((outcome, by)));
         }
     }
 
@@ -339,8 +347,9 @@ impl<E> Flow<E> {
             } else {
                 let next = &mut self.entries[entry.next as usize];
                 next.is_head = true;
-                if let Stage::Answered(outcome, by) = &mut next.stage {
-                    step = Some((entry.next as usize, std::mem::replace(outcome, Outcome::Ignored), *by));
+                if let Stage::Answered(how) = &mut next.stage {
+                    let (outcome, by) = std::mem::replace(&mut **how, (Outcome::Ignored, None));
+                    step = Some((entry.next as usize, outcome, by));
                 }
             }
             due(Ended { event: entry.event, outcome, accepted: entry.accepted, generation });

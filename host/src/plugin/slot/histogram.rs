@@ -9,6 +9,17 @@ pub const EDGES: [f64; 20] = [
     0.5, 1.0, 3.0, 5.0, 10.0, 30.0,
 ];
 
+/// The same in microseconds, to compare whole numbers.
+const EDGES_US: [u32; EDGES.len()] = {
+    let mut edges = [0; EDGES.len()];
+    let mut at = 0;
+    while at < edges.len() {
+        edges[at] = (EDGES[at] * 1e6).round() as u32;
+        at += 1;
+    }
+    edges
+};
+
 /// Counts by [`EDGES`], and one more for what is longer.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Histogram {
@@ -21,10 +32,14 @@ pub struct Histogram {
 impl Histogram {
     /// Counts one.
     pub fn observe(&mut self, took: Duration) {
-        let seconds = took.as_secs_f64();
-        let bucket = EDGES.partition_point(|edge| *edge < seconds);
+        // An edge belongs to the bucket below it; so a part of a microsecond counts as one.
+        let micros =
+            u64::from(took.subsec_nanos().div_ceil(1000)).saturating_add(took.as_secs().saturating_mul(1_000_000));
+        let micros = u32::try_from(micros).unwrap_or(u32::MAX);
+        // All edges without a branch: a search would mostly guess wrong which way to go.
+        let bucket: usize = EDGES_US.iter().map(|edge| usize::from(*edge < micros)).sum();
         self.counts[bucket] += 1;
-        self.sum += seconds;
+        self.sum += took.as_secs_f64();
     }
 
     /// How many there are.
@@ -82,10 +97,20 @@ mod tests {
         assert_eq!(histogram.count(), 101);
     }
 
+    fn bucket(took: Duration) -> usize {
+        let mut histogram = Histogram::default();
+        histogram.observe(took);
+        histogram.counts.iter().position(|count| *count == 1).expect("it is counted")
+    }
+
     #[test]
     fn an_edge_belongs_to_the_bucket_below_it() {
-        let mut histogram = Histogram::default();
-        histogram.observe(Duration::from_secs(1));
-        assert_eq!(histogram.counts[EDGES.iter().position(|edge| *edge == 1.0).expect("an edge")], 1);
+        for (at, edge) in EDGES.into_iter().enumerate() {
+            let edge = Duration::from_nanos((edge * 1e9).round() as u64);
+            assert_eq!(bucket(edge), at);
+            assert_eq!(bucket(edge + Duration::from_nanos(1)), at + 1);
+            assert_eq!(bucket(edge - Duration::from_nanos(1)), at);
+        }
+        assert_eq!((bucket(Duration::ZERO), bucket(Duration::MAX)), (0, EDGES.len()));
     }
 }

@@ -24,8 +24,17 @@ use pace::Pacer;
 use restart::RestartPolicy;
 use rosey_wire::manifest::Manifest;
 use state::{ChangeError, Done, Generation, Memory, Policy, ReloadMode};
-use std::{sync::Arc, time::Duration};
-use tokio::sync::{mpsc, oneshot};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{
+    mpsc::{
+        self,
+        error::{SendError, TrySendError},
+    },
+    oneshot,
+};
 
 /// Events on their way to a slot's task, which takes them at once unless it waits for its turn to send them.
 const INBOX: usize = 1024;
@@ -98,7 +107,8 @@ pub struct Handle(Arc<Ways>);
 #[derive(Debug)]
 struct Ways {
     name: Arc<str>,
-    events: mpsc::Sender<Event>,
+    /// Each with the time it came, from which its deadline counts.
+    events: mpsc::Sender<(Instant, Event)>,
     commands: mpsc::Sender<Command>,
 }
 
@@ -125,7 +135,13 @@ impl Handle {
     /// Hands over an event. Waits only while the slot's task is behind with its inbox; the slot then accepts it or
     /// answers that it is rejected. Cancelled, the event is dropped unaccepted.
     pub async fn deliver(&self, event: Event) {
-        if let Err(mpsc::error::SendError(event)) = self.0.events.send(event).await {
+        let event = (Instant::now(), event);
+        // There is room nearly always, and then nothing has to be made that could wait.
+        let event = match self.0.events.try_send(event) {
+            Ok(()) => return,
+            Err(TrySendError::Full(event) | TrySendError::Closed(event)) => event,
+        };
+        if let Err(SendError((_, event))) = self.0.events.send(event).await {
             event.reply_to.answer(event.place, event.user, Some(Gone.to_string()));
         }
     }

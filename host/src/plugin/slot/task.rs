@@ -60,7 +60,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// What a slot does, until its inbox closes.
 pub(super) struct Task {
     pub(super) setup: Arc<Setup>,
-    inbox: mpsc::Receiver<Event>,
+    inbox: mpsc::Receiver<(Instant, Event)>,
     commands: mpsc::Receiver<Command>,
     pub(super) flow: Flow<Event>,
     pub(super) state: State,
@@ -93,7 +93,11 @@ struct Ask {
 }
 
 impl Task {
-    pub(super) fn new(setup: Arc<Setup>, inbox: mpsc::Receiver<Event>, commands: mpsc::Receiver<Command>) -> Self {
+    pub(super) fn new(
+        setup: Arc<Setup>,
+        inbox: mpsc::Receiver<(Instant, Event)>,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
         let limits = &setup.limits;
         let flow =
             Flow::new(Limits { queue: limits.queue, in_flight: limits.in_flight, deadline: limits.event_deadline });
@@ -131,7 +135,7 @@ impl Task {
     }
 
     /// One turn. Ready when there may be more to do; false when there is nothing left to do for ever.
-    fn poll_turn(&mut self, cx: &mut Context<'_>, batch: &mut Vec<Event>) -> Poll<bool> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>, batch: &mut Vec<(Instant, Event)>) -> Poll<bool> {
         let now = Instant::now();
         let mut more = self.poll_links(cx, now);
         let command = self.commands.poll_recv(cx);
@@ -173,26 +177,26 @@ impl Task {
     }
 
     /// Takes events, as many as one turn may. True when there may be more.
-    fn poll_inbox(&mut self, cx: &mut Context<'_>, now: Instant, batch: &mut Vec<Event>) -> bool {
+    fn poll_inbox(&mut self, cx: &mut Context<'_>, now: Instant, batch: &mut Vec<(Instant, Event)>) -> bool {
         let mut room = BATCH;
         while room > 0
             && let Poll::Ready(count @ 1..) = self.inbox.poll_recv_many(cx, batch, room)
         {
             room -= count;
-            for event in batch.drain(..) {
-                self.admit(now, event);
+            for (at, event) in batch.drain(..) {
+                self.admit(now, at, event);
             }
         }
         room == 0
     }
 
     /// False when the event was turned away.
-    fn admit(&mut self, now: Instant, event: Event) -> bool {
+    fn admit(&mut self, now: Instant, at: Instant, event: Event) -> bool {
         let key = event.place.key;
         let ended = if self.state.will_run() {
-            self.flow.admit(event.at, key, event)
+            self.flow.admit(at, key, event)
         } else {
-            Some(self.flow.turn_away(event.at, event, self.why_reject))
+            Some(self.flow.turn_away(at, event, self.why_reject))
         };
         let accepted = ended.is_none();
         if let Some(ended) = ended {
@@ -397,7 +401,7 @@ impl Task {
             }
             Command::Offer { event, answer } => {
                 // Whoever asked may have stopped waiting.
-                let _ = answer.send(self.admit(now, event));
+                let _ = answer.send(self.admit(now, now, event));
             }
             Command::View(answer) => {
                 // Whoever asked may have stopped waiting.
