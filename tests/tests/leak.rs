@@ -18,8 +18,8 @@ const RELOADS: usize = 1000;
 /// The plugin's, and the spare.
 const SHIMS: usize = 2;
 
-/// The artifact, and the page of the generation that serves.
-const FILES: usize = 2;
+/// The artifact, and the pages of both.
+const FILES: usize = 1 + SHIMS;
 
 /// What could be left behind.
 #[derive(Debug)]

@@ -226,8 +226,7 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
         let (forge, hash) = (Arc::clone(forge), order.artifact);
         tokio::task::spawn_blocking(move || forge.store.verify(&hash))
     });
-    let page = Page::create(forge.launcher.file("page"))?;
-    let Shim { mut process, mut link } = forge.shim().await?;
+    let Shim { mut process, mut link, page } = forge.shim().await?;
     let output = Output {
         plugin: Arc::clone(&order.plugin),
         generation: order.generation,

@@ -6,6 +6,7 @@
 
 pub mod artifact;
 pub mod dead_letter;
+mod garbage;
 pub mod generation;
 pub mod happening;
 pub mod journal;
@@ -21,6 +22,7 @@ pub mod slot;
 use crate::store::Database;
 use artifact::Hash;
 use dead_letter::DeadLetter;
+use garbage::Garbage;
 use generation::{Forge, Order, StartError};
 use journal::Journal;
 use limits::Limits;
@@ -72,7 +74,7 @@ pub type Listener = Arc<dyn Fn(Happening) + Send + Sync>;
 
 /// All plugins of this host. The set is fixed while it runs.
 pub struct Plugins {
-    slots: BTreeMap<String, Slot>,
+    slots: Arc<BTreeMap<String, Slot>>,
     forge: Arc<Forge>,
     database: Database,
     followers: broadcast::Sender<Happening>,
@@ -191,7 +193,7 @@ impl Plugins {
             });
             slots.insert(config.name.clone(), Slot { handle, config, json });
         }
-        Ok(Self { slots, forge, database, followers })
+        Ok(Self { slots: Arc::new(slots), forge, database, followers })
     }
 
     /// Starts every plugin: with its last good artifact, or on its first day with what the build left. One that cannot
@@ -236,7 +238,7 @@ impl Plugins {
         };
         let started = generation::start(Arc::clone(&self.forge), order).await;
         if started.is_err() {
-            self.collect_garbage().await;
+            self.collect_garbage_soon();
         }
         let started = started?;
         Ok(Candidate { artifact, manifest: started.manifest })
@@ -260,7 +262,7 @@ impl Plugins {
         let handle = &self.slot(name)?.handle;
         let result = handle.change(|answer| Command::Change { wish, seen, answer }).await?;
         if matches!(wish, Wish::Reload { .. }) {
-            self.collect_garbage().await;
+            self.collect_garbage_soon();
         }
         Ok(result?)
     }
@@ -330,19 +332,7 @@ impl Plugins {
 
     /// All plugins by name. One whose slot is gone already is left out.
     pub async fn views(&self) -> Vec<View> {
-        // All are asked before the first answer is awaited: one wake-up of their thread instead of one each.
-        let mut asked = Vec::with_capacity(self.slots.len());
-        for slot in self.slots.values() {
-            let (answer, answered) = oneshot::channel();
-            if slot.handle.tell(Command::View(answer)).await.is_ok() {
-                asked.push(answered);
-            }
-        }
-        let mut views = Vec::with_capacity(asked.len());
-        for answered in asked {
-            views.extend(answered.await.ok().map(|view| *view));
-        }
-        views
+        views(&self.slots).await
     }
 
     /// The way to one slot.
@@ -378,22 +368,16 @@ impl Plugins {
 
     /// Removes artifacts that no plugin runs or could go back to, those of plugins that are not configured now excepted.
     pub async fn collect_garbage(&self) {
-        let views = self.views().await;
-        if views.len() < self.slots.len() {
-            // The host is stopping, and nobody knows what the others need.
-            return;
-        }
-        let mine = self.names().map(str::to_owned).collect();
-        let mut keep = match memory::artifacts_of_others(&self.database, mine).await {
-            Ok(others) => others,
-            Err(error) => return tracing::warn!("old artifacts are kept, for nobody knows which are needed: {error}"),
-        };
-        keep.extend(views.into_iter().flat_map(|view| view.artifacts));
-        let forge = Arc::clone(&self.forge);
-        let collected = tokio::task::spawn_blocking(move || forge.store.collect(&keep)).await;
-        if let Ok(Err(error)) = collected {
-            tracing::warn!("old artifacts cannot be removed: {error}");
-        }
+        self.garbage().collect().await;
+    }
+
+    /// Does so in the background: nobody who changes a plugin waits for it.
+    fn collect_garbage_soon(&self) {
+        tokio::spawn(self.garbage().collect());
+    }
+
+    fn garbage(&self) -> Garbage {
+        Garbage { slots: Arc::clone(&self.slots), forge: Arc::clone(&self.forge), database: self.database.clone() }
     }
 
     fn slot(&self, name: &str) -> Result<&Slot, PluginError> {
@@ -401,6 +385,22 @@ impl Plugins {
             .get(name)
             .ok_or_else(|| PluginError::Unknown { name: clean(name, 64), nearest: nearest(name, self.names()) })
     }
+}
+
+async fn views(slots: &BTreeMap<String, Slot>) -> Vec<View> {
+    // All are asked before the first answer is awaited: one wake-up of their thread instead of one each.
+    let mut asked = Vec::with_capacity(slots.len());
+    for slot in slots.values() {
+        let (answer, answered) = oneshot::channel();
+        if slot.handle.tell(Command::View(answer)).await.is_ok() {
+            asked.push(answered);
+        }
+    }
+    let mut views = Vec::with_capacity(asked.len());
+    for answered in asked {
+        views.extend(answered.await.ok().map(|view| *view));
+    }
+    views
 }
 
 /// The name that was probably meant: at most two letters off, or one that begins like it.

@@ -203,7 +203,11 @@ impl Store {
         let path = self.path(&hash);
         // The very same bytes may lie there already; a copy that is damaged is replaced by this one.
         target.sync_all().map_err(problem)?;
-        fs::rename(&part.0, &path).map_err(problem)?;
+        {
+            // So that whoever collects does not take it for the old one there.
+            let _verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+            fs::rename(&part.0, &path).map_err(problem)?;
+        }
         File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(problem)?;
         Ok(Artifact { hash, path, size })
     }
@@ -246,15 +250,21 @@ impl Store {
     /// When the directory cannot be read or a file cannot be removed.
     pub fn collect(&self, keep: &HashSet<Hash>) -> io::Result<usize> {
         let mut removed = 0;
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).retain(|hash, _| keep.contains(hash));
+        let verified = || self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        verified().retain(|hash, _| keep.contains(hash));
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
             let path = entry.path();
+            let _verified = verified();
             let name = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse::<Hash>().ok());
             let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
             if name.is_some_and(|hash| !keep.contains(&hash)) && age > Duration::from_secs(60) {
-                fs::remove_file(path)?;
-                removed += 1;
+                match fs::remove_file(path) {
+                    Ok(()) => removed += 1,
+                    // By somebody who collects at the same time.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(removed)

@@ -1,6 +1,6 @@
 //! Starts a shim and lets it prove itself. It knows no plugin yet.
 
-use super::StartError;
+use super::{Page, StartError};
 use crate::plugin::{
     clean,
     link::{Link, LinkError},
@@ -41,6 +41,8 @@ pub struct Shim {
     pub process: Process,
     /// The connection to it.
     pub link: Link,
+    /// Where it will say what it executes.
+    pub page: Page,
 }
 
 impl Launcher {
@@ -70,6 +72,8 @@ impl Launcher {
         };
         let mut process = self.spawner.spawn(request).await?;
         let pid = process.pid();
+        // Made while the shim comes up, and long before a spare is needed.
+        let page = Page::create(self.file("page"))?;
         let greeted = tokio::select! {
             // Its end first: that says more than the broken connection that comes with it.
             biased;
@@ -82,7 +86,7 @@ impl Launcher {
                 let exit = process.exited().await;
                 Err(died(exit, process))
             }
-            greeted => Ok(Shim { link: greeted?, process }),
+            greeted => Ok(Shim { link: greeted?, process, page }),
         }
     }
 }
