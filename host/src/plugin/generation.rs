@@ -22,6 +22,7 @@ use rosey_wire::{
     message::{Load, LoadStep, ToHost, ToShim},
 };
 use spare::Spare;
+pub use spare::Start;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -113,6 +114,8 @@ pub struct Started {
     pub page: Page,
     /// How long all of this took.
     pub took: Duration,
+    /// No new spare is made before this is dropped: it would take a processor from a generation that is to prove itself.
+    pub start: Option<Start>,
 }
 
 /// Why a generation did not come up. Each text says what to do.
@@ -220,7 +223,7 @@ pub async fn start(forge: Arc<Forge>, order: Order) -> Result<Started, StartErro
 
 async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartError> {
     let began = Instant::now();
-    let _start = forge.spare.as_ref().map(Spare::start);
+    let start = forge.spare.as_ref().map(Spare::start);
     // Hashing takes about as long as the spawn, so they run side by side; a look at the inode needs no other thread.
     let artifact = forge.store.unchanged(&order.artifact).ok_or_else(|| {
         let (forge, hash) = (Arc::clone(forge), order.artifact);
@@ -262,7 +265,7 @@ async fn bring_up(forge: &Arc<Forge>, order: &Order) -> Result<Started, StartErr
             other => other?,
         },
     };
-    Ok(Started { process, link, manifest: Arc::new(manifest), tail, records, page, took: began.elapsed() })
+    Ok(Started { process, link, manifest: Arc::new(manifest), tail, records, page, took: began.elapsed(), start })
 }
 
 async fn died(exit: Exit, tail: &Tail) -> StartError {

@@ -88,6 +88,8 @@ async fn keep(launcher: Arc<Launcher>, mut claims: mpsc::Receiver<Claim>, starts
                 spare = None;
             }
             () = starts.none.notified(), if spare.is_none() => {
+                // Whoever waited for that start is told first.
+                tokio::task::yield_now().await;
                 if starts.count.load(Ordering::Relaxed) == 0 {
                     spare = launch(&launcher).await;
                 }

@@ -9,7 +9,7 @@ use crate::{
     event::Event,
     plugin::{
         artifact::Hash,
-        generation::{Page, Started},
+        generation::{Page, Start, Started},
         link::Link,
         output::{Records, Tail},
         process::Exit,
@@ -55,13 +55,14 @@ pub struct Live {
     pub executing: Vec<(u64, u32)>,
     /// The attempt of the probe under way.
     pub probing: Option<u32>,
+    start: Option<Start>,
     end: Arc<Notify>,
 }
 
 impl Live {
     /// Takes over a generation that has started, and watches its process: its end comes as [`Report::Exited`].
     pub fn new(generation: Generation, artifact: Hash, started: Started, reports: mpsc::Sender<Report>) -> Self {
-        let Started { mut process, link, manifest, tail, records, page, took } = started;
+        let Started { mut process, link, manifest, tail, records, page, took, start } = started;
         let end = Arc::new(Notify::new());
         let told = Arc::clone(&end);
         let (pid, last_words) = (process.pid(), tail.clone());
@@ -97,6 +98,7 @@ impl Live {
             unanswered: None,
             executing: Vec::new(),
             probing: None,
+            start,
             end,
         }
     }
@@ -116,6 +118,11 @@ impl Live {
         let was_silent = self.is_silent();
         self.unanswered = None;
         was_silent
+    }
+
+    /// It has proved itself, or needs not: its start is over.
+    pub fn came_up(&mut self) {
+        self.start = None;
     }
 
     /// Ends the process at once.

@@ -9,6 +9,7 @@ use crate::plugin::{
     slot::{
         crash::Cause,
         flow::probe_id,
+        live::Live,
         message::{Happening, Report, What},
         state::{ChangeError, Done, Effect, Generation, Note, Snapshot, Ticket},
     },
@@ -34,6 +35,9 @@ impl Task {
             for effect in effects {
                 self.perform(now, effect);
             }
+        }
+        if self.state.change().is_none() {
+            self.live.iter_mut().for_each(Live::came_up);
         }
         if !self.state.will_run() && self.flow.queued() > 0 {
             let Self { flow, setup, account, why_reject, .. } = self;
