@@ -6,6 +6,7 @@ use rosey_wire::{
     message::{ToHost, ToShim},
 };
 use std::{
+    cell::Cell,
     io,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -14,6 +15,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How much may wait to be written before a generation gets no further events. The kernel holds some 200 KiB besides.
 const FULL_AT: usize = 256 << 10;
+
+thread_local! {
+    /// What links read into and write from. While nothing of it is under way, they share it: memory that was just used is
+    /// in the processor's caches, and that of a hundred links does not fit there.
+    static READING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static WRITING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// Why a link is of no further use.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +57,9 @@ impl Link {
     /// # Errors
     /// When it does not fit a frame; the link is as it was.
     pub fn push(&mut self, message: &ToShim<'_>) -> Result<(), FrameError> {
+        if self.out.capacity() == 0 {
+            self.out = WRITING.take();
+        }
         encode(message, &mut self.out)
     }
 
@@ -71,7 +82,9 @@ impl Link {
         }
         self.written = 0;
         self.out.clear();
-        if self.out.capacity() > 4 * FULL_AT {
+        if (1..=4 * FULL_AT).contains(&self.out.capacity()) {
+            WRITING.set(std::mem::take(&mut self.out));
+        } else {
             self.out = Vec::new();
         }
         Poll::Ready(Ok(()))
@@ -82,8 +95,15 @@ impl Link {
     /// # Errors
     /// At the end of the stream, or when the shim is gone.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        self.reader.take_up(|| READING.take());
         let mut space = ReadBuf::new(self.reader.space());
-        ready!(Pin::new(&mut &self.stream).poll_read(cx, &mut space))?;
+        let Poll::Ready(result) = Pin::new(&mut &self.stream).poll_read(cx, &mut space) else {
+            if let Some(buffer) = self.reader.put_down() {
+                READING.set(buffer);
+            }
+            return Poll::Pending;
+        };
+        result?;
         let bytes = space.filled().len();
         if bytes == 0 {
             return Poll::Ready(Err(LinkError::Closed));

@@ -106,6 +106,22 @@ impl Reader {
         &mut self.buffer[self.end..]
     }
 
+    /// Reads into this buffer from now on, unless there is one: many readers that share one touch less memory.
+    pub fn take_up(&mut self, buffer: impl FnOnce() -> Vec<u8>) {
+        if self.buffer.is_empty() {
+            self.buffer = buffer();
+        }
+    }
+
+    /// Gives the buffer away, unless part of a frame is in it.
+    pub fn put_down(&mut self) -> Option<Vec<u8>> {
+        if self.is_mid_frame() {
+            return None;
+        }
+        (self.start, self.end) = (0, 0);
+        Some(std::mem::take(&mut self.buffer))
+    }
+
     /// Says how much of [`Reader::space`] was filled.
     pub fn filled(&mut self, bytes: usize) {
         self.end = (self.end + bytes).min(self.buffer.len());

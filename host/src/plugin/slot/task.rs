@@ -15,7 +15,7 @@ use super::{
     state::{ChangeError, Done, Generation, State, Ticket},
 };
 use crate::{
-    event::{Event, Outcome, Rejection},
+    event::{self, Event, Outcome, Rejection},
     plugin::{
         artifact::Hash,
         dead_letter::{self, DeadLetter},
@@ -30,6 +30,7 @@ use rosey_wire::{
     message::{ToHost, ToShim},
 };
 use std::{
+    cell::Cell,
     collections::HashMap,
     pin::Pin,
     sync::Arc,
@@ -56,6 +57,12 @@ const SAVE_RETRY: Duration = Duration::from_secs(1);
 
 /// How often the slot looks for deadlines and signs of life while anything is under way.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+thread_local! {
+    /// Where a turn takes events to from its inbox: empty between two turns, so all slots share it, and it stays in the
+    /// processor's caches.
+    static ARRIVING: Cell<Vec<(Instant, Event)>> = const { Cell::new(Vec::new()) };
+}
 
 /// What a slot does, until its inbox closes.
 pub(super) struct Task {
@@ -130,19 +137,18 @@ impl Task {
 
     /// Runs until nobody holds a handle to the slot any more.
     pub(super) async fn run(mut self) {
-        let mut batch = Vec::with_capacity(BATCH);
-        while std::future::poll_fn(|cx| self.poll_turn(cx, &mut batch)).await {}
+        while std::future::poll_fn(|cx| self.poll_turn(cx)).await {}
     }
 
     /// One turn. Ready when there may be more to do; false when there is nothing left to do for ever.
-    fn poll_turn(&mut self, cx: &mut Context<'_>, batch: &mut Vec<(Instant, Event)>) -> Poll<bool> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let now = Instant::now();
         let mut more = self.poll_links(cx, now);
         let command = self.commands.poll_recv(cx);
         let has_turn = self.has_turn(cx, now);
         // While it waits for its turn, others fill the inbox without waking it. A command finds all that came before it.
         if has_turn || !self.pace.waits() || command.is_ready() {
-            more |= self.poll_inbox(cx, now, batch);
+            more |= self.poll_inbox(cx, now);
         }
         match command {
             Poll::Ready(Some(command)) => {
@@ -177,16 +183,18 @@ impl Task {
     }
 
     /// Takes events, as many as one turn may. True when there may be more.
-    fn poll_inbox(&mut self, cx: &mut Context<'_>, now: Instant, batch: &mut Vec<(Instant, Event)>) -> bool {
-        let mut room = BATCH;
+    fn poll_inbox(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let (mut room, mut batch) = (BATCH, ARRIVING.take());
         while room > 0
-            && let Poll::Ready(count @ 1..) = self.inbox.poll_recv_many(cx, batch, room)
+            && let Poll::Ready(count @ 1..) = self.inbox.poll_recv_many(cx, &mut batch, room)
         {
             room -= count;
+            event::fetch(batch.iter().map(|(_, event)| event));
             for (at, event) in batch.drain(..) {
                 self.admit(now, at, event);
             }
         }
+        ARRIVING.set(batch);
         room == 0
     }
 
