@@ -3,6 +3,7 @@
 use crate::{RUNS, limits};
 use benches::{
     limit,
+    syscalls::Count,
     table::{Row, median, quantile, time},
     used::Used,
 };
@@ -97,7 +98,8 @@ pub fn throughput(rows: &mut Vec<Row>) {
     let two = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     for (count, events) in [(1, 500_000), (100, 200_000)] {
         let mut one: Vec<_> = (0..RUNS).map(|_| pipelined(count, 1024, events, None).per_second).collect();
-        let mut ours: Vec<_> = (0..RUNS).map(|_| pipelined_on(&two, count, 1024, events, None).per_second).collect();
+        let mut ours: Vec<_> =
+            (0..RUNS).map(|_| pipelined_on(&two, count, 1024, events, None, false).per_second).collect();
         let what = format!("the same on a runtime of two workers, {count} plugins / of one thread");
         rows.push(Row::rate(what, median(&mut ours), median(&mut one), ""));
     }
@@ -111,13 +113,18 @@ pub fn cost(rows: &mut Vec<Row>) {
         [(1, 1024), (10, 1024), (100, 1024), (300, 1024), (100, 10_240), (300, 30_720), (100, 102_400)]
     {
         let mut runs: Vec<Run> = (0..3).map(|_| pipelined(count, window, 200_000, None)).collect();
+        let runtime = plugin::runtime().expect("a runtime");
+        let counted = pipelined_on(&runtime, count, window, 200_000, None, true).syscalls;
         runs.sort_by(|a, b| a.processor.total_cmp(&b.processor));
         let Run { processor, switches, allocations, .. } = runs[runs.len() / 2];
         let least = *alone.get_or_insert(processor);
+        let syscalls = counted.map_or("uncounted".to_owned(), |calls| format!("{calls:.3}"));
         rows.push(Row {
             what: format!("processor time of an event, window {window}, {count} plugins"),
             figure: format!("{:.2} µs", processor * 1e6),
-            limit: format!("{switches:.3} context switches, {allocations:.1} allocations in the host"),
+            limit: format!(
+                "{switches:.3} context switches, {syscalls} system calls, {allocations:.1} allocations in the host"
+            ),
             ratio: processor / least,
             target: "flat".to_owned(),
         });
@@ -135,14 +142,23 @@ pub struct Run {
     pub switches: f64,
     /// Allocations in the host for an event.
     pub allocations: f64,
+    /// System calls of all processes for an event, where they were counted.
+    pub syscalls: Option<f64>,
 }
 
 /// Events through the whole path; polled by metrics, if there are any.
 pub fn pipelined(count: usize, window: usize, events: usize, metrics: Option<MetricsConfig>) -> Run {
-    pipelined_on(&plugin::runtime().expect("a runtime"), count, window, events, metrics)
+    pipelined_on(&plugin::runtime().expect("a runtime"), count, window, events, metrics, false)
 }
 
-fn pipelined_on(runtime: &Runtime, count: usize, window: usize, events: usize, metrics: Option<MetricsConfig>) -> Run {
+fn pipelined_on(
+    runtime: &Runtime,
+    count: usize,
+    window: usize,
+    events: usize,
+    metrics: Option<MetricsConfig>,
+    counts_syscalls: bool,
+) -> Run {
     runtime.block_on(async {
         let (rig, routers) = Rig::echoes(count, &limits()).await;
         let mut pids: Vec<u32> = rig.plugins.views().await.iter().filter_map(|view| Some(view.active()?.pid)).collect();
@@ -154,7 +170,9 @@ fn pipelined_on(runtime: &Runtime, count: usize, window: usize, events: usize, m
         let line = format!("!echo {}", "x".repeat(64));
         let user = Arc::clone(&rig.user);
         let places: Vec<_> = (0..64).map(|n| Arc::new(Place::new("bench", format!("{n}")))).collect();
-        let (began, used) = (Instant::now(), Used::by(&pids));
+        let used = Used::by(&pids);
+        let syscalls = if counts_syscalls { Count::of(&pids) } else { None };
+        let began = Instant::now();
         let speaking = tokio::spawn(async move {
             for n in 0..events {
                 routers[n % routers.len()].route(&line, &user, &places[n % places.len()], &outgoing).await;
@@ -166,7 +184,9 @@ fn pipelined_on(runtime: &Runtime, count: usize, window: usize, events: usize, m
             answered += answers.recv_many(&mut batch, window).await;
             batch.clear();
         }
-        let (took, used) = (began.elapsed(), Used::by(&pids) - used);
+        let took = began.elapsed();
+        let syscalls = syscalls.and_then(Count::end);
+        let used = Used::by(&pids) - used;
         speaking.await.expect("it does not panic");
         rig.stop().await;
         let events = events as f64;
@@ -175,6 +195,7 @@ fn pipelined_on(runtime: &Runtime, count: usize, window: usize, events: usize, m
             processor: used.processor.as_secs_f64() / events,
             switches: used.switches as f64 / events,
             allocations: used.allocations as f64 / events,
+            syscalls: syscalls.map(|calls| calls as f64 / events),
         }
     })
 }

@@ -75,7 +75,7 @@ impl Link {
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         while self.written < self.out.len() {
             let rest = &self.out[self.written..];
-            match ready!(Pin::new(&mut &self.stream).poll_write(cx, rest))? {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(LinkError::Closed)),
                 bytes => self.written += bytes,
             }
@@ -97,7 +97,8 @@ impl Link {
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         self.reader.take_up(|| READING.take());
         let mut space = ReadBuf::new(self.reader.space());
-        let Poll::Ready(result) = Pin::new(&mut &self.stream).poll_read(cx, &mut space) else {
+        // Not by `&Stream`, which tries to read once more to know that there is nothing left.
+        let Poll::Ready(result) = Pin::new(&mut self.stream).poll_read(cx, &mut space) else {
             if let Some(buffer) = self.reader.put_down() {
                 READING.set(buffer);
             }
