@@ -135,6 +135,8 @@ impl Handle {
     /// Hands over an event. Waits only while the slot's task is behind with its inbox; the slot then accepts it or
     /// answers that it is rejected. Cancelled, the event is dropped unaccepted.
     pub async fn deliver(&self, event: Event) {
+        // Whoever has many lets others have the thread now and then.
+        tokio::task::consume_budget().await;
         let event = (Instant::now(), event);
         // There is room nearly always, and then nothing has to be made that could wait.
         let event = match self.0.events.try_send(event) {
