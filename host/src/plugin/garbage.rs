@@ -5,7 +5,6 @@ use crate::store::Database;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What has to be known to tell which artifacts are garbage.
-#[derive(Clone)]
 pub(super) struct Garbage {
     pub slots: Arc<BTreeMap<String, Slot>>,
     pub forge: Arc<Forge>,

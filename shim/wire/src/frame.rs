@@ -182,6 +182,35 @@ mod tests {
 
     proptest! {
         #[test]
+        fn readers_that_share_a_buffer_do_not_mix_their_frames(
+            texts in prop::collection::vec(".{0,300}", 1..40),
+            steps in prop::collection::vec(1usize..2000, 1..20),
+        ) {
+            let mut streams = [Vec::new(), Vec::new()];
+            for (n, text) in texts.iter().enumerate() {
+                encode(text, &mut streams[n % 2]).expect("small");
+            }
+            let (mut readers, mut at, mut got) = ([Reader::default(), Reader::default()], [0; 2], [Vec::new(), Vec::new()]);
+            let mut shared = Vec::new();
+            for (turn, step) in steps.iter().cycle().enumerate() {
+                if at[0] == streams[0].len() && at[1] == streams[1].len() {
+                    break;
+                }
+                let (who, reader) = (turn % 2, &mut readers[turn % 2]);
+                let bytes = &streams[who][at[who]..(at[who] + step).min(streams[who].len())];
+                reader.take_up(|| std::mem::take(&mut shared));
+                got[who].extend(feed(reader, bytes, usize::MAX));
+                at[who] += bytes.len();
+                if let Some(buffer) = reader.put_down() {
+                    shared = buffer;
+                }
+            }
+            for (n, text) in texts.iter().enumerate() {
+                prop_assert_eq!(&decode::<String>(&got[n % 2][n / 2]).expect("whole"), text);
+            }
+        }
+
+        #[test]
         fn frames_survive_any_split(texts in prop::collection::vec(".{0,300}", 1..40), step in 1usize..5000) {
             let mut out = Vec::new();
             for (id, text) in texts.iter().enumerate() {

@@ -132,8 +132,9 @@ impl Handle {
         &self.0.name
     }
 
-    /// Hands over an event. Waits only while the slot's task is behind with its inbox; the slot then accepts it or
-    /// answers that it is rejected. Cancelled, the event is dropped unaccepted.
+    /// Hands over an event. Waits only while the slot's task is behind with its inbox, and now and then for a turn of
+    /// everybody else on the thread; the slot then accepts it or answers that it is rejected. Cancelled, the event is
+    /// dropped unaccepted.
     pub async fn deliver(&self, event: Event) {
         // Whoever has many lets others have the thread now and then.
         tokio::task::consume_budget().await;

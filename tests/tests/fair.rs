@@ -1,0 +1,28 @@
+//! Whoever talks a lot to one plugin keeps nobody from the others.
+
+use rosey_tests::{
+    build,
+    rig::{Rig, plugin},
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+#[tokio::test]
+async fn a_burst_for_one_plugin_gives_the_thread_away_in_between() {
+    let rig = Rig::start(vec![plugin("p", &build::library("misbehave"))]).await;
+    let ran = Arc::new(AtomicBool::new(false));
+    tokio::spawn({
+        let ran = Arc::clone(&ran);
+        async move { ran.store(true, Relaxed) }
+    });
+    // So few that none has to wait for room.
+    for _ in 0..1000 {
+        rig.tell("p", "!echo hello").await;
+    }
+    assert!(ran.load(Relaxed), "everybody else waited for the end of the burst");
+    let view = rig.until("p", |view| view.ledger.outcomes[0] == 1000).await;
+    assert_eq!(view.ledger.accepted, 1000);
+    rig.stop().await;
+}
