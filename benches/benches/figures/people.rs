@@ -48,8 +48,8 @@ pub fn metrics(rows: &mut Vec<Row>) {
     }
     let (mut with, mut without) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
-        without.push(pipelined(1, 1024, 1_000_000, None).per_second);
-        with.push(pipelined(1, 1024, 1_000_000, Some(config(Duration::from_secs(1)))).per_second);
+        without.push(pipelined(1, 1024, 5_000_000, None).per_second);
+        with.push(pipelined(1, 1024, 5_000_000, Some(config(Duration::from_secs(1)))).per_second);
     }
     rows.push(Row::rate(
         "throughput with metrics polled each second / off",
