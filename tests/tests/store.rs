@@ -170,13 +170,14 @@ async fn artifacts_are_collected_after_a_refused_reload_and_when_a_host_starts()
     };
     let rig = Rig::start_in(&state, vec![config("p"), config("other")]).await;
     let reload = async |variant: &str| reload(&rig, &library, variant).await;
+    // What runs, and what is new; the rest is collected in the background.
+    let three = async || rig.until("p", |_| artifacts(&state).len() == 3).await;
     for refused in ["create-refuses", "probe-fails"] {
         reload("create-aborts").await.expect_err("it cannot start");
-        until_there_are(3, &state).await;
+        three().await;
         age_artifacts(&state);
         reload(refused).await.expect_err(refused);
-        // What runs, and what is new.
-        until_there_are(3, &state).await;
+        three().await;
         age_artifacts(&state);
     }
     reload("baking").await.expect("good");
@@ -197,16 +198,6 @@ async fn artifacts_are_collected_after_a_refused_reload_and_when_a_host_starts()
     let rig = Rig::start_in(&state, vec![config("other")]).await;
     assert_eq!(rig.ask("!variant").await, "the other one", "what was not configured for a while is kept");
     rig.stop().await;
-}
-
-/// They are collected in the background.
-async fn until_there_are(count: usize, state: &Path) {
-    let collected = async {
-        while artifacts(state).len() != count {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), collected).await.expect("the others are collected");
 }
 
 fn artifacts(state: &Path) -> Vec<PathBuf> {

@@ -16,7 +16,7 @@ use std::{
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -205,7 +205,7 @@ impl Store {
         target.sync_all().map_err(problem)?;
         {
             // So that whoever collects does not take it for the old one there.
-            let _verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+            let _verified = self.verified();
             fs::rename(&part.0, &path).map_err(problem)?;
         }
         File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(problem)?;
@@ -217,7 +217,7 @@ impl Store {
     pub fn unchanged(&self, hash: &Hash) -> Option<Artifact> {
         let path = self.path(hash);
         let stamp = Stamp::of(&fs::metadata(&path).ok()?);
-        let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(hash) == Some(&stamp);
+        let verified = self.verified().get(hash) == Some(&stamp);
         verified.then_some(Artifact { hash: *hash, path, size: stamp.size })
     }
 
@@ -238,7 +238,7 @@ impl Store {
             return Err(VerifyError::Corrupted { hash: *hash, found });
         }
         if stamp.is_settled(now) {
-            self.verified.lock().unwrap_or_else(PoisonError::into_inner).insert(*hash, stamp);
+            self.verified().insert(*hash, stamp);
         }
         Ok(Artifact { hash: *hash, path, size })
     }
@@ -250,24 +250,35 @@ impl Store {
     /// When the directory cannot be read or a file cannot be removed.
     pub fn collect(&self, keep: &HashSet<Hash>) -> io::Result<usize> {
         let mut removed = 0;
-        let verified = || self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        verified().retain(|hash, _| keep.contains(hash));
+        self.verified().retain(|hash, _| keep.contains(hash));
         for entry in fs::read_dir(&self.directory)? {
-            let entry = entry?;
-            let path = entry.path();
-            let _verified = verified();
-            let name = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse::<Hash>().ok());
-            let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
-            if name.is_some_and(|hash| !keep.contains(&hash)) && age > Duration::from_secs(60) {
-                match fs::remove_file(path) {
-                    Ok(()) => removed += 1,
-                    // By somebody who collects at the same time.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
-                }
+            match self.remove_old(&entry?.path(), keep) {
+                Ok(is_removed) => removed += usize::from(is_removed),
+                // Somebody else collects at the same time, or a copy got its name.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(removed)
+    }
+
+    fn remove_old(&self, path: &Path, keep: &HashSet<Hash>) -> io::Result<bool> {
+        let name = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse::<Hash>().ok());
+        if name.is_none_or(|hash| keep.contains(&hash)) {
+            return Ok(false);
+        }
+        // No copy takes its place between the look at it and its end.
+        let _verified = self.verified();
+        let is_old = fs::symlink_metadata(path)?.modified()?.elapsed().unwrap_or_default() > Duration::from_secs(60);
+        if is_old {
+            fs::remove_file(path)?;
+        }
+        Ok(is_old)
+    }
+
+    fn verified(&self) -> MutexGuard<'_, HashMap<Hash, Stamp>> {
+        // Nothing in here panics halfway.
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn path(&self, hash: &Hash) -> PathBuf {
