@@ -75,8 +75,7 @@ impl Event {
     pub fn new(line: impl Into<Box<str>>, user: Arc<User>, place: Arc<Place>, reply_to: ReplyTo) -> Self {
         let text: Box<str> = line.into();
         let body = text.strip_prefix(PREFIX).unwrap_or(&text);
-        let start = text.len() - body.len();
-        let command_end = body.find(char::is_whitespace).map_or(text.len(), |at| start + at);
+        let command_end = text.len() - body.len() + first_word(body).len();
         let args_start = text.len() - text[command_end..].trim_start().len();
         let at = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
         Self { command_end: at(command_end), args_start: at(args_start), text, user, place, reply_to }
@@ -84,7 +83,8 @@ impl Event {
 
     /// The command, without the prefix.
     pub fn command(&self) -> &str {
-        self.text[..self.command_end as usize].trim_start_matches(PREFIX)
+        let command = &self.text[..self.command_end as usize];
+        command.strip_prefix(PREFIX).unwrap_or(command)
     }
 
     /// What follows the command, trimmed.
@@ -107,7 +107,18 @@ pub fn fetch<'a>(events: impl Iterator<Item = &'a Event>) {
 
 /// The command in a chat line, without the prefix; `None` when the line is not a command.
 pub fn command_of(line: &str) -> Option<&str> {
-    line.strip_prefix(PREFIX)?.split_whitespace().next().filter(|_| !line[1..].starts_with(char::is_whitespace))
+    Some(first_word(line.strip_prefix(PREFIX)?)).filter(|command| !command.is_empty())
+}
+
+/// What comes before the first white space.
+fn first_word(text: &str) -> &str {
+    // Mostly it is ASCII and ends with a space, and then nothing has to be decoded.
+    let end = match text.bytes().position(|byte| !byte.is_ascii_graphic()) {
+        Some(at) if text.as_bytes()[at] == b' ' => at,
+        Some(_) => text.find(char::is_whitespace).unwrap_or(text.len()),
+        None => text.len(),
+    };
+    &text[..end]
 }
 
 /// The way back to the connector for the one answer of one event.

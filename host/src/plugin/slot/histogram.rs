@@ -20,6 +20,22 @@ const EDGES_US: [u32; EDGES.len()] = {
     edges
 };
 
+/// The first bucket that a number of so many bits may belong to. Where its edge is less, it is the next: no two edges have
+/// equally many bits.
+const FIRST: [u8; u32::BITS as usize + 1] = {
+    let mut first = [0; u32::BITS as usize + 1];
+    let mut bits = 1;
+    while bits < first.len() {
+        let mut at = first[bits - 1] as usize;
+        while at < EDGES_US.len() && EDGES_US[at] < 1 << (bits - 1) {
+            at += 1;
+        }
+        first[bits] = at as u8;
+        bits += 1;
+    }
+    first
+};
+
 /// Counts by [`EDGES`], and one more for what is longer.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Histogram {
@@ -36,8 +52,8 @@ impl Histogram {
         let micros =
             u64::from(took.subsec_nanos().div_ceil(1000)).saturating_add(took.as_secs().saturating_mul(1_000_000));
         let micros = u32::try_from(micros).unwrap_or(u32::MAX);
-        // All edges without a branch: a search would mostly guess wrong which way to go.
-        let bucket: usize = EDGES_US.iter().map(|edge| usize::from(*edge < micros)).sum();
+        let first = usize::from(FIRST[micros.checked_ilog2().map_or(0, |log| log as usize + 1)]);
+        let bucket = first + usize::from(EDGES_US.get(first).is_some_and(|edge| *edge < micros));
         self.counts[bucket] += 1;
         self.sum += took.as_secs_f64();
     }
