@@ -84,7 +84,9 @@ pub fn throughput(rows: &mut Vec<Row>) {
         (300, 1024, 200_000),
         (100, 10_240, 500_000),
         (300, 30_720, 500_000),
+        (10, 10_240, 1_000_000),
         (100, 102_400, 1_000_000),
+        (300, 307_200, 1_000_000),
     ] {
         let (mut ours, mut most) = (Vec::new(), Vec::new());
         for _ in 0..RUNS {
@@ -109,9 +111,17 @@ pub fn throughput(rows: &mut Vec<Row>) {
 pub fn cost(rows: &mut Vec<Row>) {
     limit::pin(false);
     let mut alone = None;
-    for (count, window) in
-        [(1, 1024), (10, 1024), (100, 1024), (300, 1024), (100, 10_240), (300, 30_720), (100, 102_400)]
-    {
+    for (count, window) in [
+        (1, 1024),
+        (10, 1024),
+        (100, 1024),
+        (300, 1024),
+        (100, 10_240),
+        (300, 30_720),
+        (10, 10_240),
+        (100, 102_400),
+        (300, 307_200),
+    ] {
         let mut runs: Vec<Run> = (0..3).map(|_| pipelined(count, window, 200_000, None)).collect();
         let runtime = plugin::runtime().expect("a runtime");
         let counted = pipelined_on(&runtime, count, window, 200_000, None, true).syscalls;
