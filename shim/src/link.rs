@@ -7,6 +7,10 @@ use rosey_wire::{
     hello::{Answer, Hello, MAGIC},
     message::ToHost,
 };
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+};
 use std::{
     cell::Cell,
     io::{self, Read, Write},
@@ -76,7 +80,14 @@ fn read_frame(mut stream: &Stream) -> Result<Vec<u8>, String> {
 /// Reads what there is, waiting for something. False at the end of the stream, or when the host is gone.
 pub fn read(reader: &mut Reader) -> bool {
     let Some(mut stream) = STREAM.get() else { return false };
+    let Stream::UdSocket(socket) = stream;
     loop {
+        // Waiting is for `poll`, which is woken by what comes to be read. A blocking read also wakes, for nothing, each time
+        // the host has read an answer, because there is room to write then; a wake-up costs more than a system call.
+        match poll(&mut [PollFd::new(socket, PollFlags::IN)], None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => return false,
+        }
         match stream.read(reader.space()) {
             Ok(0) => return false,
             Ok(bytes) => {
