@@ -149,9 +149,4 @@ impl Link {
     pub fn push_raw(&mut self, frame: &[u8]) {
         self.out.extend_from_slice(frame);
     }
-
-    /// The stream, for its peer's credentials.
-    pub fn stream(&self) -> &Stream {
-        &self.stream
-    }
 }
