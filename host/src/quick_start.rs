@@ -19,7 +19,11 @@ pub fn build_parts() -> Result<(), String> {
     let executable = std::env::current_exe().map_err(|error| error.to_string())?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    build.arg("build").arg("--quiet").current_dir(manifest.parent().unwrap_or(Path::new(".")));
+    build.arg("build").current_dir(manifest.parent().unwrap_or(Path::new(".")));
+    // The first time it takes long enough for somebody to wonder; later it mostly has nothing to say.
+    if executable.with_file_name(PARTS[0]).exists() {
+        build.arg("--quiet");
+    }
     if executable.parent().and_then(Path::file_name).is_some_and(|profile| profile == "release") {
         build.arg("--release");
     }

@@ -80,7 +80,9 @@ impl Restart {
         }
         self.downs.push_back(now);
         if self.failures >= self.policy.starts {
-            return Decision::GiveUp(format!("{} starts in a row did not stay up", self.failures));
+            let starts =
+                if self.failures == 1 { "1 start".to_owned() } else { format!("{} starts in a row", self.failures) };
+            return Decision::GiveUp(format!("{starts} did not stay up"));
         }
         if self.downs.len() >= self.policy.per_hour {
             return Decision::GiveUp(format!("{} crashes within an hour", self.downs.len()));
