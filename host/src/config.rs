@@ -443,7 +443,7 @@ impl Config {
         if self.connect.console.as_ref().is_some_and(|console| console.user.trim().is_empty()) {
             problems.push("connect.console.user: a name is needed".to_owned());
         }
-        problems.extend(self.connect.irc.iter().filter_map(|irc| irc.settings().err()).flatten());
+        problems.extend(self.connect.irc.iter().filter_map(|irc| irc.settings("irc").err()).flatten());
         problems
     }
 }

@@ -1,6 +1,10 @@
 //! Events, their outcomes, and where the answers go. Data only.
 
-use std::{sync::Arc, time::Duration};
+pub mod name;
+
+use name::CaseMapping;
+use rustc_hash::FxBuildHasher;
+use std::{fmt, hash::BuildHasher, sync::Arc, time::Duration};
 use tokio::sync::mpsc::OwnedPermit;
 
 /// The longest chat line that becomes an event, in bytes. IRC carries 512, Discord 2,000 characters; the rest is pasted
@@ -15,42 +19,94 @@ pub const PREFIX: char = '!';
 pub struct User {
     /// The name that chat shows.
     pub name: String,
-    /// How sure we are.
+    /// How that name was verified.
     pub identity: Identity,
 }
 
 /// How a user's name was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
-    /// It was not: anyone can take a nick.
-    Unverified,
+    /// It was not: anyone on this network can take a nick.
+    Nick {
+        /// The network that the nick belongs to.
+        network: Network,
+    },
     /// The person at the terminal, named by the configuration.
     Console,
     /// A process of the local system user with this name, verified by the kernel on the control socket.
     System(String),
-    /// Whoever holds the dashboard's token.
+    /// A request that carries the dashboard's token.
     Token,
-    /// A services account, verified by the chat network.
-    Account(String),
+    /// A services account, verified by its chat network. The same name on another network is another person.
+    Account {
+        /// The network that verified the account.
+        network: Network,
+        /// The account's name, spelled as the network spells it; compare with [`CaseMapping::same`].
+        name: String,
+    },
+}
+
+impl Identity {
+    /// Whether the name is proved, and not only claimed.
+    pub fn is_verified(&self) -> bool {
+        !matches!(self, Self::Nick { .. })
+    }
+}
+
+/// A chat network, for comparing the names of its people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// The connector that talks to it.
+    pub id: ConnectorId,
+    /// Which spellings of a name are one name.
+    pub case: CaseMapping,
+}
+
+/// The name of a connector: `console`, `irc`, or the NAME of `[connect.NAME]`. A clone costs no allocation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectorId(Arc<str>);
+
+impl ConnectorId {
+    /// The name itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for ConnectorId {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl From<&Self> for ConnectorId {
+    fn from(id: &Self) -> Self {
+        id.clone()
+    }
+}
+
+impl fmt::Display for ConnectorId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
 }
 
 /// Where something was said: one conversation of one connector.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The connector's name: `console`.
-    pub connector: &'static str,
+    /// The connector that the conversation belongs to.
+    pub connector: ConnectorId,
     /// The channel's name within it.
     pub channel: String,
-    /// Stands for both where only equality matters. Two places may share a key by chance; they then keep one order.
+    /// Stands for both where only equality matters. Two places may share a key by chance.
     pub key: u64,
 }
 
 impl Place {
     /// A place of this connector.
-    pub fn new(connector: &'static str, channel: impl Into<String>) -> Self {
-        use std::hash::BuildHasher;
-        let channel = channel.into();
-        let key = rustc_hash::FxBuildHasher.hash_one((connector, &channel));
+    pub fn new(connector: impl Into<ConnectorId>, channel: impl Into<String>) -> Self {
+        let (connector, channel) = (connector.into(), channel.into());
+        let key = FxBuildHasher.hash_one((connector.as_str(), &channel));
         Self { connector, channel, key }
     }
 }

@@ -7,7 +7,6 @@ use super::{
     limit::{PerMinute, Tally},
     permission,
 };
-use crate::event::Identity;
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
@@ -50,9 +49,9 @@ impl Denials {
     /// Whether another one of this person is one too many.
     fn is_too_many(&self, actor: &Actor, now: Instant) -> bool {
         let key = permission::key(&actor.user);
-        match actor.user.identity {
-            Identity::Unverified => self.nicks.take(&key, now).is_err() || self.all_nicks.take("", now).is_err(),
-            _ => self.verified.take(&key, now).is_err(),
+        match actor.user.identity.is_verified() {
+            true => self.verified.take(&key, now).is_err(),
+            false => self.nicks.take(&key, now).is_err() || self.all_nicks.take("", now).is_err(),
         }
     }
 
@@ -81,7 +80,7 @@ impl Admin {
         let record = AuditRecord::new(Stage::Denied, actor, word, plugin).ended(false, why, None);
         if self.denials.is_too_many(actor, Instant::now()) {
             // Nicks are one crowd.
-            let nick = actor.user.identity == Identity::Unverified;
+            let nick = !actor.user.identity.is_verified();
             let key = if nick { "nick".to_owned() } else { permission::key(&actor.user) };
             self.count(key, record).await;
             return true;

@@ -1,6 +1,6 @@
 //! Who may do what: roles, by *verified* identity. Pure.
 
-use crate::event::{Identity, User};
+use crate::event::{Identity, Network, User, name::CaseMapping};
 use serde::Deserialize;
 use std::{collections::HashMap, fmt};
 
@@ -31,14 +31,17 @@ pub fn identity(user: &User) -> (&str, &'static str) {
     match &user.identity {
         Identity::Console => (&user.name, "console"),
         Identity::System(name) => (name, "system"),
-        Identity::Account(name) => (name, "account"),
+        Identity::Account { name, .. } => (name, "account"),
         Identity::Token => (&user.name, "token"),
-        Identity::Unverified => (&user.name, "nick"),
+        Identity::Nick { .. } => (&user.name, "nick"),
     }
 }
 
-/// Where a name comes from, as it is written before a name in the configuration.
-pub const SOURCES: [&str; 3] = ["console", "system", "irc"];
+/// Where a name comes from, as it is written before a name in the configuration; besides, each network's name.
+pub const SOURCES: [&str; 3] = ["console", "system", PLAIN_NETWORK];
+
+/// The network on which a plain name holds. On others somebody else may have registered it.
+const PLAIN_NETWORK: &str = "irc";
 
 /// The source that a configured name is bound to, if it is bound to one: `irc:alice`.
 pub fn source(name: &str) -> Option<&str> {
@@ -48,7 +51,12 @@ pub fn source(name: &str) -> Option<&str> {
 /// Somebody, for what is kept by person.
 pub(super) fn key(user: &User) -> String {
     let (name, verified) = identity(user);
-    format!("{verified}:{name}")
+    match &user.identity {
+        Identity::Account { network, .. } | Identity::Nick { network } => {
+            format!("{verified}:{}:{}", network.id, network.case.lower(name))
+        }
+        _ => format!("{verified}:{name}"),
+    }
 }
 
 /// The roles in force.
@@ -60,8 +68,9 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// The roles by name: a plain name holds for whoever has it in any source, `irc:alice` only for that account, and
-    /// goes before the plain one. `host_user` is the system user that the host runs as: they own its process and its
+    /// The roles by name. A plain name holds at the console, for the system user, and on the network `irc`; `libera:alice`
+    /// holds on that network alone, and goes before the plain one. Names of a network compare by its case mapping.
+    /// `host_user` is the system user that the host runs as: they own its process and its
     /// files, so they are the owner on the control socket unless their name has a role of its own.
     pub fn new(roles: HashMap<String, Role>, host_user: Option<String>, trust_nicks: bool) -> Self {
         Self { roles, host_user, trust_nicks }
@@ -70,20 +79,41 @@ impl Permissions {
     /// What this user may do; `None` for a stranger.
     pub fn role(&self, user: &User) -> Option<Role> {
         let (name, _) = identity(user);
-        let source = match &user.identity {
-            Identity::Unverified if !self.trust_nicks => return None,
-            // The token is as good as a place among the admins, whatever else has its name.
-            Identity::Token => return Some(Role::Operator),
-            Identity::Console => "console",
-            Identity::System(_) => "system",
-            Identity::Account(_) | Identity::Unverified => "irc",
-        };
-        let bound = self.roles.get(&format!("{source}:{name}"));
-        let role = bound.or_else(|| self.roles.get(name).filter(|_| !name.contains(':'))).copied();
         match &user.identity {
-            Identity::System(name) if self.host_user.as_ref() == Some(name) => role.or(Some(Role::Owner)),
-            _ => role,
+            Identity::Nick { .. } if !self.trust_nicks => None,
+            Identity::Nick { network } | Identity::Account { network, .. } => self.on_network(network, name),
+            // The token is as good as a place among the admins, whatever else has its name.
+            Identity::Token => Some(Role::Operator),
+            Identity::Console => self.named("console", name, None),
+            Identity::System(_) => {
+                let owns = self.host_user.as_deref() == Some(name);
+                self.named("system", name, None).or(owns.then_some(Role::Owner))
+            }
         }
+    }
+
+    fn on_network(&self, network: &Network, name: &str) -> Option<Role> {
+        self.named(network.id.as_str(), name, Some(network.case))
+    }
+
+    /// The role of a name of this source. `case` says which spellings are one name; without it only equal ones are.
+    fn named(&self, source: &str, name: &str, case: Option<CaseMapping>) -> Option<Role> {
+        let is_plain = case.is_none() || source == PLAIN_NETWORK;
+        let bound = self.find(name, case, |key| key.strip_prefix(source)?.strip_prefix(':'));
+        bound.or_else(|| self.find(name, case, |key| Some(key).filter(|key| is_plain && !key.contains(':'))))
+    }
+
+    /// `written` cuts the name out of a key of the configuration, where the key is of the right source.
+    fn find<'a>(
+        &'a self,
+        name: &str,
+        case: Option<CaseMapping>,
+        written: impl Fn(&'a str) -> Option<&'a str>,
+    ) -> Option<Role> {
+        let named = self.roles.iter().filter_map(|(key, role)| Some((written(key)?, *role)));
+        let same = named.filter(|(key, _)| *key == name || case.is_some_and(|case| case.same(key, name)));
+        // The exact spelling counts; of others the lesser role, so that a second entry never raises one by accident.
+        same.min_by_key(|(key, role)| (*key != name, *role)).map(|(_, role)| role)
     }
 }
 
@@ -98,6 +128,14 @@ mod tests {
         User { name: name.into(), identity }
     }
 
+    fn network(id: &str) -> Network {
+        Network { id: id.into(), case: CaseMapping::Rfc1459 }
+    }
+
+    fn on(id: &str, name: &str) -> Identity {
+        Identity::Account { network: network(id), name: name.into() }
+    }
+
     #[test]
     fn the_matrix_of_who_may_do_what() {
         let roles = [("alice", Role::Owner), ("bob", Role::Operator), ("eve", Role::Viewer)];
@@ -107,7 +145,7 @@ mod tests {
         let viewer = Query::Status(None).needs();
         let operator = Action::Reload.needs();
         let owner = Action::ForceReload.needs();
-        let account = |name: &str| user("some-nick", Identity::Account(name.into()));
+        let account = |name: &str| user("some-nick", on("irc", name));
         let system = |name: &str| user("shell", Identity::System(name.into()));
         // who, how verified · may look · may change · may force
         let matrix = [
@@ -119,20 +157,20 @@ mod tests {
             (account("eve"), [true, false, false]),
             (account("mallory"), [false, false, false]),
             // The nick of an admin over somebody else's account.
-            (user("alice", Identity::Account("mallory".into())), [false, false, false]),
+            (user("alice", on("irc", "mallory")), [false, false, false]),
             (system("mallory"), [false, false, false]),
             // The system user of the host, who is not named in the configuration.
             (system("daemon"), [true, true, true]),
             (account("daemon"), [false, false, false]),
             (user("daemon", Identity::Console), [false, false, false]),
-            (user("alice", Identity::Unverified), [false, false, false]),
+            (user("alice", Identity::Nick { network: network("irc") }), [false, false, false]),
         ];
         for (who, may) in matrix {
             let got = [viewer, operator, owner].map(|needs| strict.role(&who).is_some_and(|role| role >= needs));
             assert_eq!(got, may, "{who:?}");
         }
-        assert_eq!(trusting.role(&user("bob", Identity::Unverified)), Some(Role::Operator));
-        assert_eq!(trusting.role(&user("mallory", Identity::Unverified)), None);
+        assert_eq!(trusting.role(&user("bob", Identity::Nick { network: network("irc") })), Some(Role::Operator));
+        assert_eq!(trusting.role(&user("mallory", Identity::Nick { network: network("irc") })), None);
     }
 
     #[test]
@@ -140,14 +178,14 @@ mod tests {
         let roles = [("console:alice", Role::Owner), ("irc:bob", Role::Operator), ("bob", Role::Viewer)];
         let roles = roles.map(|(name, role)| (name.to_owned(), role));
         let permissions = Permissions::new(roles.into(), None, true);
-        let account = |name: &str| permissions.role(&user("nick", Identity::Account(name.into())));
+        let account = |name: &str| permissions.role(&user("nick", on("irc", name)));
         assert_eq!(permissions.role(&user("alice", Identity::Console)), Some(Role::Owner));
         assert_eq!(account("alice"), None, "whoever registers the account alice is nobody");
         assert_eq!(permissions.role(&user("shell", Identity::System("alice".into()))), None);
         assert_eq!(account("bob"), Some(Role::Operator));
         assert_eq!(permissions.role(&user("bob", Identity::Console)), Some(Role::Viewer));
         assert_eq!(account("console:alice"), None, "a name does not bring its source along");
-        assert_eq!(permissions.role(&user("console:alice", Identity::Unverified)), None);
+        assert_eq!(permissions.role(&user("console:alice", Identity::Nick { network: network("irc") })), None);
     }
 
     #[test]
@@ -155,5 +193,34 @@ mod tests {
         let roles = HashMap::from([("daemon".to_owned(), Role::Viewer)]);
         let permissions = Permissions::new(roles, Some("daemon".into()), false);
         assert_eq!(permissions.role(&user("shell", Identity::System("daemon".into()))), Some(Role::Viewer));
+    }
+
+    #[test]
+    fn an_account_of_another_network_is_another_person() {
+        let roles = [("alice", Role::Owner), ("libera:bob", Role::Operator)];
+        let roles = roles.map(|(name, role)| (name.to_owned(), role));
+        let permissions = Permissions::new(roles.into(), None, true);
+        let role = |identity: Identity| permissions.role(&user("alice", identity));
+        assert_eq!(role(on("irc", "alice")), Some(Role::Owner));
+        assert_eq!(role(on("libera", "alice")), None);
+        assert_eq!(role(Identity::Nick { network: network("libera") }), None, "nor does a nick of it, if trusted");
+        assert_eq!(role(on("libera", "bob")), Some(Role::Operator));
+        assert_eq!(role(on("irc", "bob")), None);
+        assert_ne!(key(&user("al", on("irc", "alice"))), key(&user("al", on("libera", "alice"))));
+    }
+
+    #[test]
+    fn a_network_says_which_spellings_are_one_account() {
+        let roles = [("irc:Alice[1]", Role::Owner), ("irc:bob", Role::Viewer), ("BOB", Role::Owner)];
+        let roles = roles.map(|(name, role)| (name.to_owned(), role));
+        let permissions = Permissions::new(roles.into(), None, false);
+        let role = |name: &str| permissions.role(&user("nick", on("irc", name)));
+        assert_eq!(role("aLICE{1}"), Some(Role::Owner));
+        assert_eq!(role("Bob"), Some(Role::Viewer), "what is bound to the network goes before the plain name");
+        let ascii = Network { id: "irc".into(), case: CaseMapping::Ascii };
+        let other = Identity::Account { network: ascii, name: "alice{1}".into() };
+        assert_eq!(permissions.role(&user("nick", other)), None);
+        assert_eq!(permissions.role(&user("bob", Identity::Console)), None, "the console's name is exact");
+        assert_eq!(key(&user("x", on("irc", "Alice[1]"))), key(&user("y", on("irc", "alice{1}"))));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{audit::chain, *};
 use crate::{
-    event::{Identity, Outgoing, Place},
+    event::{Identity, Network, Outgoing, Place, name::CaseMapping},
     plugin::{
         self, PluginConfig, artifact,
         generation::{Forge, Shims},
@@ -106,8 +106,12 @@ impl Room {
     }
 }
 
+fn irc() -> Network {
+    Network { id: "irc".into(), case: CaseMapping::Ascii }
+}
+
 fn account(name: &str) -> User {
-    User { name: format!("{name}-nick"), identity: Identity::Account(name.into()) }
+    User { name: format!("{name}-nick"), identity: Identity::Account { network: irc(), name: name.into() } }
 }
 
 fn actor(name: &str) -> Actor {
@@ -121,7 +125,7 @@ async fn strangers_are_told_so_a_few_times_and_recorded() {
     let sees = Arc::clone(&seen);
     room.admin
         .on_action(Box::new(move |record| sees.lock().expect("whole").push((record.stage, record.command.clone()))));
-    let nick = User { name: "alice".into(), identity: Identity::Unverified };
+    let nick = User { name: "alice".into(), identity: Identity::Nick { network: irc() } };
     for _ in 0..3 {
         assert_eq!(room.ask(&nick, "!admin reload dice-roller").await, "Admin permission required.");
     }
@@ -140,7 +144,7 @@ async fn strangers_are_told_so_a_few_times_and_recorded() {
 async fn a_crowd_of_nicks_hides_nobody_with_a_name() {
     let room = Room::open(|_| {}).await;
     for stranger in 0..100 {
-        let nick = User { name: format!("guest{stranger}"), identity: Identity::Unverified };
+        let nick = User { name: format!("guest{stranger}"), identity: Identity::Nick { network: irc() } };
         let actor = Actor { user: nick.into(), via: "chat", place: "irc/#ops".into() };
         room.admin.query(&actor, &Query::List).await.expect_err("nobody");
     }

@@ -22,6 +22,7 @@ pub mod traffic;
 mod usage;
 
 use crate::{
+    event::ConnectorId,
     plugin::{
         Plugins, dead_letter,
         slot::message::{Command, Happening, View, What},
@@ -132,7 +133,7 @@ struct Inner {
 struct Tallies {
     admin: BTreeMap<(String, String), u64>,
     audit: BTreeMap<&'static str, u64>,
-    connectors: BTreeMap<&'static str, Connector>,
+    connectors: BTreeMap<ConnectorId, Connector>,
     dashboard_limits: BTreeMap<&'static str, u64>,
     /// Seconds since 1970.
     started: f64,
@@ -343,15 +344,16 @@ impl Metrics {
     }
 
     /// A connector is configured: it has a series from now on, though it is not connected yet.
-    pub fn expect_connector(&self, name: &'static str) {
-        self.tallies().connectors.entry(name).or_default();
+    pub fn expect_connector(&self, id: impl Into<ConnectorId>) {
+        self.tallies().connectors.entry(id.into()).or_default();
     }
 
     /// Notes that a connector is connected, or is not any more.
-    pub fn connector(&self, name: &'static str, connected: bool) {
+    pub fn connector(&self, id: impl Into<ConnectorId>, connected: bool) {
+        let id = id.into();
         let before = {
             let mut tallies = self.tallies();
-            let connector = tallies.connectors.entry(name).or_default();
+            let connector = tallies.connectors.entry(id.clone()).or_default();
             let before = connector.connected.replace(connected);
             if connected && before != Some(true) {
                 connector.traffic.connected();
@@ -365,13 +367,13 @@ impl Metrics {
                 (None, false) => ("error", "cannot connect"),
                 (Some(_), false) => ("error", "dropped"),
             };
-            self.mark(None, "connector", severity, &format!("{name} {text}"));
+            self.mark(None, "connector", severity, &format!("{id} {text}"));
         }
     }
 
     /// Where a connector counts what goes through it.
-    pub fn traffic(&self, name: &'static str) -> Arc<Traffic> {
-        Arc::clone(&self.tallies().connectors.entry(name).or_default().traffic)
+    pub fn traffic(&self, id: impl Into<ConnectorId>) -> Arc<Traffic> {
+        Arc::clone(&self.tallies().connectors.entry(id.into()).or_default().traffic)
     }
 
     fn tallies(&self) -> MutexGuard<'_, Tallies> {

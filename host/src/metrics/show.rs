@@ -121,7 +121,7 @@ impl super::Metrics {
                 Some(true) => "connected",
                 Some(false) => "disconnected",
             };
-            tallies.connectors.iter().map(|(name, one)| ((*name).to_owned(), word(one))).collect()
+            tallies.connectors.iter().map(|(name, one)| (name.to_string(), word(one))).collect()
         };
         let pid = std::process::id();
         let system = System {

@@ -1,7 +1,7 @@
 //! Events that were executing at two crashes: kept durably, listed, and replayed on request.
 
 use crate::{
-    event::{Event, Identity, Place, ReplyTo, User},
+    event::{Event, Identity, Network, Place, ReplyTo, User, name::CaseMapping},
     store::{Database, StoreError},
 };
 use rusqlite::params;
@@ -63,7 +63,7 @@ impl DeadLetter {
             accepted_at: now - accepted.elapsed(),
             line: event.text().to_owned(),
             user: event.user.name.clone(),
-            connector: event.place.connector.to_owned(),
+            connector: event.place.connector.to_string(),
             channel: event.place.channel.clone(),
             causes,
         }
@@ -71,7 +71,8 @@ impl DeadLetter {
 
     /// The event once more. Nobody is answered: whoever typed it has gone on long ago.
     pub fn event(&self) -> Event {
-        let user = User { name: self.user.clone(), identity: Identity::Unverified };
+        let network = Network { id: self.connector.as_str().into(), case: CaseMapping::default() };
+        let user = User { name: self.user.clone(), identity: Identity::Nick { network } };
         let place = Place::new("replay", format!("{}/{}", self.connector, self.channel));
         Event::new(self.line.as_str(), user.into(), place.into(), ReplyTo::Nobody)
     }

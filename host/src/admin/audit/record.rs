@@ -132,7 +132,7 @@ impl AuditRecord {
 
     /// That the audit itself was changed.
     pub(super) fn alarm(text: &str) -> Self {
-        let user = User { name: "rosey".to_owned(), identity: Identity::Unverified };
+        let user = User { name: "rosey".to_owned(), identity: Identity::System("rosey".to_owned()) };
         let actor = Actor { user: user.into(), via: "host", place: String::new() };
         let verified = "host".to_owned();
         Self { verified, ..Self::new(Stage::Alarm, &actor, "audit", None) }.ended(false, text, None)

@@ -4,7 +4,7 @@ use super::{
     message::LINE,
     name::{is_channel, is_nick},
 };
-use crate::time::Time;
+use crate::{event::ConnectorId, time::Time};
 use serde::Deserialize;
 use std::{
     fmt, fs,
@@ -132,6 +132,8 @@ pub struct Channel {
 /// Everything that was checked: nothing in here can break a line of the protocol.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The connector's name.
+    pub id: ConnectorId,
     /// The server's name or address.
     pub server: String,
     /// Its port.
@@ -189,11 +191,11 @@ impl IrcConfig {
         format!("{} at {}:{} ({tls}{account}), {channels}", self.nick, self.server, self.port)
     }
 
-    /// Checks everything, and reads the files of passwords.
+    /// Checks everything, and reads the files of passwords. `name` is the NAME of `[connect.NAME]`.
     ///
     /// # Errors
     /// Each problem with its setting's name and what would be right.
-    pub fn settings(&self) -> Result<Settings, Vec<String>> {
+    pub fn settings(&self, name: &str) -> Result<Settings, Vec<String>> {
         let mut problems = Vec::new();
         self.check_names(&mut problems);
         self.check_numbers(&mut problems);
@@ -215,9 +217,10 @@ impl IrcConfig {
             }
         };
         if !problems.is_empty() {
-            return Err(problems);
+            return Err(problems.iter().map(|problem| format!("connect.{name}.{problem}")).collect());
         }
         Ok(Settings {
+            id: name.into(),
             server: self.server.clone(),
             port: self.port,
             tls: self.tls,
@@ -295,7 +298,7 @@ impl IrcConfig {
 }
 
 fn problem(setting: &str, what: &str) -> String {
-    format!("connect.irc.{setting}: {what}")
+    format!("{setting}: {what}")
 }
 
 /// A channel as written: its name, and its key behind a space.
@@ -344,7 +347,7 @@ mod tests {
         let json =
             format!(r##"{{"server": "irc.example", "nick": "rosey", "channels": ["#rosey", "#key s3cret"]{more}}}"##);
         let config: IrcConfig = serde_json::from_str(&json).map_err(|error| error.to_string())?;
-        config.settings().map_err(|problems| problems.join("\n"))
+        config.settings("irc").map_err(|problems| problems.join("\n"))
     }
 
     #[test]
@@ -393,7 +396,7 @@ mod tests {
         ] {
             let json = serde_json::json!({"server": server, "nick": nick, "channels": [channel]});
             let config: IrcConfig = serde_json::from_value(json).expect("the right types");
-            assert_eq!(config.settings().map_err(|problems| problems.len()).err(), Some(1), "{config:?}");
+            assert_eq!(config.settings("irc").map_err(|problems| problems.len()).err(), Some(1), "{config:?}");
         }
     }
 
@@ -404,7 +407,7 @@ mod tests {
         let json = r#"{"server": "irc.example", "tls": false, "nick": "rosey", "password_file": "secret"}"#;
         let mut config: IrcConfig = serde_json::from_str(json).expect("valid");
         config.resolve(directory.path());
-        let settings = config.settings().expect("valid");
+        let settings = config.settings("irc").expect("valid");
         assert_eq!(settings.password.as_ref().map(Secret::reveal), Some("hunter2"));
         assert!(!format!("{settings:?}").contains("hunter2"));
         assert!(settings.is_exposed());

@@ -2,12 +2,9 @@
 //! words only.
 
 use super::{message::plain, split::head};
-use crate::{metrics::Metrics, time::span};
+use crate::{event::ConnectorId, metrics::Metrics, time::span};
 use std::time::Duration;
 use tracing::Level;
-
-/// The connector's name: in places, metrics and marks.
-pub const NAME: &str = "irc";
 
 /// Bytes of a server's text that are quoted.
 const QUOTED: usize = 200;
@@ -88,21 +85,21 @@ pub enum Happening {
 }
 
 impl Happening {
-    /// Writes it down.
-    pub fn tell(&self, metrics: &Metrics) {
+    /// Writes it down for the connector with this name.
+    pub fn tell(&self, id: &ConnectorId, metrics: &Metrics) {
         let (level, text) = self.line();
         match level {
-            Level::WARN => tracing::warn!("{NAME}: {text}"),
-            _ => tracing::info!("{NAME}: {text}"),
+            Level::WARN => tracing::warn!("{id}: {text}"),
+            _ => tracing::info!("{id}: {text}"),
         }
         match self {
-            Self::Registered { .. } => return metrics.connector(NAME, true),
+            Self::Registered { .. } => return metrics.connector(id, true),
             Self::Joined { .. } => return,
-            Self::Lost { .. } => metrics.connector(NAME, false),
+            Self::Lost { .. } => metrics.connector(id, false),
             _ => {}
         }
         let severity = if level == Level::WARN { "warning" } else { "info" };
-        metrics.mark(None, "connector", severity, &format!("{NAME}: {text}"));
+        metrics.mark(None, "connector", severity, &format!("{id}: {text}"));
     }
 
     fn line(&self) -> (Level, String) {

@@ -56,9 +56,10 @@ impl Irc {
             let secret = if secret { "passwords and " } else { "" };
             tracing::warn!(
                 "{}: {secret}all that is said go to {} unencrypted; anybody on the way can read them, and speak as an \
-                 admin; set connect.irc.tls",
-                happening::NAME,
-                settings.server
+                 admin; set connect.{}.tls",
+                settings.id,
+                settings.server,
+                settings.id
             );
         }
         let (life, lives) = watch::channel(Life::Up);

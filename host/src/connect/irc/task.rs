@@ -5,10 +5,10 @@ use super::{
     config::Settings,
     flood::{Backoff, People, Verdict},
     frame::Frames,
-    happening::{Happening, NAME},
+    happening::Happening,
     message::{LINE, decoded},
     outbox::Outbox,
-    session::{Effect, Said, Session},
+    session::{Effect, Inbound, Session},
     split::head,
     tls,
 };
@@ -78,7 +78,7 @@ pub async fn run(
     let task = Task {
         outbox: Outbox::new(settings.burst, settings.line_interval, settings.max_lines, now),
         people: People::new(settings.user_commands, settings.user_window),
-        traffic: metrics.traffic(NAME),
+        traffic: metrics.traffic(&settings.id),
         settings,
         tls,
         metrics,
@@ -151,7 +151,7 @@ impl Task {
                 break;
             }
             let after = backoff.next(end.lasted, fastrand::f64());
-            Happening::Lost { why: end.why, after }.tell(&self.metrics);
+            Happening::Lost { why: end.why, after }.tell(&self.settings.id, &self.metrics);
             self.outbox.disconnected();
             if self.meanwhile(sleep_until((Instant::now() + after).into())).await.is_none() {
                 break;
@@ -159,7 +159,7 @@ impl Task {
         }
         let left = self.outbox.len() + self.answers.as_mut().map_or(0, drain);
         self.too_late(left);
-        self.metrics.connector(NAME, false);
+        self.metrics.connector(&self.settings.id, false);
     }
 
     /// Waits for something without a connection. `None` when the bot leaves first; then `what` is cancelled.
@@ -245,8 +245,8 @@ impl Task {
                     link.send(&line);
                 }
                 Effect::Send(line) => self.outbox.push_own(line),
-                Effect::Said(said) => self.said(said),
-                Effect::Happened(happening) => happening.tell(&self.metrics),
+                Effect::Inbound(inbound) => self.inbound(inbound),
+                Effect::Happened(happening) => happening.tell(&self.settings.id, &self.metrics),
                 Effect::Close(why) => link.gone(&why),
             }
         }
@@ -285,34 +285,34 @@ impl Task {
         }
     }
 
-    /// Somebody said something: to the router with it, unless there is too much of it.
-    fn said(&mut self, said: Said) {
+    /// Hands a message to the router, unless there is too much of it.
+    fn inbound(&mut self, inbound: Inbound) {
         self.traffic.received();
         // A real server's lines are far shorter.
-        if said.text.len() > MAX_LINE {
+        if inbound.text.len() > MAX_LINE {
             return self.traffic.dropped(Dropped::Malformed, 1);
         }
         let Some(heard) = &self.heard else { return };
-        let place = Arc::new(Place::new(NAME, said.place));
-        let user = Arc::new(User { name: said.nick, identity: said.identity });
-        let is_command = command_of(&said.text).is_some();
-        let verdict = if is_command { self.people.says(&said.host, Instant::now()) } else { Verdict::Fine };
+        let place = Arc::new(Place::new(&self.settings.id, inbound.place));
+        let user = Arc::new(User { name: inbound.nick, identity: inbound.identity });
+        let is_command = command_of(&inbound.text).is_some();
+        let verdict = if is_command { self.people.says(&inbound.host, Instant::now()) } else { Verdict::Fine };
         if verdict != Verdict::Fine {
             self.traffic.dropped(Dropped::Flood, 1);
             if verdict == Verdict::Told && self.outbox.wants(None) {
-                Happening::Flood { who: user.name.clone() }.tell(&self.metrics);
+                Happening::Flood { who: user.name.clone() }.tell(&self.settings.id, &self.metrics);
                 let seconds = self.settings.user_window.as_secs_f32().ceil();
                 let text = Some(format!("That is more than I can take; try again in {seconds} s."));
                 self.outbox.push(&Outgoing { place, user, text }, Instant::now());
             }
             return;
         }
-        if heard.try_send((Heard { text: said.text, user, place }, said.is_query)).is_ok() {
+        if heard.try_send((Heard { text: inbound.text, user, place }, inbound.is_query)).is_ok() {
             self.is_busy = false;
         } else if is_command {
             self.traffic.dropped(Dropped::Busy, 1);
             if !std::mem::replace(&mut self.is_busy, true) {
-                Happening::Busy.tell(&self.metrics);
+                Happening::Busy.tell(&self.settings.id, &self.metrics);
             }
         }
     }
@@ -332,7 +332,7 @@ impl Task {
     fn too_late(&self, answers: usize) {
         if answers > 0 {
             self.traffic.dropped(Dropped::Late, answers);
-            Happening::Late { answers }.tell(&self.metrics);
+            Happening::Late { answers }.tell(&self.settings.id, &self.metrics);
         }
     }
 

@@ -180,7 +180,7 @@ impl Live {
             args: event.args(),
             user: &event.user.name,
             channel: &event.place.channel,
-            connector: event.place.connector,
+            connector: event.place.connector.as_str(),
             traceparent: "",
         });
         self.push(&message);

@@ -8,7 +8,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn session(now: Instant, lines: &[&str]) -> Session {
     let json = r##"{"server": "irc.example", "nick": "rosey", "channels": ["#a", "#b"]}"##;
     let config: IrcConfig = serde_json::from_str(json).expect("valid JSON");
-    let (mut session, _) = Session::begin(Arc::new(config.settings().expect("valid")), now);
+    let (mut session, _) = Session::begin(Arc::new(config.settings("irc").expect("valid")), now);
     lines.iter().for_each(|line| drop(session.line(line, now)));
     session
 }
@@ -23,7 +23,7 @@ fn outbox(burst: u32, max_lines: usize, now: Instant) -> Outbox {
 }
 
 fn answer(channel: &str, text: &str) -> Outgoing {
-    let user = User { name: "al".into(), identity: Identity::Unverified };
+    let user = User { name: "al".into(), identity: Identity::Console };
     Outgoing { place: Place::new("irc", channel).into(), user: user.into(), text: Some(text.to_owned()) }
 }
 

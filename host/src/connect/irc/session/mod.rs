@@ -11,9 +11,8 @@ use super::{
     config::Settings,
     happening::{Happening, quoted},
     message::{Message, plain},
-    name::CaseMapping,
 };
-use crate::event::Identity;
+use crate::event::{Identity, Network, name::CaseMapping};
 use channels::Channel;
 use register::Registration;
 use std::{
@@ -43,17 +42,17 @@ pub enum Effect {
     Urgent(String),
     /// Send this line when its turn comes.
     Send(String),
-    /// Somebody said something.
-    Said(Said),
+    /// A person said this.
+    Inbound(Inbound),
     /// Something to be written down.
     Happened(Happening),
     /// Give the connection up; why.
     Close(String),
 }
 
-/// A line of somebody.
+/// A message of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct Inbound {
     /// The nick.
     pub nick: String,
     /// Who that is, as far as the server says.
@@ -180,7 +179,7 @@ impl Session {
         match message.command {
             // As short as it came, and one line whatever is in it.
             "PING" => self.urgent(format!("PONG :{}", message.last())),
-            "PRIVMSG" => self.said(message),
+            "PRIVMSG" => self.inbound(message),
             "NICK" => self.renamed(message, now),
             "QUIT" => self.left(message.nick(), now),
             "JOIN" => self.joined(message, now),
@@ -200,7 +199,7 @@ impl Session {
         }
     }
 
-    fn said(&mut self, message: &Message<'_>) {
+    fn inbound(&mut self, message: &Message<'_>) {
         let Some(sender) = message.sender() else { return };
         let (target, text) = (message.parameter(0), message.parameter(1));
         // A question to the client (CTCP), or an action: nobody gives a command with it.
@@ -213,10 +212,14 @@ impl Session {
             return;
         }
         let account = if self.account_tag { message.tag("account") } else { None };
-        let account = account.filter(|account| account != "*");
-        self.effects.push(Effect::Said(Said {
+        let network = Network { id: self.settings.id.clone(), case: self.case };
+        let identity = match account.filter(|account| account != "*") {
+            Some(name) => Identity::Account { network, name },
+            None => Identity::Nick { network },
+        };
+        self.effects.push(Effect::Inbound(Inbound {
             nick: quoted(sender.nick),
-            identity: account.map_or(Identity::Unverified, Identity::Account),
+            identity,
             host: format!("{}@{}", sender.user, sender.host),
             place: self.case.lower(if is_query { sender.nick } else { target }),
             is_query,

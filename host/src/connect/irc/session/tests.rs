@@ -10,7 +10,11 @@ fn settings(more: &str) -> Arc<Settings> {
     let json =
         format!(r##"{{"server": "irc.example", "nick": "rosey", "channels": ["#Rosey", "#key s3cret"]{more}}}"##);
     let config: IrcConfig = serde_json::from_str(&json).expect("valid JSON");
-    Arc::new(config.settings().expect("valid settings"))
+    Arc::new(config.settings("irc").expect("valid settings"))
+}
+
+fn network() -> Network {
+    Network { id: "irc".into(), case: CaseMapping::Rfc1459 }
 }
 
 /// A session, and a clock that the test moves.
@@ -53,9 +57,9 @@ impl Client {
         self.session.tick(self.now)
     }
 
-    fn said(&mut self, line: &str) -> Option<Said> {
+    fn said(&mut self, line: &str) -> Option<Inbound> {
         self.takes(&[line]).into_iter().find_map(|effect| match effect {
-            Effect::Said(said) => Some(said),
+            Effect::Inbound(said) => Some(said),
             _ => None,
         })
     }
@@ -182,13 +186,16 @@ fn identity_is_what_the_server_says_of_this_very_message() {
     let identity = |client: &mut Client, tags: &str| {
         client.said(&format!("{tags}:al!a@h PRIVMSG #rosey :!roll")).expect("said").identity
     };
-    assert_eq!(identity(&mut client, "@account=alice "), Identity::Account("alice".into()));
-    assert_eq!(identity(&mut client, ""), Identity::Unverified);
+    assert_eq!(
+        identity(&mut client, "@account=alice "),
+        Identity::Account { network: network(), name: "alice".into() }
+    );
+    assert_eq!(identity(&mut client, ""), Identity::Nick { network: network() });
     for tags in ["@account ", "@account= ", "@account=* ", "@+account=alice ", "@time=1;x=account=alice "] {
-        assert_eq!(identity(&mut client, tags), Identity::Unverified, "{tags}");
+        assert_eq!(identity(&mut client, tags), Identity::Nick { network: network() }, "{tags}");
     }
     client.takes(&[":s CAP rosey DEL :account-tag"]);
-    assert_eq!(identity(&mut client, "@account=alice "), Identity::Unverified);
+    assert_eq!(identity(&mut client, "@account=alice "), Identity::Nick { network: network() });
 }
 
 #[test]
@@ -342,7 +349,7 @@ proptest! {
             let effects: Vec<_> =
                 client.waits(Duration::from_secs(seconds)).into_iter().chain(client.takes(&[&line])).collect();
             for effect in &effects {
-                if let Effect::Said(said) = effect {
+                if let Effect::Inbound(said) = effect {
                     prop_assert!(client.session.is_registered());
                     prop_assert!(said.is_query || client.session.reaches(&said.place));
                 }
