@@ -50,12 +50,11 @@ pub(crate) struct Create {
 impl Block {
     pub(crate) fn read(item: ItemImpl) -> Result<Self> {
         if let Some((_, path, _)) = &item.trait_ {
-            return Err(Error::new(path.span(), "#[plugin] stands on `impl Name { … }`, not on a trait's"));
+            return Err(Error::new_spanned(path, "`#[plugin]` belongs on `impl Name { … }`, without a trait"));
         }
         if !item.generics.params.is_empty() {
-            return Err(Error::new(item.generics.span(), "a plugin has no generic parameters"));
+            return Err(Error::new_spanned(&item.generics, "a plugin cannot be generic: name the types"));
         }
-        let span = item.self_ty.span();
         let (mut commands, mut hooks) = (Vec::new(), Hooks::default());
         for method in item.items.iter().filter_map(as_method) {
             match helper(method)? {
@@ -65,7 +64,8 @@ impl Block {
             }
         }
         if commands.is_empty() {
-            return Err(Error::new(span, "a plugin has at least one `#[command]`"));
+            let text = "a plugin has at least one command: write `#[command]` above a method";
+            return Err(Error::new_spanned(&item.self_ty, text));
         }
         unique(&commands)?;
         let Hooks { create, snapshot, restore, shutdown } = hooks;
@@ -85,65 +85,67 @@ impl Hooks {
     fn read(&mut self, method: &ImplItemFn, attribute: &Attribute) -> Result<()> {
         let signature = &method.sig;
         if let Some(token) = signature.asyncness {
-            return Err(Error::new(token.span(), "a hook is not `async`: nothing else runs meanwhile anyway"));
+            return Err(Error::new(token.span(), "a hook is a plain `fn`: the host waits for it, so remove `async`"));
         }
-        attribute.meta.require_path_only()?;
-        let (slot, inputs) = if attribute.path().is_ident("create") {
+        if attribute.meta.require_path_only().is_err() {
+            return Err(Error::new_spanned(attribute, "a hook has no options: write the name alone"));
+        }
+        if attribute.path().is_ident("create") {
             return self.read_create(method);
-        } else if attribute.path().is_ident("snapshot") {
-            (&mut self.snapshot, 1)
-        } else if attribute.path().is_ident("restore") {
-            (&mut self.restore, 3)
-        } else {
-            (&mut self.shutdown, 1)
-        };
-        needs_self(method)?;
-        if signature.inputs.len() != inputs {
-            let text = match inputs {
-                3 => "this hook is `fn (&self, version: u32, state: &[u8]) -> Result<()>`",
-                _ => "this hook takes `&self` and nothing else",
-            };
-            return Err(Error::new(signature.inputs.span(), text));
         }
-        set_once(slot, signature.ident.clone(), signature.ident.span())
+        let name = &signature.ident;
+        let (hook, inputs, form) = if attribute.path().is_ident("snapshot") {
+            (&mut self.snapshot, 1, format!("write `fn {name}(&self) -> Result<Vec<u8>>`"))
+        } else if attribute.path().is_ident("restore") {
+            (&mut self.restore, 3, format!("write `fn {name}(&self, version: u32, state: &[u8]) -> Result<()>`"))
+        } else {
+            (&mut self.shutdown, 1, format!("write `fn {name}(&self)`"))
+        };
+        let shutdown = attribute.path().is_ident("shutdown");
+        let returns = shutdown || !matches!(signature.output, ReturnType::Default);
+        if !takes_self(method)? || !returns || signature.inputs.len() != inputs {
+            return Err(Error::new_spanned(signature, form));
+        }
+        set_once(hook, name.clone(), name)
     }
 
     fn read_create(&mut self, method: &ImplItemFn) -> Result<()> {
         let signature = &method.sig;
+        let name = &signature.ident;
         let settings = match signature.inputs.first() {
-            Some(FnArg::Receiver(this)) => return Err(Error::new(this.span(), "`#[create]` makes the `self`")),
             Some(FnArg::Typed(settings)) => Some((*settings.ty).clone()),
-            None => None,
+            _ => None,
         };
-        if signature.inputs.len() > 1 {
-            return Err(Error::new(signature.inputs.span(), "`#[create]` takes the settings and nothing else"));
-        }
-        let fallible =
-            matches!(&signature.output, ReturnType::Type(_, ty) if last_ident(ty).is_some_and(|it| it == "Result"));
-        let create = Create { method: signature.ident.clone(), settings, fallible };
-        set_once(&mut self.create, create, signature.ident.span())
+        let returned = match &signature.output {
+            ReturnType::Type(_, ty) if signature.inputs.len() == usize::from(settings.is_some()) => ty,
+            _ => {
+                let form = format!("write `fn {name}() -> Self`, or `fn {name}(settings: Settings) -> Result<Self>`");
+                return Err(Error::new_spanned(signature, form));
+            }
+        };
+        let fallible = last_ident(returned).is_some_and(|it| it == "Result");
+        set_once(&mut self.create, Create { method: name.clone(), settings, fallible }, name)
     }
 }
 
-fn set_once<T>(slot: &mut Option<T>, value: T, span: Span) -> Result<()> {
-    match slot.replace(value) {
+fn set_once<T>(hook: &mut Option<T>, value: T, name: &Ident) -> Result<()> {
+    match hook.replace(value) {
         None => Ok(()),
-        Some(_) => Err(Error::new(span, "there is one such hook already")),
+        Some(_) => Err(Error::new(name.span(), "a plugin has this hook once: remove one of the two")),
     }
 }
 
 fn command(method: &ImplItemFn, attribute: &Attribute) -> Result<Command> {
     let options = CommandOptions::parse(attribute)?;
     let signature = &method.sig;
-    needs_self(method)?;
     if !signature.generics.params.is_empty() {
-        return Err(Error::new(signature.generics.span(), "a command has no generic parameters"));
+        return Err(Error::new_spanned(&signature.generics, "a command cannot be generic: name the types"));
     }
     let mut inputs = signature.inputs.iter().skip(1);
-    match inputs.next() {
-        Some(FnArg::Typed(cx)) if matches!(&*cx.ty, Type::Reference(it) if it.mutability.is_none()) => {}
-        Some(other) => return Err(Error::new(other.span(), "the parameter after `&self` is `cx: &Context`")),
-        None => return Err(Error::new(signature.paren_token.span.join(), "after `&self` comes `cx: &Context`")),
+    let is_context = |ty: &Type| matches!(ty, Type::Reference(it) if it.mutability.is_none());
+    if !takes_self(method)? || !matches!(inputs.next(), Some(FnArg::Typed(cx)) if is_context(&cx.ty)) {
+        let text = format!("write `fn {}(&self, cx: &Context)`, and the arguments after `cx`", signature.ident);
+        return Err(Error::new_spanned(signature, text));
     }
     let (name, name_span) = match options.name {
         Some(name) => (name.value(), name.span()),
@@ -163,13 +165,11 @@ fn command(method: &ImplItemFn, attribute: &Attribute) -> Result<Command> {
 
 fn parameter(input: &FnArg) -> Result<Parameter> {
     let FnArg::Typed(typed) = input else {
-        return Err(Error::new(input.span(), "`self` comes first"));
+        return Err(Error::new_spanned(input, "`self` comes first"));
     };
     if let Type::Reference(reference) = &*typed.ty {
-        return Err(Error::new(
-            reference.span(),
-            "an argument is owned: take a `String`, or `Rest` if it may be empty",
-        ));
+        let text = "an argument is owned: take a `String`, or `Rest` if it may be empty";
+        return Err(Error::new_spanned(reference, text));
     }
     let name = match &*typed.pat {
         Pat::Ident(pattern) => plain(&pattern.ident),
@@ -185,25 +185,50 @@ fn unique(commands: &[Command]) -> Result<()> {
     for command in commands {
         let own = std::iter::once((&command.name, command.name_span));
         for (name, span) in own.chain(command.aliases.iter().map(|(name, span)| (name, *span))) {
-            if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) || name.len() > 32 {
-                return Err(Error::new(span, "a command's name is one word of at most 32 bytes"));
-            }
+            usable(name).map_err(|text| Error::new(span, text))?;
             if !seen.insert(name.as_str()) {
-                return Err(Error::new(span, format!("there is a command or alias {name:?} already")));
+                return Err(Error::new(
+                    span,
+                    format!("another command or alias is named {name:?}: choose another name"),
+                ));
             }
         }
     }
     Ok(())
 }
 
-fn needs_self(method: &ImplItemFn) -> Result<()> {
+/// The host checks this again, and also what it cannot know here: whether another plugin has the name.
+fn usable(name: &str) -> std::result::Result<(), String> {
+    if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) || name.len() > 32 {
+        return Err("a command's name is one word of at most 32 bytes".to_owned());
+    }
+    if let Some(bare) = name.strip_prefix('!') {
+        return Err(format!("a command's name has no prefix: write {bare:?}"));
+    }
+    if name != name.to_lowercase() {
+        return Err(format!(
+            "a command's name is in lower case, and users may type any: write {:?}",
+            name.to_lowercase()
+        ));
+    }
+    if ["admin", "help"].contains(&name) {
+        return Err(format!("`!{name}` belongs to Rosey itself: choose another name"));
+    }
+    Ok(())
+}
+
+/// Whether a method takes `&self`.
+///
+/// # Errors
+/// When it takes `&mut self`.
+fn takes_self(method: &ImplItemFn) -> Result<bool> {
     match method.sig.inputs.first() {
-        Some(FnArg::Receiver(this)) if this.reference.is_some() && this.mutability.is_none() => Ok(()),
-        Some(FnArg::Receiver(this)) => Err(Error::new(
-            this.span(),
+        Some(FnArg::Receiver(this)) if this.mutability.is_some() => Err(Error::new_spanned(
+            this,
             "take `&self`: events are handled side by side, so keep what changes in a `Mutex`",
         )),
-        _ => Err(Error::new(method.sig.ident.span(), "this takes `&self` first")),
+        Some(FnArg::Receiver(this)) => Ok(this.reference.is_some()),
+        _ => Ok(false),
     }
 }
 
@@ -212,7 +237,7 @@ fn helper(method: &ImplItemFn) -> Result<Option<&Attribute>> {
     let mut helpers = method.attrs.iter().filter(|attribute| is_helper(attribute));
     let first = helpers.next();
     match helpers.next() {
-        Some(second) => Err(Error::new(second.span(), "a method is one thing: a command or one hook")),
+        Some(second) => Err(Error::new_spanned(second, "a method is one command or one hook: remove one attribute")),
         None => Ok(first),
     }
 }

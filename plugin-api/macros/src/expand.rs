@@ -62,14 +62,18 @@ fn check(options: &Options, block: &Block) -> Result<()> {
         let known =
             |command: &Command| command.name == first || command.aliases.iter().any(|(alias, _)| alias == first);
         if !block.commands.iter().any(known) {
-            let text = format!("the probe calls {first:?}, which is no command of this plugin (it has no prefix)");
+            let text =
+                format!("{first:?} is not a command of this plugin: write a line as a user types it, without the `!`");
             return Err(Error::new(probe.span(), text));
         }
     }
     if let Some(reload) = options.reload.as_ref().filter(|reload| reload.value() == "handoff")
         && (block.snapshot.is_none() || block.restore.is_none())
     {
-        return Err(Error::new(reload.span(), "a handoff needs `#[snapshot]` and `#[restore]`"));
+        return Err(Error::new(
+            reload.span(),
+            "a handoff moves state: add methods with `#[snapshot]` and `#[restore]`",
+        ));
     }
     Ok(())
 }
@@ -101,7 +105,7 @@ fn manifest(options: &Options, block: &Block) -> TokenStream {
         _ => quote!(Overlap),
     };
     let version = options.state_version.unwrap_or(1);
-    let [first, last] = options.reads_state.unwrap_or([version, version]);
+    let (first, last) = options.reads_state.as_ref().map_or((version, version), |it| (it.first, it.last));
     quote! {
         __api::Manifest {
             name: ::core::env!("CARGO_PKG_NAME"),

@@ -10,7 +10,8 @@ mod options;
 mod usage;
 
 use proc_macro::TokenStream;
-use syn::{ItemImpl, parse_macro_input};
+use quote::ToTokens;
+use syn::{Error, Item, ItemImpl};
 
 /// Makes a plugin of an `impl` block.
 ///
@@ -39,7 +40,10 @@ use syn::{ItemImpl, parse_macro_input};
 /// many plugins.
 #[proc_macro_attribute]
 pub fn plugin(options: TokenStream, item: TokenStream) -> TokenStream {
-    let item = parse_macro_input!(item as ItemImpl);
+    let item: ItemImpl = match syn::parse(item.clone()) {
+        Ok(item) => item,
+        Err(error) => return not_an_impl(item, error),
+    };
     let original = item.clone();
     let expanded = options::Options::parse(options.into())
         .and_then(|options| block::Block::read(item).and_then(|block| expand::plugin(&options, &block)));
@@ -51,4 +55,22 @@ pub fn plugin(options: TokenStream, item: TokenStream) -> TokenStream {
             quote::quote!(#rest #error)
         })
         .into()
+}
+
+/// `#[plugin]` on something else: most likely on the type. The item stays, or its every use would be an error as well.
+fn not_an_impl(item: TokenStream, error: Error) -> TokenStream {
+    let error = match syn::parse::<Item>(item.clone()) {
+        Ok(Item::Struct(it)) => on_type(&it.ident),
+        Ok(Item::Enum(it)) => on_type(&it.ident),
+        Ok(other) => Error::new_spanned(other, "`#[plugin]` belongs on the `impl` block with the commands"),
+        Err(_) => error,
+    };
+    let mut all = item;
+    all.extend(TokenStream::from(error.into_compile_error()));
+    all
+}
+
+fn on_type(name: &impl ToTokens) -> Error {
+    let text = format!("`#[plugin]` belongs on `impl {} {{ … }}`, not on the type", name.to_token_stream());
+    Error::new_spanned(name, text)
 }

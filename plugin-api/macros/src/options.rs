@@ -1,9 +1,11 @@
 //! What stands in `#[plugin(…)]` and `#[command(…)]`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use syn::{
-    Attribute, Error, ExprRange, LitInt, LitStr, Meta, Result, Token, meta::ParseNestedMeta, parse::Parser,
-    punctuated::Punctuated, spanned::Spanned,
+    Attribute, Error, ExprRange, LitInt, LitStr, Meta, Result, Token,
+    meta::ParseNestedMeta,
+    parse::{Parse, Parser},
+    punctuated::Punctuated,
 };
 
 /// `#[plugin(…)]`.
@@ -12,7 +14,7 @@ pub(crate) struct Options {
     pub(crate) probe: Option<LitStr>,
     pub(crate) reload: Option<LitStr>,
     pub(crate) state_version: Option<u32>,
-    pub(crate) reads_state: Option<[u32; 2]>,
+    pub(crate) reads_state: Option<Versions>,
 }
 
 impl Options {
@@ -20,34 +22,44 @@ impl Options {
         let mut options = Self::default();
         syn::meta::parser(|meta| options.read(&meta)).parse2(tokens)?;
         let version = options.state_version.unwrap_or(1);
-        if let Some([first, last]) = options.reads_state
-            && !(first..=last).contains(&version)
+        if let Some(Versions { range, first, last }) = &options.reads_state
+            && !(*first..=*last).contains(&version)
         {
-            let text = format!("a plugin reads the state it writes: `reads_state` has to contain {version}");
-            return Err(Error::new(Span::call_site(), text));
+            let text = format!("a plugin reads the state it writes: include {version}, its `state_version`");
+            return Err(Error::new_spanned(range, text));
         }
         Ok(options)
     }
 
     fn read(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
         if meta.path.is_ident("probe") {
-            once(meta, &mut self.probe, meta.value()?.parse()?)
+            once(meta, &mut self.probe, value(meta, "probe = \"roll 1d20\"")?)
         } else if meta.path.is_ident("reload") {
-            let mode: LitStr = meta.value()?.parse()?;
+            let mode: LitStr = value(meta, "reload = \"handoff\"")?;
             if !["overlap", "handoff", "exclusive"].contains(&mode.value().as_str()) {
-                return Err(Error::new(mode.span(), "a reload is \"overlap\", \"handoff\" or \"exclusive\""));
+                let text = "there is no such reload mode: write \"overlap\", \"handoff\" or \"exclusive\"";
+                return Err(Error::new(mode.span(), text));
             }
             once(meta, &mut self.reload, mode)
         } else if meta.path.is_ident("state_version") {
-            let version: LitInt = meta.value()?.parse()?;
-            once(meta, &mut self.state_version, version.base10_parse()?)
+            let version: LitInt = value(meta, "state_version = 2")?;
+            let number = version
+                .base10_parse()
+                .map_err(|_| Error::new(version.span(), "write a smaller number: `state_version = 2`"))?;
+            once(meta, &mut self.state_version, number)
         } else if meta.path.is_ident("reads_state") {
-            let range: ExprRange = meta.value()?.parse()?;
-            once(meta, &mut self.reads_state, versions(&range)?)
+            once(meta, &mut self.reads_state, versions(value(meta, "reads_state = 1..=2")?)?)
         } else {
-            Err(meta.error("unknown option; there are `probe`, `reload`, `state_version` and `reads_state`"))
+            Err(unknown(meta, "`probe`, `reload`, `state_version` and `reads_state`"))
         }
     }
+}
+
+/// `1..=2`, the versions of the state that `#[restore]` reads.
+pub(crate) struct Versions {
+    range: ExprRange,
+    pub(crate) first: u32,
+    pub(crate) last: u32,
 }
 
 /// `#[command(…)]`.
@@ -60,19 +72,19 @@ pub(crate) struct CommandOptions {
 impl CommandOptions {
     pub(crate) fn parse(attribute: &Attribute) -> Result<Self> {
         let (mut name, mut aliases, mut cooldown) = (None, None, None);
-        if !matches!(attribute.meta, Meta::Path(_)) {
+        if let Meta::NameValue(_) = attribute.meta {
+            return Err(Error::new_spanned(attribute, "write options in parentheses: `#[command(name = \"roll\")]`"));
+        }
+        if let Meta::List(_) = attribute.meta {
             attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("name") {
-                    once(&meta, &mut name, meta.value()?.parse()?)
+                    once(&meta, &mut name, value(&meta, "name = \"roll\"")?)
                 } else if meta.path.is_ident("aliases") {
-                    let inner;
-                    syn::parenthesized!(inner in meta.input);
-                    let list = Punctuated::<LitStr, Token![,]>::parse_terminated(&inner)?;
-                    once(&meta, &mut aliases, list.into_iter().collect())
+                    once(&meta, &mut aliases, list(&meta)?)
                 } else if meta.path.is_ident("cooldown") {
-                    once(&meta, &mut cooldown, milliseconds(&meta.value()?.parse()?)?)
+                    once(&meta, &mut cooldown, milliseconds(&value(&meta, "cooldown = \"1s\"")?)?)
                 } else {
-                    Err(meta.error("unknown option; there are `name`, `aliases` and `cooldown`"))
+                    Err(unknown(&meta, "`name`, `aliases` and `cooldown`"))
                 }
             })?;
         }
@@ -80,23 +92,46 @@ impl CommandOptions {
     }
 }
 
-/// Sets an option that may stand there once.
+/// Sets an option that may be given once.
 fn once<T>(meta: &ParseNestedMeta<'_>, option: &mut Option<T>, value: T) -> Result<()> {
     match option.replace(value) {
         None => Ok(()),
-        Some(_) => Err(meta.error("given twice")),
+        Some(_) => Err(Error::new_spanned(&meta.path, "this option is given twice: remove one")),
     }
 }
 
-/// `1..=2`.
-fn versions(range: &ExprRange) -> Result<[u32; 2]> {
+fn unknown(meta: &ParseNestedMeta<'_>, known: &str) -> Error {
+    Error::new_spanned(&meta.path, format!("there is no such option; there are {known}"))
+}
+
+/// What follows the `=` of an option; `form` shows the author how it is written.
+fn value<T: Parse>(meta: &ParseNestedMeta<'_>, form: &str) -> Result<T> {
+    let text = format!("write `{form}`");
+    let value = meta.value().map_err(|_| Error::new_spanned(&meta.path, &text))?;
+    value.parse().map_err(|error| Error::new(error.span(), &text))
+}
+
+/// `("r", "d")`.
+fn list(meta: &ParseNestedMeta<'_>) -> Result<Vec<LitStr>> {
+    let read = || {
+        let inner;
+        syn::parenthesized!(inner in meta.input);
+        Punctuated::<LitStr, Token![,]>::parse_terminated(&inner)
+    };
+    match read() {
+        Ok(list) => Ok(list.into_iter().collect()),
+        Err(error) => Err(Error::new(error.span(), "write `aliases(\"r\", \"d\")`")),
+    }
+}
+
+fn versions(range: ExprRange) -> Result<Versions> {
     let number = |expr: &Option<Box<syn::Expr>>| match expr.as_deref() {
         Some(syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(int), .. })) => int.base10_parse().ok(),
         _ => None,
     };
     match (number(&range.start), &range.limits, number(&range.end)) {
-        (Some(first), syn::RangeLimits::Closed(_), Some(last)) if first <= last => Ok([first, last]),
-        _ => Err(Error::new(range.span(), "write the first and the last version: `1..=2`")),
+        (Some(first), syn::RangeLimits::Closed(_), Some(last)) if first <= last => Ok(Versions { range, first, last }),
+        _ => Err(Error::new_spanned(range, "write the first and the last version: `reads_state = 1..=2`")),
     }
 }
 
@@ -114,5 +149,9 @@ fn milliseconds(text: &LitStr) -> Result<u64> {
     number
         .zip(factor)
         .and_then(|(number, factor)| number.checked_mul(factor))
-        .ok_or_else(|| Error::new(text.span(), "write a number with `ms`, `s` or `m`: \"500ms\", \"1s\""))
+        // The manifest carries it as a `u32`.
+        .filter(|milliseconds| *milliseconds <= u32::MAX.into())
+        .ok_or_else(|| {
+            Error::new(text.span(), "write a number with `ms`, `s` or `m`, of 49 days at most: `cooldown = \"1s\"`")
+        })
 }
