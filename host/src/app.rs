@@ -411,7 +411,9 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
 fn start_irc(config: &Config, router: &Arc<Router>, metrics: &Metrics) -> Result<Option<Irc>, AppError> {
     let Some(irc) = &config.connect.irc else { return Ok(None) };
     // They were checked when they were read; a file of a password may have gone since.
-    let settings = irc.settings("irc").map_err(|problems| AppError::Irc(problems.join("; ")))?;
+    let settings = irc
+        .settings("irc")
+        .map_err(|problems| AppError::Irc(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
     Irc::start(settings, Arc::clone(router), metrics).map(Some).map_err(AppError::Irc)
 }
 

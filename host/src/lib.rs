@@ -12,6 +12,7 @@ pub mod time;
 
 pub mod plugin;
 pub mod router;
+pub mod settings;
 pub mod view;
 
 pub mod metrics;

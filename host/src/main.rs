@@ -17,13 +17,14 @@ fn main() -> ExitCode {
         (None | Some(Command::Run), config) => run(config),
         (Some(Command::Completions { shell }), _) => shell::completion::print(shell),
         (Some(Command::Man { directory }), _) => shell::man::write(&directory),
+        (Some(Command::Check), Some(file)) => shell::check::check_file(&file),
         (Some(command), config) => {
             let given = config.is_some();
             with(config, |config| match command {
                 Command::Admin(arguments) => shell::control::admin(&config, given, &arguments),
                 Command::Audit(command) => shell::audit::audit(&config, given, &command),
                 Command::PluginNames => shell::completion::plugin_names(&config),
-                _ => shell::say(&config.summary()),
+                _ => shell::check::check_default(&config),
             })
         }
     };

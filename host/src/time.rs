@@ -1,10 +1,6 @@
 //! Times as people and JSON read them, and as they are written in a configuration. Imports nothing of this crate.
 
-use serde::Deserialize;
-use std::{
-    fmt,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// RFC 3339 in UTC, to the millisecond: `2026-03-01T12:00:00.250Z`. Sorts as text.
 pub fn rfc3339(time: SystemTime) -> String {
@@ -37,43 +33,6 @@ pub fn span(time: Duration) -> String {
     }
 }
 
-/// A time as written: seconds (`5`, `0.5`), or a number with a unit (`250ms`, `30s`, `5m`, `1h`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Time(pub Duration);
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Time;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a time: seconds, or \"250ms\", \"30s\", \"5m\", \"1h\"")
-            }
-
-            fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<Time, E> {
-                Ok(Time(Duration::from_secs(seconds)))
-            }
-
-            fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<Time, E> {
-                let seconds = u64::try_from(seconds);
-                seconds
-                    .map(|seconds| Time(Duration::from_secs(seconds)))
-                    .map_err(|_| E::custom("a time is not negative"))
-            }
-
-            fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<Time, E> {
-                Duration::try_from_secs_f64(seconds).map(Time).map_err(E::custom)
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Time, E> {
-                parse_time(text).map(Time).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
 /// A number with a unit.
 pub fn parse_time(text: &str) -> Option<Duration> {
     let text = text.trim();
@@ -88,6 +47,15 @@ pub fn parse_time(text: &str) -> Option<Duration> {
         _ => return None,
     };
     Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// A time as it can be set, in the largest unit that leaves it whole: `250 ms`, `30 s`, `10 min`, `1 h`.
+pub fn exact(time: Duration) -> String {
+    let millis = time.as_millis();
+    let units = [(3_600_000, "h"), (60_000, "min"), (1000, "s")];
+    let whole = units.into_iter().find(|(unit, _)| millis > 0 && millis.is_multiple_of(*unit));
+    let (unit, name) = whole.unwrap_or(if millis == 0 { (1000, "s") } else { (1, "ms") });
+    format!("{} {name}", millis / unit)
 }
 
 /// How long something took, in two or three digits that count: `88 µs`, `4.1 ms`, `675 ms`, `1.2 s`, `30 s`.
@@ -121,6 +89,23 @@ mod tests {
     fn spans_have_two_units() {
         let text = |seconds| span(Duration::from_secs(seconds));
         assert_eq!([text(41), text(125), text(9240), text(262_800)], ["41 s", "2 m 5 s", "2 h 34 m", "3 d 1 h"]);
+    }
+
+    #[test]
+    fn times_are_read_with_units_and_written_exactly() {
+        for (text, millis, exactly) in [
+            ("250ms", 250, "250 ms"),
+            ("1.5 s", 1500, "1500 ms"),
+            ("5m", 300_000, "5 min"),
+            ("24h", 86_400_000, "24 h"),
+        ] {
+            assert_eq!(parse_time(text), Some(Duration::from_millis(millis)));
+            assert_eq!(exact(Duration::from_millis(millis)), exactly);
+        }
+        assert_eq!(exact(Duration::ZERO), "0 s");
+        for bad in ["", "5", "5x", "-1s", "s", "1e400s"] {
+            assert_eq!(parse_time(bad), None, "{bad}");
+        }
     }
 
     #[test]

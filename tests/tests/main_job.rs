@@ -217,12 +217,17 @@ fn the_prds_json_loads_as_it_stands_and_a_wrong_one_says_what_is_wrong() {
         let mut check = Bot::start(&["check", "--config", "config.json"], folder.path());
         (check.exit().code(), check.rest().join("\n"), check)
     };
-    let (code, said, _) = check(prd);
+    // It says nothing of a connector, without which nobody can talk to the bot.
+    let (code, _, wrong) = check(prd);
+    assert_eq!(code, Some(3));
+    wrong.until_logged("config.json: connect: no connector is configured");
+    let whole = prd.replacen('{', r#"{"connect": {"console": {"user": "bot_owner"}}, "#, 1);
+    let (code, said, _) = check(&whole);
     assert_eq!(code, Some(0));
     assert!(said.contains("bot_owner, operator1, operator2") && said.contains("8080"), "{said}");
-    let (code, _, check) = check(&prd.replace("dashboard", "dashbord"));
+    let (code, _, wrong) = check(&whole.replace("dashboard", "dashbord"));
     assert_eq!(code, Some(3));
-    check.until_logged("did you mean dashboard?");
+    wrong.until_logged("config.json:2: dashbord: there is no such setting; did you mean dashboard?");
 }
 
 #[test]

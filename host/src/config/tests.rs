@@ -1,5 +1,8 @@
 use super::*;
-use crate::time::parse_time;
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
 
 fn load(name: &str, text: &str) -> Result<Config, String> {
     let dir = tempfile::tempdir().expect("a directory");
@@ -80,20 +83,77 @@ fn the_documentation_is_true() {
 }
 
 #[test]
-fn each_problem_is_named_with_what_would_be_right() {
-    let problem = |text: &str| load("rosey.toml", text).expect_err(text);
-    let typo = problem("[dashbord]\nenabled = true");
-    assert!(typo.contains("dashbord") && typo.contains("did you mean dashboard?"), "{typo}");
-    let deep = problem("[plugins.x.limits]\nqueu = 1");
-    assert!(deep.contains("plugins.x.limits.queu") && deep.contains("queue"), "{deep}");
-    let kind = problem("[dashboard]\nport = \"http\"");
-    assert!(kind.contains("dashboard.port"), "{kind}");
-    let range = problem("[limits]\nqueue = 0\nprobe_attempts = 0");
-    assert!(range.contains("limits.queue") && range.contains("limits.probe_attempts"), "{range}");
-    assert!(problem("[plugins.Admin_]").contains("a-z"));
-    assert!(problem("[plugins.admin]").contains("Rosey itself"));
-    assert!(problem("[metrics]\npoll_interval = -1").contains("negative"));
-    assert!(load("rosey.toml", "= nonsense").is_err());
+fn every_problem_is_named_at_once_with_its_line_and_what_would_be_right() {
+    let text = r#"owner = "alice "
+admins = [""]
+colour = "red"
+[dashbord]
+enabled = true
+[connect.irc]
+server = "localhost:6667"
+channels = ["rosey"]
+[dashboard]
+port = "http"
+host = "[::1]"
+allowed_hosts = ["https://bot.example"]
+token = "short"
+[metrics]
+poll_interval = -1
+[limits]
+queue = 0
+bake = "99999999s"
+[plugins.x.limits]
+queu = 1
+[plugins.Admin_]
+[plugins.admin]
+reload = "handof"
+"#;
+    let error = load("rosey.toml", text).expect_err("all wrong");
+    for (line, part) in [
+        (1, "owner: \"alice \": a name has no spaces"),
+        (2, "admins: \"\": a name is missing"),
+        (3, "colour: there is no such setting; there are owner, admins, "),
+        (4, "dashbord: there is no such setting; did you mean dashboard?"),
+        (6, "connect.irc.nick: is not set and has no default; write, for example, nick = \"rosey\""),
+        (7, "connect.irc.server: needs a host without a port; set port for it"),
+        (8, "connect.irc.channels: needs \"#name\""),
+        (10, "dashboard.port: needs a whole number from 0 to 65535, not text"),
+        (11, "dashboard.host: needs the address without brackets and without a port: ::1"),
+        (12, "dashboard.allowed_hosts: \"https://bot.example\" needs the name of a host alone"),
+        (13, "dashboard.token: needs 16 characters or more"),
+        (15, "metrics.poll_interval: needs a time (seconds, or text such as \"250ms\") from 200 ms to 1 h"),
+        (17, "limits.queue: needs a whole number from 1 to 1,000,000"),
+        (18, "limits.bake: needs a time (seconds, or text such as \"250ms\") from 0 s to 24 h"),
+        (20, "plugins.x.limits.queu: there is no such setting; did you mean queue?"),
+        (21, "plugins.Admin_: the name of a plugin has 1 to 64 of a-z, 0-9 and -"),
+        (22, "plugins.admin: this name belongs to Rosey itself"),
+        (23, "plugins.admin.reload: needs one of \"overlap\", \"handoff\", \"exclusive\"; did you mean \"handoff\"?"),
+    ] {
+        assert!(error.contains(&format!("rosey.toml:{line}: {part}")), "{part}\n{error}");
+    }
+    assert!(error.starts_with("there are 18 problems with the configuration\n"), "{error}");
+    assert!(!error.contains("short"), "a token is a secret: {error}");
+}
+
+#[test]
+fn json_is_read_as_strictly_as_toml() {
+    let good = "{\"owner\": \"alice\"}";
+    assert_eq!(load("rosey.json", &format!("\u{feff}{good}")).expect("a mark").owner.as_deref(), Some("alice"));
+    assert!(load("rosey", &format!("\u{feff}{good}")).is_ok(), "and the brace behind it is seen");
+    let twice = load("rosey.json", "{\"owner\": \"alice\",\n\"owner\": \"mallory\"}").expect_err("twice");
+    assert!(twice.contains("rosey.json:2: owner: this name stands twice in its table, first on line 1"), "{twice}");
+    let null = load("rosey.json", "{\"owner\": null}").expect_err("null");
+    assert!(null.contains("rosey.json:1: owner: needs text in quotes, not null"), "{null}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_said_in_plain_words() {
+    let there = tempfile::tempdir().expect("a directory");
+    for (path, why) in [(there.path().join("none.toml"), "no such file"), (there.path().to_owned(), "it is a folder")] {
+        let error = Config::load(&path).expect_err(why).to_string();
+        assert!(error.contains(why) && !error.contains("os error"), "{error}");
+    }
+    assert!(load("rosey.toml", "= nonsense").expect_err("no TOML").contains("rosey.toml:1: this is not TOML: "));
 }
 
 #[test]
@@ -111,15 +171,4 @@ fn the_admin_has_settings_and_people_have_roles() {
     assert!(source.contains("ircc:alice") && source.contains("irc:"), "{source}");
     let rate = load("rosey.toml", "[admin]\nper_minute = 0").expect_err("nobody could do anything");
     assert!(rate.contains("admin.per_minute"), "{rate}");
-}
-
-#[test]
-fn times_have_units() {
-    assert_eq!(parse_time("250ms"), Some(ms(250)));
-    assert_eq!(parse_time("1.5 s"), Some(ms(1500)));
-    assert_eq!(parse_time("5m"), Some(ms(300_000)));
-    assert_eq!(parse_time("1h"), Some(ms(3_600_000)));
-    for bad in ["", "5", "5x", "-1s", "s", "1e400s"] {
-        assert_eq!(parse_time(bad), None, "{bad}");
-    }
 }

@@ -1,4 +1,4 @@
-//! Connectors: they bring chat lines to the router and answers back. May import `router`, `event`, `metrics` and `time`.
+//! Connectors: they bring chat lines to the router and answers back. May import `router`, `event`, `metrics` and `settings`.
 
 pub mod console;
 pub mod irc;

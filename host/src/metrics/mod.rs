@@ -13,7 +13,7 @@ mod keep;
 mod lint;
 pub mod marks;
 mod prometheus;
-mod secrets;
+pub mod secrets;
 mod series;
 mod show;
 mod state;

@@ -1,10 +1,11 @@
-//! What `rosey` does in a shell besides running the bot: talk to one that runs (`control`), read its audit (`audit`),
-//! and help the shell (`completion`, `man`). Each returns an exit code.
+//! What `rosey` does in a shell besides running the bot: check a configuration (`check`), talk to one that runs
+//! (`control`), read its audit (`audit`), and help the shell (`completion`, `man`). Each returns an exit code.
 //!
-//! May import `cli`, `config`, `admin::{audit, socket}`, `app` (for where things lie), `plugin::nearest`, `time` and
+//! May import `cli`, `config`, `admin::{audit, socket}`, `app` (for where things lie), `metrics::secrets`, `plugin::nearest`, `time` and
 //! `report`.
 
 pub mod audit;
+pub mod check;
 pub mod completion;
 pub mod control;
 pub mod man;

@@ -4,8 +4,10 @@ use super::{
     message::LINE,
     name::{is_channel, is_nick},
 };
-use crate::{event::ConnectorId, time::Time};
-use serde::Deserialize;
+use crate::{
+    event::ConnectorId,
+    settings::{Problem, Section, host_problem, unreadable},
+};
 use std::{
     fmt, fs,
     net::IpAddr,
@@ -20,16 +22,13 @@ const MOST_CHANNELS: usize = 200;
 const LONGEST_SECRET: usize = 300;
 
 /// `[connect.irc]` as written.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct IrcConfig {
     /// The server's name or address.
     pub server: String,
     /// Its port.
-    #[serde(default = "port")]
     pub port: u16,
     /// Whether the connection is encrypted, and the server's certificate checked.
-    #[serde(default = "yes")]
     pub tls: bool,
     /// PEM: who is trusted in place of the system's authorities; also the server's own certificate.
     pub ca_file: Option<PathBuf>,
@@ -38,10 +37,8 @@ pub struct IrcConfig {
     /// The user's name that servers show; the nick unless set.
     pub user: Option<String>,
     /// What `WHOIS` shows.
-    #[serde(default = "realname")]
     pub realname: String,
     /// Where the bot is: `#name`, or `#name key`.
-    #[serde(default)]
     pub channels: Vec<String>,
     /// The server's password.
     pub password: Option<Secret>,
@@ -54,57 +51,19 @@ pub struct IrcConfig {
     /// A file with its password.
     pub account_password_file: Option<PathBuf>,
     /// Lines that may be sent at once.
-    #[serde(default = "burst")]
     pub burst: u32,
     /// Between two lines after that, in seconds.
-    #[serde(default = "line_interval")]
-    pub line_interval: Time,
+    pub line_interval: Duration,
     /// Lines of one answer; the rest is left out.
-    #[serde(default = "max_lines")]
     pub max_lines: usize,
     /// Commands that one person may give within `user_window`.
-    #[serde(default = "user_commands")]
     pub user_commands: u32,
     /// See `user_commands`, in seconds.
-    #[serde(default = "user_window")]
-    pub user_window: Time,
-}
-
-fn port() -> u16 {
-    6697
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn realname() -> String {
-    "Rosey, a chat bot".to_owned()
-}
-
-fn burst() -> u32 {
-    5
-}
-
-fn line_interval() -> Time {
-    Time(Duration::from_secs(1))
-}
-
-fn max_lines() -> usize {
-    5
-}
-
-fn user_commands() -> u32 {
-    20
-}
-
-fn user_window() -> Time {
-    Time(Duration::from_secs(10))
+    pub user_window: Duration,
 }
 
 /// A password. It is not shown by accident.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
@@ -175,6 +134,34 @@ impl Settings {
 }
 
 impl IrcConfig {
+    /// Takes `[connect.irc]` from a file.
+    pub fn read(section: &mut Section<'_>) -> Self {
+        let (hour, tenth) = (Duration::from_secs(3600), Duration::from_millis(100));
+        let mut secret = |name| section.get(name).map(Secret);
+        let (password, account_password) = (secret("password"), secret("account_password"));
+        Self {
+            server: section.needed("server", "\"irc.libera.chat\""),
+            port: section.within("port", 6697, 1..=u16::MAX),
+            tls: section.or("tls", true),
+            ca_file: section.get("ca_file"),
+            nick: section.needed("nick", "\"rosey\""),
+            user: section.get("user"),
+            realname: section.or("realname", "Rosey, a chat bot".to_owned()),
+            channels: section.or("channels", Vec::new()),
+            password,
+            password_file: section.get("password_file"),
+            account: section.get("account"),
+            account_password,
+            account_password_file: section.get("account_password_file"),
+            burst: section.within("burst", 5, 1..=100),
+            // Faster than ten lines a second no server reads.
+            line_interval: section.within("line_interval", Duration::from_secs(1), tenth..=hour),
+            max_lines: section.within("max_lines", 5, 1..=100),
+            user_commands: section.within("user_commands", 20, 1..=10_000),
+            user_window: section.within("user_window", Duration::from_secs(10), tenth..=hour),
+        }
+    }
+
     /// Makes relative paths count from `base`.
     pub fn resolve(&mut self, base: &Path) {
         for file in [&mut self.ca_file, &mut self.password_file, &mut self.account_password_file] {
@@ -195,11 +182,11 @@ impl IrcConfig {
     ///
     /// # Errors
     /// Each problem with its setting's name and what would be right.
-    pub fn settings(&self, name: &str) -> Result<Settings, Vec<String>> {
+    pub fn settings(&self, name: &str) -> Result<Settings, Vec<Problem>> {
         let mut problems = Vec::new();
         self.check_names(&mut problems);
-        self.check_numbers(&mut problems);
-        let channels = self.channels.iter().filter_map(|text| channel(text, &mut problems)).collect();
+        let channels =
+            self.channels.iter().enumerate().filter_map(|(at, text)| channel(at, text, &mut problems)).collect();
         let password = secret("password", self.password.as_ref(), self.password_file.as_deref(), &mut problems);
         let file = self.account_password_file.as_deref();
         let account_password = secret("account_password", self.account_password.as_ref(), file, &mut problems);
@@ -207,17 +194,20 @@ impl IrcConfig {
             (Some(account), Some(password)) => Some((account.clone(), password)),
             (None, None) => None,
             (Some(_), None) if self.account_password.is_none() && file.is_none() => {
-                problems.push(problem("account", "set account_password or account_password_file as well"));
+                problems.push(problem("account", "needs account_password or account_password_file beside it"));
                 None
             }
             (Some(_), None) => None,
             (None, Some(_)) => {
-                problems.push(problem("account_password", "set account as well"));
+                problems.push(problem("account_password", "needs account beside it"));
                 None
             }
         };
         if !problems.is_empty() {
-            return Err(problems.iter().map(|problem| format!("connect.{name}.{problem}")).collect());
+            for problem in &mut problems {
+                problem.setting = format!("connect.{name}.{}", problem.setting);
+            }
+            return Err(problems);
         }
         Ok(Settings {
             id: name.into(),
@@ -232,43 +222,43 @@ impl IrcConfig {
             password,
             account,
             burst: self.burst,
-            line_interval: self.line_interval.0,
+            line_interval: self.line_interval,
             max_lines: self.max_lines,
             user_commands: self.user_commands,
-            user_window: self.user_window.0,
+            user_window: self.user_window,
         })
     }
 
-    fn check_names(&self, problems: &mut Vec<String>) {
+    fn check_names(&self, problems: &mut Vec<Problem>) {
         let is_word = |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control());
-        if !is_word(&self.server) || self.server.len() > 253 || self.server.contains(['/', ',']) {
-            problems.push(problem("server", "a host's name or an address, such as irc.libera.chat"));
-        }
-        if self.port == 0 {
-            problems.push(problem("port", "1 to 65535; 6697 is usual with TLS, 6667 without"));
+        if let Some(what) = host_problem(&self.server, "set port for it: 6697 is usual with TLS, 6667 without") {
+            problems.push(problem("server", &what));
         }
         if !is_nick(&self.nick) {
-            let shape = "a nick has letters, digits and []\\`_^{|}-, and does not begin with a digit or -";
+            let shape = "needs letters, digits and []\\`_^{|}-, and not a digit or - at its start";
             problems.push(problem("nick", shape));
         }
         if let Some(user) = &self.user
             && (!is_word(user) || user.len() > 32 || user.contains(['@', '!', ':']))
         {
-            problems.push(problem("user", "1 to 32 bytes without spaces, @, ! and :"));
+            problems.push(problem("user", "needs 1 to 32 bytes without spaces, @, ! and :"));
         }
         if self.user.is_none() && is_nick(&self.nick) && !self.nick.contains(|c: char| c.is_ascii_alphanumeric()) {
-            problems.push(problem("user", "set it: nothing of this nick can be a user's name"));
+            problems.push(problem(
+                "user",
+                "is needed beside this nick, which has no letter or digit to make a user's name of",
+            ));
         }
         if self.realname.is_empty() || self.realname.len() > 200 || self.realname.contains(char::is_control) {
-            problems.push(problem("realname", "1 to 200 bytes without control characters"));
+            problems.push(problem("realname", "needs 1 to 200 bytes without control characters"));
         }
         if let Some(account) = &self.account
             && (!is_word(account) || account.len() > LONGEST_SECRET)
         {
-            problems.push(problem("account", "a services account's name, without spaces"));
+            problems.push(problem("account", "needs the name of a services account, without spaces"));
         }
         if self.channels.len() > MOST_CHANNELS {
-            problems.push(problem("channels", &format!("at most {MOST_CHANNELS}")));
+            problems.push(problem("channels", &format!("needs {MOST_CHANNELS} channels at most")));
         }
         if let Some(file) = &self.ca_file
             && let Err(why) = super::tls::certificates(file)
@@ -276,40 +266,25 @@ impl IrcConfig {
             problems.push(problem("ca_file", &why));
         }
         if self.ca_file.is_some() && !self.tls {
-            problems.push(problem("ca_file", "it says nothing without tls"));
-        }
-    }
-
-    fn check_numbers(&self, problems: &mut Vec<String>) {
-        let (hour, tenth) = (Duration::from_secs(3600), Duration::from_millis(100));
-        for (fits, name, range) in [
-            ((1..=100).contains(&self.burst), "burst", "1 to 100"),
-            // Faster than ten lines a second no server reads.
-            ((tenth..=hour).contains(&self.line_interval.0), "line_interval", "0.1 s to 1 h"),
-            ((1..=100).contains(&self.max_lines), "max_lines", "1 to 100"),
-            ((1..=10_000).contains(&self.user_commands), "user_commands", "1 to 10000"),
-            ((tenth..=hour).contains(&self.user_window.0), "user_window", "0.1 s to 1 h"),
-        ] {
-            if !fits {
-                problems.push(problem(name, range));
-            }
+            problems.push(problem("ca_file", "has no effect with tls = false; remove one of the two"));
         }
     }
 }
 
-fn problem(setting: &str, what: &str) -> String {
-    format!("{setting}: {what}")
+fn problem(setting: &str, what: &str) -> Problem {
+    Problem::new(setting, what)
 }
 
-/// A channel as written: its name, and its key behind a space.
-fn channel(text: &str, problems: &mut Vec<String>) -> Option<Channel> {
+/// A channel as written: its name, and its key behind a space. `at` is its place in the list.
+fn channel(at: usize, text: &str, problems: &mut Vec<Problem>) -> Option<Channel> {
     let (name, key) = text.split_once(' ').map_or((text, None), |(name, key)| (name, Some(key)));
     let fits = |key: &str| !key.is_empty() && key.len() <= 50 && !key.contains([' ', ',']) && !has_breaks(key);
     if is_channel(name) && !key.is_some_and(|key| !fits(key) || key.starts_with(':')) {
         return Some(Channel { name: name.to_owned(), key: key.map(str::to_owned) });
     }
-    let text = text.escape_debug();
-    problems.push(problem("channels", &format!("\"{text}\" is no channel; write \"#name\", or \"#name key\"")));
+    // Not quoted: what stands behind a space may be a key.
+    let text = format!("needs \"#name\", or \"#name key\", in each place; number {} is neither", at + 1);
+    problems.push(problem("channels", &text));
     None
 }
 
@@ -319,24 +294,36 @@ fn has_breaks(text: &str) -> bool {
 }
 
 /// A password from the setting or from the file.
-fn secret(name: &str, written: Option<&Secret>, file: Option<&Path>, problems: &mut Vec<String>) -> Option<Secret> {
+fn secret(name: &str, written: Option<&Secret>, file: Option<&Path>, problems: &mut Vec<Problem>) -> Option<Secret> {
     let found = match (written, file) {
         (None, None) => return None,
-        (Some(_), Some(_)) => Err(format!("set this or {name}_file, not both")),
+        (Some(_), Some(_)) => Err(format!("is set, and {name}_file too; remove one of the two")),
         (Some(secret), None) => Ok(secret.clone()),
         (None, Some(file)) => match fs::read_to_string(file) {
             Ok(text) => Ok(Secret(text.trim_end_matches(['\r', '\n']).to_owned())),
-            Err(error) => Err(format!("{} cannot be read: {error}", file.display())),
+            Err(error) => Err(format!("cannot be read from {}: {}", file.display(), unreadable(&error))),
         },
     };
     let longest = LONGEST_SECRET.min(LINE);
     let checked = found.and_then(|secret| match secret.reveal() {
-        "" => Err("it is empty".to_owned()),
-        text if has_breaks(text) => Err("a line break or a NUL byte cannot be sent".to_owned()),
-        text if text.len() > longest => Err(format!("at most {longest} bytes")),
+        "" => Err("is empty".to_owned()),
+        text if has_breaks(text) => Err("has a line break or a NUL byte, which cannot be sent".to_owned()),
+        text if text.len() > longest => Err(format!("needs {longest} bytes at most")),
         _ => Ok(secret),
     });
     checked.map_err(|why| problems.push(problem(name, &why))).ok()
+}
+
+#[cfg(test)]
+impl IrcConfig {
+    /// Reads the JSON of a `connect.irc`.
+    pub fn parse(json: &str) -> (Self, Vec<Problem>) {
+        let text = format!(r#"{{"connect": {{"irc": {json}}}}}"#);
+        let document = crate::settings::Document::parse(text.as_bytes(), |_| true).expect("JSON");
+        let mut problems = Vec::new();
+        let read = document.read(&mut problems, |all| all.table("connect", |connect| connect.table("irc", Self::read)));
+        (read.flatten().expect("it is there"), problems)
+    }
 }
 
 #[cfg(test)]
@@ -344,10 +331,12 @@ mod tests {
     use super::*;
 
     fn settings(more: &str) -> Result<Settings, String> {
-        let json =
-            format!(r##"{{"server": "irc.example", "nick": "rosey", "channels": ["#rosey", "#key s3cret"]{more}}}"##);
-        let config: IrcConfig = serde_json::from_str(&json).map_err(|error| error.to_string())?;
-        config.settings("irc").map_err(|problems| problems.join("\n"))
+        let (config, problems) = IrcConfig::parse(&format!(
+            r##"{{"server": "irc.example", "nick": "rosey", "channels": ["#rosey", "#key s3cret"]{more}}}"##
+        ));
+        let problems = if problems.is_empty() { config.settings("irc").err().unwrap_or_default() } else { problems };
+        let texts: Vec<_> = problems.iter().map(Problem::to_string).collect();
+        if texts.is_empty() { Ok(config.settings("irc").expect("checked")) } else { Err(texts.join("\n")) }
     }
 
     #[test]
@@ -366,17 +355,17 @@ mod tests {
             (r#", "realname": "a\nQUIT""#, "connect.irc.realname", "control"),
             (r#", "password": "a\r\nQUIT""#, "connect.irc.password", "line break"),
             (r#", "password": """#, "connect.irc.password", "empty"),
-            (r#", "password": "a", "password_file": "b""#, "connect.irc.password", "not both"),
+            (r#", "password": "a", "password_file": "b""#, "connect.irc.password", "remove one"),
             (r#", "password_file": "/nowhere/at/all""#, "connect.irc.password", "/nowhere/at/all"),
             (r#", "account": "rosey""#, "connect.irc.account", "account_password"),
             (r#", "account_password": "x""#, "connect.irc.account_password", "account"),
             (r#", "account": "a\u0000b", "account_password": "x""#, "connect.irc.account", "name"),
             (r#", "ca_file": "/nowhere/at/all""#, "connect.irc.ca_file", "/nowhere/at/all"),
             (r#", "burst": 0"#, "connect.irc.burst", "1 to"),
-            (r#", "line_interval": 0"#, "connect.irc.line_interval", "0.1 s"),
+            (r#", "line_interval": 0"#, "connect.irc.line_interval", "100 ms"),
             (r#", "max_lines": 1000"#, "connect.irc.max_lines", "100"),
-            (r#", "port": 0"#, "connect.irc.port", "6697"),
-            (r#", "nickname": "x""#, "nickname", "unknown field"),
+            (r#", "port": 0"#, "connect.irc.port", "from 1 to 65,535"),
+            (r#", "nickname": "x""#, "connect.irc.nickname", "there is no such setting"),
         ] {
             let error = settings(more).expect_err(more);
             assert!(error.contains(setting) && error.contains(hint), "{more}: {error}");
@@ -385,6 +374,9 @@ mod tests {
             ("irc example", "rosey", "#a"),
             ("irc.example\r", "rosey", "#a"),
             ("", "rosey", "#a"),
+            ("localhost:6667", "rosey", "#a"),
+            ("[::1]", "rosey", "#a"),
+            ("ircs://irc.example", "rosey", "#a"),
             ("irc.example", "9rosey", "#a"),
             ("irc.example", "ro\0sey", "#a"),
             ("irc.example", "rosey", "rosey"),
@@ -395,7 +387,7 @@ mod tests {
             ("irc.example", "rosey", "#a "),
         ] {
             let json = serde_json::json!({"server": server, "nick": nick, "channels": [channel]});
-            let config: IrcConfig = serde_json::from_value(json).expect("the right types");
+            let (config, _) = IrcConfig::parse(&json.to_string());
             assert_eq!(config.settings("irc").map_err(|problems| problems.len()).err(), Some(1), "{config:?}");
         }
     }
@@ -405,7 +397,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join("secret"), "hunter2\n").expect("our directory");
         let json = r#"{"server": "irc.example", "tls": false, "nick": "rosey", "password_file": "secret"}"#;
-        let mut config: IrcConfig = serde_json::from_str(json).expect("valid");
+        let (mut config, _) = IrcConfig::parse(json);
         config.resolve(directory.path());
         let settings = config.settings("irc").expect("valid");
         assert_eq!(settings.password.as_ref().map(Secret::reveal), Some("hunter2"));

@@ -7,7 +7,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn session(now: Instant, lines: &[&str]) -> Session {
     let json = r##"{"server": "irc.example", "nick": "rosey", "channels": ["#a", "#b"]}"##;
-    let config: IrcConfig = serde_json::from_str(json).expect("valid JSON");
+    let (config, _) = IrcConfig::parse(json);
     let (mut session, _) = Session::begin(Arc::new(config.settings("irc").expect("valid")), now);
     lines.iter().for_each(|line| drop(session.line(line, now)));
     session

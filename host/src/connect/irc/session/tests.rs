@@ -9,7 +9,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn settings(more: &str) -> Arc<Settings> {
     let json =
         format!(r##"{{"server": "irc.example", "nick": "rosey", "channels": ["#Rosey", "#key s3cret"]{more}}}"##);
-    let config: IrcConfig = serde_json::from_str(&json).expect("valid JSON");
+    let (config, _) = IrcConfig::parse(&json);
     Arc::new(config.settings("irc").expect("valid settings"))
 }
 

@@ -1,0 +1,177 @@
+//! Takes a configuration from a file, and checks what its settings mean together.
+
+use super::{Admin, Config, ConfigFile, Connect, Console, Dashboard, LimitsConfig, Metrics, Plugin};
+use crate::{
+    admin::permission::{Role, SOURCES, source},
+    connect::irc::IrcConfig,
+    dashboard::LEAST_TOKEN,
+    router,
+    settings::{Document, MAX_BYTES, Problem, Section, host_problem, person_problem, unreadable},
+};
+use rosey_wire::manifest::ReloadMode;
+use std::{fs::File, io::Read, path::Path, time::Duration};
+
+const ROLES: [(&str, Role); 3] = [("viewer", Role::Viewer), ("operator", Role::Operator), ("owner", Role::Owner)];
+
+const MODES: [(&str, ReloadMode); 3] =
+    [("overlap", ReloadMode::Overlap), ("handoff", ReloadMode::Handoff), ("exclusive", ReloadMode::Exclusive)];
+
+/// An hour.
+const HOUR: Duration = Duration::from_secs(3600);
+
+impl ConfigFile {
+    /// Reads a file as far as it makes sense.
+    pub fn read(file: &Path) -> Self {
+        let is_json = file.extension().is_some_and(|extension| extension == "json");
+        let parsed = bytes(file).map_err(|why| vec![Problem::new("", format!("cannot be read: {why}"))]);
+        let parsed =
+            parsed.and_then(|bytes| Document::parse(&bytes, |text| is_json || text.trim_start().starts_with('{')));
+        let (document, mut problems) = match parsed {
+            Ok(document) => (document, Vec::new()),
+            Err(problems) => (Document::default(), problems),
+        };
+        let mut config = document.read(&mut problems, Config::read);
+        let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        config.resolve(absolute.parent().unwrap_or(Path::new(".")));
+        for problem in config.problems() {
+            // What is wrong already has a default now, which is not to be complained of.
+            if problems.iter().all(|known| known.setting != problem.setting) {
+                problems.push(document.place(problem));
+            }
+        }
+        Self { path: file.to_owned(), config, problems, document }
+    }
+}
+
+fn bytes(file: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let file = File::open(file).map_err(|error| unreadable(&error))?;
+    // One more than is taken: that shows that there is more.
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+    Ok(bytes)
+}
+
+impl Config {
+    fn read(all: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            owner: all.get("owner"),
+            admins: all.or("admins", default.admins),
+            roles: all.choices("roles", &ROLES).into_iter().collect(),
+            admin: all.table("admin", Admin::read).unwrap_or_default(),
+            plugin_dir: all.or("plugin_dir", default.plugin_dir),
+            state_dir: all.or("state_dir", default.state_dir),
+            shim: all.get("shim"),
+            spare_shim: all.or("spare_shim", default.spare_shim),
+            connect: all.table("connect", Connect::read).unwrap_or_default(),
+            dashboard: all.table("dashboard", Dashboard::read).unwrap_or_default(),
+            metrics: all.table("metrics", Metrics::read).unwrap_or_default(),
+            limits: all.table("limits", LimitsConfig::read).unwrap_or_default(),
+            plugins: all.tables("plugins", Plugin::read).into_iter().collect(),
+        }
+    }
+
+    /// What is wrong with values that have the right type.
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut problem = |setting: &str, text: &str| problems.push(Problem::new(setting, text));
+        for name in self.plugins.keys() {
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            let setting = format!("plugins.{}", name.escape_debug());
+            if name.is_empty() || name.len() > 64 || !name.chars().all(fits) || name.starts_with('-') {
+                problem(&setting, "the name of a plugin has 1 to 64 of a-z, 0-9 and -, and does not begin with -");
+            }
+            if router::RESERVED.contains(&name.as_str()) {
+                problem(&setting, "this name belongs to Rosey itself; call the plugin something else");
+            }
+        }
+        let people = self.owner.iter().map(|name| ("owner".to_owned(), name));
+        let people = people.chain(self.admins.iter().map(|name| ("admins".to_owned(), name)));
+        let people = people.chain(self.roles.keys().map(|name| (format!("roles.{name}"), name)));
+        for (setting, name) in people {
+            let shown = name.escape_debug();
+            if let Some(why) = person_problem(name) {
+                problem(&setting, &format!("\"{shown}\": {why}"));
+            } else if source(name).is_some_and(|source| !SOURCES.contains(&source)) {
+                let sources = SOURCES.join(":, ");
+                problem(&setting, &format!("\"{shown}\": what stands before a colon is one of {sources}:"));
+            }
+        }
+        if let Some(why) = self.connect.console.as_ref().and_then(|console| person_problem(&console.user)) {
+            problem("connect.console.user", why);
+        }
+        let dashboard = &self.dashboard;
+        if dashboard.token.as_ref().is_some_and(|token| token.trim().len() < LEAST_TOKEN) {
+            problem("dashboard.token", &format!("needs {LEAST_TOKEN} characters or more"));
+        }
+        if let Some(why) = host_problem(&dashboard.host, "set dashboard.port for it") {
+            problem("dashboard.host", &why);
+        }
+        for host in &dashboard.allowed_hosts {
+            if let Some(why) = host_problem(host, "it holds for every port") {
+                problem("dashboard.allowed_hosts", &format!("\"{}\" {why}", host.escape_debug()));
+            }
+        }
+        problems.extend(self.connect.irc.iter().filter_map(|irc| irc.settings("irc").err()).flatten());
+        problems
+    }
+}
+
+impl Admin {
+    fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            per_minute: section.within("per_minute", default.per_minute, 1..=10_000),
+            cooldown: section.within("cooldown", default.cooldown, Duration::ZERO..=HOUR),
+            trust_nicks: section.or("trust_nicks", default.trust_nicks),
+            audit_file: section.get("audit_file"),
+        }
+    }
+}
+
+impl Connect {
+    fn read(section: &mut Section<'_>) -> Self {
+        let console = |section: &mut Section<'_>| Console { user: section.needed("user", "\"alice\"") };
+        Self { console: section.table("console", console), irc: section.table("irc", IrcConfig::read) }
+    }
+}
+
+impl Dashboard {
+    fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            enabled: section.or("enabled", default.enabled),
+            host: section.or("host", default.host),
+            port: section.or("port", default.port),
+            public: section.or("public", default.public),
+            token: section.get("token"),
+            allowed_hosts: section.or("allowed_hosts", default.allowed_hosts),
+            required: section.or("required", default.required),
+        }
+    }
+}
+
+impl Metrics {
+    fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        let (least, day) = (Duration::from_millis(200), 24 * HOUR);
+        Self {
+            poll_interval: section.within("poll_interval", default.poll_interval, least..=HOUR),
+            history_duration: section.within("history_duration", default.history_duration, Duration::ZERO..=day),
+            prometheus_enabled: section.or("prometheus_enabled", default.prometheus_enabled),
+        }
+    }
+}
+
+impl Plugin {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            enabled: section.or("enabled", true),
+            library: section.get("library"),
+            reload: section.choice("reload", &MODES),
+            probe: section.get("probe"),
+            config: section.foreign("config"),
+            limits: section.table("limits", LimitsConfig::read).unwrap_or_default(),
+        }
+    }
+}

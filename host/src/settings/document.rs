@@ -1,0 +1,351 @@
+//! A file of settings as a tree in which each value knows its line.
+
+use super::Problem;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    fmt,
+    io::{self, Read},
+};
+use toml::de::{DeTable, DeValue};
+
+/// The longest file that is read, in bytes: a hundred plugins with all their limits have a tenth of it.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// The names of a table with what stands behind them.
+pub type Table = BTreeMap<String, Node>;
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// The line of its name; in a list, its own.
+    pub line: usize,
+    /// What it is.
+    pub value: Value,
+}
+
+/// What TOML and JSON have in common.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// JSON's `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number without a point.
+    Integer(i128),
+    /// A number with one.
+    Float(f64),
+    /// In quotes.
+    Text(String),
+    /// A date or a time of TOML, as written.
+    Date(String),
+    /// `[1, 2]`
+    List(Vec<Node>),
+    /// `[table]`, `{ }`
+    Table(Table),
+}
+
+impl Value {
+    /// What it is, in the words of an operator.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "true or false",
+            Self::Integer(_) => "a whole number",
+            Self::Float(_) => "a number with a point",
+            Self::Text(_) => "text",
+            Self::Date(_) => "a date",
+            Self::List(_) => "a list",
+            Self::Table(_) => "a table",
+        }
+    }
+
+    /// The same for a plugin, which reads JSON. A date becomes text. `None` for numbers that JSON does not have.
+    pub fn to_json(&self) -> Option<serde_json::Value> {
+        Some(match self {
+            Self::Null => serde_json::Value::Null,
+            Self::Bool(value) => (*value).into(),
+            Self::Integer(value) => serde_json::Number::from_i128(*value)?.into(),
+            Self::Float(value) => serde_json::Number::from_f64(*value)?.into(),
+            Self::Text(text) | Self::Date(text) => text.as_str().into(),
+            Self::List(all) => all.iter().map(|node| node.value.to_json()).collect::<Option<_>>()?,
+            Self::Table(table) => {
+                let entries = table.iter().map(|(name, node)| Some((name.clone(), node.value.to_json()?)));
+                serde_json::Value::Object(entries.collect::<Option<_>>()?)
+            }
+        })
+    }
+}
+
+/// A whole file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Document {
+    /// What stands in it.
+    pub table: Table,
+}
+
+impl Document {
+    /// Reads TOML or JSON. A byte-order mark is passed over; a name that stands twice in a table is a problem.
+    ///
+    /// # Errors
+    /// Why it is neither. When there are several reasons, all that the parser finds.
+    pub fn parse(bytes: &[u8], is_json: impl FnOnce(&str) -> bool) -> Result<Self, Vec<Problem>> {
+        if bytes.len() > MAX_BYTES {
+            return Err(vec![Problem::new("", format!("the file is longer than {} MiB", MAX_BYTES >> 20))]);
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let line = 1 + newlines(&bytes[..error.valid_up_to()]);
+            vec![Problem { line, ..Problem::new("", "this is not UTF-8 text; save the file as UTF-8") }]
+        })?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let table = if is_json(text) { json(text) } else { toml(text) }?;
+        Ok(Self { table })
+    }
+
+    /// Fills in the line of a problem: that of its setting, or of the innermost table around it that there is.
+    pub fn place(&self, mut problem: Problem) -> Problem {
+        if problem.line == 0 {
+            problem.line = self.line(&problem.setting);
+        }
+        problem
+    }
+
+    fn line(&self, setting: &str) -> usize {
+        let (mut table, mut rest, mut line) = (&self.table, setting, 0);
+        loop {
+            // A name may contain points itself, such as one of `[roles]`: the longest that fits is meant.
+            let fits = |name: &&String| {
+                rest.strip_prefix(name.as_str()).is_some_and(|more| more.is_empty() || more.starts_with('.'))
+            };
+            let Some(name) = table.keys().filter(fits).max_by_key(|name| name.len()) else { return line };
+            let node = &table[name];
+            line = node.line;
+            rest = rest[name.len()..].trim_start_matches('.');
+            match &node.value {
+                Value::Table(inner) => table = inner,
+                _ => return line,
+            }
+        }
+    }
+}
+
+fn newlines(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count()
+}
+
+fn toml(text: &str) -> Result<Table, Vec<Problem>> {
+    let line = |at: usize| 1 + newlines(&text.as_bytes()[..at.min(text.len())]);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if errors.is_empty() {
+        return Ok(toml_table(table.into_inner(), &line));
+    }
+    let problem = |error: &toml::de::Error| {
+        let at = error.span().map_or(0, |span| line(span.start));
+        Problem { line: at, ..Problem::new("", format!("this is not TOML: {}", error.message())) }
+    };
+    let mut problems: Vec<_> = errors.iter().map(problem).collect();
+    problems.dedup();
+    Err(problems)
+}
+
+fn toml_table(table: DeTable<'_>, line: &impl Fn(usize) -> usize) -> Table {
+    let node = |at: usize, value| Node { line: line(at), value: toml_value(value, line) };
+    let entries = table.into_iter();
+    entries.map(|(name, value)| (name.get_ref().to_string(), node(name.span().start, value.into_inner()))).collect()
+}
+
+fn toml_value(value: DeValue<'_>, line: &impl Fn(usize) -> usize) -> Value {
+    match value {
+        DeValue::String(text) => Value::Text(text.into_owned()),
+        DeValue::Integer(number) => {
+            // The parser has checked the digits; what does not fit is too large for any setting.
+            Value::Integer(i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX))
+        }
+        DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(value) => Value::Bool(value),
+        DeValue::Datetime(date) => Value::Date(date.to_string()),
+        DeValue::Array(all) => {
+            let node = |(at, value)| Node { line: line(at), value: toml_value(value, line) };
+            Value::List(all.into_iter().map(|one| node((one.span().start, one.into_inner()))).collect())
+        }
+        DeValue::Table(table) => Value::Table(toml_table(table, line)),
+    }
+}
+
+fn json(text: &str) -> Result<Table, Vec<Problem>> {
+    let (line, twice) = (Cell::new(1), RefCell::default());
+    let reader = Lines { rest: text.as_bytes(), line: &line, after_break: false };
+    let mut deserializer = serde_json::Deserializer::from_reader(reader);
+    let seed = Json { line: &line, twice: &twice };
+    let read = seed.deserialize(&mut deserializer).and_then(|node| deserializer.end().map(|()| node));
+    let problem = |line, text: String| vec![Problem { line, ..Problem::new("", text) }];
+    let node = read.map_err(|error| {
+        // Its text ends with the place, which is said in front.
+        let text = error.to_string();
+        let what = text.split(" at line ").next().unwrap_or_default();
+        let what = if error.is_eof() { "the file ends before its last brace" } else { what };
+        problem(error.line(), format!("this is not JSON: {what}"))
+    })?;
+    let twice = twice.into_inner();
+    match node.value {
+        Value::Table(table) if twice.is_empty() => Ok(table),
+        Value::Table(_) => Err(twice),
+        _ => Err(problem(1, "a configuration in JSON begins with a brace: {".to_owned())),
+    }
+}
+
+/// Hands out one byte at a time, which is what serde_json asks for, and so knows the line that it has come to.
+struct Lines<'a> {
+    rest: &'a [u8],
+    line: &'a Cell<usize>,
+    after_break: bool,
+}
+
+impl Read for Lines<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let (Some((byte, rest)), Some(room)) = (self.rest.split_first(), into.first_mut()) else { return Ok(0) };
+        // The line of the byte before this one: a number is over only when a byte behind it was read.
+        self.line.set(self.line.get() + usize::from(self.after_break));
+        self.after_break = *byte == b'\n';
+        self.rest = rest;
+        *room = *byte;
+        Ok(1)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Json<'a> {
+    line: &'a Cell<usize>,
+    twice: &'a RefCell<Vec<Problem>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Json<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Json<'_> {
+    fn node<E>(self, value: Value) -> Result<Node, E> {
+        Ok(Node { line: self.line.get(), value })
+    }
+}
+
+impl<'de> Visitor<'de> for Json<'_> {
+    type Value = Node;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        self.node(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+        self.node(Value::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+        self.node(Value::Integer(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        self.node(Value::Integer(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+        self.node(Value::Float(value))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
+        self.node(Value::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
+        let (line, mut all) = (self.line.get(), Vec::new());
+        while let Some(node) = list.next_element_seed(self)? {
+            all.push(node);
+        }
+        Ok(Node { line, value: Value::List(all) })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+        let (line, mut table) = (self.line.get(), Table::new());
+        while let Some(name) = map.next_key::<String>()? {
+            let line = self.line.get();
+            let value = map.next_value_seed(self)?.value;
+            if let Some(first) = table.get(&name) {
+                let text = format!("this name stands twice in its table, first on line {}", first.line);
+                self.twice.borrow_mut().push(Problem { line, ..Problem::new(name.escape_debug().to_string(), text) });
+            } else {
+                table.insert(name, Node { line, value });
+            }
+        }
+        Ok(Node { line, value: Value::Table(table) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Document, Vec<(usize, String)>> {
+        let parsed = Document::parse(text.as_bytes(), |text| text.starts_with('{'));
+        parsed.map_err(|problems| problems.iter().map(|problem| (problem.line, problem.to_string())).collect())
+    }
+
+    const TOML: &str = "a = 1\n[b]\nc = [\n  true,\n  0.5,\n]\nd = \"x\"\n[b.\"e.f\"]\n";
+    const JSON: &str = "{\n\"a\": 1\n,\"b\": {\n\"c\": [\n  true,\n  0.5\n],\n\"d\": \"x\",\n\"e.f\": {}}}";
+
+    #[test]
+    fn toml_and_json_give_the_same_tree_with_lines() {
+        let (toml, json) = (parse(TOML).expect("TOML"), parse(JSON).expect("JSON"));
+        let to_json = |document: &Document| Value::Table(document.table.clone()).to_json();
+        assert_eq!(to_json(&toml), to_json(&json));
+        let lines =
+            |document: &Document| ["a", "b.c", "b.d", "b.e.f", "b.e.f.g", "b.z", "z"].map(|at| document.line(at));
+        assert_eq!(lines(&toml), [1, 3, 7, 8, 8, 2, 0]);
+        assert_eq!(lines(&json), [2, 4, 8, 9, 9, 3, 0]);
+        for (document, line) in [(&toml, 4), (&json, 5)] {
+            let Value::Table(b) = &document.table["b"].value else { panic!("a table") };
+            let Value::List(c) = &b["c"].value else { panic!("a list") };
+            assert_eq!(c.iter().map(|node| node.line).collect::<Vec<_>>(), [line, line + 1]);
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over_and_a_name_that_stands_twice_is_not() {
+        for text in [TOML, JSON] {
+            assert_eq!(parse(&format!("\u{feff}{text}")), parse(text));
+        }
+        let json = parse("{\"a\": {\"b\": 1,\n\"b\": 2}, \"c\": 1,\n\n\"c\": 1}").expect_err("twice");
+        let text = |name, line| format!("{name}: this name stands twice in its table, first on line {line}");
+        assert_eq!(json, [(2, text("b", 1)), (4, text("c", 2))]);
+        let toml = parse("a = 1\n\na = 2").expect_err("twice");
+        assert_eq!(toml, [(3, "this is not TOML: duplicate key".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_neither_is_refused_with_its_line_and_without_its_text() {
+        for (text, line, what) in [
+            ("{\"a\": 1,}", 1, "not JSON: trailing comma"),
+            ("{\"a\":\n{", 2, "not JSON: the file ends"),
+            ("{} {}", 1, "not JSON: trailing characters"),
+            ("a = 1\nsecret = \"hunter2\n", 2, "not TOML: invalid basic string"),
+            ("hunter2", 1, "not TOML: key with no value"),
+        ] {
+            let problems = parse(text).expect_err(text);
+            assert!(problems[0].0 == line && problems[0].1.contains(what), "{text}: {problems:?}");
+            assert!(!format!("{problems:?}").contains("hunter2"));
+        }
+        assert_eq!(parse("a = \"\n[b]\nc = \n").expect_err("two").len(), 2);
+        let not_text = Document::parse(b"a = 1\n\xff", |_| false).expect_err("not UTF-8");
+        assert!(not_text[0].line == 2 && not_text[0].text.contains("UTF-8"), "{not_text:?}");
+        assert!(Document::parse(&vec![b'#'; MAX_BYTES + 1], |_| false).is_err());
+        assert!(parse(&"[".repeat(100_000)).is_err() && parse(&"{\"a\":".repeat(100_000)).is_err());
+    }
+}

@@ -1,0 +1,49 @@
+//! Reads a file of settings strictly, and names every problem in it: `document` makes a tree of TOML or JSON, `section`
+//! takes typed values out of it, `name` checks names of people and hosts. Pure.
+//!
+//! May import `plugin::nearest` and `time`.
+
+mod document;
+mod name;
+mod section;
+
+pub use document::{Document, MAX_BYTES, Value};
+pub use name::{host_problem, person_problem};
+pub use section::{Section, Setting};
+
+use std::{fmt, io};
+
+/// One thing that is wrong in a file of settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The line where it stands, from 1; 0 when it is about the whole file.
+    pub line: usize,
+    /// The setting, with the tables around it: `dashboard.port`. Empty when it is about the whole file.
+    pub setting: String,
+    /// What is wrong and what would be right. It never quotes a value that may be a secret.
+    pub text: String,
+}
+
+impl Problem {
+    /// A problem whose line [`Document::place`] finds.
+    pub fn new(setting: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { line: 0, setting: setting.into(), text: text.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.setting.is_empty() { out.write_str(&self.text) } else { write!(out, "{}: {}", self.setting, self.text) }
+    }
+}
+
+/// Why a file cannot be read, in plain words.
+pub fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+        _ => error.to_string(),
+    }
+}

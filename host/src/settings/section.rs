@@ -1,0 +1,433 @@
+//! One table of a file, from which typed values are taken. What is wrong with a value is noted, and a default takes its
+//! place, so that one run names every problem.
+
+use super::{
+    Problem,
+    document::{Document, Node, Table, Value},
+};
+use crate::{
+    plugin::nearest,
+    time::{exact, parse_time},
+};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+
+/// One table. Its settings are those that are asked for; what else stands in it is a problem.
+#[derive(Debug)]
+pub struct Section<'a> {
+    name: String,
+    line: usize,
+    table: &'a Table,
+    known: Vec<&'static str>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Document {
+    /// Reads the whole file as a table.
+    pub fn read<R>(&self, problems: &mut Vec<Problem>, read: impl FnOnce(&mut Section<'_>) -> R) -> R {
+        section(String::new(), 0, &self.table, problems, read)
+    }
+}
+
+fn section<R>(
+    name: String,
+    line: usize,
+    table: &Table,
+    problems: &mut Vec<Problem>,
+    read: impl FnOnce(&mut Section<'_>) -> R,
+) -> R {
+    let mut section = Section { name, line, table, known: Vec::new(), problems };
+    let read = read(&mut section);
+    section.name_unknown();
+    read
+}
+
+impl<'a> Section<'a> {
+    /// A setting, if it is set.
+    pub fn get<T: Setting>(&mut self, name: &'static str) -> Option<T> {
+        let node = self.node(name)?;
+        self.read(name, node, T::wanted)
+    }
+
+    /// A setting, or its default.
+    pub fn or<T: Setting>(&mut self, name: &'static str, default: T) -> T {
+        self.get(name).unwrap_or(default)
+    }
+
+    /// A setting that has no default. `example` says what to write.
+    pub fn needed<T: Setting + Default>(&mut self, name: &'static str, example: &str) -> T {
+        if !self.table.contains_key(name) {
+            self.known.push(name);
+            self.note(
+                name,
+                self.line,
+                format!("is not set and has no default; write, for example, {name} = {example}"),
+            );
+            return T::default();
+        }
+        self.get(name).unwrap_or_default()
+    }
+
+    /// A number or a time within a range, or its default.
+    pub fn within<T: Ranged>(&mut self, name: &'static str, default: T, range: RangeInclusive<T>) -> T {
+        self.get_within(name, range).unwrap_or(default)
+    }
+
+    /// A number or a time within a range, if it is set.
+    pub fn get_within<T: Ranged>(&mut self, name: &'static str, range: RangeInclusive<T>) -> Option<T> {
+        let node = self.node(name)?;
+        let wanted = || format!("{} from {} to {}", T::NOUN, range.start().words(), range.end().words());
+        let value = self.read::<T>(name, node, wanted)?;
+        if range.contains(&value) {
+            return Some(value);
+        }
+        self.note(name, node.line, format!("needs {}", wanted()));
+        None
+    }
+
+    /// One of some words, if it is set.
+    pub fn choice<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Option<T> {
+        let node = self.node(name)?;
+        self.one_of(name, node, words)
+    }
+
+    /// The entries of a table whose names are free, each one of some words.
+    pub fn choices<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Vec<(String, T)> {
+        let Some(table) = self.inner(name) else { return Vec::new() };
+        let read = |(entry, node): (&String, &Node)| {
+            Some((entry.clone(), self.one_of(&format!("{name}.{entry}"), node, words)?))
+        };
+        table.iter().filter_map(read).collect()
+    }
+
+    /// A table, if it is there.
+    pub fn table<R>(&mut self, name: &'static str, read: impl FnOnce(&mut Section<'_>) -> R) -> Option<R> {
+        let table = self.inner(name)?;
+        Some(section(self.path(name), self.table[name].line, table, self.problems, read))
+    }
+
+    /// The tables in a table, whose names are free.
+    pub fn tables<R>(&mut self, name: &'static str, mut read: impl FnMut(&mut Section<'_>) -> R) -> Vec<(String, R)> {
+        let Some(outer) = self.inner(name) else { return Vec::new() };
+        let mut all = Vec::new();
+        for (entry, node) in outer {
+            let path = format!("{name}.{entry}");
+            match &node.value {
+                Value::Table(table) => {
+                    all.push((entry.clone(), section(self.path(&path), node.line, table, self.problems, &mut read)));
+                }
+                other => self.note(&path, node.line, format!("needs a table, not {}", other.kind())),
+            }
+        }
+        all
+    }
+
+    /// A table whose settings are somebody else's, as JSON.
+    pub fn foreign(&mut self, name: &'static str) -> serde_json::Map<String, serde_json::Value> {
+        let mut all = serde_json::Map::new();
+        for (entry, node) in self.inner(name).into_iter().flatten() {
+            match node.value.to_json() {
+                Some(value) => drop(all.insert(entry.clone(), value)),
+                None => {
+                    self.note(&format!("{name}.{entry}"), node.line, "has a number that JSON cannot write".to_owned())
+                }
+            }
+        }
+        all
+    }
+
+    fn node(&mut self, name: &'static str) -> Option<&'a Node> {
+        self.known.push(name);
+        let table = self.table;
+        table.get(name)
+    }
+
+    fn inner(&mut self, name: &'static str) -> Option<&'a Table> {
+        let node = self.node(name)?;
+        match &node.value {
+            Value::Table(table) => Some(table),
+            other => {
+                self.note(name, node.line, format!("needs a table, not {}", other.kind()));
+                None
+            }
+        }
+    }
+
+    fn read<T: Setting>(&mut self, name: &str, node: &Node, wanted: impl FnOnce() -> String) -> Option<T> {
+        let value = T::read(&node.value);
+        if value.is_none() {
+            let kind = node.value.kind();
+            let not = if T::takes(&node.value) { String::new() } else { format!(", not {kind}") };
+            self.note(name, node.line, format!("needs {}{not}", wanted()));
+        }
+        value
+    }
+
+    fn one_of<T: Copy>(&mut self, name: &str, node: &Node, words: &[(&str, T)]) -> Option<T> {
+        let text = if let Value::Text(text) = &node.value { text } else { "" };
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+            let meant = nearest(text, words.iter().map(|(word, _)| *word)).filter(|_| !text.is_empty());
+            let meant = meant.map(|word| format!("; did you mean \"{word}\"?")).unwrap_or_default();
+            self.note(name, node.line, format!("needs one of {}{meant}", known.join(", ")));
+        }
+        found
+    }
+
+    fn name_unknown(&mut self) {
+        for (name, node) in self.table {
+            if self.known.contains(&name.as_str()) {
+                continue;
+            }
+            let meant = match nearest(name, self.known.iter().copied()) {
+                Some(known) => format!("did you mean {known}?"),
+                None => format!("there are {}", self.known.join(", ")),
+            };
+            self.note(&name.escape_debug().to_string(), node.line, format!("there is no such setting; {meant}"));
+        }
+    }
+
+    fn note(&mut self, name: &str, line: usize, text: String) {
+        let setting = self.path(name);
+        self.problems.push(Problem { line, setting, text });
+    }
+
+    fn path(&self, name: &str) -> String {
+        if self.name.is_empty() { name.to_owned() } else { format!("{}.{name}", self.name) }
+    }
+}
+
+/// What a setting can be.
+pub trait Setting: Sized {
+    /// What must stand there, as an operator reads it behind "needs".
+    fn wanted() -> String;
+
+    /// Whether a value is of the right kind, though it may be out of range.
+    fn takes(value: &Value) -> bool;
+
+    /// The value, if it is one.
+    fn read(value: &Value) -> Option<Self>;
+}
+
+/// A setting with a least and a greatest value.
+pub trait Ranged: Setting + PartialOrd + Clone {
+    /// What it is, in front of the range.
+    const NOUN: &str;
+
+    /// A value as it is written for people.
+    fn words(&self) -> String;
+}
+
+impl Setting for bool {
+    fn wanted() -> String {
+        "true or false, without quotes".to_owned()
+    }
+
+    fn takes(value: &Value) -> bool {
+        matches!(value, Value::Bool(_))
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        if let Value::Bool(value) = value { Some(*value) } else { None }
+    }
+}
+
+impl Setting for String {
+    fn wanted() -> String {
+        "text in quotes".to_owned()
+    }
+
+    fn takes(value: &Value) -> bool {
+        matches!(value, Value::Text(_))
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        if let Value::Text(text) = value { Some(text.clone()) } else { None }
+    }
+}
+
+impl Setting for PathBuf {
+    fn wanted() -> String {
+        "a path in quotes".to_owned()
+    }
+
+    fn takes(value: &Value) -> bool {
+        String::takes(value)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        String::read(value).filter(|path| !path.is_empty() && !path.contains('\0')).map(Self::from)
+    }
+}
+
+impl Setting for Vec<String> {
+    fn wanted() -> String {
+        "a list of texts in quotes: [\"one\", \"two\"]".to_owned()
+    }
+
+    fn takes(value: &Value) -> bool {
+        matches!(value, Value::List(_))
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        let Value::List(all) = value else { return None };
+        all.iter().map(|node| String::read(&node.value)).collect()
+    }
+}
+
+impl Setting for f64 {
+    fn wanted() -> String {
+        Self::NOUN.to_owned()
+    }
+
+    fn takes(value: &Value) -> bool {
+        matches!(value, Value::Integer(_) | Value::Float(_))
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        match value {
+            Value::Integer(value) => Some(*value as Self),
+            Value::Float(value) => Some(*value).filter(|value| value.is_finite()),
+            _ => None,
+        }
+    }
+}
+
+impl Ranged for f64 {
+    const NOUN: &str = "a number";
+
+    fn words(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for Duration {
+    fn wanted() -> String {
+        "a time: seconds, such as 0.5, or text with a unit, such as \"250ms\", \"30s\", \"5m\", \"1h\"".to_owned()
+    }
+
+    fn takes(value: &Value) -> bool {
+        f64::takes(value) || String::takes(value)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        match value {
+            Value::Integer(seconds) => u64::try_from(*seconds).ok().map(Self::from_secs),
+            Value::Float(seconds) => Self::try_from_secs_f64(*seconds).ok(),
+            Value::Text(text) => parse_time(text),
+            _ => None,
+        }
+    }
+}
+
+impl Ranged for Duration {
+    const NOUN: &str = "a time (seconds, or text such as \"250ms\")";
+
+    fn words(&self) -> String {
+        exact(*self)
+    }
+}
+
+/// Digits in threes: `1,000,000`.
+fn grouped(digits: &str) -> String {
+    let mut text = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+macro_rules! whole_numbers {
+    ($($type:ty),*) => {$(
+        impl Setting for $type {
+            fn wanted() -> String {
+                format!("{} from {} to {}", Self::NOUN, Self::MIN, Self::MAX)
+            }
+
+            fn takes(value: &Value) -> bool {
+                matches!(value, Value::Integer(_))
+            }
+
+            fn read(value: &Value) -> Option<Self> {
+                if let Value::Integer(value) = value { Self::try_from(*value).ok() } else { None }
+            }
+        }
+
+        impl Ranged for $type {
+            const NOUN: &str = "a whole number";
+
+            fn words(&self) -> String {
+                grouped(&self.to_string())
+            }
+        }
+    )*};
+}
+
+whole_numbers!(u16, u32, u64, usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str, read: impl FnOnce(&mut Section<'_>)) -> Vec<(usize, String)> {
+        let document = Document::parse(text.as_bytes(), |_| false).expect("TOML");
+        let mut problems = Vec::new();
+        document.read(&mut problems, read);
+        problems.iter().map(|problem| (problem.line, problem.to_string())).collect()
+    }
+
+    #[test]
+    fn values_are_taken_with_their_defaults() {
+        let text = "on = true\nname = \"x\"\nn = 3\nwait = \"250ms\"\nlist = [\"a\"]\nmode = \"fast\"\n[a.b]\nn = 1";
+        let found = problems(text, |section| {
+            assert_eq!((section.get("on"), section.or("off", false)), (Some(true), false));
+            assert_eq!(section.needed::<String>("name", ""), "x");
+            assert_eq!((section.within("n", 1u32, 1..=5), section.within("m", 2u64, 1..=5)), (3, 2));
+            assert_eq!(section.or("wait", Duration::ZERO), Duration::from_millis(250));
+            assert_eq!(section.or("list", Vec::<String>::new()), ["a"]);
+            assert_eq!(section.choice("mode", &[("slow", 1), ("fast", 2)]), Some(2));
+            let tables = section.tables("a", |inner| inner.or("n", 0u16));
+            assert_eq!(tables, [("b".to_owned(), 1)]);
+        });
+        assert_eq!(found, []);
+    }
+
+    #[test]
+    fn every_problem_is_named_with_its_line_and_what_is_needed() {
+        let text = "on = \"yes\"\nn = 9\nm = -1\nwait = \"5x\"\nlong = 99999999\nlist = [1]\nmode = \"fest\"\nnmae = 1\n[a]\n\
+                    b = 1\n[c.d]\ntpyo = 1\n";
+        let found = problems(text, |section| {
+            section.or("on", false);
+            section.within("n", 1u32, 1..=5);
+            section.or("m", 0u16);
+            section.or("wait", Duration::ZERO);
+            section.within("long", Duration::ZERO, Duration::from_millis(100)..=Duration::from_secs(3600));
+            section.get::<Vec<String>>("list");
+            section.choice("mode", &[("slow", 1), ("fast", 2)]);
+            section.tables("a", |_| ());
+            section.tables("c", |inner| inner.get::<bool>("typo"));
+            section.needed::<String>("server", "\"irc.example\"");
+            section.get::<String>("name");
+        });
+        let expected = [
+            (1, "on: needs true or false, without quotes, not text"),
+            (2, "n: needs a whole number from 1 to 5"),
+            (3, "m: needs a whole number from 0 to 65535"),
+            (
+                4,
+                "wait: needs a time: seconds, such as 0.5, or text with a unit, such as \"250ms\", \"30s\", \"5m\", \"1h\"",
+            ),
+            (5, "long: needs a time (seconds, or text such as \"250ms\") from 100 ms to 1 h"),
+            (6, "list: needs a list of texts in quotes: [\"one\", \"two\"]"),
+            (7, "mode: needs one of \"slow\", \"fast\"; did you mean \"fast\"?"),
+            (10, "a.b: needs a table, not a whole number"),
+            (12, "c.d.tpyo: there is no such setting; did you mean typo?"),
+            (0, "server: is not set and has no default; write, for example, server = \"irc.example\""),
+            (8, "nmae: there is no such setting; did you mean name?"),
+        ];
+        assert_eq!(found, expected.map(|(line, text)| (line, text.to_owned())));
+    }
+}

@@ -1,0 +1,73 @@
+//! `rosey check`: names every problem of a configuration, also those that would show only while the bot runs.
+
+use super::{fail, say};
+use crate::{
+    cli::exit,
+    config::{Config, ConfigError, ConfigFile},
+    metrics::secrets,
+    settings::Problem,
+};
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
+
+/// Checks a file, and shows what is in force when nothing is wrong with it.
+pub fn check_file(path: &Path) -> u8 {
+    let mut file = ConfigFile::read(path);
+    for problem in problems(&file.config) {
+        file.add(problem);
+    }
+    let summary = file.config.summary() + &warnings(&file.config, path);
+    match file.into_config() {
+        Ok(_) => say(&summary),
+        Err(error) => fail(exit::CONFIG, &error.to_string()),
+    }
+}
+
+/// Checks what is in force without a file.
+pub fn check_default(config: &Config) -> u8 {
+    let problems = problems(config);
+    if problems.is_empty() {
+        return say(&config.summary());
+    }
+    let error = ConfigError { file: "the built-in default".into(), problems };
+    fail(exit::CONFIG, &error.to_string())
+}
+
+/// What a bot could not do with these settings.
+fn problems(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if config.connect.console.is_none() && config.connect.irc.is_none() {
+        let text = "no connector is configured, so nobody can talk to the bot; add [connect.console] or [connect.irc]";
+        problems.push(Problem::new("connect", text));
+    }
+    for plugin in config.plugins() {
+        let (name, library) = (&plugin.name, plugin.library.display());
+        if !plugin.library.is_file() {
+            let text = format!("its library {library} is not there; build it with: cargo build --release -p {name}");
+            problems.push(Problem::new(format!("plugins.{name}.library"), text));
+        }
+    }
+    problems
+}
+
+/// Files with secrets that other users of the machine can read.
+fn warnings(config: &Config, path: &Path) -> String {
+    let irc = config.connect.irc.as_ref();
+    let of_plugins = || config.plugins().iter().any(|plugin| secrets::hidden(&plugin.config) != plugin.config);
+    let in_irc = irc.is_some_and(|irc| irc.password.is_some() || irc.account_password.is_some());
+    let holds_secret = config.dashboard.token.is_some() || in_irc || of_plugins();
+    let files = holds_secret.then_some(path).into_iter();
+    let files = files.chain(
+        irc.into_iter().flat_map(|irc| [&irc.password_file, &irc.account_password_file]).flatten().map(AsRef::as_ref),
+    );
+    let is_open = |file: &&Path| fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o077 != 0);
+    files
+        .filter(is_open)
+        .map(|file| {
+            let file = file.display();
+            format!(
+                "{:<10} WARNING: other users can read {file}, which has a secret in it; run: chmod 600 {file}\n",
+                "secrets"
+            )
+        })
+        .collect()
+}
