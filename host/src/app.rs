@@ -61,6 +61,17 @@ pub enum AppError {
         /// Why not.
         source: io::Error,
     },
+    /// It holds files of somebody else.
+    #[error(
+        "state_dir {path} holds {name}, which is not Rosey's. Name a folder that is empty or does not exist yet; if this is a \
+         state directory of Rosey all the same, make a file {} in it", state::MARKER, path = .path.display()
+    )]
+    NotOurs {
+        /// Where it is.
+        path: PathBuf,
+        /// What it holds.
+        name: String,
+    },
     /// Another host has it.
     #[error("another rosey uses {} already; stop that one, or set another state_dir", .0.display())]
     Taken(PathBuf),
@@ -95,6 +106,8 @@ pub enum AppError {
 /// # Errors
 /// [`AppError`]; all that was started is stopped.
 pub fn run(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> Result<(), AppError> {
+    // Whatever the umask of whoever starts it: nothing that Rosey writes is for other users.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let (ops, end_of_ops) = start_ops().map_err(AppError::Runtime)?;
     let data = plugin::runtime().map_err(AppError::Runtime)?;
     let metrics = Metrics::new(metrics_config(&config));

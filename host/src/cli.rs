@@ -69,6 +69,9 @@ pub enum Command {
     /// Who did what with the bot.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// The database, which has the audit, the dead letters and what happened.
+    #[command(subcommand)]
+    Db(DbCommand),
     /// Completions for a shell. Example: rosey completions bash > /etc/bash_completion.d/rosey
     Completions {
         /// Which shell.
@@ -236,4 +239,11 @@ pub enum AuditCommand {
         #[arg(long, default_value_t = 1000)]
         limit: u32,
     },
+}
+
+/// `rosey db`. Works on the state directory, whether the bot runs or not.
+#[derive(Debug, Clone, Subcommand)]
+pub enum DbCommand {
+    /// Look for damage. Exit code 1 when there is any. Example: rosey db check --config rosey.toml
+    Check,
 }

@@ -2,12 +2,24 @@
 //!
 //! One thread does all writing and reading, in the order of asking, so no lock and no blocked event loop.
 
-use rusqlite::Connection;
-use std::{path::Path, thread};
+use rusqlite::{Connection, ErrorCode};
+use std::{
+    ffi::OsString,
+    fs::{self, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
 use tokio::sync::{mpsc, oneshot};
 
 /// Jobs waiting for the thread. Each is one small transaction of about a millisecond.
 const QUEUE: usize = 1024;
+
+/// For another program that holds the file, such as a backup, to let go of it.
+const LOCKED_WITHIN: Duration = Duration::from_secs(5);
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -15,67 +27,323 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 #[derive(Debug, Clone)]
 pub struct Database {
     jobs: mpsc::Sender<Job>,
+    files: Arc<Files>,
+    /// Why the last write failed.
+    trouble: Arc<Mutex<Option<String>>>,
 }
 
 /// What can go wrong with `rosey.db`.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// SQLite says no.
-    #[error("rosey.db: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    /// SQLite cannot do what was asked.
+    #[error("rosey.db: {}", explain(.0))]
+    Sqlite(rusqlite::Error),
+    /// Its content is not what SQLite wrote.
+    #[error(
+        "{path} is damaged. Put back a copy of it, or move it away to start without its audit, dead letters and history; \
+         see \"rosey.db is damaged\" in docs/OPERATIONS.md", path = .0.display()
+    )]
+    Damaged(PathBuf),
+    /// The file that is written to is not the one that the next start would read.
+    #[error(
+        "{path} was removed or replaced while Rosey runs, so what is written would be lost; restart Rosey", path = .0.display()
+    )]
+    Gone(PathBuf),
+    /// The file cannot be made or made private.
+    #[error("{path} cannot be opened: {source}", path = .path.display())]
+    Open {
+        /// Where it is.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The thread could not be started.
     #[error("cannot start the database's thread: {0}")]
-    Thread(#[from] std::io::Error),
+    Thread(#[source] io::Error),
     /// Too much is waiting, or the thread is gone.
     #[error("rosey.db does not keep up")]
     Busy,
 }
 
+impl StoreError {
+    /// SQLite's error with the file at `path`.
+    pub fn of(error: rusqlite::Error, path: &Path) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(path.to_owned()),
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+/// SQLite's reason in words that say what to do.
+fn explain(error: &rusqlite::Error) -> String {
+    let text = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "its disk is full; make room",
+        Some(ErrorCode::ReadOnly) => "it cannot be written to; is it, or its folder, read-only?",
+        Some(ErrorCode::SystemIoFailure) => "the disk cannot be read or written; look at the system's log",
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            "it cannot be opened; may this user read and write it?"
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program holds it; close that one",
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "it is damaged; see: rosey db check",
+        _ => return error.to_string(),
+    };
+    text.to_owned()
+}
+
+/// Whether an error says something of the file and its disk, rather than of what was asked.
+fn is_of_the_file(error: &StoreError) -> bool {
+    use ErrorCode as Code;
+    match error {
+        StoreError::Sqlite(error) => matches!(
+            error.sqlite_error_code(),
+            Some(
+                Code::DiskFull
+                    | Code::ReadOnly
+                    | Code::SystemIoFailure
+                    | Code::CannotOpen
+                    | Code::PermissionDenied
+                    | Code::DatabaseBusy
+                    | Code::DatabaseLocked
+            )
+        ),
+        StoreError::Damaged(_) | StoreError::Gone(_) => true,
+        StoreError::Open { .. } | StoreError::Thread(_) | StoreError::Busy => false,
+    }
+}
+
 impl Database {
-    /// Opens or makes the file. `schema` is run as it is: `CREATE TABLE IF NOT EXISTS …` of all rooms.
+    /// Opens or makes the file, readable by this user alone. `schema` is run as it is: `CREATE TABLE IF NOT EXISTS …` of all
+    /// rooms.
     ///
     /// # Errors
     /// When the file cannot be opened, is not a database, or is locked by another host for more than five seconds.
     pub fn open(path: &Path, schema: &[&str]) -> Result<Self, StoreError> {
-        let connection = Connection::open(path)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        // A dead letter that is said to be durable survives a power cut.
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        for part in schema {
-            connection.execute_batch(part)?;
-        }
+        prepare(path)?;
+        let connection = connect(path, schema).map_err(|error| StoreError::of(error, path))?;
+        let files = Files::of(path);
+        let trouble = Arc::<Mutex<Option<String>>>::default();
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        thread::Builder::new().name("rosey-db".to_owned()).spawn(move || work(connection, waiting))?;
-        Ok(Self { jobs })
+        let thread = thread::Builder::new().name("rosey-db".to_owned());
+        thread.spawn(move || work(connection, waiting)).map_err(StoreError::Thread)?;
+        Ok(Self { jobs, trouble, files: Arc::new(files) })
     }
 
     /// Runs a job and waits for its result. Cancelled, it still runs.
     ///
     /// # Errors
-    /// As SQLite says, or [`StoreError::Busy`] when the thread is gone.
+    /// As SQLite says; [`StoreError::Gone`] when what the job wrote cannot be found again; [`StoreError::Busy`] when the thread
+    /// is gone.
     pub async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
+        let (files, trouble) = (Arc::clone(&self.files), Arc::clone(&self.trouble));
         let job: Job = Box::new(move |connection| {
+            let before = connection.total_changes();
+            let result = job(connection)
+                .map_err(|error| StoreError::of(error, &files.path))
+                .and_then(|done| if files.are_there() { Ok(done) } else { Err(StoreError::Gone(files.path.clone())) });
+            let wrote = connection.total_changes() != before;
+            note(&trouble, result.as_ref().map(|_| wrote));
             // Whoever asked may have stopped waiting.
-            let _ = answer.send(job(connection));
+            let _ = answer.send(result);
         });
         self.jobs.send(job).await.map_err(|_| StoreError::Busy)?;
-        Ok(answered.await.map_err(|_| StoreError::Busy)??)
+        answered.await.map_err(|_| StoreError::Busy)?
     }
 
-    /// Waits until all that was asked before is done.
-    pub async fn flush(&self) {
-        // An error is the thread being gone, and then nothing is left to wait for.
-        let _ = self.run(|_| Ok(())).await;
+    /// Why nothing can be written to it, as a clause; nothing as far as is known when the last write succeeded.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// Tries to write where the last write failed, so that [`Database::trouble`] ends with its cause.
+    pub async fn retry(&self) {
+        if self.trouble().is_none() {
+            return;
+        }
+        let written = self.run(|connection| {
+            let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            connection.pragma_update(None, "user_version", version)
+        });
+        let result = written.await;
+        note(&self.trouble, result.as_ref().map(|()| true));
+    }
+
+    /// Waits until all that was asked before is done and lies in the one file, so that a copy of it is whole.
+    pub async fn flush(&self) {
+        let checkpoint = |connection: &mut Connection| {
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+        };
+        match self.run(checkpoint).await {
+            Ok(0) => {}
+            Ok(_) => tracing::warn!("rosey.db is read by another program: a copy of it needs rosey.db-wal beside it"),
+            Err(error) => tracing::warn!("what was written last stays in rosey.db-wal: {error}"),
+        }
+    }
+}
+
+/// Remembers what came of a job: why it failed, or that it has written.
+fn note(trouble: &Mutex<Option<String>>, result: Result<bool, &StoreError>) {
+    let mut trouble = trouble.lock().unwrap_or_else(PoisonError::into_inner);
+    match result {
+        Ok(true) => *trouble = None,
+        Err(error) if is_of_the_file(error) => *trouble = Some(error.to_string()),
+        Ok(false) | Err(_) => {}
+    }
+}
+
+/// The files that SQLite makes beside the database: what was written last, and an index of it.
+fn beside(path: &Path) -> [PathBuf; 2] {
+    ["-wal", "-shm"].map(|suffix| {
+        let mut name = OsString::from(path);
+        name.push(suffix);
+        name.into()
+    })
+}
+
+/// Makes the file, and has this user alone read it and those beside it.
+fn prepare(path: &Path) -> Result<(), StoreError> {
+    let problem = |source| StoreError::Open { path: path.to_owned(), source };
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(problem)?;
+    let [wal, shm] = beside(path);
+    let size = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
+    if size(path) == 0 && size(&wal) > 0 {
+        // SQLite would take it for a new one, and throw away what was written last.
+        return Err(StoreError::Damaged(path.to_owned()));
+    }
+    for file in [path, &wal, &shm] {
+        if fs::metadata(file).is_ok_and(|meta| meta.mode() & 0o077 != 0) {
+            fs::set_permissions(file, Permissions::from_mode(0o600)).map_err(problem)?;
+        }
+    }
+    Ok(())
+}
+
+fn connect(path: &Path, schema: &[&str]) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(LOCKED_WITHIN)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A dead letter that is said to be durable survives a power cut.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    for part in schema {
+        connection.execute_batch(part)?;
+    }
+    Ok(connection)
+}
+
+/// What shows that the files are still those that were opened.
+#[derive(Debug)]
+struct Files {
+    path: PathBuf,
+    opened: Vec<(PathBuf, (u64, u64))>,
+}
+
+impl Files {
+    fn of(path: &Path) -> Self {
+        let [wal, _] = beside(path);
+        let opened = [path.to_owned(), wal].into_iter().filter_map(|file| inode(&file).map(|inode| (file, inode)));
+        Self { path: path.to_owned(), opened: opened.collect() }
+    }
+
+    fn are_there(&self) -> bool {
+        self.opened.iter().all(|(file, opened)| inode(file) == Some(*opened))
+    }
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
 fn work(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
     while let Some(job) = jobs.blocking_recv() {
         job(&mut connection);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS line (text TEXT NOT NULL) STRICT;";
+
+    async fn add(database: &Database, text: &'static str) -> Result<usize, StoreError> {
+        database.run(move |connection| connection.execute("INSERT INTO line VALUES (?1)", [text])).await
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_is_a_trouble_until_it_can() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let database = Database::open(&directory.path().join("rosey.db"), &[SCHEMA]).expect("a database");
+        // As a disk that is full: no page more than there are.
+        let limit =
+            |pages: i64| database.run(move |connection| connection.pragma_update(None, "max_page_count", pages));
+        limit(1).await.expect("a setting of the connection");
+        let long: &'static str = "x".repeat(100_000).leak();
+        let error = add(&database, long).await.expect_err("full");
+        assert_eq!(error.to_string(), "rosey.db: its disk is full; make room");
+        assert_eq!(database.trouble(), Some(error.to_string()));
+        database.run(|connection| connection.query_row("SELECT 1", [], |_| Ok(()))).await.expect("it can be read");
+        assert!(database.trouble().is_some(), "what was read proves nothing");
+        limit(1_000_000).await.expect("as before");
+        database.retry().await;
+        assert_eq!(database.trouble(), None);
+        add(&database, long).await.expect("there is room");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_removed_takes_nothing_more() {
+        for suffix in ["", "-wal"] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let path = directory.path().join("rosey.db");
+            let database = Database::open(&path, &[SCHEMA]).expect("a database");
+            add(&database, "found again").await.expect("it is there");
+            fs::remove_file(directory.path().join(format!("rosey.db{suffix}"))).expect("it is there");
+            let error = add(&database, "lost").await.expect_err("it could not be found again");
+            assert!(error.to_string().contains("restart Rosey"), "{error}");
+            database.retry().await;
+            assert!(database.trouble().is_some(), "it stays so");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_database_is_named_with_what_to_do() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("rosey.db");
+        let database = Database::open(&path, &[SCHEMA]).expect("a database");
+        add(&database, "a line").await.expect("there is room");
+        database.flush().await;
+        drop(database);
+        let whole = fs::read(&path).expect("ours");
+        let noise: Vec<u8> = (0..20_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        for content in [&noise[..], &whole[..whole.len() / 2], &whole[..100]] {
+            fs::write(&path, content).expect("ours");
+            let error = Database::open(&path, &[SCHEMA]).expect_err("it is damaged").to_string();
+            assert!(error.starts_with(&format!("{} is damaged. Put back", path.display())), "{error}");
+        }
+        fs::write(&path, "").expect("ours");
+        fs::write(directory.path().join("rosey.db-wal"), "what was written last").expect("ours");
+        assert!(matches!(Database::open(&path, &[SCHEMA]), Err(StoreError::Damaged(_))));
+    }
+
+    #[tokio::test]
+    async fn the_file_is_for_its_user_alone_and_whole_after_a_flush() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("rosey.db");
+        fs::write(&path, "").expect("ours");
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("ours");
+        let database = Database::open(&path, &[SCHEMA]).expect("a database");
+        add(&database, "a line").await.expect("there is room");
+        for entry in fs::read_dir(directory.path()).expect("ours").flatten() {
+            assert_eq!(entry.metadata().expect("there").mode() & 0o777, 0o600, "{:?}", entry.file_name());
+        }
+        database.flush().await;
+        let copy = directory.path().join("copy.db");
+        fs::copy(&path, &copy).expect("ours");
+        let lines =
+            Connection::open(&copy).and_then(|copy| copy.query_row("SELECT count(*) FROM line", [], |row| row.get(0)));
+        assert_eq!(lines, Ok(1));
     }
 }

@@ -1,18 +1,33 @@
 //! The state directory: whose it is, where in its life the host is that has it, and where sockets lie.
+//!
+//! Rosey deletes files and changes modes only in a directory that is marked as its own ([`MARKER`]).
 
 use super::AppError;
 use std::{
+    ffi::{OsStr, OsString},
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io,
-    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt},
+    io::{self, Write},
+    os::unix::{
+        ffi::{OsStrExt, OsStringExt},
+        fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
 };
 
 /// The longest path of a Unix socket, less the longest name that is made in the run directory.
 const LONGEST_RUN_DIR: usize = 107 - "/18446744073709551615.sock".len();
 
-/// The file in the state directory that a host locks while it lives, and says in where in its life it is.
+/// The file in the state directory that a host locks while it lives, and in which it says where in its life it is.
 pub const LOCK: &str = "lock";
+
+/// The file that marks a directory as Rosey's.
+pub const MARKER: &str = "rosey-state";
+
+const MARKER_TEXT: &str = "Rosey keeps its state in this directory. It empties run/ at each start, and removes builds from \
+                           artifacts/ that no plugin needs any more. Keep nothing of your own here.\n";
+
+/// What a file system puts into each of its roots, and an empty volume thus holds.
+const OF_THE_FILE_SYSTEM: &str = "lost+found";
 
 /// Where in its life a host is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +51,51 @@ impl Life {
     }
 }
 
+/// What the host that has a state directory says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Where in its life it is.
+    pub life: Life,
+    /// Its process.
+    pub pid: String,
+    /// Where its sockets lie. Another program cannot work that out: it may depend on the host's environment.
+    pub run_dir: PathBuf,
+}
+
+impl Host {
+    /// What the last host wrote into a state directory and has not taken back. It may have been killed since: see
+    /// [`Host::lives`].
+    ///
+    /// # Errors
+    /// When the file cannot be read: [`io::ErrorKind::PermissionDenied`] for another user's, and
+    /// [`io::ErrorKind::NotFound`] also when no host has the directory.
+    pub fn of(directory: &Path) -> io::Result<Self> {
+        Self::parse(&fs::read(directory.join(LOCK))?).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        let line = text.split(|byte| *byte == b'\n').next()?;
+        let mut parts = line.splitn(3, |byte| *byte == b' ');
+        let (word, pid, run_dir) = (parts.next()?, parts.next()?, parts.next()?);
+        let life =
+            [Life::Starting, Life::Running, Life::Stopping].into_iter().find(|life| life.word().as_bytes() == word)?;
+        let pid = str::from_utf8(pid).ok()?.to_owned();
+        Some(Self { life, pid, run_dir: OsString::from_vec(run_dir.to_owned()).into() })
+    }
+
+    fn line(&self) -> Vec<u8> {
+        let head = format!("{} {} ", self.life.word(), self.pid);
+        [head.as_bytes(), self.run_dir.as_os_str().as_bytes(), b"\n"].concat()
+    }
+
+    /// Whether a host has the state directory now.
+    pub fn lives(directory: &Path) -> bool {
+        // A lock that is taken here is let go of at once.
+        File::open(directory.join(LOCK))
+            .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+}
+
 /// The state directory, locked for as long as this lives.
 pub(super) struct State {
     path: PathBuf,
@@ -44,14 +104,13 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Makes the directory private and locks it.
+    /// Makes the directory, or checks that it is Rosey's, and locks it.
     pub fn open(path: &Path) -> Result<Self, AppError> {
-        let problem = |source| AppError::State { path: path.to_owned(), source };
-        private_dir(path).map_err(problem)?;
-        let path = path.canonicalize().map_err(problem)?;
+        let path = claim(path)?;
+        let problem = |source| AppError::State { path: path.clone(), source };
         // Not emptied: it may say something of the host that has it.
-        let lock =
-            OpenOptions::new().write(true).create(true).truncate(false).open(path.join(LOCK)).map_err(problem)?;
+        let mut lock = OpenOptions::new();
+        let lock = lock.write(true).create(true).truncate(false).mode(0o600).open(path.join(LOCK)).map_err(problem)?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => AppError::Taken(path.clone()),
             TryLockError::Error(error) => problem(error),
@@ -63,11 +122,17 @@ impl State {
         Ok(state)
     }
 
-    /// Says where the host is in its life, and who it is: for a shell that finds nobody on the socket.
+    /// Says where the host is in its life, who it is, and where it listens.
     pub fn say(&self, life: Life) {
-        let text = format!("{} {}\n", life.word(), std::process::id());
-        if let Err(error) = self.lock.set_len(0).and_then(|()| self.lock.write_all_at(text.as_bytes(), 0)) {
-            tracing::debug!("{LOCK}: {error}");
+        let host = Host { life, pid: std::process::id().to_string(), run_dir: self.run_dir.clone() };
+        let line = host.line();
+        // Shortened after it is written, so that no reader finds it empty.
+        let written = self.lock.write_all_at(&line, 0).and_then(|()| self.lock.set_len(line.len() as u64));
+        if let Err(error) = written {
+            tracing::warn!(
+                "{} cannot be written, so rosey admin will not find this bot: {error}",
+                self.path.join(LOCK).display()
+            );
         }
     }
 
@@ -81,11 +146,14 @@ impl Drop for State {
     fn drop(&mut self) {
         // What is left over is removed at the next start.
         let _ = empty(&self.run_dir).and_then(|()| self.lock.set_len(0));
+        if !self.run_dir.starts_with(&self.path) {
+            let _ = fs::remove_dir(&self.run_dir);
+        }
     }
 }
 
 /// Where sockets lie: in the state directory, unless its path is too long for a socket. The path must be canonical.
-pub fn run_dir(state: &Path) -> PathBuf {
+fn run_dir(state: &Path) -> PathBuf {
     let inside = state.join("run");
     if inside.as_os_str().len() <= LONGEST_RUN_DIR {
         return inside;
@@ -94,12 +162,66 @@ pub fn run_dir(state: &Path) -> PathBuf {
     std::env::temp_dir().join(format!("rosey-{:016x}", rustc_hash::FxBuildHasher.hash_one(state)))
 }
 
+/// Makes the state directory and marks it, or checks that it is Rosey's. The mode of one that was there stays. Returns its
+/// canonical path: a link may lead to it.
+fn claim(path: &Path) -> Result<PathBuf, AppError> {
+    let problem = |source| AppError::State { path: path.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => problem(io::Error::other("it is a file, or a link that leads nowhere")),
+        _ => problem(error),
+    })?;
+    let path = path.canonicalize().map_err(problem)?;
+    let meta = fs::metadata(&path).map_err(problem)?;
+    if meta.uid() != rustix::process::geteuid().as_raw() {
+        return Err(problem(io::Error::other(
+            "it belongs to another user; run Rosey as that user, or set another state_dir",
+        )));
+    }
+    if meta.mode() & 0o002 != 0 {
+        tracing::warn!("every user may write to {0}; take that away with: chmod o-w {0}", path.display());
+    }
+    let marker = path.join(MARKER);
+    if marker.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+        return Ok(path);
+    }
+    if let Some(name) = first_entry(&path).map_err(problem)? {
+        if !is_of_a_rosey_before(&path) {
+            return Err(AppError::NotOurs { path, name: name.to_string_lossy().into_owned() });
+        }
+        tracing::info!("{} is a state directory of an earlier Rosey, and is marked as one now", path.display());
+    }
+    let mut marker_file = OpenOptions::new();
+    let written = marker_file.write(true).create(true).truncate(true).mode(0o600).open(&marker);
+    written.and_then(|mut file| file.write_all(MARKER_TEXT.as_bytes())).map_err(problem)?;
+    Ok(path)
+}
+
+fn first_entry(directory: &Path) -> io::Result<Option<OsString>> {
+    let names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+    Ok(names.into_iter().filter(|name| name != OF_THE_FILE_SYSTEM).min())
+}
+
+/// Whether this is a state directory of a Rosey that did not mark its own: it has a database, or artifacts.
+fn is_of_a_rosey_before(directory: &Path) -> bool {
+    let is_artifact = |name: &OsStr| {
+        let hash = name.to_str().and_then(|name| name.strip_suffix(".so"));
+        hash.is_some_and(|hash| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let is_file = |path: PathBuf| path.symlink_metadata().is_ok_and(|meta| meta.is_file());
+    let mut artifacts = fs::read_dir(directory.join("artifacts")).into_iter().flatten().flatten();
+    is_file(directory.join(super::DATABASE)) || artifacts.any(|entry| is_artifact(&entry.file_name()))
+}
+
 /// Makes a directory that only this user may look into, or checks that it is one.
 fn private_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
     let meta = fs::symlink_metadata(path)?;
     if !meta.is_dir() || meta.uid() != rustix::process::geteuid().as_raw() {
-        return Err(io::Error::other(format!("{} belongs to somebody else", path.display())));
+        let text = format!("{} is not a directory of this user; remove it", path.display());
+        return Err(io::Error::other(text));
     }
     if meta.mode() & 0o077 != 0 {
         fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
@@ -107,10 +229,51 @@ fn private_dir(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the files of a host before this one.
+/// Removes all that a host before this one left in its run directory. Follows no links. What cannot be removed is named,
+/// and keeps nothing from starting.
 fn empty(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
-        fs::remove_file(entry?.path())?;
+        let entry = entry?;
+        let path = entry.path();
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let removed = if is_directory { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        if let Err(error) = removed
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!("{} is left over and cannot be removed; remove it by hand: {error}", path.display());
+        }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_host_says_of_itself_is_read_back_and_nothing_else_is() {
+        let host = Host { life: Life::Running, pid: "42".into(), run_dir: "/a dir/with blanks/run".into() };
+        assert_eq!(Host::parse(&host.line()), Some(host.clone()));
+        let behind_it = [host.line(), b"of a longer line before\n".to_vec()].concat();
+        assert_eq!(Host::parse(&behind_it), Some(host));
+        for nonsense in ["", "\n", "running\n", "running 42\n", "dancing 42 /run\n"] {
+            assert_eq!(Host::parse(nonsense.as_bytes()), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_over_goes_and_what_a_link_leads_to_stays() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (run, elsewhere) = (directory.path().join("run"), directory.path().join("elsewhere"));
+        fs::create_dir_all(run.join("cache/deep")).expect("ours");
+        fs::create_dir(&elsewhere).expect("ours");
+        for file in [run.join("1.page"), run.join("cache/deep/file"), elsewhere.join("kept")] {
+            fs::write(file, "").expect("ours");
+        }
+        std::os::unix::fs::symlink(&elsewhere, run.join("link")).expect("ours");
+        std::os::unix::fs::symlink(&elsewhere, run.join("cache/link")).expect("ours");
+        empty(&run).expect("readable");
+        assert_eq!(fs::read_dir(&run).expect("it stays").count(), 0);
+        assert!(elsewhere.join("kept").exists());
+    }
 }

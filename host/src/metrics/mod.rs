@@ -197,18 +197,19 @@ impl Metrics {
         Ok(())
     }
 
-    /// Writes down what is not written yet, and that the host stops. Nothing is kept after that.
+    /// Writes down what is not written yet, and that the host stops. Nothing is kept after that, and a copy of the one file
+    /// is whole.
     pub async fn finish(&self) {
         let (database, life, unsaved) = {
             let mut state = self.state();
             state.mark(SystemTime::now(), None, "host", "info", "stopped");
             (state.database.take(), state.life, std::mem::take(&mut state.unsaved))
         };
-        if let Some(database) = database
-            && let Err(error) = keep::finish(&database, life, unsaved, time::rfc3339(SystemTime::now())).await
-        {
+        let Some(database) = database else { return };
+        if let Err(error) = keep::finish(&database, life, unsaved, time::rfc3339(SystemTime::now())).await {
             tracing::warn!("what happened last cannot be written down: {error}");
         }
+        database.flush().await;
     }
 
     /// Polls these plugins on `ops` from now on, for as long as that runtime lives.

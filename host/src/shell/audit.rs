@@ -1,22 +1,20 @@
 //! `rosey audit`: reads the audit where it lies, whether the bot runs or not.
 
-use super::{fail, forgotten, say};
+use super::{db, fail, say};
 use crate::{
     admin::audit::{
         AuditRecord,
         chain::{self, Verified},
         file,
     },
-    app,
     cli::{AuditCommand, exit},
     config::Config,
     plugin::nearest,
     time::{parse_time, rfc3339},
 };
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use std::{
     io::{self, BufWriter, Write},
-    path::Path,
     thread,
     time::{Duration, SystemTime},
 };
@@ -32,45 +30,19 @@ const SINCE: &str = "30m, 1h, 7d, 2w, or a date like 2026-03-01 or 2026-03-01T12
 
 /// Verifies or lists.
 pub fn audit(config: &Config, config_given: bool, command: &AuditCommand) -> u8 {
-    let path = config.state_dir.join(app::DATABASE);
-    match path.metadata() {
-        Ok(meta) if meta.is_file() => {}
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return not_yours(&path),
-        _ => {
-            let hint = forgotten(config_given);
-            let text = format!("there is no audit yet: {} is not there; see --config{hint}", path.display());
-            return fail(exit::FAILED, &text);
-        }
-    }
-    let opened = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX);
-    let result = opened.and_then(|mut connection| {
-        connection.busy_timeout(Duration::from_secs(5))?;
-        match command {
-            AuditCommand::Verify { head } => verify(config, &mut connection, head.as_deref()),
-            AuditCommand::List { plugin, since, json, limit } => {
-                let since = match since.as_deref().map(|since| moment(since, SystemTime::now())).transpose() {
-                    Ok(since) => since,
-                    Err(problem) => return Ok(fail(exit::USAGE, &problem)),
-                };
-                if let Some(unknown) = plugin.as_deref().and_then(|plugin| unknown(config, &connection, plugin)) {
-                    return Ok(fail(exit::FAILED, &unknown));
-                }
-                list(&connection, plugin.as_deref(), since.as_deref(), *json, *limit)
+    db::with(config, config_given, |_, connection| match command {
+        AuditCommand::Verify { head } => verify(config, connection, head.as_deref()),
+        AuditCommand::List { plugin, since, json, limit } => {
+            let since = match since.as_deref().map(|since| moment(since, SystemTime::now())).transpose() {
+                Ok(since) => since,
+                Err(problem) => return Ok(fail(exit::USAGE, &problem)),
+            };
+            if let Some(unknown) = plugin.as_deref().and_then(|plugin| unknown(config, connection, plugin)) {
+                return Ok(fail(exit::FAILED, &unknown));
             }
-        }
-    });
-    result.unwrap_or_else(|error| {
-        use rusqlite::ErrorCode::{CannotOpen, PermissionDenied};
-        match error.sqlite_error_code() {
-            Some(CannotOpen | PermissionDenied) if std::fs::File::open(&path).is_err() => not_yours(&path),
-            _ => fail(exit::FAILED, &format!("{}: {error}", path.display())),
+            list(connection, plugin.as_deref(), since.as_deref(), *json, *limit)
         }
     })
-}
-
-fn not_yours(path: &Path) -> u8 {
-    let text = format!("permission denied: {} belongs to another user; run this as that user", path.display());
-    fail(exit::DENIED, &text)
 }
 
 fn verify(config: &Config, connection: &mut Connection, noted: Option<&str>) -> rusqlite::Result<u8> {

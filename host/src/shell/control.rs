@@ -3,14 +3,13 @@
 use super::{fail, forgotten, say};
 use crate::{
     admin::socket::{self, Ask, RefusalKind, Tell},
-    app::state::{self, Life},
+    app::state::{Host, Life},
     cli::{AdminArgs, AdminCommand, Cli, exit},
     config::Config,
 };
 use clap::CommandFactory;
 use interprocess::local_socket::{GenericFilePath, Stream, prelude::*};
 use std::{
-    fs::{File, TryLockError},
     io::{self, BufRead, BufReader, IsTerminal, Write},
     path::Path,
 };
@@ -27,9 +26,11 @@ pub fn admin(config: &Config, config_given: bool, arguments: &AdminArgs) -> u8 {
         // Of the usage nobody needs a bot.
         Err(_) if matches!(arguments.command, AdminCommand::Help) && !arguments.json => return usage(),
         Err(_) => {
-            let text = match life(&config.state_dir) {
-                Some((Life::Stopping, pid)) => format!("the rosey of {state} is stopping (process {pid})"),
-                Some((_, pid)) => {
+            let text = match host(&config.state_dir) {
+                Some(Host { life: Life::Stopping, pid, .. }) => {
+                    format!("the rosey of {state} is stopping (process {pid})")
+                }
+                Some(Host { pid, .. }) => {
                     format!("the rosey of {state} is starting (process {pid}); try again in a moment")
                 }
                 None => {
@@ -43,7 +44,7 @@ pub fn admin(config: &Config, config_given: bool, arguments: &AdminArgs) -> u8 {
     match talk(stream, arguments) {
         Ok(code) => code,
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-            let who = life(&config.state_dir).map(|(_, pid)| format!(" (process {pid})")).unwrap_or_default();
+            let who = host(&config.state_dir).map(|host| format!(" (process {})", host.pid)).unwrap_or_default();
             let seconds = socket::SILENCE.as_secs();
             let text = format!(
                 "the bot{who} has not answered for {seconds} s: it was suspended, or the machine is overloaded. Nobody \
@@ -56,22 +57,16 @@ pub fn admin(config: &Config, config_given: bool, arguments: &AdminArgs) -> u8 {
 }
 
 fn connect(directory: &Path) -> io::Result<Stream> {
-    let path = state::run_dir(&directory.canonicalize()?).join(socket::FILE);
+    let path = Host::of(directory)?.run_dir.join(socket::FILE);
     let stream = Stream::connect(path.to_fs_name::<GenericFilePath>()?)?;
     stream.set_recv_timeout(Some(socket::SILENCE))?;
     stream.set_send_timeout(Some(socket::SILENCE))?;
     Ok(stream)
 }
 
-/// What the host that has the state directory is doing, and its process; nothing when there is none.
-fn life(directory: &Path) -> Option<(Life, String)> {
-    let path = directory.join(state::LOCK);
-    let text = std::fs::read_to_string(&path).ok()?;
-    // One that ended says nothing; one that was killed holds no lock. Mine is let go of at once.
-    let (word, pid) = text.trim().split_once(' ')?;
-    let Err(TryLockError::WouldBlock) = File::open(&path).ok()?.try_lock_shared() else { return None };
-    let life = [Life::Running, Life::Stopping].into_iter().find(|life| life.word() == word);
-    Some((life.unwrap_or(Life::Starting), pid.to_owned()))
+/// The host that has the state directory; nothing when there is none.
+fn host(directory: &Path) -> Option<Host> {
+    Host::of(directory).ok().filter(|_| Host::lives(directory))
 }
 
 fn usage() -> u8 {

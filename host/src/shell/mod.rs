@@ -1,13 +1,15 @@
 //! What `rosey` does in a shell besides running the bot: check a configuration (`check`), talk to one that runs
-//! (`control`), read its audit (`audit`), and help the shell (`completion`, `man`). Each returns an exit code.
+//! (`control`), read its audit (`audit`), look at its database (`db`), and help the shell (`completion`, `man`). Each
+//! returns an exit code.
 //!
-//! May import `cli`, `config`, `admin::{audit, socket}`, `app` (for where things lie), `metrics::secrets`, `plugin::nearest`, `time` and
-//! `report`.
+//! May import `cli`, `config`, `admin::{audit, socket}`, `app` (for where things lie), `metrics::secrets`,
+//! `plugin::nearest`, `store` (for its errors), `time` and `report`.
 
 pub mod audit;
 pub mod check;
 pub mod completion;
 pub mod control;
+pub mod db;
 pub mod man;
 
 use crate::cli::exit;

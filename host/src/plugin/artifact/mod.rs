@@ -11,9 +11,9 @@ pub use hash::{Hash, ParseHashError};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{HashMap, HashSet},
-    fs::{self, File, Metadata, OpenOptions},
+    fs::{self, DirBuilder, File, Metadata, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -140,10 +140,10 @@ impl Store {
     /// When the directory cannot be made or read.
     pub fn open(directory: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = directory.into();
-        fs::create_dir_all(&directory)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
         for entry in fs::read_dir(&directory)? {
             let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "part") {
+            if is_part(&path) {
                 fs::remove_file(path)?;
             }
         }
@@ -263,7 +263,7 @@ impl Store {
     }
 
     fn remove_old(&self, path: &Path, keep: &HashSet<Hash>) -> io::Result<bool> {
-        let name = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse::<Hash>().ok());
+        let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".so")?.parse::<Hash>().ok());
         if name.is_none_or(|hash| keep.contains(&hash)) {
             return Ok(false);
         }
@@ -312,6 +312,13 @@ impl Stamp {
         let changed = UNIX_EPOCH + Duration::new(seconds, nanos);
         now.duration_since(changed).is_ok_and(|age| age >= SETTLED)
     }
+}
+
+/// Whether a path is named as [`Part`]s are: `PROCESS-NUMBER.part`.
+fn is_part(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let numbers = name.and_then(|name| name.strip_suffix(".part")?.split_once('-'));
+    numbers.is_some_and(|(process, number)| process.parse::<u32>().is_ok() && number.parse::<u64>().is_ok())
 }
 
 /// A copy that is not finished; removed when dropped, unless it was renamed.
@@ -441,12 +448,16 @@ mod tests {
         let other = store.path(&Hash::from_bytes([7; 32]));
         fs::write(&other, "old").expect("ours");
         fs::write(dir.path().join("1-1.part"), "left over").expect("ours");
-        fs::write(dir.path().join("notes.txt"), "an operator's").expect("ours");
+        for name in ["notes.txt", "mine.part", "1-mine.part"] {
+            fs::write(dir.path().join(name), "an operator's").expect("ours");
+        }
         assert_eq!(store.collect(&HashSet::from([kept.hash])).expect("readable"), 0, "it is new");
         old(&other);
         assert_eq!(store.collect(&HashSet::from([kept.hash])).expect("readable"), 1);
         assert!(kept.path.exists() && !other.exists());
         Store::open(dir.path()).expect("there");
-        assert!(!dir.path().join("1-1.part").exists() && dir.path().join("notes.txt").exists());
+        let left = fs::read_dir(dir.path()).expect("ours").flatten().map(|entry| entry.file_name());
+        let left: HashSet<_> = left.filter(|name| Some(name.as_os_str()) != kept.path.file_name()).collect();
+        assert_eq!(left, HashSet::from(["notes.txt", "mine.part", "1-mine.part"].map(Into::into)));
     }
 }

@@ -2,7 +2,12 @@
 
 use super::StartError;
 use rosey_wire::message::PAGE_BYTES;
-use std::path::{Path, PathBuf};
+use std::{
+    fs::OpenOptions,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
 
 /// The file that names what a generation is executing. Removed when dropped.
 #[derive(Debug)]
@@ -16,8 +21,11 @@ impl Page {
     /// # Errors
     /// When the run directory cannot be written to.
     pub fn create(path: PathBuf) -> Result<Self, StartError> {
-        std::fs::write(&path, [0; PAGE_BYTES]).map_err(|error| StartError::Prepare(path.clone(), error.to_string()))?;
-        Ok(Self { path })
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        // From here on it is removed with this, also where it cannot be written.
+        let page = made.map(|file| (file, Self { path: path.clone() }));
+        page.and_then(|(mut file, page)| file.write_all(&[0; PAGE_BYTES]).map(|()| page))
+            .map_err(|error| StartError::Prepare(path, error.to_string()))
     }
 
     /// Where it is.

@@ -1,0 +1,83 @@
+//! `rosey db`: looks at `rosey.db` where it lies, whether the bot runs or not.
+
+use super::{fail, forgotten, say};
+use crate::{
+    app,
+    cli::{DbCommand, exit},
+    config::Config,
+    store::StoreError,
+};
+use rusqlite::{Connection, OpenFlags};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Faults of the file that are listed; SQLite finds no end of them in a file of noise.
+const LISTED: usize = 20;
+
+/// Checks the file.
+pub fn db(config: &Config, config_given: bool, command: &DbCommand) -> u8 {
+    let DbCommand::Check = command;
+    with(config, config_given, |path, connection| {
+        let faults = faults(connection)?;
+        let path = path.display();
+        if faults.is_empty() {
+            return Ok(say(&format!("{path} is whole.\n")));
+        }
+        let text = format!(
+            "{path} is damaged: {}. Stop Rosey, then put back a copy or save what can be read: see \"rosey.db is damaged\" in \
+             docs/OPERATIONS.md",
+            faults.join("; ")
+        );
+        Ok(fail(exit::FAILED, &text))
+    })
+}
+
+/// What SQLite finds wrong: pages, indexes, and values that their tables do not allow.
+fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({LISTED})"))?;
+    let lines = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let faults = lines.iter().flat_map(|lines| lines.lines()).filter(|line| *line != "ok");
+    Ok(faults.take(LISTED).map(str::to_owned).collect())
+}
+
+/// Reads the database with `act`, or says why that is not possible. Gives the exit code.
+pub(super) fn with(
+    config: &Config,
+    config_given: bool,
+    act: impl FnOnce(&Path, &mut Connection) -> rusqlite::Result<u8>,
+) -> u8 {
+    let path = config.state_dir.join(app::DATABASE);
+    match path.metadata() {
+        Ok(meta) if meta.is_file() => {}
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return not_yours(&path),
+        _ => {
+            let hint = forgotten(config_given);
+            let text = format!("no rosey has run here yet: {} is not there; see --config{hint}", path.display());
+            return fail(exit::FAILED, &text);
+        }
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = Connection::open_with_flags(&path, flags);
+    let result = opened.and_then(|mut connection| {
+        connection.busy_timeout(Duration::from_secs(5))?;
+        act(&path, &mut connection)
+    });
+    result.unwrap_or_else(|error| failed(error, path))
+}
+
+fn failed(error: rusqlite::Error, path: PathBuf) -> u8 {
+    use rusqlite::ErrorCode::{CannotOpen, PermissionDenied};
+    match error.sqlite_error_code() {
+        Some(CannotOpen | PermissionDenied) if File::open(&path).is_err() => not_yours(&path),
+        _ => fail(exit::FAILED, &StoreError::of(error, &path).to_string()),
+    }
+}
+
+fn not_yours(path: &Path) -> u8 {
+    let text = format!("permission denied: {} belongs to another user; run this as that user", path.display());
+    fail(exit::DENIED, &text)
+}
