@@ -9,7 +9,7 @@ use crate::{
         audit::{AuditError, AuditRecord, Stage},
     },
     config::{self, Config},
-    connect::{console, irc::Irc},
+    connect::{self, ConnectError, Connectors},
     dashboard::{self, DashboardConfig, DashboardError},
     metrics::{self, Metrics, MetricsConfig},
     plugin::{
@@ -29,7 +29,6 @@ use std::{
     fs, io,
     net::SocketAddr,
     path::PathBuf,
-    pin::{Pin, pin},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -94,11 +93,8 @@ pub enum AppError {
     #[error("the control socket cannot be made: {0}")]
     Control(#[source] io::Error),
     /// A connector.
-    #[error("the console cannot be written to: {0}")]
-    Console(#[source] io::Error),
-    /// The other one.
-    #[error("cannot connect to IRC: {0}")]
-    Irc(String),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
 }
 
 /// Runs the bot until its input ends or a signal comes. `greet` is called when chat is about to begin.
@@ -149,12 +145,7 @@ async fn live(
     let database = Database::open(&config.state_dir.join(DATABASE), &schema)?;
     let router = Arc::new(Router::default());
     metrics.remember(database.clone()).await?;
-    if config.connect.console.is_some() {
-        metrics.expect_connector("console");
-    }
-    if config.connect.irc.is_some() {
-        metrics.expect_connector("irc");
-    }
+    config.connect.names().for_each(|name| metrics.expect_connector(name));
     router.set_starting(true);
     let (plugins, changed) = make_plugins(&config, forge, database.clone(), &router, metrics.clone()).await?;
     // Before anybody looks: a plugin that is about to start is not shown as stopped.
@@ -163,82 +154,51 @@ async fn live(
     // Before any plugin is up: one that hangs at its start can be looked at, and stopped.
     let admin = start_admin(&config, &state, &plugins, &router, &metrics, &ops).await?;
     let dashboard = start_dashboard(&config, &metrics, &admin, plugins.journal().clone(), &ops).await?;
-    if config.connect.console.is_some() {
-        metrics.connector("console", true);
-    }
-    let irc = start_irc(&config, &router, &metrics)?;
+    let mut connectors = connect::start(&config.connect, &router, &metrics)?;
     let starting = async {
         settled(&plugins, changed).await;
         state.say(Life::Running);
         greet(&config, dashboard);
         router.set_starting(false);
     };
-    let (hush, hushed) = oneshot::channel::<()>();
-    let mut chatting = pin!(chat(&config, Arc::clone(&router), &metrics, irc.is_some(), hushed));
     let ended = tokio::select! {
-        (result, ()) = async { tokio::join!(&mut chatting, starting) } => Some(result),
-        () = signals.next() => None,
+        (result, ()) = async { tokio::join!(connectors.ended(), starting) } => result,
+        () = signals.next() => Ok(()),
     };
     tracing::info!("stopping");
     state.say(Life::Stopping);
     admin.stop();
-    irc.iter().for_each(Irc::hush);
-    drop(hush);
-    let drained = drain(&plugins, chatting, ended);
-    stop(drained, signals, &admin, &database, irc).await
+    connectors.stop_accepting();
+    let finished = stop(&plugins, signals, &admin, &database, connectors).await;
+    Ok(ended.and(finished)?)
 }
 
-/// Stops the plugins, and waits until what was accepted is answered. `ended` is how the chat ended, if it has.
-async fn drain(
-    plugins: &Plugins,
-    mut chatting: Pin<&mut impl Future<Output = Result<(), AppError>>>,
-    ended: Option<Result<(), AppError>>,
-) -> Result<(), AppError> {
-    let mut stopped = pin!(plugins.stop_all());
-    if let Some(result) = ended {
-        stopped.await;
-        return result;
-    }
-    tokio::select! {
-        biased;
-        result = &mut chatting => {
-            stopped.await;
-            result
-        }
-        // All that was accepted has its answer now; somebody who does not read it is not waited for.
-        () = &mut stopped => tokio::time::timeout(LAST_WORDS, chatting).await.unwrap_or(Ok(())),
-    }
-}
-
-/// Waits until all is drained, written down and told. A signal hurries that.
+/// Waits until what was accepted is answered, recorded and sent. A signal hurries that.
 async fn stop(
-    drained: impl Future<Output = Result<(), AppError>>,
+    plugins: &Plugins,
     mut signals: Signals,
     admin: &Admin,
     database: &Database,
-    irc: Option<Irc>,
-) -> Result<(), AppError> {
-    let result = tokio::select! {
-        result = drained => result,
-        () = signals.next() => {
-            tracing::warn!("stopping at once");
-            Ok(())
-        }
-    };
+    connectors: Connectors,
+) -> Result<(), ConnectError> {
+    tokio::select! {
+        () = plugins.stop_all() => {}
+        () = signals.next() => tracing::warn!("stopping at once"),
+    }
     if tokio::time::timeout(LAST_WORDS, admin.finish()).await.is_err() {
         tracing::warn!("an admin's action is still under way; the next start will record that it was cut short");
     }
     if tokio::time::timeout(LAST_WORDS, database.flush()).await.is_err() {
         tracing::warn!("{DATABASE} does not keep up; the last changes may not be in it");
     }
-    // Last: what was accepted is answered, and what admins did is told.
-    if let Some(irc) = irc {
-        tokio::select! {
-            () = irc.finish() => {}
-            () = signals.next() => tracing::warn!("stopping at once"),
+    // Last: what was accepted is answered by now, and so is what admins did.
+    tokio::select! {
+        result = connectors.finish() => result,
+        () = signals.next() => {
+            tracing::warn!("stopping at once");
+            Ok(())
         }
     }
-    result
 }
 
 /// What starts generations.
@@ -419,44 +379,6 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
         Stage::Alarm => metrics.mark(None, "admin", "error", &text),
         Stage::Read | Stage::Refused | Stage::Dropped | Stage::Before => {}
     }
-}
-
-fn start_irc(config: &Config, router: &Arc<Router>, metrics: &Metrics) -> Result<Option<Irc>, AppError> {
-    let Some(irc) = &config.connect.irc else { return Ok(None) };
-    // They were checked when they were read; a file of a password may have gone since.
-    let settings = irc
-        .settings("irc")
-        .map_err(|problems| AppError::Irc(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-    Irc::start(settings, Arc::clone(router), metrics).map(Some).map_err(AppError::Irc)
-}
-
-/// Chats until the console's input ends, or until it is hushed, and then until what was accepted is answered. Without a
-/// console, until it is hushed.
-async fn chat(
-    config: &Config,
-    router: Arc<Router>,
-    metrics: &Metrics,
-    elsewhere: bool,
-    hushed: oneshot::Receiver<()>,
-) -> Result<(), AppError> {
-    let mut hushed = pin!(async {
-        // An error is the other end being gone, which is what is waited for.
-        let _ = hushed.await;
-    });
-    let Some(console) = &config.connect.console else {
-        if !elsewhere {
-            tracing::warn!("no connector is configured: nobody can talk to this bot; see [connect.console]");
-        }
-        hushed.await;
-        return Ok(());
-    };
-    tokio::select! {
-        () = router.grown() => {}
-        () = &mut hushed => return Ok(()),
-    }
-    let (traffic, input) = (metrics.traffic("console"), tokio::io::stdin());
-    let result = console::run(&console.user, router, &traffic, input, io::stdout(), hushed).await;
-    result.map_err(AppError::Console)
 }
 
 /// Ctrl-C and requests to terminate. Made once: a signal between two waits is not lost.

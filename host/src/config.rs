@@ -4,7 +4,7 @@
 
 use crate::{
     admin::permission::Role,
-    connect::irc::IrcConfig,
+    connect::config::{Connect, ConsoleConfig},
     dashboard::instead,
     plugin::{PluginConfig, limits::Limits},
     settings::{Document, Problem},
@@ -63,22 +63,6 @@ pub struct Admin {
     pub trust_nicks: bool,
     /// Where the audit is written besides `rosey.db`, as JSON lines.
     pub audit_file: Option<PathBuf>,
-}
-
-/// Where chat comes from.
-#[derive(Debug, Clone, Default)]
-pub struct Connect {
-    /// The terminal, or a pipe.
-    pub console: Option<Console>,
-    /// An IRC network.
-    pub irc: Option<IrcConfig>,
-}
-
-/// The terminal as a chat.
-#[derive(Debug, Clone)]
-pub struct Console {
-    /// Who the person at the terminal is.
-    pub user: String,
 }
 
 /// The web page.
@@ -266,7 +250,7 @@ impl Config {
         let mut config = Self {
             owner: Some(user.clone()),
             plugin_dir: plugin_dir.to_owned(),
-            connect: Connect { console: Some(Console { user }), irc: None },
+            connect: Connect { console: Some(ConsoleConfig { user }), ..Connect::default() },
             dashboard: Dashboard { enabled: true, required: false, ..Dashboard::default() },
             plugins: ["dice-roller", "eight-ball"].map(|name| (name.to_owned(), Plugin::default())).into(),
             ..Self::default()
@@ -290,10 +274,7 @@ impl Config {
             ("roles", self.roles.iter().map(|(name, role)| format!("{name} {role}")).collect::<Vec<_>>().join(", ")),
             ("state_dir", self.state_dir.display().to_string()),
         ];
-        if let Some(console) = &self.connect.console {
-            rows.push(("console", format!("as {}", console.user)));
-        }
-        rows.extend(self.connect.irc.iter().map(|irc| ("irc", irc.summary())));
+        rows.extend(self.connect.summary());
         let dashboard = &self.dashboard;
         rows.push((
             "dashboard",
@@ -334,9 +315,7 @@ impl Config {
         self.state_dir = base.join(&self.state_dir);
         self.shim = self.shim.take().map(|shim| base.join(shim));
         self.admin.audit_file = self.admin.audit_file.take().map(|file| base.join(file));
-        if let Some(irc) = &mut self.connect.irc {
-            irc.resolve(base);
-        }
+        self.connect.resolve(base);
         for plugin in self.plugins.values_mut() {
             plugin.library = plugin.library.take().map(|library| base.join(library));
         }

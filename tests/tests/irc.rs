@@ -303,7 +303,7 @@ fn a_wrong_setting_is_named_at_the_start() {
     bot.until_logged("connect.irc.channels");
     let right = "[connect.irc]\nserver = \"192.0.2.1\"\ntls = false\nnick = \"rosey\"\npassword = \"x\"\n";
     let mut bot = folder.start_without_console(right);
-    bot.until_logged("passwords and all that is said go to 192.0.2.1 unencrypted");
+    bot.until_logged("passwords and all messages go to 192.0.2.1 unencrypted");
     leave(&mut bot);
 }
 
@@ -356,6 +356,32 @@ impl Connection {
             }
         }
     }
+}
+
+#[test]
+fn the_owner_of_one_network_is_a_stranger_on_another() {
+    let ((irc, first), (libera, second)) = (Fake::new(), Fake::new());
+    let second = second.replace("[connect.irc]", "[connect.libera]\nkind = \"irc\"");
+    let folder = folder();
+    // Nicks are trusted, so that the servers need no services.
+    let trust = "[roles]\n\"libera:bob\" = \"viewer\"\n[admin]\ntrust_nicks = true\n";
+    let mut bot = folder.start_without_console(&format!("{first}{second}{trust}{PLUGINS}"));
+    let (mut irc, mut libera) = (irc.welcome(), libera.welcome());
+    for (on_irc, who, answer) in [
+        (true, "alice", "dice-roller 1.0.0 running"),
+        (false, "alice", "Admin permission required."),
+        (false, "bob", "dice-roller 1.0.0 running"),
+        (true, "bob", "Admin permission required."),
+    ] {
+        let connection = if on_irc { &mut irc } else { &mut libera };
+        connection.send(format!(":{who}!a@h PRIVMSG rosey :!admin list\r\n").as_bytes());
+        let said = connection.until("PRIVMSG");
+        assert!(said.contains(answer), "{who}: {said}");
+    }
+    libera.send(b":alice!a@h PRIVMSG #rosey :!echo hello\r\n");
+    assert_eq!(libera.until("PRIVMSG"), "PRIVMSG #rosey :alice: hello");
+    bot.until_logged("list denied user=alice place=libera/alice");
+    leave(&mut bot);
 }
 
 #[test]

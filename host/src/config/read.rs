@@ -1,15 +1,14 @@
 //! Takes a configuration from a file, and checks what its settings mean together.
 
-use super::{Admin, Config, ConfigFile, Connect, Console, Dashboard, LimitsConfig, Metrics, Plugin};
+use super::{Admin, Config, ConfigFile, Connect, Dashboard, LimitsConfig, Metrics, Plugin};
 use crate::{
     admin::permission::{Role, SOURCES, source},
-    connect::irc::IrcConfig,
     dashboard::LEAST_TOKEN,
     router,
     settings::{Document, MAX_BYTES, Problem, Section, host_problem, person_problem, unreadable},
 };
 use rosey_wire::manifest::ReloadMode;
-use std::{fs::File, io::Read, path::Path, time::Duration};
+use std::{collections::BTreeSet, fs::File, io::Read, path::Path, time::Duration};
 
 const ROLES: [(&str, Role); 3] = [("viewer", Role::Viewer), ("operator", Role::Operator), ("owner", Role::Owner)];
 
@@ -88,17 +87,16 @@ impl Config {
         let people = self.owner.iter().map(|name| ("owner".to_owned(), name));
         let people = people.chain(self.admins.iter().map(|name| ("admins".to_owned(), name)));
         let people = people.chain(self.roles.keys().map(|name| (format!("roles.{name}"), name)));
+        let sources: BTreeSet<_> =
+            SOURCES.into_iter().chain(self.connect.networks.keys().map(String::as_str)).collect();
         for (setting, name) in people {
             let shown = name.escape_debug();
             if let Some(why) = person_problem(name) {
                 problem(&setting, &format!("\"{shown}\": {why}"));
-            } else if source(name).is_some_and(|source| !SOURCES.contains(&source)) {
-                let sources = SOURCES.join(":, ");
-                problem(&setting, &format!("\"{shown}\": what stands before a colon is one of {sources}:"));
+            } else if source(name).is_some_and(|source| !sources.contains(source)) {
+                let known: Vec<_> = sources.iter().map(|source| format!("{source}:")).collect();
+                problem(&setting, &format!("\"{shown}\": what stands before a colon is one of {}", known.join(", ")));
             }
-        }
-        if let Some(why) = self.connect.console.as_ref().and_then(|console| person_problem(&console.user)) {
-            problem("connect.console.user", why);
         }
         let dashboard = &self.dashboard;
         if dashboard.token.as_ref().is_some_and(|token| token.trim().len() < LEAST_TOKEN) {
@@ -112,7 +110,7 @@ impl Config {
                 problem("dashboard.allowed_hosts", &format!("\"{}\" {why}", host.escape_debug()));
             }
         }
-        problems.extend(self.connect.irc.iter().filter_map(|irc| irc.settings("irc").err()).flatten());
+        problems.extend(self.connect.problems());
         problems
     }
 }
@@ -126,13 +124,6 @@ impl Admin {
             trust_nicks: section.or("trust_nicks", default.trust_nicks),
             audit_file: section.get("audit_file"),
         }
-    }
-}
-
-impl Connect {
-    fn read(section: &mut Section<'_>) -> Self {
-        let console = |section: &mut Section<'_>| Console { user: section.needed("user", "\"alice\"") };
-        Self { console: section.table("console", console), irc: section.table("irc", IrcConfig::read) }
     }
 }
 

@@ -3,19 +3,93 @@
 //! It works the same on a pipe. At the end of input it waits for the answers still due, and is done. Whoever does not read
 //! the answers stops nobody but this console: they are written by a thread of their own.
 
+use super::{ConnectError, Connector, Ending};
 use crate::{
-    event::{Identity, MAX_LINE, Outgoing, Place, User},
-    metrics::traffic::Traffic,
+    event::{ConnectorId, Identity, MAX_LINE, Outgoing, Place, User},
+    metrics::{Metrics, traffic::Traffic},
     router::{Routed, Router},
 };
-use std::{io::Write, sync::Arc};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
 };
 
 /// Answers that may be due at a time; no further line is read while so many are.
 const DUE: usize = 1024;
+
+/// For the answers that are due when the host stops: a terminal or a pipe that is not read would take for ever.
+const FINISH_WITHIN: Duration = Duration::from_secs(2);
+
+/// The running console.
+#[derive(Debug)]
+pub struct Console {
+    id: ConnectorId,
+    phase: watch::Sender<bool>,
+    /// `None` once its end was told.
+    task: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Console {
+    /// Reads standard input and writes standard output, on the runtime that this is called on. The first line is taken
+    /// when the plugins are up.
+    pub fn start(user: &str, router: Arc<Router>, metrics: &Metrics) -> Self {
+        let id = ConnectorId::from("console");
+        metrics.connector(&id, true);
+        let (phase, mut phases) = watch::channel(false);
+        let (user, traffic) = (user.to_owned(), metrics.traffic(&id));
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = router.grown() => {}
+                () = stopped(&mut phases) => return Ok(()),
+            }
+            run(&user, router, &traffic, tokio::io::stdin(), io::stdout(), stopped(&mut phases)).await
+        });
+        Self { id, phase, task: Some(task) }
+    }
+}
+
+/// Waits until no more commands are taken.
+async fn stopped(phases: &mut watch::Receiver<bool>) {
+    // An error is the console being dropped.
+    let _ = phases.wait_for(|draining| *draining).await;
+}
+
+impl Connector for Console {
+    fn id(&self) -> &ConnectorId {
+        &self.id
+    }
+
+    fn stop_accepting(&self) {
+        self.phase.send_replace(true);
+    }
+
+    fn ended(&mut self) -> Ending<'_> {
+        Box::pin(async {
+            let Some(task) = &mut self.task else { return Ok(()) };
+            // A panic was reported where it happened.
+            let result = task.await.unwrap_or(Ok(()));
+            self.task = None;
+            result.map_err(ConnectError::Console)
+        })
+    }
+
+    fn finish(mut self: Box<Self>) -> Ending<'static> {
+        self.stop_accepting();
+        Box::pin(async move {
+            let finished = tokio::time::timeout(FINISH_WITHIN, self.ended()).await;
+            finished.unwrap_or_else(|_| {
+                tracing::warn!("the console does not take the answers that are due; they are lost");
+                Ok(())
+            })
+        })
+    }
+}
 
 /// Reads lines and writes answers until the end of input or of `until`, and then until the last answer due is written. A
 /// line over [`MAX_LINE`] is answered and not used. Cancelled, a write that is under way goes on.
@@ -29,7 +103,7 @@ pub async fn run(
     input: impl AsyncRead + Unpin,
     output: impl Write + Send + 'static,
     until: impl Future<Output = ()>,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let user = Arc::new(User { name: user.to_owned(), identity: Identity::Console });
     let place = Arc::new(Place::new("console", "terminal"));
     let (outgoing, mut answers) = mpsc::channel::<Outgoing>(DUE);
@@ -96,7 +170,7 @@ pub async fn run(
 /// A thread that writes what it is sent, one batch at a time, and says at its end how that went.
 fn writer(
     mut output: impl Write + Send + 'static,
-) -> std::io::Result<(mpsc::Sender<String>, oneshot::Receiver<std::io::Result<()>>)> {
+) -> io::Result<(mpsc::Sender<String>, oneshot::Receiver<io::Result<()>>)> {
     // One batch waits while one is written; behind them the answers wait, and behind those the reader.
     let (lines, mut waiting) = mpsc::channel::<String>(1);
     let (end, ended) = oneshot::channel();
@@ -115,7 +189,7 @@ fn writer(
 }
 
 /// Reads to the end of the line; of a line that is far too long only as much as shows that it is. False at the end.
-async fn read_line(input: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>) -> std::io::Result<bool> {
+async fn read_line(input: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     loop {
         let chunk = input.fill_buf().await?;

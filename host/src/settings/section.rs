@@ -18,6 +18,8 @@ pub struct Section<'a> {
     line: usize,
     table: &'a Table,
     known: Vec<&'static str>,
+    /// Names that are not known are names of tables, and not mistakes.
+    has_others: bool,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -35,7 +37,7 @@ fn section<R>(
     problems: &mut Vec<Problem>,
     read: impl FnOnce(&mut Section<'_>) -> R,
 ) -> R {
-    let mut section = Section { name, line, table, known: Vec::new(), problems };
+    let mut section = Section { name, line, table, known: Vec::new(), has_others: false, problems };
     let read = read(&mut section);
     section.name_unknown();
     read
@@ -106,11 +108,27 @@ impl<'a> Section<'a> {
     }
 
     /// The tables in a table, whose names are free.
-    pub fn tables<R>(&mut self, name: &'static str, mut read: impl FnMut(&mut Section<'_>) -> R) -> Vec<(String, R)> {
+    pub fn tables<R>(&mut self, name: &'static str, read: impl FnMut(&mut Section<'_>) -> R) -> Vec<(String, R)> {
         let Some(outer) = self.inner(name) else { return Vec::new() };
+        self.each(&format!("{name}."), outer.iter(), read)
+    }
+
+    /// The tables that were not asked for until now; their names are free.
+    pub fn others<R>(&mut self, read: impl FnMut(&mut Section<'_>) -> R) -> Vec<(String, R)> {
+        self.has_others = true;
+        let (table, known) = (self.table, self.known.clone());
+        self.each("", table.iter().filter(|(name, _)| !known.contains(&name.as_str())), read)
+    }
+
+    fn each<R>(
+        &mut self,
+        prefix: &str,
+        tables: impl Iterator<Item = (&'a String, &'a Node)>,
+        mut read: impl FnMut(&mut Section<'_>) -> R,
+    ) -> Vec<(String, R)> {
         let mut all = Vec::new();
-        for (entry, node) in outer {
-            let path = format!("{name}.{entry}");
+        for (entry, node) in tables {
+            let path = format!("{prefix}{entry}");
             match &node.value {
                 Value::Table(table) => {
                     all.push((entry.clone(), section(self.path(&path), node.line, table, self.problems, &mut read)));
@@ -175,6 +193,9 @@ impl<'a> Section<'a> {
     }
 
     fn name_unknown(&mut self) {
+        if self.has_others {
+            return;
+        }
         for (name, node) in self.table {
             if self.known.contains(&name.as_str()) {
                 continue;

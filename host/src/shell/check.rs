@@ -35,7 +35,7 @@ pub fn check_default(config: &Config) -> u8 {
 /// What a bot could not do with these settings.
 fn problems(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if config.connect.console.is_none() && config.connect.irc.is_none() {
+    if config.connect.names().next().is_none() {
         let text = "no connector is configured, so nobody can talk to the bot; add [connect.console] or [connect.irc]";
         problems.push(Problem::new("connect", text));
     }
@@ -51,13 +51,13 @@ fn problems(config: &Config) -> Vec<Problem> {
 
 /// Files with secrets that other users of the machine can read.
 fn warnings(config: &Config, path: &Path) -> String {
-    let irc = config.connect.irc.as_ref();
+    let networks = || config.connect.networks.values();
     let of_plugins = || config.plugins().iter().any(|plugin| secrets::hidden(&plugin.config) != plugin.config);
-    let in_irc = irc.is_some_and(|irc| irc.password.is_some() || irc.account_password.is_some());
-    let holds_secret = config.dashboard.token.is_some() || in_irc || of_plugins();
+    let in_networks = networks().any(|irc| irc.password.is_some() || irc.account_password.is_some());
+    let holds_secret = config.dashboard.token.is_some() || in_networks || of_plugins();
     let files = holds_secret.then_some(path).into_iter();
     let files = files.chain(
-        irc.into_iter().flat_map(|irc| [&irc.password_file, &irc.account_password_file]).flatten().map(AsRef::as_ref),
+        networks().flat_map(|irc| [&irc.password_file, &irc.account_password_file]).flatten().map(AsRef::as_ref),
     );
     let is_open = |file: &&Path| fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o077 != 0);
     files

@@ -1,6 +1,7 @@
-//! `[connect.irc]`: what is written, and what it comes to once it has been checked.
+//! `[connect.NAME]` of an IRC network: what is written, and what it comes to once it has been checked.
 
 use super::{
+    super::config::{KINDS, Kind},
     message::LINE,
     name::{is_channel, is_nick},
 };
@@ -21,9 +22,11 @@ const MOST_CHANNELS: usize = 200;
 /// Bytes of a password or an account's name: with what stands around them they fit into one line.
 const LONGEST_SECRET: usize = 300;
 
-/// `[connect.irc]` as written.
+/// `[connect.NAME]` as written.
 #[derive(Debug, Clone)]
 pub struct IrcConfig {
+    /// `irc`; it may be left out where the network is named so.
+    pub kind: Option<Kind>,
     /// The server's name or address.
     pub server: String,
     /// Its port.
@@ -140,6 +143,7 @@ impl IrcConfig {
         let mut secret = |name| section.get(name).map(Secret);
         let (password, account_password) = (secret("password"), secret("account_password"));
         Self {
+            kind: section.choice("kind", &KINDS),
             server: section.needed("server", "\"irc.libera.chat\""),
             port: section.within("port", 6697, 1..=u16::MAX),
             tls: section.or("tls", true),

@@ -2,16 +2,16 @@
 //!
 //! The rules are pure and know neither a clock nor a socket: `session` is what client and server say to each other, on top
 //! of `message` (a line) and `name`; `outbox` what waits to be sent, at the speed of `flood`, in lines made by `split`.
-//! `task` owns the socket, `tls` and `frame` serve it. What happens is a `happening`: a line in the log and a figure.
+//! `task` owns the socket, `tls` and `frame` serve it. A `connection_event` is a line in the log and a mark on the time axis.
 //!
 //! What people say goes through a bounded queue to the router, which reserves room for the answer before it accepts an event.
 //! Reading never waits for it: a server that gets no `PONG` hangs up. When the queue is full, commands are dropped, and
 //! that is counted. A line that was sent when the connection broke may be lost: IRC acknowledges nothing.
 
 mod config;
+mod connection_event;
 mod flood;
 mod frame;
-mod happening;
 mod message;
 mod name;
 mod outbox;
@@ -22,25 +22,27 @@ mod tls;
 
 pub use config::{IrcConfig, Settings};
 
-use crate::{metrics::Metrics, router::Router};
+use super::{Connector, Ending};
+use crate::{event::ConnectorId, metrics::Metrics, router::Router};
 use std::sync::Arc;
 use tokio::{sync::watch, task::JoinHandle};
 
-/// How far the end has come.
+/// How far the end of the connector has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Life {
-    /// It lives.
-    Up,
-    /// It takes no more commands, and still says answers.
-    Deaf,
-    /// It says what is due, and goodbye.
+enum ConnectorPhase {
+    /// It takes commands and sends answers.
+    Serving,
+    /// It takes no more commands, and still sends answers.
+    Draining,
+    /// It sends what is due, and says goodbye.
     Leaving,
 }
 
 /// The running connector. Dropped, the connection is lost without a word.
 #[derive(Debug)]
 pub struct Irc {
-    life: watch::Sender<Life>,
+    id: ConnectorId,
+    phase: watch::Sender<ConnectorPhase>,
     task: JoinHandle<()>,
 }
 
@@ -48,35 +50,46 @@ impl Irc {
     /// Begins to connect, on the runtime that this is called on. From now on it is never given up.
     ///
     /// # Errors
-    /// When nobody could be trusted with TLS; the text says what to do.
+    /// When TLS has no certificate authority to trust; the text says what to do.
     pub fn start(settings: Settings, router: Arc<Router>, metrics: &Metrics) -> Result<Self, String> {
         let tls = settings.tls.then(|| tls::connector(settings.ca_file.as_deref())).transpose()?;
+        let id = settings.id.clone();
         if settings.is_exposed() {
             let secret = settings.password.is_some() || settings.account.is_some();
             let secret = if secret { "passwords and " } else { "" };
             tracing::warn!(
-                "{}: {secret}all that is said go to {} unencrypted; anybody on the way can read them, and speak as an \
-                 admin; set connect.{}.tls",
-                settings.id,
-                settings.server,
-                settings.id
+                "{id}: {secret}all messages go to {} unencrypted; anyone on the way can read them, and speak as an \
+                 admin; set connect.{id}.tls",
+                settings.server
             );
         }
-        let (life, lives) = watch::channel(Life::Up);
-        let task = tokio::spawn(task::run(settings, tls, router, metrics.clone(), lives));
-        Ok(Self { life, task })
+        let (phase, phases) = watch::channel(ConnectorPhase::Serving);
+        let task = tokio::spawn(task::run(settings, tls, router, metrics.clone(), phases));
+        Ok(Self { id, phase, task })
+    }
+}
+
+impl Connector for Irc {
+    fn id(&self) -> &ConnectorId {
+        &self.id
     }
 
-    /// Takes no more commands. Those accepted are still answered.
-    pub fn hush(&self) {
-        self.life.send_replace(Life::Deaf);
+    fn stop_accepting(&self) {
+        self.phase.send_replace(ConnectorPhase::Draining);
     }
 
-    /// Says what is due, as far as that takes no longer than five seconds, and goodbye. Cancelled, the connection is
-    /// lost without a word.
-    pub async fn finish(self) {
-        self.life.send_replace(Life::Leaving);
-        // It has nothing to return, and its panic was reported.
-        let _ = self.task.await;
+    fn ended(&mut self) -> Ending<'_> {
+        Box::pin(std::future::pending())
+    }
+
+    /// Takes five seconds at most for what is due, and two for the goodbye.
+    fn finish(self: Box<Self>) -> Ending<'static> {
+        self.phase.send_replace(ConnectorPhase::Leaving);
+        Box::pin(async move {
+            // It has nothing to return, and its panic was reported. The sender lives until it has ended.
+            let Self { phase: _phase, task, .. } = *self;
+            let _ = task.await;
+            Ok(())
+        })
     }
 }

@@ -1,11 +1,11 @@
 //! The task that owns the socket: it performs what `session` and `outbox` decide.
 
 use super::{
-    Life,
+    ConnectorPhase,
     config::Settings,
+    connection_event::ConnectionEvent,
     flood::{Backoff, People, Verdict},
     frame::Frames,
-    happening::Happening,
     message::{LINE, decoded},
     outbox::Outbox,
     session::{Effect, Inbound, Session},
@@ -68,7 +68,7 @@ pub async fn run(
     tls: Option<TlsConnector>,
     router: Arc<Router>,
     metrics: Metrics,
-    life: watch::Receiver<Life>,
+    phase: watch::Receiver<ConnectorPhase>,
 ) {
     let (outgoing, answers) = mpsc::channel(DUE);
     let (heard, said) = mpsc::channel(HEARD);
@@ -82,7 +82,7 @@ pub async fn run(
         settings,
         tls,
         metrics,
-        life,
+        phase,
         heard: Some(heard),
         is_busy: false,
         answers: Some(answers),
@@ -119,7 +119,7 @@ struct Task {
     tls: Option<TlsConnector>,
     metrics: Metrics,
     traffic: Arc<Traffic>,
-    life: watch::Receiver<Life>,
+    phase: watch::Receiver<ConnectorPhase>,
     outbox: Outbox,
     people: People,
     /// `None` when no more commands are taken.
@@ -151,7 +151,7 @@ impl Task {
                 break;
             }
             let after = backoff.next(end.lasted, fastrand::f64());
-            Happening::Lost { why: end.why, after }.tell(&self.settings.id, &self.metrics);
+            ConnectionEvent::Lost { why: end.why, after }.report(&self.settings.id, &self.metrics);
             self.outbox.disconnected();
             if self.meanwhile(sleep_until((Instant::now() + after).into())).await.is_none() {
                 break;
@@ -169,14 +169,14 @@ impl Task {
             if self.is_leaving() {
                 return None;
             }
-            self.deafen();
+            self.stop_accepting_if_draining();
             let now = Instant::now();
             let wake = self.outbox.wake(None, now).unwrap_or(now + FAREWELL);
             tokio::select! {
                 done = &mut what => return Some(done),
                 answer = next(&mut self.answers), if self.outbox.wants(None) => self.take(answer),
                 () = sleep_until(wake.into()) => self.expire(),
-                Ok(()) = self.life.changed() => {}
+                Ok(()) = self.phase.changed() => {}
             }
         }
     }
@@ -191,7 +191,7 @@ impl Task {
         let mut link = Link { session, lines, gone: None, leave_by: None, gone_by: None };
         self.perform(&mut link, effects);
         loop {
-            self.deafen();
+            self.stop_accepting_if_draining();
             self.speak(&mut link);
             self.leave(&mut link);
             if let Some(why) = link.gone {
@@ -218,7 +218,7 @@ impl Task {
                 }
                 Err(error) = &mut writing => link.gone(&format!("the connection broke: {error}")),
                 () = has_room(&link.lines), if is_full => {}
-                Ok(()) = self.life.changed() => {}
+                Ok(()) = self.phase.changed() => {}
             }
         }
     }
@@ -246,7 +246,7 @@ impl Task {
                 }
                 Effect::Send(line) => self.outbox.push_own(line),
                 Effect::Inbound(inbound) => self.inbound(inbound),
-                Effect::Happened(happening) => happening.tell(&self.settings.id, &self.metrics),
+                Effect::Report(event) => event.report(&self.settings.id, &self.metrics),
                 Effect::Close(why) => link.gone(&why),
             }
         }
@@ -300,7 +300,7 @@ impl Task {
         if verdict != Verdict::Fine {
             self.traffic.dropped(Dropped::Flood, 1);
             if verdict == Verdict::Told && self.outbox.wants(None) {
-                Happening::Flood { who: user.name.clone() }.tell(&self.settings.id, &self.metrics);
+                ConnectionEvent::Flood { who: user.name.clone() }.report(&self.settings.id, &self.metrics);
                 let seconds = self.settings.user_window.as_secs_f32().ceil();
                 let text = Some(format!("That is more than I can take; try again in {seconds} s."));
                 self.outbox.push(&Outgoing { place, user, text }, Instant::now());
@@ -312,7 +312,7 @@ impl Task {
         } else if is_command {
             self.traffic.dropped(Dropped::Busy, 1);
             if !std::mem::replace(&mut self.is_busy, true) {
-                Happening::Busy.tell(&self.settings.id, &self.metrics);
+                ConnectionEvent::Busy.report(&self.settings.id, &self.metrics);
             }
         }
     }
@@ -332,19 +332,19 @@ impl Task {
     fn too_late(&self, answers: usize) {
         if answers > 0 {
             self.traffic.dropped(Dropped::Late, answers);
-            Happening::Late { answers }.tell(&self.settings.id, &self.metrics);
+            ConnectionEvent::Late { answers }.report(&self.settings.id, &self.metrics);
         }
     }
 
-    fn deafen(&mut self) {
-        if *self.life.borrow_and_update() >= Life::Deaf {
+    fn stop_accepting_if_draining(&mut self) {
+        if *self.phase.borrow_and_update() >= ConnectorPhase::Draining {
             self.heard = None;
         }
     }
 
     /// Also when nobody holds the handle any more.
     fn is_leaving(&self) -> bool {
-        *self.life.borrow() == Life::Leaving || self.life.has_changed().is_err()
+        *self.phase.borrow() == ConnectorPhase::Leaving || self.phase.has_changed().is_err()
     }
 }
 

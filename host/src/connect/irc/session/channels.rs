@@ -1,8 +1,8 @@
 //! Being in the channels that are configured, whatever happens.
 
 use super::{
-    super::{config, happening::quoted},
-    Happening, Message, Session,
+    super::{config, connection_event::quoted},
+    ConnectionEvent, Message, Session,
 };
 use std::time::{Duration, Instant};
 
@@ -99,7 +99,7 @@ impl Session {
         if let (true, Some(channel)) = (self.is_me(message.nick()), self.channel(name)) {
             (channel.state, channel.muted) = (State::Inside(now), false);
             let channel = channel.name.clone();
-            self.happened(Happening::Joined { channel });
+            self.report(ConnectionEvent::Joined { channel });
         }
     }
 
@@ -120,7 +120,7 @@ impl Session {
     fn removed(&mut self, name: &str, why: String, now: Instant) {
         if let Some(channel) = self.channel(name) {
             let (after, channel) = (channel.wait(now), channel.name.clone());
-            self.happened(Happening::Removed { channel, why, after });
+            self.report(ConnectionEvent::Removed { channel, why, after });
         }
     }
 
@@ -152,7 +152,7 @@ impl Session {
         // A nick may be unavailable as well, and has no place here.
         if let Some(channel) = self.channel(message.parameter(1)).filter(|one| !matches!(one.state, State::Inside(_))) {
             let (after, channel) = (channel.wait(now), channel.name.clone());
-            self.happened(Happening::Refused { channel, why: quoted(message.last()), advice, after });
+            self.report(ConnectionEvent::Refused { channel, why: quoted(message.last()), advice, after });
         }
     }
 
@@ -161,7 +161,7 @@ impl Session {
             && !std::mem::replace(&mut channel.muted, true)
         {
             let channel = channel.name.clone();
-            self.happened(Happening::Muted { channel, why: quoted(message.last()) });
+            self.report(ConnectionEvent::Muted { channel, why: quoted(message.last()) });
         }
     }
 

@@ -9,7 +9,7 @@ mod register;
 
 use super::{
     config::Settings,
-    happening::{Happening, quoted},
+    connection_event::{ConnectionEvent, quoted},
     message::{Message, plain},
 };
 use crate::event::{Identity, Network, name::CaseMapping};
@@ -45,7 +45,7 @@ pub enum Effect {
     /// A person said this.
     Inbound(Inbound),
     /// Something to be written down.
-    Happened(Happening),
+    Report(ConnectionEvent),
     /// Give the connection up; why.
     Close(String),
 }
@@ -235,7 +235,7 @@ impl Session {
         self.nick = after.to_owned();
         if self.has_wanted_nick() {
             self.regain_at = None;
-            self.happened(Happening::NickBack { nick: after.to_owned() });
+            self.report(ConnectionEvent::NickBack { nick: after.to_owned() });
         } else {
             self.regain_at = Some(now + REGAIN_EVERY);
         }
@@ -294,8 +294,8 @@ impl Session {
         self.effects.push(Effect::Send(line));
     }
 
-    fn happened(&mut self, happening: Happening) {
-        self.effects.push(Effect::Happened(happening));
+    fn report(&mut self, event: ConnectionEvent) {
+        self.effects.push(Effect::Report(event));
     }
 
     fn close(&mut self, why: String) {

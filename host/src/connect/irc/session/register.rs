@@ -2,7 +2,7 @@
 //!
 //! With an account configured nothing goes on without it: a bot that is not who it says must not talk.
 
-use super::{super::happening::quoted, Happening, Message, Phase, REGAIN_EVERY, Session};
+use super::{super::connection_event::quoted, ConnectionEvent, Message, Phase, REGAIN_EVERY, Session};
 use std::time::Instant;
 
 /// Nicks that are tried in one connection.
@@ -187,10 +187,10 @@ impl Session {
         self.nick = message.parameter(0).to_owned();
         self.phase = Phase::Registered;
         let (nick, server) = (quoted(&self.nick), quoted(message.prefix));
-        self.happened(Happening::Registered { server, nick: nick.clone() });
+        self.report(ConnectionEvent::Registered { server, nick: nick.clone() });
         if !self.has_wanted_nick() {
             self.regain_at = Some(now + REGAIN_EVERY);
-            self.happened(Happening::OtherNick { nick, wanted: self.settings.nick.clone() });
+            self.report(ConnectionEvent::OtherNick { nick, wanted: self.settings.nick.clone() });
         }
         self.enter_those_due(now);
     }

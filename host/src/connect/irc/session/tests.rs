@@ -154,7 +154,7 @@ fn another_nick_is_found_and_the_wanted_one_taken_back() {
     assert_eq!(client.sends(&[taken, taken]), ["NICK rosey_", "NICK rosey__"]);
     let welcome = client.takes(&[":s 001 rosey__ :hi"]);
     let (nick, wanted) = ("rosey__".to_owned(), "rosey".to_owned());
-    assert!(welcome.contains(&Effect::Happened(Happening::OtherNick { nick, wanted })));
+    assert!(welcome.contains(&Effect::Report(ConnectionEvent::OtherNick { nick, wanted })));
     client.takes(&[":rosey__!~r@host JOIN #rosey", ":rosey__!~r@host JOIN #key"]);
     assert!(client.said(":al!a@h PRIVMSG rosey :!roll").is_none(), "the other one is asked");
     assert_eq!(sent(client.waits(PING_AFTER)), ["PING :rosey", "NICK rosey"]);
@@ -162,7 +162,7 @@ fn another_nick_is_found_and_the_wanted_one_taken_back() {
     assert_eq!(client.sends(&[":ROSEY!x@y QUIT :gone"]), ["NICK rosey"]);
     assert_eq!(client.sends(&[":rosey!x@y NICK other"]), ["NICK rosey"]);
     let back = client.takes(&[":rosey__!~r@host NICK :rosey"]);
-    assert_eq!(back, [Effect::Happened(Happening::NickBack { nick: "rosey".into() })]);
+    assert_eq!(back, [Effect::Report(ConnectionEvent::NickBack { nick: "rosey".into() })]);
     assert!(client.said(":al!a@h PRIVMSG rosey :!roll").is_some_and(|said| said.is_query));
     assert_eq!(client.sends(&[":rosey!x@y QUIT"]), Vec::<String>::new());
 }
@@ -245,7 +245,7 @@ fn the_bot_comes_back_to_its_channels() {
     let mut client = Client::inside();
     let kick = ":al!a@h KICK #Rosey rosey :go\u{2} away";
     let effects = client.takes(&[kick]);
-    let [Effect::Happened(Happening::Removed { why, after, .. })] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Report(ConnectionEvent::Removed { why, after, .. })] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((why.as_str(), *after), ("al (go away)", 5 * SECOND));
     assert!(!client.session.reaches("#rosey") && client.session.reaches("#key"));
     assert_eq!(client.session.wake(), client.now + 5 * SECOND);
@@ -267,7 +267,9 @@ fn a_closed_door_says_what_to_do() {
         let mut client = Client::new("");
         client.takes(&[":s 001 rosey :hi"]);
         let effects = client.takes(&[&format!(":s {code} rosey #rosey :Cannot join channel")]);
-        let [Effect::Happened(Happening::Refused { advice: said, .. })] = &effects[..] else { panic!("{effects:?}") };
+        let [Effect::Report(ConnectionEvent::Refused { advice: said, .. })] = &effects[..] else {
+            panic!("{effects:?}")
+        };
         assert!(said.contains(advice), "{said}");
         assert_eq!(sent(client.waits(5 * SECOND)), ["JOIN #Rosey"]);
     }

@@ -11,7 +11,7 @@ const QUOTED: usize = 200;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
+pub enum ConnectionEvent {
     /// The server let the bot in.
     Registered {
         /// What the server calls itself.
@@ -84,9 +84,9 @@ pub enum Happening {
     },
 }
 
-impl Happening {
-    /// Writes it down for the connector with this name.
-    pub fn tell(&self, id: &ConnectorId, metrics: &Metrics) {
+impl ConnectionEvent {
+    /// Logs it for the connector with this name, and marks it on the time axis where it matters later.
+    pub fn report(&self, id: &ConnectorId, metrics: &Metrics) {
         let (level, text) = self.line();
         match level {
             Level::WARN => tracing::warn!("{id}: {text}"),
