@@ -278,6 +278,8 @@ async fn start_dashboard(
         public: wanted.public,
         token: wanted.token.clone(),
         allowed_hosts: wanted.allowed_hosts.clone(),
+        // All of them can be read: that was checked when they were read.
+        trusted_proxies: wanted.trusted_proxies.iter().filter_map(|text| text.parse().ok()).collect(),
         prometheus: config.metrics.prometheus_enabled,
     };
     match dashboard::start(settings, metrics.clone(), Some(Arc::clone(admin)), journal, ops).await {

@@ -80,6 +80,8 @@ pub struct Dashboard {
     pub token: Option<String>,
     /// Names by which it may be reached beside its address and this machine's own.
     pub allowed_hosts: Vec<String>,
+    /// Addresses or networks of proxies whose word is taken for who asks, by which name, and whether encrypted.
+    pub trusted_proxies: Vec<String>,
     /// Whether the bot does not run without it.
     pub required: bool,
 }
@@ -147,6 +149,7 @@ impl Default for Dashboard {
             public: false,
             token: None,
             allowed_hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
             required: true,
         }
     }

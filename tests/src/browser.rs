@@ -36,6 +36,14 @@ impl Browser {
     /// # Panics
     /// When it does not open.
     pub fn open() -> Option<Self> {
+        Self::open_with(&[])
+    }
+
+    /// The same with more arguments.
+    ///
+    /// # Panics
+    /// When it does not open.
+    pub fn open_with(more: &[&str]) -> Option<Self> {
         if !tool::is_there("chromium", "chromium") || !tool::is_there("chromedriver", "chromium-driver") {
             return None;
         }
@@ -44,6 +52,7 @@ impl Browser {
         let address = format!("127.0.0.1:{}", driver.told("started successfully on port "));
         let mut arguments = ARGUMENTS.map(str::to_owned).to_vec();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
+        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {"args": arguments},
             "goog:loggingPrefs": {"browser": "ALL"},

@@ -81,6 +81,7 @@ pub fn dashboard(rows: &mut Vec<Row>) {
             public: false,
             token: None,
             allowed_hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
             prometheus: true,
         };
         let address = dashboard::start(settings, metrics.clone(), None, Journal::default(), rig.ops()).await;

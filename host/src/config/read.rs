@@ -3,7 +3,7 @@
 use super::{Admin, Config, ConfigFile, Connect, Dashboard, LimitsConfig, Metrics, Plugin};
 use crate::{
     admin::permission::{Role, SOURCES, source},
-    dashboard::LEAST_TOKEN,
+    dashboard::{LEAST_TOKEN, Network},
     router,
     settings::{Document, MAX_BYTES, Problem, Section, host_problem, person_problem, unreadable},
 };
@@ -110,6 +110,14 @@ impl Config {
                 problem("dashboard.allowed_hosts", &format!("\"{}\" {why}", host.escape_debug()));
             }
         }
+        for why in dashboard.trusted_proxies.iter().filter_map(|text| text.parse::<Network>().err()) {
+            problem("dashboard.trusted_proxies", &why);
+        }
+        if !dashboard.trusted_proxies.is_empty() && dashboard.token.is_none() && !dashboard.public {
+            let why = "makes the dashboard readable by everybody; set dashboard.token, or dashboard.public = true if that \
+                       is right";
+            problem("dashboard.trusted_proxies", why);
+        }
         problems.extend(self.connect.problems());
         problems
     }
@@ -137,6 +145,7 @@ impl Dashboard {
             public: section.or("public", default.public),
             token: section.get("token"),
             allowed_hosts: section.or("allowed_hosts", default.allowed_hosts),
+            trusted_proxies: section.or("trusted_proxies", default.trusted_proxies),
             required: section.or("required", default.required),
         }
     }

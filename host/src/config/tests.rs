@@ -97,6 +97,7 @@ port = "http"
 host = "[::1]"
 allowed_hosts = ["https://bot.example"]
 token = "short"
+trusted_proxies = ["127.0.0.1", "proxy"]
 [metrics]
 poll_interval = -1
 [limits]
@@ -120,14 +121,15 @@ reload = "handof"
         (10, "dashboard.port: needs a whole number from 0 to 65535, not text"),
         (11, "dashboard.host: needs the address without brackets and without a port: ::1"),
         (12, "dashboard.allowed_hosts: \"https://bot.example\" needs the name of a host alone"),
+        (14, "dashboard.trusted_proxies: \"proxy\" needs to be an address such as 127.0.0.1, or a network"),
         (13, "dashboard.token: needs 16 characters or more"),
-        (15, "metrics.poll_interval: needs a time (seconds, or text such as \"250ms\") from 200 ms to 1 h"),
-        (17, "limits.queue: needs a whole number from 1 to 1,000,000"),
-        (18, "limits.bake: needs a time (seconds, or text such as \"250ms\") from 0 s to 24 h"),
-        (20, "plugins.x.limits.queu: there is no such setting; did you mean queue?"),
-        (21, "plugins.Admin_: the name of a plugin has 1 to 64 of a-z, 0-9 and -"),
-        (22, "plugins.admin: this name belongs to Rosey itself"),
-        (23, "plugins.admin.reload: needs one of \"overlap\", \"handoff\", \"exclusive\"; did you mean \"handoff\"?"),
+        (16, "metrics.poll_interval: needs a time (seconds, or text such as \"250ms\") from 200 ms to 1 h"),
+        (18, "limits.queue: needs a whole number from 1 to 1,000,000"),
+        (19, "limits.bake: needs a time (seconds, or text such as \"250ms\") from 0 s to 24 h"),
+        (21, "plugins.x.limits.queu: there is no such setting; did you mean queue?"),
+        (22, "plugins.Admin_: the name of a plugin has 1 to 64 of a-z, 0-9 and -"),
+        (23, "plugins.admin: this name belongs to Rosey itself"),
+        (24, "plugins.admin.reload: needs one of \"overlap\", \"handoff\", \"exclusive\"; did you mean \"handoff\"?"),
     ] {
         assert!(error.contains(&format!("rosey.toml:{line}: {part}")), "{part}\n{error}");
     }

@@ -4,7 +4,8 @@
 use super::{
     Shared,
     auth::{self, Login},
-    pages,
+    client::Client,
+    pages::{self, At},
 };
 use crate::{
     admin::{Action, Actor, Proposal, command::ACTIONS},
@@ -19,7 +20,6 @@ use axum::{
 };
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -31,39 +31,51 @@ const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
 const MOST: usize = 64;
 
 /// Questions that were put and not answered yet.
-#[derive(Debug, Default)]
-pub struct Questions(Mutex<HashMap<String, Question>>);
+#[derive(Debug)]
+pub struct Questions<P = Proposal>(Mutex<HashMap<String, Question<P>>>);
 
 #[derive(Debug)]
-struct Question {
+struct Question<P> {
     until: Instant,
     /// Only who was asked can answer.
     session: Option<String>,
-    proposal: Proposal,
+    /// Only on the page of this plugin.
+    plugin: String,
+    proposal: P,
 }
 
-impl Questions {
-    fn put(&self, session: Option<&str>, proposal: Proposal, now: Instant) -> Option<String> {
+impl<P> Default for Questions<P> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<P> Questions<P> {
+    fn put(&self, session: Option<&str>, plugin: &str, proposal: P, now: Instant) -> Option<String> {
         let id = auth::random()?;
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, question| question.until > now);
-        let question = Question { until: now + CONFIRM_WITHIN, session: session.map(str::to_owned), proposal };
+        let (session, plugin) = (session.map(str::to_owned), plugin.to_owned());
+        let question = Question { until: now + CONFIRM_WITHIN, session, plugin, proposal };
         (all.len() < MOST).then(|| {
             all.insert(id.clone(), question);
             id
         })
     }
 
-    fn take(&self, id: &str, session: Option<&str>, now: Instant) -> Option<Proposal> {
-        let question = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id)?;
-        (question.until > now && question.session.as_deref() == session).then_some(question.proposal)
+    /// The question that is answered, once, by who was asked and on the page of its plugin.
+    fn take(&self, id: &str, plugin: &str, session: Option<&str>, now: Instant) -> Option<P> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let question = all.get(id)?;
+        let is_it = question.until > now && question.session.as_deref() == session && question.plugin == plugin;
+        if is_it { all.remove(id).map(|question| question.proposal) } else { None }
     }
 }
 
 #[derive(Template)]
 #[template(path = "action.html")]
 struct ActionPage<'a> {
-    login: Login,
+    at: At,
     plugin: &'a str,
     mood: &'static str,
     text: String,
@@ -92,9 +104,9 @@ pub struct Yes {
     question: String,
 }
 
-fn actor(peer: SocketAddr) -> Actor {
+fn actor(client: &Client) -> Actor {
     let user = User { name: "dashboard".to_owned(), identity: Identity::Token };
-    Actor { user: Arc::new(user), via: "dashboard", place: peer.ip().to_string() }
+    Actor { user: Arc::new(user), via: "dashboard", place: client.address.to_string() }
 }
 
 fn answer(headers: &HeaderMap, status: StatusCode, plugin: &str, text: String, question: Option<String>) -> Response {
@@ -103,31 +115,41 @@ fn answer(headers: &HeaderMap, status: StatusCode, plugin: &str, text: String, q
         (true, Some(_)) => "warning",
         (true, None) => "good",
     };
-    pages::page(status, &ActionPage { login: Login::In, plugin, mood, text, question }, headers)
+    let at = At::new("../../", Login::In, &format!("/plugin/{plugin}"));
+    pages::page(status, &ActionPage { at, plugin, mood, text, question }, headers)
 }
 
-fn denied(headers: &HeaderMap, plugin: &str) -> Response {
-    answer(headers, StatusCode::FORBIDDEN, plugin, "Log in with the admin token first.".to_owned(), None)
+fn denied(shared: &Shared, headers: &HeaderMap, plugin: &str) -> Response {
+    match shared.auth.login(headers) {
+        Login::Out => {
+            let at = At::new("../../", Login::Out, &format!("/plugin/{}", pages::encoded(plugin)));
+            auth::ask_to_log_in(&at, headers)
+        }
+        Login::Off | Login::In => {
+            let text = "This dashboard is read-only: there is no dashboard.token in the configuration.".to_owned();
+            answer(headers, StatusCode::FORBIDDEN, plugin, text, None)
+        }
+    }
 }
 
 /// Asks whether it shall be done.
 pub async fn ask(
     State(shared): State<Arc<Shared>>,
-    Extension(peer): Extension<SocketAddr>,
+    Extension(client): Extension<Client>,
     Path(plugin): Path<String>,
     headers: HeaderMap,
     Form(wish): Form<Wish>,
 ) -> Response {
     let (true, Some(admin)) = (shared.auth.login(&headers) == Login::In, &shared.admin) else {
-        return denied(&headers, &plugin);
+        return denied(&shared, &headers, &plugin);
     };
     let Some(action) = wish.action() else {
         return answer(&headers, StatusCode::BAD_REQUEST, &plugin, "There is no such action.".to_owned(), None);
     };
-    match admin.propose(&actor(peer), action, &plugin).await {
+    match admin.propose(&actor(&client), action, &plugin).await {
         Ok(proposal) => {
             let text = proposal.question.clone();
-            match shared.questions.put(auth::session(&headers), proposal, Instant::now()) {
+            match shared.questions.put(auth::session(&headers), &plugin, proposal, Instant::now()) {
                 Some(id) => answer(&headers, StatusCode::OK, &plugin, text, Some(id)),
                 None => {
                     let text = "Too many questions wait for an answer; try again in a moment.".to_owned();
@@ -142,23 +164,42 @@ pub async fn ask(
 /// Does it.
 pub async fn confirm(
     State(shared): State<Arc<Shared>>,
-    Extension(peer): Extension<SocketAddr>,
+    Extension(client): Extension<Client>,
     Path(plugin): Path<String>,
     headers: HeaderMap,
     Form(yes): Form<Yes>,
 ) -> Response {
     let (true, Some(admin)) = (shared.auth.login(&headers) == Login::In, shared.admin.clone()) else {
-        return denied(&headers, &plugin);
+        return denied(&shared, &headers, &plugin);
     };
-    let Some(proposal) = shared.questions.take(&yes.question, auth::session(&headers), Instant::now()) else {
-        let text = "That question was answered already, or its 30 s are over. Ask again.".to_owned();
+    let Some(proposal) = shared.questions.take(&yes.question, &plugin, auth::session(&headers), Instant::now()) else {
+        let text =
+            "No such question waits here: it was answered already, or its 30 s are over, or it is about another \
+                    plugin. Ask again."
+                .to_owned();
         return answer(&headers, StatusCode::GONE, &plugin, text, None);
     };
     // On a task of its own: a browser that goes away does not stop it half-way.
-    let done = tokio::spawn(async move { admin.carry_out(&actor(peer), proposal).await }).await;
+    let done = tokio::spawn(async move { admin.carry_out(&actor(&client), proposal).await }).await;
     match done {
         Ok(Ok(completed)) => answer(&headers, StatusCode::OK, &plugin, completed.text, None),
         Ok(Err(refusal)) => answer(&headers, StatusCode::CONFLICT, &plugin, refusal.to_string(), None),
         Err(error) => answer(&headers, StatusCode::INTERNAL_SERVER_ERROR, &plugin, error.to_string(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_answered_once_by_who_was_asked_and_where_it_was_asked() {
+        let (questions, now) = (Questions::default(), Instant::now());
+        let id = questions.put(Some("alice"), "x", (), now).expect("there is room");
+        let take = |plugin, session, at| questions.take(&id, plugin, session, at).is_some();
+        assert!(!take("y", Some("alice"), now), "another plugin's page");
+        assert!(!take("x", Some("mallory"), now) && !take("x", None, now), "another session");
+        assert!(!take("x", Some("alice"), now + CONFIRM_WITHIN), "too late");
+        assert!(take("x", Some("alice"), now) && !take("x", Some("alice"), now), "once");
     }
 }

@@ -6,7 +6,7 @@ use crate::metrics::Board;
 use axum::{
     body::Bytes,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode, Uri, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -125,9 +125,12 @@ pub async fn nothing(uri: Uri) -> Response {
     problem(StatusCode::NOT_FOUND, &format!("there is nothing at {}", uri.path()))
 }
 
-/// No such method.
-pub async fn not_allowed() -> Response {
-    problem(StatusCode::METHOD_NOT_ALLOWED, "this can only be read")
+/// No such method; the router adds which there are. To `OPTIONS` that is the answer.
+pub async fn not_allowed(method: Method) -> Response {
+    match method {
+        Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
+        _ => problem(StatusCode::METHOD_NOT_ALLOWED, &format!("{method} cannot be used here; see Allow")),
+    }
 }
 
 fn problem(status: StatusCode, text: &str) -> Response {

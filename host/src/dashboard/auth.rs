@@ -3,21 +3,21 @@
 
 use super::{
     Shared,
-    guesses::{self, Guesses},
-    pages,
+    client::Client,
+    guesses::{Guesses, Throttle},
+    pages::{self, At},
 };
 use askama::Template;
 use axum::{
     Extension, Form,
-    extract::State,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
-    response::{IntoResponse, Redirect, Response},
+    extract::{Query, State, rejection::QueryRejection},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
 };
 use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
     io::Read,
-    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -38,10 +38,22 @@ const COOKIE: &str = "rosey_session";
 #[derive(Debug, Default)]
 pub struct Auth {
     token: Option<String>,
-    /// Whether reading takes the token as well.
-    locked: bool,
+    readers: Readers,
     sessions: Mutex<HashMap<String, Instant>>,
     guesses: Guesses,
+    complaints: Throttle,
+}
+
+/// Who may read without the token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Readers {
+    /// Everybody.
+    #[default]
+    All,
+    /// Whoever is on this machine, and not who comes from elsewhere through a proxy on it.
+    Local,
+    /// Nobody.
+    None,
 }
 
 /// What a script shows with a request.
@@ -53,7 +65,7 @@ pub enum Bearer {
     Right,
     /// Something else.
     Wrong,
-    /// Whatever it is, too many others were wrong before.
+    /// Something else, and so were too many others before.
     TooOften,
 }
 
@@ -69,9 +81,9 @@ pub enum Login {
 }
 
 impl Auth {
-    /// With or without a token; `locked` when reading takes it too.
-    pub fn new(token: Option<String>, locked: bool) -> Self {
-        Self { locked: locked && token.is_some(), token, ..Self::default() }
+    /// With or without a token; without one there is nothing to show, and everybody reads.
+    pub fn new(token: Option<String>, readers: Readers) -> Self {
+        Self { token, readers, ..Self::default() }
     }
 
     /// How this request stands.
@@ -85,22 +97,37 @@ impl Auth {
     }
 
     /// Whether this request may read this path.
-    pub fn may_read(&self, headers: &HeaderMap, path: &str) -> bool {
-        !self.locked || is_free(path) || self.login(headers) == Login::In
+    pub fn may_read(&self, headers: &HeaderMap, path: &str, client: &Client) -> bool {
+        let is_reader = match self.readers {
+            Readers::All => true,
+            Readers::Local => client.is_local(),
+            Readers::None => false,
+        };
+        is_reader || is_free(path) || self.login(headers) != Login::Out
     }
 
-    /// What a script from here shows with its request; a wrong token is counted.
-    pub fn shown(&self, headers: &HeaderMap, from: IpAddr, now: Instant) -> Bearer {
-        let (Some(token), Some(shown)) = (&self.token, bearer(headers)) else { return Bearer::None };
-        if !self.guesses.may(from, now) {
-            return Bearer::TooOften;
-        }
-        if is_same(shown, token) {
+    /// What a script shows with its request. A wrong token is counted; the right one, or a session, is never refused for
+    /// the guesses of others, who may share its address.
+    pub fn shown(&self, headers: &HeaderMap, client: &Client, now: Instant) -> Bearer {
+        let (Some(_), Some(_)) = (&self.token, bearer(headers)) else { return Bearer::None };
+        if self.login(headers) == Login::In {
             return Bearer::Right;
         }
-        self.guesses.wrong(from, now);
-        tracing::warn!("a wrong token was shown to the dashboard from {from}");
-        Bearer::Wrong
+        match self.guess(client, now) {
+            true => Bearer::Wrong,
+            false => Bearer::TooOften,
+        }
+    }
+
+    /// Counts a wrong token. False when there were too many from there already.
+    fn guess(&self, client: &Client, now: Instant) -> bool {
+        let from = client.whose();
+        self.complaints.warn(&format!("a wrong token was shown to the dashboard from {from}"));
+        let may = self.guesses.may(from, now);
+        if may {
+            self.guesses.wrong(from, now);
+        }
+        may
     }
 
     fn is_open(&self, session: &str) -> bool {
@@ -109,15 +136,11 @@ impl Auth {
     }
 
     /// A session for who shows the token.
-    fn open(&self, shown: &str, from: IpAddr, now: Instant) -> Result<String, Wrong> {
-        if !self.guesses.may(from, now) {
-            return Err(Wrong::TooOften);
-        }
+    fn open(&self, shown: &str, client: &Client, now: Instant) -> Result<String, Wrong> {
         if !self.token.as_ref().is_some_and(|token| is_same(shown, token)) {
-            self.guesses.wrong(from, now);
-            return Err(Wrong::Token);
+            return Err(if self.guess(client, now) { Wrong::Token } else { Wrong::TooOften });
         }
-        let session = random().ok_or(Wrong::TooOften)?;
+        let session = random().ok_or(Wrong::NoRandom)?;
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|_, until| *until > now);
         if sessions.len() >= MOST_SESSIONS
@@ -138,6 +161,8 @@ impl Auth {
 enum Wrong {
     Token,
     TooOften,
+    /// The kernel gives no random bits.
+    NoRandom,
 }
 
 /// What needs no token even where reading does: it says nothing.
@@ -173,24 +198,65 @@ pub fn session(headers: &HeaderMap) -> Option<&str> {
 
 /// Whether a request that changes something comes from our own page, or from a script that shows the token itself. A browser
 /// says where it comes from; one that says nothing is not believed.
-pub fn is_own(method: &Method, headers: &HeaderMap) -> bool {
+///
+/// # Errors
+/// What was expected and what came.
+pub fn is_own(method: &Method, headers: &HeaderMap, client: &Client) -> Result<(), String> {
     if [Method::GET, Method::HEAD].contains(method) || bearer(headers).is_some() {
-        return true;
+        return Ok(());
     }
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    if let Some(site) = text(header::HeaderName::from_static("sec-fetch-site")) {
-        return site == "same-origin";
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
+    let site = text(HeaderName::from_static("sec-fetch-site"));
+    let (origin, host) = (text(header::ORIGIN), client.host.as_deref().unwrap_or_default());
+    let is_own = match (site, origin.and_then(|origin| origin.split_once("://"))) {
+        (Some(site), _) => site == "same-origin",
+        (None, Some((scheme, named))) => {
+            named.eq_ignore_ascii_case(host) && client.scheme.is_none_or(|known| known == scheme)
+        }
+        (None, None) => false,
+    };
+    if is_own {
+        return Ok(());
     }
-    match (text(header::ORIGIN), text(header::HOST)) {
-        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, named)| named == host),
-        _ => false,
-    }
+    let came = match (site, origin) {
+        (Some(site), _) => format!("Sec-Fetch-Site: {site:?}"),
+        (None, Some(origin)) => format!("Origin: {origin:?}"),
+        (None, None) => "no Origin".to_owned(),
+    };
+    Err(format!(
+        "This was sent by another site's page, or a proxy changed it. Expected: Origin: \"{}://{host}\"; it came with {came}. \
+         Behind a proxy see \"Behind a proxy\" in docs/guides/DASHBOARD.md; a script shows the token: Authorization: \
+         Bearer …\n",
+        client.scheme.unwrap_or("http")
+    ))
+}
+
+/// The answer for who would have to log in first: the form for a browser, a line for a script.
+pub fn refuse(method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
+    let accepts = headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok()).unwrap_or_default();
+    let mut response = if accepts.contains("text/html") {
+        ask_to_log_in(&At::of(method, uri, Login::Out), headers)
+    } else {
+        let text = "Log in at /login, or show the token: Authorization: Bearer …\n";
+        (StatusCode::UNAUTHORIZED, text).into_response()
+    };
+    // No browser asks for a password because of this one.
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"Rosey\""));
+    response
+}
+
+/// The form in place of a page that takes the token; it leads back there.
+pub fn ask_to_log_in(at: &At, headers: &HeaderMap) -> Response {
+    let page = LoginPage { at, next: &at.here, problem: None };
+    pages::page(StatusCode::UNAUTHORIZED, &page, headers)
 }
 
 #[derive(Template)]
 #[template(path = "login.html")]
 struct LoginPage<'a> {
-    login: Login,
+    at: &'a At,
+    /// Where to go then, from the root of the dashboard.
+    next: &'a str,
     problem: Option<&'a str>,
 }
 
@@ -198,106 +264,186 @@ struct LoginPage<'a> {
 #[derive(serde::Deserialize)]
 pub struct Shown {
     token: String,
+    #[serde(default)]
+    next: String,
+}
+
+/// Where to go after the form.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Wanted {
+    next: String,
 }
 
 /// The form.
-pub async fn form(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    pages::page(StatusCode::OK, &LoginPage { login: shared.auth.login(&headers), problem: None }, &headers)
+pub async fn form(
+    State(shared): State<Arc<Shared>>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let Query(wanted) = wanted.unwrap_or_default();
+    let at = At::new("./", shared.auth.login(&headers), "/");
+    pages::page(StatusCode::OK, &LoginPage { at: &at, next: &wanted.next, problem: None }, &headers)
 }
 
 /// The form, filled in.
 pub async fn log_in(
     State(shared): State<Arc<Shared>>,
-    Extension(peer): Extension<SocketAddr>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     Form(shown): Form<Shown>,
 ) -> Response {
-    let (status, problem) = match shared.auth.open(shown.token.trim(), peer.ip(), Instant::now()) {
-        Ok(session) => {
-            let seconds = SESSION.as_secs();
-            let cookie = format!("{COOKIE}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict");
-            return ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response();
-        }
+    let (status, problem) = match shared.auth.open(shown.token.trim(), &client, Instant::now()) {
+        Ok(session) => return redirect(&shown.next, &cookie(&session, SESSION.as_secs(), &client)),
         Err(Wrong::Token) => (StatusCode::FORBIDDEN, "That is not the token."),
         Err(Wrong::TooOften) => {
             shared.metrics.dashboard_limit("guesses");
-            (StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens; try again in a minute.")
+            (StatusCode::TOO_MANY_REQUESTS, "That is not the token, and too many others from here were not either.")
+        }
+        Err(Wrong::NoRandom) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "The system gives no random bits (/dev/urandom); nobody can log in.")
         }
     };
-    tracing::warn!("somebody at {} could not log in to the dashboard: {problem}", guesses::whose(peer.ip()));
-    pages::page(status, &LoginPage { login: shared.auth.login(&headers), problem: Some(problem) }, &headers)
+    let at = At::new("./", shared.auth.login(&headers), "/");
+    pages::page(status, &LoginPage { at: &at, next: &shown.next, problem: Some(problem) }, &headers)
 }
 
 /// Ends the session.
-pub async fn log_out(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+pub async fn log_out(
+    State(shared): State<Arc<Shared>>,
+    Extension(client): Extension<Client>,
+    headers: HeaderMap,
+) -> Response {
     if let Some(session) = session(&headers) {
         shared.auth.close(session);
     }
-    let cookie = format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
-    ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
+    redirect("/", &cookie("", 0, &client))
+}
+
+/// To a page of ours, whatever `next` says: a path that begins with a dot has no host. Relative, since a proxy may have put us
+/// below a path of its own.
+fn redirect(next: &str, cookie: &str) -> Response {
+    let next = if next.starts_with('/') { next } else { "/" };
+    let to = HeaderValue::from_str(&format!(".{next}")).unwrap_or_else(|_| HeaderValue::from_static("./"));
+    (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie)], [(header::LOCATION, to)]).into_response()
+}
+
+/// Without `Path`: a browser then keeps it for the folder that the dashboard has under its proxy, and for no other. `Lax`: a
+/// link from elsewhere finds its reader logged in; what changes something asks for more ([`is_own`]).
+fn cookie(session: &str, seconds: u64, client: &Client) -> String {
+    let secure = if client.scheme == Some("https") { "; Secure" } else { "" };
+    format!("{COOKIE}={session}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dashboard::guesses;
 
     const TOKEN: &str = "correct horse battery staple";
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn client(address: [u8; 4], host: &str, scheme: Option<&'static str>) -> Client {
+        Client { address: address.into(), host: Some(host.into()), scheme }
+    }
+
+    fn here() -> Client {
+        client([127, 0, 0, 1], "localhost:8080", None)
+    }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
     }
 
-    #[test]
-    fn the_token_opens_a_session_and_guesses_are_counted() {
-        let (auth, now) = (Auth::new(Some(TOKEN.into()), true), Instant::now());
-        assert_eq!(auth.open("guess", HERE, now), Err(Wrong::Token));
-        let session = auth.open(TOKEN, HERE, now).expect("it is the token");
+    #[tokio::test]
+    async fn the_token_opens_a_session_and_only_guesses_are_limited() {
+        let (auth, now) = (Auth::new(Some(TOKEN.into()), Readers::None), Instant::now());
+        assert_eq!(auth.open("guess", &here(), now), Err(Wrong::Token));
+        let session = auth.open(TOKEN, &here(), now).expect("it is the token");
         let cookie = headers(&[("cookie", &format!("a=b; {COOKIE}={session}"))]);
         assert_eq!(auth.login(&cookie), Login::In);
-        assert!(auth.may_read(&cookie, "/") && !auth.may_read(&HeaderMap::new(), "/"));
-        assert!(auth.may_read(&HeaderMap::new(), "/healthz"));
+        assert!(auth.may_read(&cookie, "/", &here()) && !auth.may_read(&HeaderMap::new(), "/", &here()));
+        assert!(auth.may_read(&HeaderMap::new(), "/healthz", &here()));
         auth.close(&session);
         assert_eq!(auth.login(&cookie), Login::Out);
         for _ in 1..guesses::MOST {
-            assert_eq!(auth.open("guess", HERE, now), Err(Wrong::Token));
+            assert_eq!(auth.open("guess", &here(), now), Err(Wrong::Token));
         }
-        assert_eq!(auth.open(TOKEN, HERE, now), Err(Wrong::TooOften));
-        assert!(auth.open(TOKEN, IpAddr::from([10, 0, 0, 1]), now).is_ok(), "nobody else is kept out");
-        assert!(auth.open(TOKEN, HERE, now + Duration::from_secs(61)).is_ok());
+        assert_eq!(auth.open("guess", &here(), now), Err(Wrong::TooOften));
+        assert!(auth.open(TOKEN, &here(), now).is_ok(), "the right one is taken all the same");
+        assert_eq!(auth.open("guess", &client([10, 0, 0, 1], "x", None), now), Err(Wrong::Token), "others may try");
+        assert_eq!(auth.open("guess", &here(), now + Duration::from_secs(61)), Err(Wrong::Token));
     }
 
-    #[test]
-    fn a_script_shows_the_token_itself() {
-        let auth = Auth::new(Some(TOKEN.into()), false);
-        assert_eq!(auth.login(&headers(&[("authorization", &format!("Bearer {TOKEN}"))])), Login::In);
-        assert_eq!(auth.login(&headers(&[("authorization", "Bearer no")])), Login::Out);
-        let wrong = headers(&[("authorization", "Bearer no")]);
-        let tried: Vec<_> = (0..12).map(|_| auth.shown(&wrong, HERE, Instant::now())).collect();
+    #[tokio::test]
+    async fn a_script_shows_the_token_itself() {
+        let auth = Auth::new(Some(TOKEN.into()), Readers::All);
+        let (right, wrong) = (format!("Bearer {TOKEN}"), "Bearer no");
+        assert_eq!(auth.login(&headers(&[("authorization", &right)])), Login::In);
+        assert_eq!(auth.login(&headers(&[("authorization", wrong)])), Login::Out);
+        let show = |pairs: &[(&'static str, &str)]| auth.shown(&headers(pairs), &here(), Instant::now());
+        let tried: Vec<_> = (0..12).map(|_| show(&[("authorization", wrong)])).collect();
         assert_eq!((tried[0], tried[9], tried[10]), (Bearer::Wrong, Bearer::Wrong, Bearer::TooOften));
-        assert_eq!(auth.open(TOKEN, HERE, Instant::now()), Err(Wrong::TooOften), "the form has the same budget");
-        assert_eq!(Auth::new(None, true).login(&headers(&[("authorization", "Bearer ")])), Login::Off);
-        assert!(Auth::new(None, true).may_read(&HeaderMap::new(), "/"), "there is nothing to show");
+        assert_eq!(auth.open("no", &here(), Instant::now()), Err(Wrong::TooOften), "the form has the same budget");
+        assert_eq!(show(&[("authorization", &right)]), Bearer::Right, "others' guesses lock nobody out");
+        let session = auth.open(TOKEN, &here(), Instant::now()).expect("it is the token");
+        let cookie = format!("{COOKIE}={session}");
+        assert_eq!(show(&[("authorization", wrong), ("cookie", &cookie)]), Bearer::Right, "nor a session");
+        assert_eq!(Auth::new(None, Readers::None).login(&headers(&[("authorization", "Bearer ")])), Login::Off);
+        assert!(Auth::new(None, Readers::None).may_read(&HeaderMap::new(), "/", &here()), "nothing to show");
+        let local = Auth::new(Some(TOKEN.into()), Readers::Local);
+        let elsewhere = client([192, 0, 2, 7], "bot.example", None);
+        assert!(local.may_read(&HeaderMap::new(), "/", &here()) && !local.may_read(&HeaderMap::new(), "/", &elsewhere));
     }
 
     #[test]
     fn what_comes_from_elsewhere_changes_nothing() {
-        let post = |pairs: &[(&'static str, &str)]| is_own(&Method::POST, &headers(pairs));
-        assert!(post(&[("sec-fetch-site", "same-origin")]));
-        assert!(post(&[("origin", "http://localhost:8080"), ("host", "localhost:8080")]));
-        assert!(post(&[("authorization", "Bearer x")]), "no browser sends that by itself");
-        assert!(!post(&[]));
-        assert!(!post(&[("sec-fetch-site", "cross-site")]));
-        assert!(!post(&[("origin", "http://evil.example"), ("host", "localhost:8080")]));
-        assert!(!post(&[("origin", "null"), ("host", "localhost:8080")]));
-        assert!(is_own(&Method::GET, &HeaderMap::new()));
+        let post = |client: &Client, pairs: &[(&'static str, &str)]| is_own(&Method::POST, &headers(pairs), client);
+        let local = |pairs: &[(&'static str, &str)]| post(&here(), pairs);
+        assert_eq!(local(&[("sec-fetch-site", "same-origin")]), Ok(()));
+        assert_eq!(local(&[("origin", "http://localhost:8080")]), Ok(()));
+        assert_eq!(local(&[("authorization", "Bearer x")]), Ok(()), "no browser sends that by itself");
+        for bad in [
+            &[][..],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "cross-site"), ("origin", "http://localhost:8080")],
+            &[("origin", "http://evil.example")],
+            &[("origin", "http://localhost")],
+            &[("origin", "http://localhost:8080.evil.example")],
+            &[("origin", "localhost:8080")],
+            &[("origin", "null")],
+            &[("origin", "")],
+        ] {
+            let problem = local(bad).expect_err("it is another site's");
+            assert!(problem.contains("Expected: Origin: \"http://localhost:8080\""), "{problem}");
+        }
+        assert!(local(&[("origin", "null")]).is_err_and(|problem| problem.contains("came with Origin: \"null\"")));
+        let proxied = client([192, 0, 2, 7], "Bot.example", Some("https"));
+        assert_eq!(post(&proxied, &[("origin", "https://bot.example")]), Ok(()));
+        assert!(post(&proxied, &[("origin", "http://bot.example")]).is_err(), "another scheme is another origin");
+        assert_eq!(is_own(&Method::GET, &HeaderMap::new(), &here()), Ok(()));
+    }
+
+    #[test]
+    fn after_the_form_one_stays_on_this_dashboard() {
+        let to = |next: &str| redirect(next, "").headers()["location"].to_str().expect("text").to_owned();
+        assert_eq!(to("/plugin/x?window=5m"), "./plugin/x?window=5m");
+        assert_eq!((to(""), to("https://evil.example"), to("evil")), ("./".into(), "./".into(), "./".into()));
+        assert_eq!(
+            (to("//evil.example"), to("/\\evil")),
+            (".//evil.example".into(), "./\\evil".into()),
+            "no host in it"
+        );
+        assert_eq!(to("/x\r\nSet-Cookie: a=b"), "./");
+        assert_eq!(cookie("s", 5, &here()), "rosey_session=s; Max-Age=5; HttpOnly; SameSite=Lax");
+        assert!(cookie("s", 5, &client([1, 1, 1, 1], "x", Some("https"))).ends_with("; Secure"));
     }
 
     #[test]
     fn sessions_are_bounded() {
-        let (auth, now) = (Auth::new(Some(TOKEN.into()), false), Instant::now());
+        let (auth, now) = (Auth::new(Some(TOKEN.into()), Readers::All), Instant::now());
         for _ in 0..MOST_SESSIONS + 10 {
-            auth.open(TOKEN, HERE, now).expect("it is the token");
+            auth.open(TOKEN, &here(), now).expect("it is the token");
         }
         assert_eq!(auth.sessions.lock().expect("nobody panics").len(), MOST_SESSIONS);
     }

@@ -4,6 +4,7 @@
 use super::{
     MAX_BODY, Shared,
     auth::{self, Bearer},
+    client::Client,
     guesses,
 };
 use axum::{
@@ -30,6 +31,9 @@ const PER_SECOND: f64 = 200.0;
 
 /// Requests at once from one address.
 const BURST: f64 = 400.0;
+
+/// What is answered by whatever name the machine is asked for.
+const FOR_ANY_NAME: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// For a whole body. It is one line, and comes with its head.
 const BODY_WITHIN: Duration = Duration::from_secs(5);
@@ -58,18 +62,25 @@ impl Rates {
     }
 }
 
-/// Lets a request pass, or answers it here.
+/// Lets a request pass, or answers it here. Handlers find its [`Client`] in its extensions.
 pub async fn guard(
     State(shared): State<Arc<Shared>>,
     Extension(peer): Extension<SocketAddr>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let mut response = match refusal(&shared, peer.ip(), &request) {
-        Some(refusal) => refusal.into_response(),
-        None => match whole(&shared, request).await {
-            Ok(request) => next.run(request).await,
-            Err(refusal) => refusal.into_response(),
+    let head = (request.version(), request.uri(), request.headers());
+    let mut response = match Client::of(peer.ip(), head, &shared.proxies) {
+        Err(problem) => (StatusCode::BAD_REQUEST, problem).into_response(),
+        Ok(client) => match refusal(&shared, &client, &request) {
+            Some(refusal) => refusal,
+            None => {
+                request.extensions_mut().insert(client);
+                match whole(&shared, request).await {
+                    Ok(request) => next.run(request).await,
+                    Err(refusal) => refusal.into_response(),
+                }
+            }
         },
     };
     let headers = response.headers_mut();
@@ -77,7 +88,8 @@ pub async fn guard(
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // Not `no-referrer`: with that a browser sends `Origin: null` with our own forms.
+        (header::REFERRER_POLICY, "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
@@ -89,28 +101,47 @@ pub async fn guard(
 
 type Refusal = (StatusCode, &'static str);
 
-fn refusal(shared: &Shared, peer: IpAddr, request: &Request) -> Option<Refusal> {
-    let (now, path) = (Instant::now(), request.uri().path());
-    if !peer.is_loopback() && !shared.rates.take(peer, now) {
+fn refusal(shared: &Shared, client: &Client, request: &Request) -> Option<Response> {
+    let (now, path, headers) = (Instant::now(), request.uri().path(), request.headers());
+    if !client.is_local() && !shared.rates.take(client.address, now) {
         shared.metrics.dashboard_limit("requests");
-        return Some((StatusCode::TOO_MANY_REQUESTS, "Too many requests; slow down.\n"));
+        return Some((StatusCode::TOO_MANY_REQUESTS, "Too many requests; slow down.\n").into_response());
     }
-    if !is_for_us(request, &shared.hosts) {
-        let text = "This name is not served here; see dashboard.allowed_hosts.\n";
-        return Some((StatusCode::MISDIRECTED_REQUEST, text));
+    // A probe or a scraper knows the machine by any name. It is told nothing that a cookie protects.
+    let is_probe = FOR_ANY_NAME.contains(&path) && !headers.contains_key(header::COOKIE);
+    if !is_probe && !client.host.as_deref().is_some_and(|named| is_one_of(named, &shared.hosts)) {
+        return Some((StatusCode::MISDIRECTED_REQUEST, unknown_name(client)).into_response());
     }
-    if !auth::is_own(request.method(), request.headers()) {
-        return Some((StatusCode::FORBIDDEN, "This came from another site's page.\n"));
+    // What may be asked of a page is no secret.
+    if request.method() == Method::OPTIONS {
+        return None;
     }
-    let shown = if auth::is_free(path) { Bearer::None } else { shared.auth.shown(request.headers(), peer, now) };
+    let shown = if auth::is_free(path) { Bearer::None } else { shared.auth.shown(headers, client, now) };
     if shown == Bearer::TooOften {
         shared.metrics.dashboard_limit("guesses");
-        return Some((StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens; try again in a minute.\n"));
+        let text = "Too many wrong tokens; the right one is taken at any time.\n";
+        return Some((StatusCode::TOO_MANY_REQUESTS, text).into_response());
     }
-    if shown == Bearer::Wrong || !shared.auth.may_read(request.headers(), path) {
-        return Some((StatusCode::UNAUTHORIZED, "Log in at /login, or show the token: Authorization: Bearer …\n"));
+    if shown == Bearer::Wrong || !shared.auth.may_read(headers, path, client) {
+        return Some(auth::refuse(request.method(), request.uri(), headers));
     }
     None
+}
+
+fn unknown_name(client: &Client) -> String {
+    let asked = client.host.as_deref().map_or_else(|| "no host".to_owned(), |host| format!("the host {host:?}"));
+    format!(
+        "The request names {asked}, which is no name of this dashboard. Expected: its address, or a name from \
+         dashboard.allowed_hosts. Behind a proxy see \"Behind a proxy\" in docs/guides/DASHBOARD.md.\n"
+    )
+}
+
+/// Refuses a form that another site's page sent: for every route that changes something.
+pub async fn own_forms_only(Extension(client): Extension<Client>, request: Request, next: Next) -> Response {
+    match auth::is_own(request.method(), request.headers(), &client) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => (StatusCode::FORBIDDEN, problem).into_response(),
+    }
 }
 
 /// The request with its whole body, which is waited for here and nowhere else.
@@ -127,12 +158,6 @@ async fn whole(shared: &Shared, request: Request) -> Result<Request, Refusal> {
             Err((StatusCode::REQUEST_TIMEOUT, "The rest of the request never came.\n"))
         }
     }
-}
-
-fn is_for_us(request: &Request, hosts: &[String]) -> bool {
-    let named = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
-    let named = named.or_else(|| request.uri().authority().map(axum::http::uri::Authority::as_str));
-    named.is_some_and(|named| is_one_of(named, hosts))
 }
 
 fn is_one_of(named: &str, hosts: &[String]) -> bool {

@@ -1,14 +1,13 @@
-//! Who is asking, and how many wrong tokens came from there: counted for each address by itself, so that a stranger's guesses
-//! do not lock the operator out. Bounded.
+//! How many wrong tokens came from an address, and one line a second about them. Bounded.
 
 use std::{
     collections::{HashMap, VecDeque},
     net::IpAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-/// Wrong tokens from one address within [`WITHIN`]. Beyond that even the right one waits.
+/// Wrong tokens from one address within [`WITHIN`] that are told so; further ones are told that they are too many.
 pub const MOST: usize = 10;
 
 const WITHIN: Duration = Duration::from_secs(60);
@@ -68,9 +67,74 @@ impl Guesses {
     }
 }
 
+/// Between two lines of the log about the same thing.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Says something once a second, and how often it would have said it meanwhile: a flood of requests is no flood of the log.
+#[derive(Debug, Clone, Default)]
+pub struct Throttle(Arc<Mutex<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    said: Option<Instant>,
+    left_out: u64,
+}
+
+impl Throttle {
+    /// Logs a warning now, or counts it for the line that comes within a second. Called on a runtime.
+    pub fn warn(&self, text: &str) {
+        let counted = self.0.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now());
+        match counted {
+            0 => tracing::warn!("{text}"),
+            1 => {
+                let (held, text) = (Arc::clone(&self.0), text.to_owned());
+                tokio::spawn(async move {
+                    tokio::time::sleep(QUIET).await;
+                    let count = held.lock().unwrap_or_else(PoisonError::into_inner).release(Instant::now());
+                    let more = if count > 1 { format!(", and {} more like it", count - 1) } else { String::new() };
+                    tracing::warn!("{text}{more}");
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Held {
+    /// How many lines wait with this one; none when it may be said.
+    fn count(&mut self, now: Instant) -> u64 {
+        if self.left_out == 0 && self.said.is_none_or(|said| now.saturating_duration_since(said) >= QUIET) {
+            self.said = Some(now);
+        } else {
+            self.left_out += 1;
+        }
+        self.left_out
+    }
+
+    /// How many waited, now that they are said.
+    fn release(&mut self, now: Instant) -> u64 {
+        self.said = Some(now);
+        std::mem::take(&mut self.left_out)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flood_is_one_line_a_second_and_a_count() {
+        let (mut held, now) = (Held::default(), Instant::now());
+        assert_eq!(
+            (0..3400).map(|_| held.count(now)).filter(|count| *count <= 1).count(),
+            2,
+            "one now, one in a second"
+        );
+        assert_eq!(held.release(now + QUIET), 3399);
+        assert_eq!(held.count(now + QUIET), 1, "that was a line as well");
+        assert_eq!(held.release(now + 2 * QUIET), 1);
+        assert_eq!(held.count(now + 3 * QUIET), 0);
+    }
 
     #[test]
     fn each_address_has_its_own_budget_and_it_comes_back() {

@@ -5,7 +5,7 @@ use super::Shared;
 use axum::{
     body::{Body, Bytes},
     extract::State,
-    http::header,
+    http::{HeaderName, header},
     response::{IntoResponse, Response},
 };
 use std::{convert::Infallible, pin::Pin, sync::Arc, task, time::Duration};
@@ -18,14 +18,19 @@ pub const MOST: usize = 60;
 /// connection does. The script counts on it.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
-const KIND: &str = "text/event-stream";
+/// A stream, which no proxy is to hold back: nginx collects answers unless it is told not to.
+const STREAM: [(HeaderName, &str); 3] = [
+    (header::CONTENT_TYPE, "text/event-stream"),
+    (header::CACHE_CONTROL, "no-store, no-transform"),
+    (HeaderName::from_static("x-accel-buffering"), "no"),
+];
 
 /// One line for each new board, until the reader goes.
 pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
     let Ok(permit) = Arc::clone(&shared.live).try_acquire_owned() else {
         shared.metrics.dashboard_limit("pages");
         // As an event: a browser takes any other status for an error, and never tries again.
-        return ([(header::CONTENT_TYPE, KIND)], "event: full\ndata: \n\n").into_response();
+        return (STREAM, "event: full\ndata: \n\n").into_response();
     };
     let (lines, waiting) = mpsc::channel(1);
     let mut boards = shared.metrics.subscribe();
@@ -45,7 +50,7 @@ pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
         }
     });
     let body = Body::from_stream(Lines { waiting, _permit: permit });
-    ([(header::CONTENT_TYPE, KIND)], body).into_response()
+    (STREAM, body).into_response()
 }
 
 struct Lines {

@@ -1,9 +1,9 @@
 //! The dashboard: "is it working, and why did it crash?" answered at a glance.
 //!
-//! `server` accepts and bounds connections, `guard` turns away what must not come in and says what browsers may do, `api` has
-//! what programs read, `pages`, `plugin`, `words` and `chart` what people read, `live` tells an open page that there is
+//! `server` accepts and bounds connections, `client` says who is behind one, `guard` turns away what must not come in and says
+//! what browsers may do, `api` has what programs read, `pages`, `plugin`, `words` and `chart` what people read, `live` tells an open page that there is
 //! something new. All of it reads the metrics' newest board and is rendered once for each (`cache`), so it costs the bot
-//! nothing however many look. `auth` knows who holds the token, `guesses` who tries, and `action` does what they want through
+//! nothing however many look. `auth` knows who holds the token, `guesses` how often others try, and `action` does what they want through
 //! the admin room. May import `admin`, `metrics`, `plugin::journal`, `view` and `time`.
 
 mod action;
@@ -11,6 +11,7 @@ mod api;
 mod auth;
 mod cache;
 mod chart;
+mod client;
 mod guard;
 mod guesses;
 mod live;
@@ -20,6 +21,7 @@ mod server;
 mod words;
 
 pub use auth::LEAST_TOKEN;
+pub use client::Network;
 
 use crate::{admin::Admin, metrics::Metrics, plugin::journal::Journal};
 use axum::{
@@ -51,6 +53,8 @@ pub struct DashboardConfig {
     pub token: Option<String>,
     /// Names by which it may be reached beside its address and loopback.
     pub allowed_hosts: Vec<String>,
+    /// Proxies whose word is taken for who asks, by which name, and whether encrypted.
+    pub trusted_proxies: Vec<Network>,
     /// Whether `/metrics` answers.
     pub prometheus: bool,
 }
@@ -75,6 +79,7 @@ struct Shared {
     metrics: Metrics,
     prometheus: bool,
     hosts: Vec<String>,
+    proxies: client::Proxies,
     cache: cache::Cache,
     /// Names this life of the host: what was rendered in another one is another thing.
     life: String,
@@ -129,7 +134,11 @@ pub async fn start(
         tracing::warn!("{warning}");
         address.set_ip(here);
     }
-    let is_local = address.ip().is_loopback();
+    let readers = match (config.public, address.ip().is_loopback()) {
+        (true, _) => auth::Readers::All,
+        (false, true) => auth::Readers::Local,
+        (false, false) => auth::Readers::None,
+    };
     // Of the ops runtime from the first moment: a socket belongs to the runtime that it was made on.
     let listening = ops.spawn(async move { TcpListener::bind(address).await });
     let listener = listening.await.map_err(|error| problem(io::Error::other(error)))?.map_err(problem)?;
@@ -138,16 +147,18 @@ pub async fn start(
         metrics,
         prometheus: config.prometheus,
         hosts: hosts(&config, address.ip()),
+        proxies: client::Proxies::new(config.trusted_proxies),
         cache: cache::Cache::default(),
         life: auth::random().and_then(|random| random.get(..12).map(str::to_owned)).unwrap_or_default(),
         rates: guard::Rates::default(),
         live: Arc::new(tokio::sync::Semaphore::new(live::MOST)),
-        auth: auth::Auth::new(config.token, !is_local && !config.public),
+        auth: auth::Auth::new(config.token, readers),
         questions: action::Questions::default(),
         admin,
         journal,
     });
-    ops.spawn(server::serve(listener, routes(Arc::clone(&shared)), shared.metrics.clone()));
+    let (metrics, proxies) = (shared.metrics.clone(), shared.proxies.clone());
+    ops.spawn(server::serve(listener, routes(shared), metrics, proxies));
     Ok(local)
 }
 
@@ -184,16 +195,17 @@ fn hosts(config: &DashboardConfig, address: IpAddr) -> Vec<String> {
 }
 
 fn routes(shared: Arc<Shared>) -> Router {
+    let own = middleware::from_fn(guard::own_forms_only);
     Router::new()
         .route("/", get(pages::overview))
         .route("/plugin/{name}", get(plugin::page))
         .route("/events", get(pages::events))
         .route("/style.css", get(pages::style))
         .route("/live.js", get(pages::script))
-        .route("/login", get(auth::form).post(auth::log_in))
-        .route("/logout", post(auth::log_out))
-        .route("/plugin/{name}/ask", post(action::ask))
-        .route("/plugin/{name}/confirm", post(action::confirm))
+        .route("/login", get(auth::form).post(auth::log_in).route_layer(own.clone()))
+        .route("/logout", post(auth::log_out).route_layer(own.clone()))
+        .route("/plugin/{name}/ask", post(action::ask).route_layer(own.clone()))
+        .route("/plugin/{name}/confirm", post(action::confirm).route_layer(own))
         .route("/live", get(live::stream))
         .route("/api/metrics", get(api::metrics))
         .route("/api/plugin/{name}", get(api::plugin))

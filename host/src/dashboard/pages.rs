@@ -15,7 +15,7 @@ use crate::{
 use askama::Template;
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, Method, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
 use std::{
@@ -80,14 +80,13 @@ impl Look {
 
     /// The overview, with one thing looked at otherwise.
     fn link(&self, show: &str, sort: &str) -> String {
-        let pairs = [("show", show), ("sort", if sort == "state" { "" } else { sort }), ("q", &self.q)];
-        let mut link = "/".to_owned();
-        for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
-            link.push(if link == "/" { '?' } else { '&' });
-            // Writing to a string does not fail.
-            let _ = write!(link, "{name}={}", encoded(value));
-        }
-        link
+        let sort = if sort == "state" { "" } else { sort };
+        format!("./{}", query(&[("show", show), ("sort", sort), ("q", &self.q)]))
+    }
+
+    /// The list of events, looked at so.
+    fn events(&self) -> String {
+        format!("/events{}", query(&[("plugin", &self.plugin), ("kind", &self.kind), ("severity", &self.severity)]))
     }
 
     fn sorted_by(&self) -> &str {
@@ -95,8 +94,54 @@ impl Look {
     }
 }
 
+/// `?a=b&c=d` of what is not empty.
+fn query(pairs: &[(&str, &str)]) -> String {
+    let mut query = String::new();
+    for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
+        query.push(if query.is_empty() { '?' } else { '&' });
+        // Writing to a string does not fail.
+        let _ = write!(query, "{name}={}", encoded(value));
+    }
+    query
+}
+
+/// Where a page stands. Links are relative: a proxy may have put the dashboard below a path that only the browser knows.
+#[derive(Debug, Clone)]
+pub struct At {
+    /// Who reads it.
+    pub login: Login,
+    /// The way from the page to `/`: `./`, or `../` for each folder between.
+    pub root: String,
+    /// The page itself as a path from there, to come back after logging in.
+    pub here: String,
+}
+
+impl At {
+    /// A page that knows where it stands.
+    pub fn new(root: &str, login: Login, here: &str) -> Self {
+        Self { login, root: root.to_owned(), here: here.to_owned() }
+    }
+
+    /// A page at whatever address was asked for. What was sent there is not sent again: the way back leads to its plugin.
+    pub fn of(method: &Method, uri: &Uri, login: Login) -> Self {
+        let folders = uri.path().matches('/').count().saturating_sub(1);
+        let root = if folders == 0 { "./".to_owned() } else { "../".repeat(folders) };
+        let here = match *method {
+            Method::GET | Method::HEAD => uri.path_and_query().map_or("/", |here| here.as_str()),
+            _ => uri.path().rsplit_once('/').map_or("/", |(folder, _)| if folder.is_empty() { "/" } else { folder }),
+        };
+        Self { login, root, here: here.to_owned() }
+    }
+
+    /// The form to log in, which leads back here.
+    pub fn log_in(&self) -> String {
+        let next = if self.here == "/" { "" } else { &self.here };
+        format!("{}login{}", self.root, query(&[("next", next)]))
+    }
+}
+
 /// As part of a URL.
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     text.bytes()
         .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
@@ -129,7 +174,7 @@ struct Overview<'a> {
     rows: Vec<Row<'a>>,
     look: &'a Look,
     heads: Vec<Head>,
-    login: Login,
+    at: At,
 }
 
 /// The head of a column, by which the table can be sorted.
@@ -181,7 +226,7 @@ fn render_overview(shared: &Shared, snapshot: &Snapshot, look: &Look, login: Log
         rows,
         look,
         heads: SORTS.iter().map(|(word, title)| head(look, word, title)).collect(),
-        login,
+        at: At::new("./", login, look.link(&look.show, look.sorted_by()).trim_start_matches('.')),
     };
     shown_page(&page)
 }
@@ -240,12 +285,12 @@ fn row<'a>(plugin: &'a Plugin, points: &[Point], range: Range) -> Row<'a> {
 #[template(path = "missing.html")]
 struct Missing<'a> {
     name: &'a str,
-    login: Login,
+    at: At,
 }
 
 /// There is no such plugin.
-pub fn missing(name: &str, login: Login, headers: &HeaderMap) -> Response {
-    page(StatusCode::NOT_FOUND, &Missing { name, login }, headers)
+pub fn missing(name: &str, at: At, headers: &HeaderMap) -> Response {
+    page(StatusCode::NOT_FOUND, &Missing { name, at }, headers)
 }
 
 #[derive(Template)]
@@ -254,7 +299,7 @@ struct Events<'a> {
     marks: Vec<Mark>,
     look: &'a Look,
     is_filtered: bool,
-    login: Login,
+    at: At,
 }
 
 /// What happened, the newest first.
@@ -263,7 +308,7 @@ pub async fn events(State(shared): State<Arc<Shared>>, look: Asked, headers: Hea
     let (board, login) = (shared.metrics.latest(), shared.auth.login(&headers));
     let is_plugin = |name: &str| name.is_empty() || board.snapshot.plugins.iter().any(|plugin| plugin.name == name);
     if !is_plugin(&look.plugin) && board.number > 0 {
-        return missing(&look.plugin, login, &headers);
+        return missing(&look.plugin, At::new("./", login, "/"), &headers);
     }
     let name = format!("{login:?} /events {} {} {}", look.plugin, look.kind, look.severity);
     let render = async || {
@@ -274,7 +319,8 @@ pub async fn events(State(shared): State<Arc<Shared>>, look: Asked, headers: Hea
         };
         let marks = shared.metrics.marks_that(passes, LISTED);
         let is_filtered = [&look.plugin, &look.kind, &look.severity].iter().any(|one| !one.is_empty());
-        let html = shown_page(&Events { marks, look: &look, is_filtered, login });
+        let at = At::new("./", login, &look.events());
+        let html = shown_page(&Events { marks, look: &look, is_filtered, at });
         Ok::<_, Infallible>(shared.named(HTML, html, board.number, login))
     };
     let Ok(rendered) = shared.cache.get(board.number, name, render).await;
@@ -325,12 +371,24 @@ mod tests {
     #[test]
     fn links_keep_what_else_is_looked_at() {
         let look = Look { show: "bad".into(), sort: "cpu".into(), q: "a b&c".into(), ..Look::default() };
-        assert_eq!(look.link("bad", "name"), "/?show=bad&sort=name&q=a%20b%26c");
-        assert_eq!(look.link("", "state"), "/?q=a%20b%26c");
-        assert_eq!(Look::default().link("", "state"), "/");
+        assert_eq!(look.link("bad", "name"), "./?show=bad&sort=name&q=a%20b%26c");
+        assert_eq!(look.link("", "state"), "./?q=a%20b%26c");
+        assert_eq!(Look::default().link("", "state"), "./");
         assert_eq!((Look::default().sorted_by(), look.sorted_by()), ("state", "cpu"));
         assert_eq!(head(&look, "cpu", "CPU").sorted, Some("descending"));
         assert_eq!(head(&look, "name", "Plugin").sorted, None);
+    }
+
+    #[test]
+    fn a_page_knows_the_way_to_the_root_and_back_after_the_form() {
+        let at = |method, uri: &str| At::of(&method, &uri.parse().expect("a URI"), Login::Out);
+        let link = |method, uri| at(method, uri).log_in();
+        assert_eq!(link(Method::GET, "/"), "./login");
+        assert_eq!(link(Method::GET, "/events?kind=crash"), "./login?next=%2Fevents%3Fkind%3Dcrash");
+        assert_eq!(link(Method::GET, "/plugin/x"), "../login?next=%2Fplugin%2Fx");
+        assert_eq!(link(Method::GET, "/a/b/c"), "../../login?next=%2Fa%2Fb%2Fc");
+        assert_eq!(link(Method::POST, "/plugin/x/confirm"), "../../login?next=%2Fplugin%2Fx");
+        assert_eq!(link(Method::POST, "/logout"), "./login");
     }
 
     #[test]

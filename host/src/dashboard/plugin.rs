@@ -5,7 +5,8 @@ use super::{
     auth::Login,
     cache::Rendered,
     chart::{Chart, Line, Range, Shape},
-    pages, words,
+    pages::{self, At},
+    words,
 };
 use crate::{
     plugin::journal::Line as LogLine,
@@ -15,7 +16,7 @@ use crate::{
 use askama::Template;
 use axum::{
     extract::{Path, State},
-    http::HeaderMap,
+    http::{HeaderMap, Method, Uri},
     response::Response,
 };
 use std::{sync::Arc, time::Duration};
@@ -48,7 +49,7 @@ struct PluginPage<'a> {
     config: Option<String>,
     lines: Vec<LogLine>,
     can: Can,
-    login: Login,
+    at: At,
 }
 
 /// Which buttons make sense.
@@ -59,7 +60,12 @@ struct Can {
 }
 
 /// One plugin.
-pub async fn page(State(shared): State<Arc<Shared>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+pub async fn page(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     let (board, login) = (shared.metrics.latest(), shared.auth.login(&headers));
     let render = async || {
         let detail = shared.metrics.detail(&name, HOUR).await.ok_or(())?;
@@ -68,7 +74,7 @@ pub async fn page(State(shared): State<Arc<Shared>>, Path(name): Path<String>, h
     };
     match shared.cache.get(board.number, format!("{login:?} /plugin/{name}"), render).await {
         Ok(rendered) => rendered.respond(&headers),
-        Err(()) => pages::missing(&name, login, &headers),
+        Err(()) => pages::missing(&name, At::of(&Method::GET, &uri, login), &headers),
     }
 }
 
@@ -96,7 +102,7 @@ fn render(shared: &Shared, detail: &Detail, uptime: u64, login: Login) -> String
         config: if is_empty { None } else { serde_json::to_string_pretty(&detail.config).ok() },
         lines,
         can: Can { start: is_down, restart: !is_down, stop: !is_down },
-        login,
+        at: At::new("../", login, &format!("/plugin/{}", plugin.name)),
         plugin,
         detail,
     };

@@ -1,6 +1,7 @@
 //! Accepts connections, as many as may be, and gives each only so much time: for its first request, for the next, and to
 //! take what it is sent. Whoever comes when all places are taken still learns quickly whether the host lives.
 
+use super::{client::Proxies, guesses::Throttle};
 use crate::metrics::Metrics;
 use axum::{
     Router,
@@ -68,8 +69,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 const FULL: &str = "All connections of the dashboard are taken; try again in a moment.\n";
 
 /// Serves for ever. A connection that misbehaves ends; no other notices.
-pub async fn serve(listener: TcpListener, routes: Router, metrics: Metrics) {
-    let doors = Doors::new(metrics);
+pub async fn serve(listener: TcpListener, routes: Router, metrics: Metrics, proxies: Proxies) {
+    let (doors, complaints) = (Doors::new(metrics, proxies), Throttle::default());
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => match doors.admit(peer.ip()) {
@@ -77,7 +78,7 @@ pub async fn serve(listener: TcpListener, routes: Router, metrics: Metrics) {
                 None => turn_away(&stream),
             },
             Err(error) => {
-                tracing::warn!("the dashboard cannot accept a connection: {error}");
+                complaints.warn(&format!("the dashboard cannot accept a connection: {error}"));
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -93,6 +94,8 @@ struct Doors {
     lobby: Arc<Semaphore>,
     addresses: Arc<Addresses>,
     metrics: Metrics,
+    /// Each stands for many people.
+    proxies: Proxies,
 }
 
 /// A place, for as long as this lives.
@@ -104,18 +107,19 @@ struct Pass {
 }
 
 impl Doors {
-    fn new(metrics: Metrics) -> Self {
+    fn new(metrics: Metrics, proxies: Proxies) -> Self {
         Self {
             inside: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
             lobby: Arc::new(Semaphore::new(LOBBY)),
             addresses: Arc::default(),
             metrics,
+            proxies,
         }
     }
 
     /// A place for somebody from here, if there is one.
     fn admit(&self, from: IpAddr) -> Option<Pass> {
-        let address = if from.is_loopback() { None } else { Some(from) };
+        let address = Some(from).filter(|from| !from.is_loopback() && !self.proxies.has(*from));
         if address.is_some_and(|from| !self.count(from)) {
             self.metrics.dashboard_limit("connections_per_address");
             return None;
@@ -288,11 +292,14 @@ mod tests {
 
     #[test]
     fn one_address_does_not_fill_the_house_and_places_come_back() {
-        let doors = Doors::new(Metrics::default());
+        let proxy = IpAddr::from([10, 0, 0, 9]);
+        let proxies = Proxies::new(vec!["10.0.0.9".parse().expect("an address")]);
+        let doors = Doors::new(Metrics::default(), proxies);
         let (greedy, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let mut passes: Vec<_> = (0..FROM_ONE_ADDRESS).filter_map(|_| doors.admit(greedy)).collect();
         assert!(passes.len() == FROM_ONE_ADDRESS && doors.admit(greedy).is_none());
-        passes.extend((0..MOST_CONNECTIONS - FROM_ONE_ADDRESS).filter_map(|_| doors.admit(other)));
+        passes.extend((0..MOST_CONNECTIONS - 2 * FROM_ONE_ADDRESS + 1).filter_map(|_| doors.admit(other)));
+        passes.extend((0..FROM_ONE_ADDRESS - 1).filter_map(|_| doors.admit(proxy)));
         assert!(passes.iter().all(|pass| !pass.in_lobby));
         let local = IpAddr::from([127, 0, 0, 1]);
         let lobby: Vec<_> = (0..LOBBY + 5).filter_map(|_| doors.admit(local)).collect();

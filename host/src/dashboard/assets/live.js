@@ -5,6 +5,8 @@
 (() => {
   // The host says something at least every 5 s.
   const SILENCE = 12e3, POLL = 5e3, LOST = 2e3, FULL = 30e3;
+  // Where the dashboard begins: a proxy may have put it below a path.
+  const root = new URL(".", document.currentScript.src).href;
   const status = document.getElementById("live");
   let source = null, asking = false, again = false, timer = 0, watch = 0, clock = 0;
   let seen = new Date(), lost = false, out = false;
@@ -64,7 +66,7 @@
       head.textContent = out ? `Logged out. ${since} ` : `No answer from Rosey for ${passed} s. ${since}`;
       if (out) {
         const link = document.createElement("a");
-        link.href = "/login";
+        link.href = root + "login?next=" + encodeURIComponent(location.href.slice(root.length - 1));
         link.textContent = "Log in";
         head.append(link);
       }
@@ -120,7 +122,7 @@
 
   const listen = () => {
     if (source || document.hidden) return;
-    source = new EventSource("/live");
+    source = new EventSource(root + "live");
     alive();
     source.onopen = () => { alive(); if (lost) update(); else say("live"); };
     source.onmessage = () => { alive(); update(); };
