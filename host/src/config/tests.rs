@@ -121,8 +121,8 @@ reload = "handof"
         (10, "dashboard.port: needs a whole number from 0 to 65535, not text"),
         (11, "dashboard.host: needs the address without brackets and without a port: ::1"),
         (12, "dashboard.allowed_hosts: \"https://bot.example\" needs the name of a host alone"),
-        (14, "dashboard.trusted_proxies: \"proxy\" needs to be an address such as 127.0.0.1, or a network"),
         (13, "dashboard.token: needs 16 characters or more"),
+        (14, "dashboard.trusted_proxies: \"proxy\" needs to be an address such as 127.0.0.1, or a network"),
         (16, "metrics.poll_interval: needs a time (seconds, or text such as \"250ms\") from 200 ms to 1 h"),
         (18, "limits.queue: needs a whole number from 1 to 1,000,000"),
         (19, "limits.bake: needs a time (seconds, or text such as \"250ms\") from 0 s to 24 h"),
@@ -133,7 +133,7 @@ reload = "handof"
     ] {
         assert!(error.contains(&format!("rosey.toml:{line}: {part}")), "{part}\n{error}");
     }
-    assert!(error.starts_with("there are 18 problems with the configuration\n"), "{error}");
+    assert!(error.starts_with("there are 19 problems with the configuration\n"), "{error}");
     assert!(!error.contains("short"), "a token is a secret: {error}");
 }
 

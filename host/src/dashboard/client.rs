@@ -147,7 +147,9 @@ impl FromStr for Network {
             let prefix = prefix.map_or(Some(most), |prefix| prefix.trim().parse().ok())?;
             (prefix <= most).then_some(Self { base, prefix })
         });
-        network.ok_or_else(|| format!("{text:?} needs to be an address such as 127.0.0.1, or a network such as 10.0.0.0/8"))
+        network.ok_or_else(|| {
+            format!("{text:?} needs to be an address such as 127.0.0.1, or a network such as 10.0.0.0/8")
+        })
     }
 }
 
