@@ -11,8 +11,8 @@
 mod config;
 mod connection_event;
 mod flood;
-mod frame;
-mod message;
+pub mod frame;
+pub mod message;
 mod name;
 mod outbox;
 mod session;

@@ -61,7 +61,7 @@ pub enum ElfProblem {
 
 /// A failed check: the file is bad, or it could not be read.
 #[derive(Debug)]
-pub(super) enum CheckError {
+pub enum CheckError {
     /// The headers were read and are bad.
     Bad(ElfProblem),
     /// The headers could not be read.
@@ -75,7 +75,10 @@ impl From<ElfProblem> for CheckError {
 }
 
 /// Checks the headers of a library of `size` bytes. Reads the headers and tables only; leaves the position anywhere.
-pub(super) fn check<R: Read + Seek>(file: &mut R, size: u64) -> Result<(), CheckError> {
+///
+/// # Errors
+/// [`CheckError::Bad`] says what is wrong with the file, [`CheckError::Io`] that it could not be read.
+pub fn check<R: Read + Seek>(file: &mut R, size: u64) -> Result<(), CheckError> {
     let mut library = Library { file, size };
     let header = library.header()?;
     library.programs(&header)?;

@@ -3,7 +3,7 @@
 //! A library is copied before it is loaded, so `cargo build` may overwrite the original at any time. The copy is never
 //! written again; before each load it is hashed again, unless the kernel says that nobody has touched it since it was.
 
-mod elf;
+pub mod elf;
 mod hash;
 
 pub use hash::{Hash, ParseHashError};
