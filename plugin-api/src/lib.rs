@@ -76,6 +76,7 @@ pub mod metrics;
 mod plugin;
 pub mod prelude;
 pub mod reply;
+mod settings;
 pub mod state;
 pub mod testing;
 
@@ -94,7 +95,7 @@ pub mod __private {
         manifest::{API_VERSION, Command, Manifest, Reload},
         plugin::Slot,
         reply::IntoReply,
-        state::settings,
+        settings::settings,
     };
     pub use abi_stable::library::LibHeader;
 }

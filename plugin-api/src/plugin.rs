@@ -20,6 +20,15 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// When the settings are wrong or something it needs is absent; the operator reads why.
     fn create(settings: &[u8]) -> Result<Self>;
 
+    /// Whether the settings, a JSON object, can be read as what `create` takes. Makes nothing and touches nothing.
+    ///
+    /// # Errors
+    /// When they cannot: the name of the setting, a colon, and what it needs.
+    fn check_settings(settings: &[u8]) -> Result<()> {
+        let _ = settings;
+        Ok(())
+    }
+
     /// The place in `MANIFEST.commands` of the command with this name or alias.
     fn find(command: &str) -> Option<usize>;
 

@@ -4,7 +4,7 @@
 //! (`#[serde(default)]` for a new field). Raise `state_version` when the old `restore` could not read the new bytes, and
 //! say with `reads_state = 1..=2` which ones the new one reads.
 
-use crate::{Error, Result};
+use crate::Result;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Writes a value for `#[snapshot]`.
@@ -21,16 +21,6 @@ pub fn to_bytes<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
 /// When the bytes are not a `T`.
 pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     Ok(serde_json::from_slice(bytes)?)
-}
-
-/// Reads the settings for `#[create]`. No bytes at all count as `{}`.
-///
-/// # Errors
-/// When the JSON is not a `T`; the text names the key.
-#[doc(hidden)]
-pub fn settings<T: DeserializeOwned>(json: &[u8]) -> Result<T> {
-    let json = if json.is_empty() { b"{}" } else { json };
-    serde_json::from_slice(json).map_err(|error| Error::internal(format!("the plugin's config is wrong: {error}")))
 }
 
 #[cfg(test)]

@@ -148,6 +148,9 @@ fn a_library_keeps_the_contract() {
     let manifest: serde_json::Value = serde_json::from_slice(&shim.module.manifest()()).expect("JSON");
     assert_eq!((manifest["name"].as_str(), manifest["state_version"].as_u64()), (Some("plugin-api"), Some(4)));
 
+    let check = shim.module.check_settings().expect("built against this plugin-api");
+    check(RSlice::from_slice(b"{}")).into_result().expect("it has no settings");
+
     let before = threads();
     let id = shim.send("quick", "", 1000);
     assert_eq!(shim.now(), (id, outcome::REPLIED, "lane none".into(), String::new()));

@@ -172,7 +172,7 @@ fn settings_are_typed() {
     let error = |json| Bot::<Memory>::with_settings(json).err().map(|error| error.to_string()).unwrap_or_default();
     assert_eq!(error(r#"{"limit": 1}"#), "");
     assert_eq!(error(r#"{"limit": 0}"#), "a limit of 0 remembers nothing");
-    assert_eq!(error("{}"), "the plugin's config is wrong: missing field `limit` at line 1 column 2");
+    assert_eq!(error("{}"), "limit: is not set and has no default");
 }
 
 #[test]

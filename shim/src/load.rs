@@ -26,6 +26,11 @@ pub fn load(request: &Load<'_>) -> Result<(PluginModRef, Manifest), LoadError> {
     let json = module.manifest()();
     let manifest: Manifest =
         serde_json::from_slice(&json).map_err(|error| (LoadStep::Manifest, format!("the manifest: {error}")))?;
+    if let Some(check) = module.check_settings()
+        && let RResult::RErr(message) = check(request.config.as_bytes().into())
+    {
+        return Err((LoadStep::Settings, message.into()));
+    }
     if request.inspect {
         return Ok((module, manifest));
     }

@@ -121,13 +121,15 @@ fn manifest(options: &Options, block: &Block) -> TokenStream {
     }
 }
 
+/// The two that read the settings: one makes the plugin of them, the other only looks at them.
 fn create(block: &Block) -> TokenStream {
+    let settings = block.create.as_ref().and_then(|create| create.settings.as_ref());
+    let settings = settings.map(|ty| {
+        let span = located(syn::spanned::Spanned::span(ty));
+        quote_spanned!(span=> __api::settings::<#ty>(settings)?)
+    });
     let body = match &block.create {
-        Some(Create { method, settings, fallible }) => {
-            let settings = settings.as_ref().map(|ty| {
-                let span = located(syn::spanned::Spanned::span(ty));
-                quote_spanned!(span=> __api::settings::<#ty>(settings)?)
-            });
+        Some(Create { method, fallible, .. }) => {
             let made = quote!(Self::#method(#settings));
             if *fallible {
                 quote!(#made.map_err(::core::convert::Into::into))
@@ -143,11 +145,20 @@ fn create(block: &Block) -> TokenStream {
             }
         }
     };
+    let check = settings.as_ref().map(|settings| {
+        quote! {
+            fn check_settings(settings: &[::core::primitive::u8]) -> ::plugin_api::Result<()> {
+                let _ = #settings;
+                ::core::result::Result::Ok(())
+            }
+        }
+    });
     quote! {
         fn create(settings: &[::core::primitive::u8]) -> ::plugin_api::Result<Self> {
             let _ = settings;
             #body
         }
+        #check
     }
 }
 

@@ -28,6 +28,10 @@ pub(super) extern "C" fn manifest<P: Plugin>() -> RVec<u8> {
     guard::catch(|| serde_json::to_vec(&P::MANIFEST).unwrap_or_default()).unwrap_or_default().into()
 }
 
+pub(super) extern "C" fn check_settings<P: Plugin>(config: RSlice<'_, u8>) -> RResult<(), RString> {
+    answer(guard::catch(|| P::check_settings(config.as_slice())))
+}
+
 pub(super) extern "C" fn create<P: Plugin>(host: HostApiRef, config: RSlice<'_, u8>) -> RResult<(), RString> {
     answer(guard::catch(|| {
         let _ = HOST.set(host);

@@ -37,6 +37,10 @@ pub struct PluginMod {
     /// The last call: says goodbye to the plugin.
     #[sabi(last_prefix_field)]
     pub shutdown: extern "C" fn(),
+    /// Whether `config` can be read as the settings of the plugin. Needs no instance, and makes none. The error is the name of
+    /// the setting, a colon, and what it needs. Libraries built against plugin-api 1.0.0 may not have it.
+    #[sabi(missing_field(option))]
+    pub check_settings: extern "C" fn(config: RSlice<'_, u8>) -> RResult<(), RString>,
 }
 
 impl RootModule for PluginModRef {

@@ -30,6 +30,7 @@ fn module<P: Plugin>() -> PluginModRef {
         restore: glue::restore::<P>,
         metrics: glue::metrics,
         shutdown: glue::shutdown::<P>,
+        check_settings: glue::check_settings::<P>,
     }
     .leak_into_prefix()
 }

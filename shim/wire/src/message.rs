@@ -41,7 +41,7 @@ pub struct Load<'a> {
     pub page: &'a str,
     /// The plugin's configuration, a JSON object.
     pub config: &'a str,
-    /// Only say what the library is; do not create the plugin.
+    /// Only say what the library is and whether it can read its settings; do not create the plugin.
     pub inspect: bool,
 }
 
@@ -142,7 +142,7 @@ pub enum Answer<'a> {
     },
 }
 
-/// The steps of loading a library, in order.
+/// The steps of loading a library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LoadStep {
     /// `dlopen`.
@@ -155,4 +155,6 @@ pub enum LoadStep {
     Manifest,
     /// The plugin's own start.
     Create,
+    /// Reading the plugin's settings. After [`LoadStep::Manifest`] and before [`LoadStep::Create`].
+    Settings,
 }

@@ -70,6 +70,7 @@ fn messages_to_the_host() {
     let bytes = "18000000 01 016e 0131 0131 00 01 0172 00 0175 0168 00 01 0172 01 01 01 01";
     assert_eq!(hex(&ToHost::Loaded(Box::new(manifest))), bytes.replace(' ', ""));
     assert_eq!(hex(&ToHost::LoadFailed { step: LoadStep::Create, message: "x" }), "0400000002040178");
+    assert_eq!(hex(&ToHost::LoadFailed { step: LoadStep::Settings, message: "x" }), "0400000002050178");
     assert_eq!(hex(&ToHost::Pong(7)), "020000000307");
     assert_eq!(hex(&ToHost::Log { level: 3, target: "t", message: "m" }), "06000000 04 03 0174 016d".replace(' ', ""));
     assert_eq!(hex(&ToHost::State { version: 1, state: &[9] }), "0400000005010109");
