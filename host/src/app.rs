@@ -38,6 +38,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
 };
 
+pub mod check;
 pub mod state;
 
 /// The database's name in the state directory.
@@ -136,7 +137,7 @@ async fn live(
 ) -> Result<(), AppError> {
     let mut signals = Signals::watch().map_err(AppError::Runtime)?;
     let state = State::open(&config.state_dir)?;
-    let shim = config.shim.clone().unwrap_or_else(beside_me);
+    let shim = shim(&config);
     if !shim.is_file() {
         return Err(AppError::NoShim(shim));
     }
@@ -402,8 +403,10 @@ impl Signals {
     }
 }
 
-fn beside_me() -> PathBuf {
-    std::env::current_exe().unwrap_or_default().with_file_name("rosey-shim")
+/// The shim's executable, whether it is there or not.
+fn shim(config: &Config) -> PathBuf {
+    let beside_me = || std::env::current_exe().unwrap_or_default().with_file_name("rosey-shim");
+    config.shim.clone().unwrap_or_else(beside_me)
 }
 
 #[cfg(test)]

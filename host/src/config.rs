@@ -50,6 +50,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// The plugins.
     pub plugins: BTreeMap<String, Plugin>,
+    /// The file that this was read from.
+    pub file: Option<PathBuf>,
 }
 
 /// How admin commands are treated.
@@ -130,6 +132,7 @@ impl Default for Config {
             metrics: Metrics::default(),
             limits: LimitsConfig::default(),
             plugins: BTreeMap::new(),
+            file: None,
         }
     }
 }
@@ -309,6 +312,7 @@ impl Config {
             reload: plugin.reload,
             probe: plugin.probe.clone(),
             config: serde_json::Value::Object(plugin.config.clone()),
+            config_file: self.file.clone(),
             limits,
         }
     }

@@ -49,6 +49,7 @@ pub fn plugin(name: &str, library: &Path) -> PluginConfig {
         reload: None,
         probe: None,
         config: serde_json::Value::Object(serde_json::Map::new()),
+        config_file: None,
         limits: Limits { bake: Duration::ZERO, ..Limits::default() },
     }
 }

@@ -1,6 +1,9 @@
-//! `rosey check`: what it names, and what it takes.
+//! Wrong settings: what `rosey check` names, and what a bot that runs with them says.
 
-use rosey_tests::{bot::Folder, shell::shell};
+use rosey_tests::{
+    bot::Folder,
+    shell::{folder, shell},
+};
 use std::os::unix::fs::PermissionsExt;
 
 /// The exit code of `rosey check` with this file, and all that it says.
@@ -20,8 +23,10 @@ fn every_problem_is_named_in_one_run_with_its_file_and_line() {
         "rosey: there are 3 problems with the configuration",
         "rosey.toml:8: dashboard.port: needs a whole number from 0 to 65535, not true or false",
         "rosey.toml:10: limits.queue: needs a whole number from 1 to 1,000,000",
-        "rosey.toml:12: plugins.weather.library: its library ",
-        &format!("{} is not there; build it with: cargo build --release -p weather", library.display()),
+        &format!(
+            "rosey.toml:12: plugins.weather.library: {} is not there; build it with: cargo build --release -p weather",
+            library.display()
+        ),
     ] {
         assert!(said.contains(problem), "{problem}\n{said}");
     }
@@ -55,4 +60,50 @@ fn a_file_that_is_no_configuration_is_refused_quickly() {
     std::os::unix::fs::symlink("/dev/zero", folder.path().join("rosey.toml")).expect("ours");
     let (code, said) = check(&folder);
     assert!(code == 3 && said.contains("the file is longer than 1 MiB"), "{said}");
+}
+
+/// A setting that the misbehaving plugin cannot read. The value may be a secret.
+const REFUSED: &str = "[plugins.misbehave]\n[plugins.misbehave.config]\nlimit = \"hunter2\"\n";
+
+#[test]
+fn a_setting_that_its_plugin_refuses_is_named_as_it_stands_in_the_file() {
+    let folder = folder();
+    std::fs::write(folder.path().join("plugins/libempty.so"), "").expect("ours");
+    std::fs::write(folder.path().join("plugins/libmine.rlib"), "").expect("ours");
+    folder.configure(&format!("{REFUSED}[plugins.empty]\n[plugins.mine]\n"));
+    let (code, said) = check(&folder);
+    assert_eq!(code, 3, "{said}");
+    for problem in [
+        "rosey.toml:9: plugins.misbehave.config.limit: is refused by the plugin: needs a whole number that is not negative",
+        "rosey.toml:10: plugins.empty.library: ",
+        "rosey.toml:11: plugins.mine.library: ",
+        "add crate-type = [\"cdylib\"] under [lib] in its Cargo.toml",
+    ] {
+        assert!(said.contains(problem), "{problem}\n{said}");
+    }
+    assert!(!said.contains("hunter2"), "{said}");
+    assert!(!folder.path().join("state").exists(), "the state directory is the bot's");
+    folder.configure(&REFUSED.replace("\"hunter2\"", "5"));
+    assert_eq!(check(&folder).0, 0);
+}
+
+#[test]
+fn a_bot_says_once_which_setting_is_refused_and_what_helps() {
+    let folder = folder();
+    let mut bot = folder.start(REFUSED);
+    bot.until_logged("ready");
+    let file = folder.path().canonicalize().expect("there").join("rosey.toml");
+    let advice = format!(
+        "its setting plugins.misbehave.config.limit is refused: needs a whole number that is not negative. Correct it in {}, \
+         and restart Rosey, which reads its configuration only when it starts",
+        file.display()
+    );
+    let log = bot.log();
+    let of_plugin: Vec<_> = log.lines().filter(|line| line.contains("misbehave") && !line.contains("INFO")).collect();
+    assert!(of_plugin.len() == 1 && of_plugin[0].contains(&format!("FAILED and stays down: {advice}")), "{log}");
+    assert!(!log.contains("hunter2"), "{log}");
+    assert!(bot.ask("!admin status misbehave").contains("plugins.misbehave.config.limit is refused"));
+    let refused = bot.ask("!admin reload misbehave");
+    assert!(refused.contains("plugins.misbehave.config.limit is refused"), "before anyone says yes: {refused}");
+    assert!(bot.end().success());
 }

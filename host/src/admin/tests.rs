@@ -45,6 +45,7 @@ impl Room {
             reload: None,
             probe: None,
             config: serde_json::json!({}),
+            config_file: None,
             limits: Limits::default(),
         };
         let plugins = Plugins::new(vec![dice], forge.into(), database, Arc::new(|_| {})).await.expect("a database");

@@ -31,6 +31,7 @@ impl ConfigFile {
         };
         let mut config = document.read(&mut problems, Config::read);
         let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        config.file = Some(absolute.clone());
         config.resolve(absolute.parent().unwrap_or(Path::new(".")));
         for problem in config.problems() {
             // What is wrong already has a default now, which is not to be complained of.
@@ -67,6 +68,7 @@ impl Config {
             metrics: all.table("metrics", Metrics::read).unwrap_or_default(),
             limits: all.table("limits", LimitsConfig::read).unwrap_or_default(),
             plugins: all.tables("plugins", Plugin::read).into_iter().collect(),
+            file: None,
         }
     }
 

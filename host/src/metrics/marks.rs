@@ -189,7 +189,7 @@ fn describe_note(note: &Note) -> Option<(&'static str, &'static str, String)> {
             let starts = if *failures == 1 { "1 start".to_owned() } else { format!("{failures} starts in a row") };
             ("restart", "warning", format!("starting again {when}; {starts} did not stay up"))
         }
-        Note::GaveUp { why } => ("failed", "error", format!("gave up: {why}")),
+        Note::GaveUp { why, .. } => ("failed", "error", format!("gave up: {why}")),
         Note::RolledBack { from, to, why, state, .. } => {
             ("rollback", "error", format!("rolled back from {} to {}: {why}{}", from.short(), to.short(), left(*state)))
         }

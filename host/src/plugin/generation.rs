@@ -76,6 +76,15 @@ impl Forge {
     }
 }
 
+/// What a plugin itself is configured with.
+#[derive(Debug)]
+pub struct OwnSettings {
+    /// A JSON object.
+    pub json: String,
+    /// The file that they come from, if they come from one: there an operator corrects them.
+    pub file: Option<PathBuf>,
+}
+
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct Order {
@@ -85,9 +94,9 @@ pub struct Order {
     pub generation: Generation,
     /// What it runs.
     pub artifact: Hash,
-    /// The plugin's configuration, a JSON object.
-    pub config: Arc<str>,
-    /// Only find out what the artifact is; the generation cannot serve.
+    /// The plugin's own settings.
+    pub config: Arc<OwnSettings>,
+    /// Only find out what the artifact is and whether it takes its settings; the generation cannot serve.
     pub inspect: bool,
     /// State to give it before its first event.
     pub restore: Option<Arc<Snapshot>>,
@@ -162,6 +171,19 @@ pub enum StartError {
         /// Why.
         message: String,
     },
+    /// Its settings were refused: only an operator can correct them.
+    #[error(
+        "its setting {setting} is refused: {why}. Correct it{}, and restart Rosey, which reads its configuration only when it \
+         starts", in_file(.file.as_deref())
+    )]
+    Settings {
+        /// Which, as the operator writes it: `plugins.weather.config.city`.
+        setting: String,
+        /// What it needs.
+        why: String,
+        /// Where it stands, if it stands in a file.
+        file: Option<PathBuf>,
+    },
     /// What the plugin says of itself is not acceptable.
     #[error("its manifest is not acceptable: {0}; correct it and build again")]
     Manifest(String),
@@ -189,13 +211,30 @@ fn explain(step: LoadStep, message: &str) -> String {
         }
         LoadStep::Manifest => format!("the library does not say what it is: {message}"),
         LoadStep::Create => format!("the plugin refused to start: {message}"),
+        LoadStep::Settings => format!("the plugin refused its settings: {message}"),
     }
+}
+
+fn in_file(file: Option<&Path>) -> String {
+    file.map(|file| format!(" in {}", file.display())).unwrap_or_default()
+}
+
+/// A refusal of settings, as plugin-api words it: the setting, a colon, and what it needs.
+fn refused_settings(order: &Order, message: &str) -> StartError {
+    let message = super::clean(message, 500);
+    let table = format!("plugins.{}.config", order.plugin);
+    let (setting, why) = match message.split_once(": ") {
+        Some((name, why)) if !name.contains(' ') => (format!("{table}.{name}"), why.to_owned()),
+        _ => (table, message),
+    };
+    StartError::Settings { setting, why, file: order.config.file.clone() }
 }
 
 impl StartError {
     /// For the state machine.
     pub fn problem(&self) -> StartProblem {
         let fault = match self {
+            Self::Settings { .. } => Fault::Settings,
             Self::Artifact(_) | Self::Version { .. } | Self::Manifest(_) => Fault::Artifact,
             // A plugin may refuse to start because of something outside of it.
             Self::Load { step: LoadStep::Create, .. } => Fault::Start,
@@ -285,7 +324,7 @@ async fn load(
         generation: order.generation,
         library: text(&artifact.path)?,
         page: text(page.path())?,
-        config: &order.config,
+        config: &order.config.json,
         inspect: order.inspect,
     };
     link.push(&ToShim::Load(load)).map_err(LinkError::from)?;
@@ -294,6 +333,7 @@ async fn load(
         let frame = link.frame().await?;
         match decode::<ToHost<'_>>(&frame).map_err(LinkError::from)? {
             ToHost::Loaded(manifest) => return super::manifest::check(*manifest).map_err(StartError::Manifest),
+            ToHost::LoadFailed { step: LoadStep::Settings, message } => return Err(refused_settings(order, message)),
             ToHost::LoadFailed { step, message } => {
                 return Err(StartError::Load { step, message: super::clean(message, 500) });
             }

@@ -3,7 +3,7 @@
 use super::output::last_words;
 use super::slot::{
     message::{Happening, What},
-    state::{Note, StateLeft, Verdict},
+    state::{Fault, Note, StateLeft, Verdict},
 };
 use crate::time::short;
 use tracing::Level;
@@ -75,7 +75,9 @@ fn note_line(note: &Note) -> (Level, String) {
             let starts = if *failures == 1 { "1 start".to_owned() } else { format!("{failures} starts") };
             (Level::WARN, format!("starting again {when}, after {starts} that did not last"))
         }
-        Note::GaveUp { why } => {
+        // Of its settings it says itself what helps.
+        Note::GaveUp { why, fault: Fault::Settings } => (Level::ERROR, format!("FAILED and stays down: {why}")),
+        Note::GaveUp { why, .. } => {
             let text = format!("FAILED and stays down: {why}. Reload it with a new build, or start it by hand");
             (Level::ERROR, text)
         }

@@ -23,7 +23,7 @@ use crate::store::Database;
 use artifact::Hash;
 use dead_letter::DeadLetter;
 use garbage::Garbage;
-use generation::{Forge, Order, StartError};
+use generation::{Forge, Order, OwnSettings, StartError};
 use journal::Journal;
 use limits::Limits;
 use rosey_wire::manifest::{Manifest, ReloadMode};
@@ -63,14 +63,48 @@ pub struct PluginConfig {
     pub reload: Option<ReloadMode>,
     /// The probe, instead of the one that the plugin declares.
     pub probe: Option<String>,
-    /// Its own configuration, a JSON object.
+    /// Its own settings, a JSON object.
     pub config: serde_json::Value,
+    /// The file that these come from, for advice.
+    pub config_file: Option<PathBuf>,
     /// Limits in force.
     pub limits: Limits,
 }
 
 /// Called with everything that happens, on a slot's task: it must not block.
 pub type Listener = Arc<dyn Fn(Happening) + Send + Sync>;
+
+/// Takes in what the build left, and finds out in a process of its own what it is and whether it takes its settings. No
+/// plugin is made.
+///
+/// # Errors
+/// When the build cannot be taken in or loaded, or refuses its settings.
+pub async fn inspect(
+    forge: &Arc<Forge>,
+    config: &PluginConfig,
+    own: Arc<OwnSettings>,
+) -> Result<Candidate, PluginError> {
+    let artifact = pick::take_in(forge, config).await?;
+    let order = Order {
+        plugin: config.name.as_str().into(),
+        generation: 0,
+        artifact,
+        config: own,
+        inspect: true,
+        restore: None,
+        timeout: config.limits.start_timeout,
+        log_lines: config.limits.log_lines,
+    };
+    let started = generation::start(Arc::clone(forge), order).await?;
+    Ok(Candidate { artifact, manifest: started.manifest })
+}
+
+impl PluginConfig {
+    /// Its own settings, as its processes get them.
+    pub fn own(&self) -> Arc<OwnSettings> {
+        Arc::new(OwnSettings { json: self.config.to_string(), file: self.config_file.clone() })
+    }
+}
 
 /// All plugins of this host. The set is fixed while it runs.
 pub struct Plugins {
@@ -83,7 +117,7 @@ pub struct Plugins {
 struct Slot {
     handle: Handle,
     config: PluginConfig,
-    json: Arc<str>,
+    own: Arc<OwnSettings>,
 }
 
 /// A build that was looked at, and can be run as it was seen.
@@ -165,14 +199,14 @@ impl Plugins {
                 listener(Happening { plugin: Arc::clone(&name), at: std::time::SystemTime::now(), what });
             }
             let follow = followers.clone();
-            let json: Arc<str> = config.config.to_string().into();
+            let own = config.own();
             let (listener, journal) = (Arc::clone(&listener), forge.journal.clone());
             let handle = Handle::spawn(Setup {
                 name,
                 limits: config.limits.clone(),
                 reload: config.reload,
                 probe: config.probe.clone(),
-                config: Arc::clone(&json),
+                config: Arc::clone(&own),
                 forge: Arc::clone(&forge),
                 pacer: Arc::clone(&pacer),
                 database: database.clone(),
@@ -191,7 +225,7 @@ impl Plugins {
                     listener(happening);
                 }),
             });
-            slots.insert(config.name.clone(), Slot { handle, config, json });
+            slots.insert(config.name.clone(), Slot { handle, config, own });
         }
         Ok(Self { slots: Arc::new(slots), forge, database, followers })
     }
@@ -225,23 +259,11 @@ impl Plugins {
     /// When there is no such plugin, or the build cannot be taken in or loaded.
     pub async fn inspect(&self, name: &str) -> Result<Candidate, PluginError> {
         let slot = self.slot(name)?;
-        let artifact = pick::take_in(&self.forge, &slot.config).await?;
-        let order = Order {
-            plugin: Arc::clone(slot.handle.name()),
-            generation: 0,
-            artifact,
-            config: Arc::clone(&slot.json),
-            inspect: true,
-            restore: None,
-            timeout: slot.config.limits.start_timeout,
-            log_lines: slot.config.limits.log_lines,
-        };
-        let started = generation::start(Arc::clone(&self.forge), order).await;
-        if started.is_err() {
+        let looked = inspect(&self.forge, &slot.config, Arc::clone(&slot.own)).await;
+        if matches!(looked, Err(PluginError::Start(_))) {
             self.collect_garbage_soon();
         }
-        let started = started?;
-        Ok(Candidate { artifact, manifest: started.manifest })
+        looked
     }
 
     /// Changes a plugin to an artifact that was looked at. Returns when the new generation serves. Cancelled, the change

@@ -2,17 +2,17 @@
 
 use super::{fail, say};
 use crate::{
+    app,
     cli::exit,
     config::{Config, ConfigError, ConfigFile},
     metrics::secrets,
-    settings::Problem,
 };
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 /// Checks a file, and shows what is in force when nothing is wrong with it.
 pub fn check_file(path: &Path) -> u8 {
     let mut file = ConfigFile::read(path);
-    for problem in problems(&file.config) {
+    for problem in app::check::problems(&file.config) {
         file.add(problem);
     }
     let summary = file.config.summary() + &warnings(&file.config, path);
@@ -24,29 +24,12 @@ pub fn check_file(path: &Path) -> u8 {
 
 /// Checks what is in force without a file.
 pub fn check_default(config: &Config) -> u8 {
-    let problems = problems(config);
+    let problems = app::check::problems(config);
     if problems.is_empty() {
         return say(&config.summary());
     }
     let error = ConfigError { file: "the built-in default".into(), problems };
     fail(exit::CONFIG, &error.to_string())
-}
-
-/// What a bot could not do with these settings.
-fn problems(config: &Config) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    if config.connect.names().next().is_none() {
-        let text = "no connector is configured, so nobody can talk to the bot; add [connect.console] or [connect.irc]";
-        problems.push(Problem::new("connect", text));
-    }
-    for plugin in config.plugins() {
-        let (name, library) = (&plugin.name, plugin.library.display());
-        if !plugin.library.is_file() {
-            let text = format!("its library {library} is not there; build it with: cargo build --release -p {name}");
-            problems.push(Problem::new(format!("plugins.{name}.library"), text));
-        }
-    }
-    problems
 }
 
 /// Files with secrets that other users of the machine can read.

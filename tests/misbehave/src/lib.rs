@@ -216,6 +216,9 @@ impl Misbehave {
     }
 }
 
-/// It takes none.
+/// It does nothing with them.
 #[derive(serde::Deserialize)]
-struct Settings {}
+struct Settings {
+    #[serde(default, rename = "limit")]
+    _limit: Option<u32>,
+}

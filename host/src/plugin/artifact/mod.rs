@@ -59,6 +59,17 @@ pub enum IntakeError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// There is none, but it was built as something that cannot be loaded.
+    #[error(
+        "{path} is not there, but {plugin} was built as a library for Rust code; add crate-type = [\"cdylib\"] under [lib] in \
+         its Cargo.toml, and build it again: cargo build --release -p {plugin}", path = .path.display()
+    )]
+    NotCdylib {
+        /// The plugin.
+        plugin: String,
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// It kept changing.
     #[error("{path} changes while it is copied: is cargo still building? Try again when it is done", path = .0.display())]
     Changing(PathBuf),
@@ -179,6 +190,10 @@ impl Store {
     fn copy(&self, plugin: &str, library: &Path) -> Result<Artifact, IntakeError> {
         let problem = |source| IntakeError::Io { path: library.to_owned(), source };
         let mut source = File::open(library).map_err(|error| match error.kind() {
+            // As cargo leaves it beside the place where the library would be.
+            io::ErrorKind::NotFound if library.with_extension("rlib").exists() => {
+                IntakeError::NotCdylib { plugin: plugin.to_owned(), path: library.to_owned() }
+            }
             io::ErrorKind::NotFound => IntakeError::Missing { plugin: plugin.to_owned(), path: library.to_owned() },
             _ => problem(error),
         })?;
@@ -438,6 +453,9 @@ mod tests {
         let store = Store::open(dir.path()).expect("there");
         let error = store.intake("dice-roller", &dir.path().join("libdice_roller.so")).expect_err("not there");
         assert!(error.to_string().ends_with("build it with: cargo build --release -p dice-roller"), "{error}");
+        fs::write(dir.path().join("libdice_roller.rlib"), "").expect("ours");
+        let error = store.intake("dice-roller", &dir.path().join("libdice_roller.so")).expect_err("not there");
+        assert!(error.to_string().contains("add crate-type = [\"cdylib\"] under [lib]"), "{error}");
     }
 
     #[test]

@@ -17,7 +17,10 @@ pub mod state;
 mod task;
 mod view;
 
-use super::{generation::Forge, limits::Limits};
+use super::{
+    generation::{Forge, OwnSettings},
+    limits::Limits,
+};
 use crate::{event::Event, store::Database};
 use message::{Command, Happening, View};
 use pace::Pacer;
@@ -55,8 +58,8 @@ pub struct Setup {
     pub reload: Option<ReloadMode>,
     /// The probe, when the operator set one.
     pub probe: Option<String>,
-    /// The plugin's configuration, a JSON object.
-    pub config: Arc<str>,
+    /// The plugin's own settings.
+    pub config: Arc<OwnSettings>,
     /// What is shared by all plugins.
     pub forge: Arc<Forge>,
     /// Likewise.

@@ -107,8 +107,7 @@ impl State {
         if self.will_run() {
             return;
         }
-        self.effects.push(Effect::Note(Note::GaveUp { why: why.clone() }));
-        self.phase = Phase::Failed { why };
+        self.give_up(why, Fault::Artifact);
     }
 
     /// Stops the plugin: what is in flight is answered, up to the drain timeout, and the ticket is answered after that.
@@ -144,9 +143,12 @@ impl State {
                 }
             }
             Err(problem) => {
-                self.effects.push(Effect::Note(Note::StartFailed { generation, why: problem.why.clone() }));
+                // What is wrong with settings is said once: nothing is tried again.
+                if problem.fault != Fault::Settings {
+                    self.effects.push(Effect::Note(Note::StartFailed { generation, why: problem.why.clone() }));
+                }
                 match problem.fault {
-                    Fault::Artifact => self.give_up(problem.why),
+                    Fault::Artifact | Fault::Settings => self.give_up(problem.why, problem.fault),
                     Fault::Start => self.restart_after_crash(now, artifact, &problem.why),
                     Fault::Host => {
                         let failures = self.restart.failures();
@@ -367,13 +369,13 @@ impl State {
             Decision::GiveUp(reason) => {
                 self.memory.failures = self.restart.failures();
                 self.effects.push(Effect::Remember);
-                self.give_up(format!("{reason}; the last time: {cause}"));
+                self.give_up(format!("{reason}; the last time: {cause}"), Fault::Start);
             }
         }
     }
 
-    fn give_up(&mut self, why: String) {
-        self.effects.push(Effect::Note(Note::GaveUp { why: why.clone() }));
+    fn give_up(&mut self, why: String, fault: Fault) {
+        self.effects.push(Effect::Note(Note::GaveUp { why: why.clone(), fault }));
         self.phase = Phase::Failed { why };
     }
 

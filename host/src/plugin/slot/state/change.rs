@@ -7,7 +7,9 @@
 //!
 //! Until the swap every failure leaves the old generation serving, or brings its artifact back.
 
-use super::{Bake, ChangeError, Effect, Generation, Phase, Snapshot, StartProblem, State, StateLeft, Ticket, Verdict};
+use super::{
+    Bake, ChangeError, Effect, Fault, Generation, Phase, Snapshot, StartProblem, State, StateLeft, Ticket, Verdict,
+};
 use crate::plugin::artifact::Hash;
 use rosey_wire::manifest::ReloadMode;
 use std::{
@@ -437,7 +439,7 @@ impl State {
                     self.spawn_active(from, change.snapshot.clone());
                     self.bake_again(now, from, change.mode);
                 }
-                (_, None) => self.give_up(error.to_string()),
+                (_, None) => self.give_up(error.to_string(), Fault::Artifact),
             }
         }
         self.refuse(change.ticket, error);

@@ -228,6 +228,8 @@ pub enum Note {
     GaveUp {
         /// Why.
         why: String,
+        /// Whose fault it is.
+        fault: Fault,
     },
     /// The slot went back by itself to what ran before.
     RolledBack {
@@ -305,4 +307,6 @@ pub enum Fault {
     Start,
     /// The host's or the machine's: it says nothing about the plugin.
     Host,
+    /// The operator's settings: another try is pointless before they are corrected and the host has read them.
+    Settings,
 }
