@@ -207,13 +207,13 @@ fn beside(path: &Path) -> [PathBuf; 2] {
 /// Makes the file, and has this user alone read it and those beside it.
 fn prepare(path: &Path) -> Result<(), StoreError> {
     let problem = |source| StoreError::Open { path: path.to_owned(), source };
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(problem)?;
     let [wal, shm] = beside(path);
-    let size = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
-    if size(path) == 0 && size(&wal) > 0 {
+    let is_empty = |path: &Path| fs::metadata(path).map(|meta| meta.len() == 0);
+    if is_empty(path).unwrap_or(false) && !is_empty(&wal).unwrap_or(true) {
         // SQLite would take it for a new one, and throw away what was written last.
         return Err(StoreError::Damaged(path.to_owned()));
     }
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(problem)?;
     for file in [path, &wal, &shm] {
         if fs::metadata(file).is_ok_and(|meta| meta.mode() & 0o077 != 0) {
             fs::set_permissions(file, Permissions::from_mode(0o600)).map_err(problem)?;
@@ -326,6 +326,8 @@ mod tests {
         fs::write(&path, "").expect("ours");
         fs::write(directory.path().join("rosey.db-wal"), "what was written last").expect("ours");
         assert!(matches!(Database::open(&path, &[SCHEMA]), Err(StoreError::Damaged(_))));
+        fs::remove_file(&path).expect("ours");
+        Database::open(&path, &[SCHEMA]).expect("whoever removes it wants a new one");
     }
 
     #[tokio::test]

@@ -139,6 +139,8 @@ pub struct System {
     pub version: &'static str,
     /// Where chat comes from: name and state (`connecting` before the first time, `connected`, `disconnected`).
     pub connectors: BTreeMap<String, &'static str>,
+    /// Why nothing can be written to `rosey.db`, as a clause; `None` while it can.
+    pub database: Option<String>,
     /// Whether all is well, in a sentence.
     pub verdict: String,
     /// How bad that is: `good`, `warning` or `error`.

@@ -102,9 +102,17 @@ impl Bot {
     /// # Panics
     /// When it cannot be started.
     pub fn start(arguments: &[&str], directory: &Path) -> Self {
-        let mut child = Command::new(build::rosey())
-            .args(arguments)
-            .current_dir(directory)
+        let mut command = Command::new(build::rosey());
+        command.args(arguments).current_dir(directory);
+        Self::spawn(command)
+    }
+
+    /// Starts a command that becomes `rosey`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .env_remove("ROSEY_LOG")
             // Cargo tells its tests where they are built; this one is to run as if installed.
             .env_remove("CARGO_MANIFEST_DIR")

@@ -22,6 +22,16 @@ pub fn is_there(program: &str, package: &str) -> bool {
     found
 }
 
+/// Whether this user may make namespaces of these kinds, as root may. If not, says so: the test skips itself.
+pub fn may_unshare(kinds: &[&str]) -> bool {
+    let tried = Command::new("unshare").args(kinds).arg("true").stderr(Stdio::null()).status();
+    let may = tried.is_ok_and(|status| status.success());
+    if !may {
+        eprintln!("SKIPPED: no namespace can be made with: unshare {} (run the tests as root)", kinds.join(" "));
+    }
+    may
+}
+
 /// Runs a program on this input; its exit code, and all that it says.
 ///
 /// # Panics

@@ -106,7 +106,7 @@ pub async fn health() -> Response {
     typed("text/plain; charset=utf-8", "ok\n")
 }
 
-/// Every plugin that should serve does.
+/// Every plugin that should serve does, and changes can be recorded. Says no more to whoever has not logged in.
 pub async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     let board = shared.metrics.latest();
     let waiting = |plugin: &&crate::view::Plugin| !matches!(plugin.state, "running" | "reloading" | "stopped");
@@ -114,10 +114,13 @@ pub async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     if board.number == 0 {
         return (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response();
     }
-    match down.is_empty() {
-        true => typed("text/plain; charset=utf-8", "ready\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, format!("not serving: {}\n", down.join(", "))).into_response(),
+    if !down.is_empty() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("not serving: {}\n", down.join(", "))).into_response();
     }
+    if board.snapshot.system.database.is_some() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "rosey.db cannot be written to\n").into_response();
+    }
+    typed("text/plain; charset=utf-8", "ready\n")
 }
 
 /// No such page.

@@ -394,6 +394,9 @@ impl Metrics {
             self.measure(plugins, &views, meter).await;
         }
         let letters = dead_letter::counts(plugins.database()).await.unwrap_or_default();
+        if measures {
+            plugins.database().retry().await;
+        }
         let (snapshot, custom) = {
             let mut state = self.state();
             state.learn(&views, &letters);
@@ -406,7 +409,7 @@ impl Metrics {
             let shown: Vec<_> = views.iter().map(shown).collect();
             let custom =
                 views.iter().map(|view| (view.plugin.to_string(), state.custom(&view.plugin))).collect::<Vec<_>>();
-            (self.snapshot(&views, shown), custom)
+            (self.snapshot(&views, shown, plugins.database().trouble()), custom)
         };
         self.save();
         let tallies = self.tallies().clone();

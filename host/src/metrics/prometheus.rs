@@ -203,6 +203,8 @@ fn host(page: &mut Page, snapshot: &Snapshot, tallies: &Tallies) {
     page.gauge("rosey_uptime_seconds", "Time since the host started.", &[], snapshot.bot_uptime as f64);
     page.gauge("rosey_plugins", "Plugins configured.", &[], snapshot.system.total_plugins as f64);
     page.gauge("rosey_metrics_poll_duration_seconds", "What the last poll took.", &[], tallies.poll.as_secs_f64());
+    let writable = f64::from(u8::from(snapshot.system.database.is_none()));
+    page.gauge("rosey_database_up", "1 while rosey.db can be written to.", &[], writable);
     tallies.connectors.iter().for_each(|(name, connector)| one_connector(page, name.as_str(), connector));
     for ((command, user), count) in &tallies.admin {
         let labels = [("command", command.as_str()), ("user", user.as_str())];

@@ -109,8 +109,8 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
 }
 
 impl super::Metrics {
-    /// All plugins and the host now.
-    pub fn snapshot(&self, views: &[View], plugins: Vec<Plugin>) -> Snapshot {
+    /// All plugins and the host now. `database` is why nothing can be written to it.
+    pub fn snapshot(&self, views: &[View], plugins: Vec<Plugin>, database: Option<String>) -> Snapshot {
         let count = |states: &[&str]| plugins.iter().filter(|plugin| states.contains(&plugin.state)).count();
         let total = |at: usize| views.iter().map(|view| view.ledger.outcomes[at]).sum();
         let outcomes = OUTCOMES.iter().enumerate().map(|(at, name)| (*name, total(at))).collect();
@@ -136,6 +136,7 @@ impl super::Metrics {
             pid,
             version: env!("CARGO_PKG_VERSION"),
             connectors,
+            database,
             ..System::default()
         };
         let mut snapshot = Snapshot {

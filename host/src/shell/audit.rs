@@ -92,7 +92,7 @@ fn look(config: &Config, connection: &mut Connection, noted: Option<&Noted>) -> 
 }
 
 /// A hash, and how many records there were then.
-type Noted = (String, Option<usize>);
+type Noted = (String, Option<i64>);
 
 fn head(text: &str) -> Result<Noted, String> {
     let (hash, count) = match text.split_once('@') {

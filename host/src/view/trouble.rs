@@ -32,6 +32,8 @@ pub enum Kind {
     Unhealthy,
     /// A connector is down.
     NoChat,
+    /// Nothing can be written to `rosey.db`.
+    Database,
     /// A plugin is coming up.
     Starting,
     /// Too many events end badly.
@@ -147,8 +149,14 @@ pub fn of_all(snapshot: &Snapshot) -> Vec<Trouble> {
         plugin: None,
         text: format!("{name} is not connected: nobody there can reach the bot."),
     });
+    let database = snapshot.system.database.as_deref().map(|why| Trouble {
+        kind: Kind::Database,
+        severity: "warning",
+        plugin: None,
+        text: format!("Changes are refused, since nothing can be recorded: {}.", clause(why)),
+    });
     let of_plugins = snapshot.plugins.iter().flat_map(|plugin| plugin.troubles.iter().cloned());
-    let mut all: Vec<_> = connectors.chain(of_plugins).collect();
+    let mut all: Vec<_> = connectors.chain(database).chain(of_plugins).collect();
     all.sort_by_key(|trouble| trouble.kind);
     all
 }
@@ -260,6 +268,16 @@ mod tests {
         assert!(running(|it| it.lately.rolled_back = Some("it crashed".into())).0.contains("by itself: it crashed."));
         assert!(running(|it| it.lately.refused = Some("no.".into())).0.ends_with("was refused: no."));
         assert_eq!(running(|it| it.lately.crashes = 2).0, "a crashed twice within the last hour.");
+    }
+
+    #[test]
+    fn a_database_that_takes_nothing_is_a_trouble() {
+        let mut snapshot = Snapshot { timestamp: "2026-01-01T00:00:00.000Z".into(), ..Snapshot::default() };
+        snapshot.plugins = vec![plugin("a", "running", |_| {})];
+        snapshot.system.database = Some("rosey.db: its disk is full; make room".into());
+        let said = verdict(&snapshot, &of_all(&snapshot));
+        let text = "Changes are refused, since nothing can be recorded: rosey.db: its disk is full; make room.";
+        assert_eq!(said, (text.into(), "warning"));
     }
 
     #[test]

@@ -6,8 +6,11 @@
 //! head noted elsewhere, the log, or the `audit_file` on another machine show it later.
 
 use super::record::{AuditRecord, COLUMNS};
-use rusqlite::{Connection, OptionalExtension};
-use std::{collections::BTreeSet, fmt};
+use rusqlite::{Connection, OptionalExtension, Params, Statement};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// The tables.
 pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS audit (
@@ -35,6 +38,9 @@ CREATE TABLE IF NOT EXISTS audit_head (
     hash  TEXT NOT NULL
 ) STRICT;";
 
+/// More records than there can be: a greater number was not given by Rosey, and no other follows it.
+const MOST_RECORDS: i64 = 1 << 40;
+
 /// Problems that are described; who wants them all has a broken database.
 const DESCRIBED: usize = 20;
 
@@ -51,8 +57,8 @@ pub struct Verified {
     pub problems: Vec<String>,
     /// What is not wrong, and worth knowing.
     pub notes: Vec<String>,
-    /// All hashes, by number less one.
-    hashes: Vec<String>,
+    /// The hashes of the records that can be read, by number.
+    hashes: BTreeMap<i64, String>,
 }
 
 /// The end of a chain: how many records there are, and the hash of the last.
@@ -70,6 +76,13 @@ impl fmt::Display for Head {
     }
 }
 
+impl Head {
+    /// Whether Rosey may have written it.
+    pub(super) fn is_plausible(&self) -> bool {
+        (0..MOST_RECORDS).contains(&self.count)
+    }
+}
+
 impl Verified {
     pub(super) fn problem(&mut self, text: String) {
         if self.problems.len() < DESCRIBED {
@@ -78,16 +91,16 @@ impl Verified {
     }
 
     /// Looks for a head that was noted elsewhere: `HASH@COUNT`, or a hash alone.
-    pub fn expect(&mut self, hash: &str, count: Option<usize>) {
-        let fits = |at: usize| self.hashes.get(at.wrapping_sub(1)).is_some_and(|found| found.starts_with(hash));
+    pub fn expect(&mut self, hash: &str, count: Option<i64>) {
+        let last = self.hashes.range(..MOST_RECORDS).next_back().map_or(0, |(number, _)| *number);
         match count {
-            Some(count) if count > self.hashes.len() => {
+            Some(count) if count > last => {
                 self.problem(format!("record {count}, whose hash was noted, is not there: the end was cut off"));
             }
-            Some(count) if !fits(count) => {
+            Some(count) if !self.hashes.get(&count).is_some_and(|found| found.starts_with(hash)) => {
                 self.problem(format!("record {count} is not the one whose hash was noted: the chain was made anew"));
             }
-            None if !(1..=self.hashes.len()).any(fits) => {
+            None if !self.hashes.values().any(|found| found.starts_with(hash)) => {
                 self.problem("the record whose hash was noted is not there".to_owned());
             }
             _ => self.notes.push("the noted head is there".to_owned()),
@@ -121,7 +134,7 @@ pub(super) fn check(connection: &Connection, end: &mut Head) -> rusqlite::Result
     let text = format!(
         "the audit was changed by somebody else: it ended with {end} and ends with {newest}; see rosey audit verify"
     );
-    end.count = end.count.max(newest.count);
+    end.count = if end.is_plausible() { end.count.max(newest.count) } else { newest.count };
     alarm(connection, end, &text).map(Some)
 }
 
@@ -151,7 +164,8 @@ pub(super) fn head(connection: &Connection) -> rusqlite::Result<Head> {
 
 /// The end as it is in the table.
 fn newest(connection: &Connection) -> rusqlite::Result<Head> {
-    one_head(connection, "SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1")
+    let sql = format!("SELECT id, hash FROM audit WHERE id > 0 AND id < {MOST_RECORDS} ORDER BY id DESC LIMIT 1");
+    one_head(connection, &sql)
 }
 
 fn one_head(connection: &Connection, sql: &str) -> rusqlite::Result<Head> {
@@ -159,16 +173,26 @@ fn one_head(connection: &Connection, sql: &str) -> rusqlite::Result<Head> {
     head.optional().map(Option::unwrap_or_default)
 }
 
-/// The record with this number.
+/// The records of a query. One that was made unreadable is left out: verify names it, and the rest goes on.
+fn records(statement: &mut Statement<'_>, parameters: impl Params) -> rusqlite::Result<Vec<AuditRecord>> {
+    let mut rows = statement.query(parameters)?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        records.extend(AuditRecord::from_row(row));
+    }
+    Ok(records)
+}
+
+/// The record with this number; nothing when it is not there or cannot be read.
 pub(super) fn one(connection: &Connection, id: i64) -> rusqlite::Result<Option<AuditRecord>> {
     let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM audit WHERE id = ?1"))?;
-    statement.query_row([id], AuditRecord::from_row).optional()
+    Ok(records(&mut statement, [id])?.pop())
 }
 
 /// Records with a number over `after`, the oldest first.
 pub(super) fn since(connection: &Connection, after: i64) -> rusqlite::Result<Vec<AuditRecord>> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM audit WHERE id > ?1 ORDER BY id"))?;
-    statement.query_map([after], AuditRecord::from_row)?.collect()
+    let sql = format!("SELECT {COLUMNS} FROM audit WHERE id > ?1 AND id < {MOST_RECORDS} ORDER BY id");
+    records(&mut *connection.prepare_cached(&sql)?, [after])
 }
 
 /// Beginnings without an end.
@@ -177,7 +201,7 @@ pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<AuditRecord>
         "SELECT {COLUMNS} FROM audit WHERE stage = 'before' AND id NOT IN
          (SELECT about FROM audit WHERE about IS NOT NULL) ORDER BY id"
     ))?;
-    statement.query_map([], AuditRecord::from_row)?.collect()
+    records(&mut statement, [])
 }
 
 /// The records that fit, the oldest first, at most the newest `limit`.
@@ -194,8 +218,7 @@ pub fn list(
         "SELECT {COLUMNS} FROM audit WHERE (?1 IS NULL OR plugin = ?1) AND (?2 IS NULL OR at >= ?2)
          ORDER BY id DESC LIMIT ?3"
     ))?;
-    let rows = statement.query_map((plugin, from, limit), AuditRecord::from_row)?;
-    let mut records = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut records = records(&mut statement, (plugin, from, limit))?;
     records.reverse();
     Ok(records)
 }
@@ -210,13 +233,15 @@ pub fn verify(connection: &mut Connection) -> rusqlite::Result<Verified> {
     let mut open = BTreeSet::new();
     let mut statement = transaction.prepare(&format!("SELECT {COLUMNS} FROM audit ORDER BY id"))?;
     let mut rows = statement.query([])?;
+    let mut last: i64 = 0;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
-        let expected = i64::try_from(found.hashes.len()).unwrap_or(i64::MAX) + 1;
-        if id != expected {
-            found.problem(format!("between record {} and record {id} something is missing", expected - 1));
-            found.hashes.resize(usize::try_from(id - 1).unwrap_or(0).min(1 << 24), String::new());
+        if !(1..MOST_RECORDS).contains(&id) {
+            found.problem(format!("record {id} was moved there: Rosey numbers records from 1, without a gap"));
+        } else if id != last + 1 {
+            found.problem(format!("between record {last} and record {id} something is missing"));
         }
+        last = if id < MOST_RECORDS { id.max(0) } else { last };
         match AuditRecord::from_row(row) {
             Ok(record) => {
                 if record.digest() != record.hash {
@@ -234,11 +259,10 @@ pub fn verify(connection: &mut Connection) -> rusqlite::Result<Verified> {
                     None => record.stage == super::Stage::Before && open.insert(id),
                 };
                 found.head.clone_from(&record.hash);
-                found.hashes.push(record.hash);
+                found.hashes.insert(id, record.hash);
             }
             Err(error) => {
                 found.problem(format!("record {id} cannot be read: {error}"));
-                found.hashes.push(String::new());
             }
         }
         found.count += 1;

@@ -41,7 +41,8 @@ impl AuditFile {
             whole += line.len() as u64;
             // What is no record is found by verify; here it only matters where to go on.
             if let Ok(record) = serde_json::from_slice::<AuditRecord>(&line) {
-                end = Head { count: record.id, hash: record.hash };
+                let read = Head { count: record.id, hash: record.hash };
+                end = if read.is_plausible() { read } else { end };
             }
             line.clear();
         }
@@ -101,12 +102,13 @@ pub fn verify(path: &Path, connection: &Connection, found: &mut Verified) -> io:
         found.notes.push(format!("{} is no regular file, and was not looked at", path.display()));
         return Ok(());
     }
-    let (mut reader, mut line, mut last, mut number) = (BufReader::new(file), Vec::new(), 0, 0);
+    let (mut reader, mut line, mut last, mut number) = (BufReader::new(file), Vec::new(), 0i64, 0);
     while reader.read_until(b'\n', &mut line)? > 0 {
         number += 1;
         let at = format!("{}, line {number}", path.display());
         let id = serde_json::from_slice(&line).ok().map(|Numbered { id }| id);
-        let written = chain::one(connection, id.unwrap_or(last + 1)).ok().flatten().map(|record| record.line());
+        let written =
+            chain::one(connection, id.unwrap_or(last.saturating_add(1))).ok().flatten().map(|record| record.line());
         if !line.ends_with(b"\n") && written.as_ref().is_some_and(|written| written.starts_with(&line)) {
             // Not finished yet, or never: the next start cuts it off.
             break;
@@ -116,13 +118,13 @@ pub fn verify(path: &Path, connection: &Connection, found: &mut Verified) -> io:
             (Some(id), _) if last == 0 && id != 1 => {
                 found.problem(format!("{at}: the file begins with record {id}; what came before was cut off"));
             }
-            (Some(id), Some(written)) if id == last + 1 && written == line => {}
+            (Some(id), Some(written)) if id == last.saturating_add(1) && written == line => {}
             (Some(id), _) => found.problem(format!("{at}: record {id} is not as it was written")),
         }
         last = id.unwrap_or(last);
         line.clear();
     }
-    let behind = found.count - last;
+    let behind = found.count.saturating_sub(last);
     if behind > 0 {
         let text =
             format!("{} is behind rosey.db by {behind}: Rosey writes them at its next record or start", path.display());

@@ -182,6 +182,47 @@ async fn a_careful_cut_under_a_running_bot_is_noticed_at_the_next_record_and_sta
 }
 
 #[tokio::test]
+async fn a_record_at_a_number_that_cannot_be_blocks_neither_records_nor_starts() {
+    let greatest = i64::MAX;
+    let tampers = [
+        format!("UPDATE audit SET id = {greatest} WHERE id = 20"),
+        format!("UPDATE audit SET id = {greatest} WHERE id = 3"),
+        format!("UPDATE audit SET id = {greatest} - id"),
+        format!("UPDATE audit SET id = {} WHERE id = 19", i64::MIN),
+        format!("UPDATE audit_head SET count = {greatest}"),
+        format!("UPDATE audit_head SET count = {}", i64::MIN),
+        "UPDATE audit SET id = 1000000000000 WHERE id = 20".to_owned(),
+        "UPDATE audit SET stage = 'nonsense'".to_owned(),
+    ];
+    for sql in tampers {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("audit.jsonl");
+        ten_actions(directory.path(), Some(path.clone())).await;
+        let open = async || {
+            let database = Database::open(&directory.path().join("rosey.db"), &[chain::SCHEMA]).expect("a database");
+            Audit::open(database, Some(path.clone())).await.expect("it opens")
+        };
+        let audit = open().await;
+        tamper(directory.path(), &sql);
+        let first = audit.begin(before("p")).await.expect("it is recorded");
+        let second = audit.write(first.after(true, "done", None)).await.expect("it is recorded");
+        assert_eq!(second.id, first.id + 1, "{sql}: an alarm is said once");
+        drop(audit);
+        let third = open().await.begin(before("q")).await.expect("it is recorded");
+        assert!(third.id > second.id, "{sql}");
+        assert_ne!(verify(directory.path()).problems, Vec::<String>::new(), "{sql}");
+        // The same while no bot looks.
+        tamper(directory.path(), &sql);
+        open().await.begin(before("r")).await.expect("it is recorded");
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    ten_actions(directory.path(), None).await;
+    tamper(directory.path(), &format!("UPDATE audit SET id = {greatest} WHERE id = 20"));
+    let problems = verify(directory.path()).problems;
+    assert!(problems.iter().any(|text| text.contains("record 9223372036854775807 was moved there")), "{problems:?}");
+}
+
+#[tokio::test]
 async fn a_database_that_lost_what_the_file_has_is_noticed_at_the_start() {
     for sql in CAREFUL {
         let directory = tempfile::tempdir().expect("a directory");
