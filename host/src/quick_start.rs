@@ -18,6 +18,7 @@ pub fn build_parts() -> Result<(), String> {
     let Some(manifest) = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from) else { return Ok(()) };
     let executable = std::env::current_exe().map_err(|error| error.to_string())?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    #[expect(clippy::disallowed_methods, reason = "cargo is waited for, before anything else is there")]
     let mut build = Command::new(cargo);
     build.arg("build").current_dir(manifest.parent().unwrap_or(Path::new(".")));
     // The first time it takes long enough for somebody to wonder; later it mostly has nothing to say.

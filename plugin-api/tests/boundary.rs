@@ -71,7 +71,7 @@ impl Subject {
 }
 
 type Said = (u64, u8, String, String);
-static REPLIES: Mutex<Option<mpsc::Sender<Said>>> = Mutex::new(None);
+static REPLIES: Mutex<Option<mpsc::SyncSender<Said>>> = Mutex::new(None);
 static LOGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static EXECUTING: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
 
@@ -108,7 +108,7 @@ impl Shim {
         let module = HEADER.init_root_module::<PluginModRef>().expect("the layout is our own");
         let host: HostApiRef = HostApi { reply, executing, log }.leak_into_prefix();
         module.create()(host, RSlice::from_slice(b"{}")).into_result().expect("it needs no settings");
-        let (sender, replies) = mpsc::channel();
+        let (sender, replies) = mpsc::sync_channel(64);
         *REPLIES.lock().expect("no panic holds it") = Some(sender);
         Self { module, replies, last: 0 }
     }

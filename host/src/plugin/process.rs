@@ -127,6 +127,7 @@ impl Drop for Child {
 
 fn spawn(request: &SpawnRequest, reaper: &Reaper) -> Result<Spawned, SpawnError> {
     let problem = |source| SpawnError::Os { program: request.program.clone(), source };
+    #[expect(clippy::disallowed_methods, reason = "the one place")]
     let mut command = Command::new(&request.program);
     // The environment holds the operator's secrets, chat passwords among them. A plugin gets its configuration instead.
     command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "RUST_BACKTRACE" || name == "TZ"));

@@ -1,5 +1,6 @@
 //! A plugin that does what no plugin should: one command a misdeed, and one `VARIANT` a bad build.
 #![cfg_attr(test, allow(dead_code, reason = "there are no unit tests, and #[plugin] exports nothing to them"))]
+#![expect(clippy::disallowed_methods, reason = "it is late on purpose")]
 
 use plugin_api::prelude::*;
 use std::{
