@@ -8,19 +8,20 @@ use crate::{
         self, Admin, AdminConfig, Dashboard,
         audit::{AuditError, AuditRecord, Stage},
     },
+    artifact,
     config::{self, Config},
     connect::{self, ConnectError, Connectors},
     dashboard::{self, DashboardConfig, DashboardError},
+    journal::Journal,
     metrics::{self, Metrics, MetricsConfig},
-    plugin::{
-        self, Plugins, artifact,
-        generation::{Forge, Shims},
-        journal::Journal,
-        process::Spawner,
-        slot::message::What,
+    plugins::{self, Plugins},
+    process::{
+        spawn::Spawner,
+        start::{Shims, Starter},
     },
     report,
     router::Router,
+    slot::lifecycle::{LifecycleEvent, LifecycleKind},
     store::{Database, StoreError},
     view::Change,
 };
@@ -106,7 +107,7 @@ pub fn run(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> R
     // Whatever the umask of whoever starts it: nothing that Rosey writes is for other users.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let (ops, end_of_ops) = start_ops().map_err(AppError::Runtime)?;
-    let data = plugin::runtime().map_err(AppError::Runtime)?;
+    let data = plugins::runtime().map_err(AppError::Runtime)?;
     let metrics = Metrics::new(metrics_config(&config));
     let result = data.block_on(live(config, metrics.clone(), ops, greet));
     data.block_on(metrics.finish());
@@ -141,14 +142,14 @@ async fn live(
     if !shim.is_file() {
         return Err(AppError::NoShim(shim));
     }
-    let forge = make_forge(&config, &state, shim, &ops)?;
-    let schema: Vec<_> = plugin::SCHEMA.into_iter().chain(admin::SCHEMA).chain([metrics::SCHEMA]).collect();
+    let starter = make_starter(&config, &state, shim, &ops)?;
+    let schema: Vec<_> = plugins::SCHEMA.into_iter().chain(admin::SCHEMA).chain([metrics::SCHEMA]).collect();
     let database = Database::open(&config.state_dir.join(DATABASE), &schema)?;
     let router = Arc::new(Router::default());
     metrics.remember(database.clone()).await?;
     config.connect.names().for_each(|name| metrics.expect_connector(name));
     router.set_starting(true);
-    let (plugins, changed) = make_plugins(&config, forge, database.clone(), &router, metrics.clone()).await?;
+    let (plugins, changed) = make_plugins(&config, starter, database.clone(), &router, metrics.clone()).await?;
     // Before anybody looks: a plugin that is about to start is not shown as stopped.
     plugins.start_all().await;
     metrics.start(Arc::clone(&plugins), &ops);
@@ -203,7 +204,7 @@ async fn stop(
 }
 
 /// What starts generations.
-fn make_forge(config: &Config, state: &State, program: PathBuf, ops: &Handle) -> Result<Arc<Forge>, AppError> {
+fn make_starter(config: &Config, state: &State, program: PathBuf, ops: &Handle) -> Result<Arc<Starter>, AppError> {
     let store = artifact::Store::open(config.state_dir.join("artifacts")).map_err(|source| state.problem(source))?;
     let shims = Shims {
         spawner: Spawner::start().map_err(AppError::Runtime)?,
@@ -211,13 +212,13 @@ fn make_forge(config: &Config, state: &State, program: PathBuf, ops: &Handle) ->
         run_dir: state.run_dir.clone(),
         spare: config.spare_shim,
     };
-    Ok(Arc::new(Forge::new(shims, store, ops.clone(), Journal::default())))
+    Ok(Arc::new(Starter::new(shims, store, ops.clone(), Journal::default())))
 }
 
 /// The plugins, none of them started.
 async fn make_plugins(
     config: &Config,
-    forge: Arc<Forge>,
+    starter: Arc<Starter>,
     database: Database,
     router: &Arc<Router>,
     metrics: Metrics,
@@ -226,18 +227,18 @@ async fn make_plugins(
     let known: Arc<OnceLock<Arc<Plugins>>> = Arc::default();
     let listener = {
         let (known, router) = (Arc::clone(&known), Arc::clone(router));
-        Arc::new(move |happening: plugin::slot::message::Happening| {
-            happening.log();
-            metrics.happened(&happening);
-            if let (What::Manifest(manifest), Some(plugins)) = (&happening.what, known.get())
-                && let Ok(handle) = plugins.handle(&happening.plugin)
+        Arc::new(move |event: LifecycleEvent| {
+            event.log();
+            metrics.happened(&event);
+            if let (LifecycleKind::Manifest(manifest), Some(plugins)) = (&event.kind, known.get())
+                && let Ok(handle) = plugins.handle(&event.plugin)
             {
                 router.learn(handle.clone(), Arc::clone(manifest));
             }
             changes.send_modify(|count| *count += 1);
         })
     };
-    let plugins = Arc::new(Plugins::new(config.plugins(), forge, database, listener).await?);
+    let plugins = Arc::new(Plugins::new(config.plugins(), starter, database, listener).await?);
     for view in plugins.views().await {
         if let (Some(manifest), Ok(handle)) = (view.manifest, plugins.handle(&view.plugin)) {
             router.learn(handle.clone(), manifest);

@@ -6,10 +6,11 @@ use crate::{
     admin::permission::Role,
     connect::config::{Connect, ConsoleConfig},
     dashboard::instead,
-    plugin::{PluginConfig, limits::Limits},
+    plugins::PluginConfig,
     settings::{Document, Problem},
 };
 pub use limits::LimitsConfig;
+use rosey_core::limits::Limits;
 use rosey_wire::manifest::ReloadMode;
 use std::{
     collections::BTreeMap,

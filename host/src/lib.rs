@@ -1,16 +1,22 @@
 //! Rosey, the plugin host.
 //!
-//! An event comes in through a connector (`connect`), the `router` hands it to the slot of a plugin (`plugin::slot`), the
-//! slot sends it over a link to a shim process (`plugin::link`), and the answer goes back the same way. Each room below
+//! An event comes in through a connector (`connect`), the `router` hands it to the `slot` of a plugin, the
+//! slot sends it over a link to a shim process (`process::link`), and the answer goes back the same way. Each room below
 //! says what it may import; docs/ARCHITECTURE.md is the map.
 #![forbid(unsafe_code)]
 
 pub mod event;
+pub mod journal;
 pub mod report;
 pub mod store;
+pub mod text;
 pub mod time;
 
-pub mod plugin;
+pub mod artifact;
+pub mod process;
+pub mod slot;
+
+pub mod plugins;
 pub mod router;
 pub mod settings;
 pub mod view;

@@ -10,17 +10,12 @@ use crate::{
     rig::{PATIENCE, Rig, plugin},
 };
 use rosey::{
-    event::{OUTCOMES, Place},
-    plugin::{
-        PluginConfig,
-        limits::Limits,
-        output::resident_bytes,
-        slot::{
-            message::{Command, What},
-            state::ReloadMode,
-        },
-    },
+    event::Place,
+    plugins::PluginConfig,
+    process::output::resident_bytes,
+    slot::{command::Command, lifecycle::LifecycleKind},
 };
+use rosey_core::{limits::Limits, outcome::OUTCOMES, state::ReloadMode};
 use rustix::process::Signal;
 use std::{
     collections::BTreeMap,
@@ -172,8 +167,8 @@ async fn settle(rig: &Rig, names: &[String], account: &mut Account) {
         for (outcome, count) in OUTCOMES.iter().zip(view.ledger.outcomes) {
             *account.outcomes.entry(outcome).or_default() += count;
         }
-        for what in rig.happenings(name) {
-            if let What::Crash(crash) = what {
+        for what in rig.lifecycle(name) {
+            if let LifecycleKind::Crash(crash) = what {
                 *account.crashes.entry(crash.cause.name()).or_default() += 1;
             }
         }

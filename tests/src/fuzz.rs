@@ -7,12 +7,12 @@ mod dice;
 
 use dice::Dice;
 use rosey::{
+    artifact::elf,
     config::Config,
     connect::irc::{
         frame::Frames,
         message::{LINE_WITH_TAGS, Message, decoded, plain},
     },
-    plugin::artifact::elf,
 };
 use rosey_wire::{
     frame::{self, Reader},

@@ -3,18 +3,22 @@
 
 use crate::build;
 use rosey::{
+    artifact,
     event::{Event, Identity, Outgoing, Place, ReplyTo, User},
-    plugin::{
-        self, PluginConfig, Plugins, artifact,
-        generation::{Forge, Shims},
-        journal::Journal,
-        limits::Limits,
-        process::Spawner,
-        slot::message::{Happening, View, What},
+    journal::Journal,
+    plugins::{self, PluginConfig, Plugins},
+    process::{
+        spawn::Spawner,
+        start::{Shims, Starter},
     },
     router::Router,
+    slot::{
+        lifecycle::{LifecycleEvent, LifecycleKind},
+        view::View,
+    },
     store::Database,
 };
+use rosey_core::limits::Limits;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -34,7 +38,7 @@ pub struct Rig {
     pub router: Arc<Router>,
     /// Who speaks.
     pub user: Arc<User>,
-    happened: Arc<Mutex<Vec<Happening>>>,
+    happened: Arc<Mutex<Vec<LifecycleEvent>>>,
     changed: watch::Receiver<usize>,
     state: PathBuf,
     _directory: Option<TempDir>,
@@ -93,26 +97,26 @@ impl Rig {
         let ops = ops.worker_threads(1).enable_all().build().expect("a runtime");
         let shims = Shims { spawner: Spawner::start().expect("a thread"), program, run_dir, spare };
         let store = artifact::Store::open(state.join("artifacts")).expect("a directory");
-        let forge = Forge::new(shims, store, ops.handle().clone(), Journal::default());
-        let database = Database::open(&state.join("rosey.db"), &plugin::SCHEMA).expect("a database");
-        let (router, happened) = (Arc::new(Router::default()), Arc::<Mutex<Vec<Happening>>>::default());
+        let starter = Starter::new(shims, store, ops.handle().clone(), Journal::default());
+        let database = Database::open(&state.join("rosey.db"), &plugins::SCHEMA).expect("a database");
+        let (router, happened) = (Arc::new(Router::default()), Arc::<Mutex<Vec<LifecycleEvent>>>::default());
         let (changes, changed) = watch::channel(0);
         let known: Arc<OnceLock<Arc<Plugins>>> = Arc::default();
         let listener = {
             let (router, happened, known) = (Arc::clone(&router), Arc::clone(&happened), Arc::clone(&known));
-            Arc::new(move |happening: Happening| {
-                if let (What::Manifest(manifest), Some(plugins)) = (&happening.what, known.get()) {
-                    let handle = plugins.handle(&happening.plugin).expect("it has just spoken");
+            Arc::new(move |event: LifecycleEvent| {
+                if let (LifecycleKind::Manifest(manifest), Some(plugins)) = (&event.kind, known.get()) {
+                    let handle = plugins.handle(&event.plugin).expect("it has just spoken");
                     router.learn(handle.clone(), Arc::clone(manifest));
                 }
                 // They are large, and no test asks for them.
-                if !matches!(happening.what, What::Manifest(_)) {
-                    happened.lock().unwrap_or_else(PoisonError::into_inner).push(happening);
+                if !matches!(event.kind, LifecycleKind::Manifest(_)) {
+                    happened.lock().unwrap_or_else(PoisonError::into_inner).push(event);
                 }
                 changes.send_modify(|count| *count += 1);
             })
         };
-        let plugins = Arc::new(Plugins::new(configs, Arc::new(forge), database, listener).await.expect("a database"));
+        let plugins = Arc::new(Plugins::new(configs, Arc::new(starter), database, listener).await.expect("a database"));
         assert!(known.set(Arc::clone(&plugins)).is_ok(), "set once");
         plugins.start_all().await;
         let user = Arc::new(User { name: "tester".into(), identity: Identity::Console });
@@ -187,14 +191,14 @@ impl Rig {
         };
         match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(view) => view,
-            Err(_) => panic!("{plugin} never became what was waited for: {last:#?}\n{:#?}", self.happenings(plugin)),
+            Err(_) => panic!("{plugin} never became what was waited for: {last:#?}\n{:#?}", self.lifecycle(plugin)),
         }
     }
 
     /// All that has happened to a plugin, but for its manifests.
-    pub fn happenings(&self, plugin: &str) -> Vec<What> {
+    pub fn lifecycle(&self, plugin: &str) -> Vec<LifecycleKind> {
         let happened = self.happened.lock().unwrap_or_else(PoisonError::into_inner);
-        happened.iter().filter(|one| &*one.plugin == plugin).map(|one| one.what.clone()).collect()
+        happened.iter().filter(|one| &*one.plugin == plugin).map(|one| one.kind.clone()).collect()
     }
 
     /// Forgets what has happened: a test that weighs the product must not weigh its own notes.

@@ -1,8 +1,8 @@
 //! Crashes on real processes: each is named by its cause, costs one process, and takes no innocent event with it.
 
-use rosey::plugin::{
-    PluginConfig, dead_letter,
-    slot::message::{Command, View},
+use rosey::{
+    plugins::PluginConfig,
+    slot::{command::Command, dead_letter, view::View},
 };
 use rosey_tests::{
     bot::signal_process,
@@ -205,7 +205,7 @@ async fn an_event_that_waits_without_blocking_times_out_alone() {
 
 /// Weighs the active generation until it has so much, and tells its slot, as the metrics do.
 async fn weigh(rig: &Rig, at_least: u64) {
-    let used = |view: &View| rosey::plugin::output::resident_bytes(view.active()?.pid);
+    let used = |view: &View| rosey::process::output::resident_bytes(view.active()?.pid);
     let view = rig.until("p", |view| used(view).is_some_and(|bytes| bytes > at_least)).await;
     let (generation, bytes) = (view.active().expect("waited for").number, used(&view).unwrap_or(at_least));
     let handle = rig.plugins.handle("p").expect("it is there");
@@ -292,7 +292,7 @@ async fn three_poison_events_do_not_take_the_plugin_down() {
         assert_eq!(rig.ask("!echo hello").await, "hello");
     }
     let view = rig.until("p", |view| view.account.crash_count == 6).await;
-    assert_eq!((view.state, view.memory.failures), ("running", 0));
+    assert_eq!((view.state, view.history.failures), ("running", 0));
 }
 
 #[tokio::test]

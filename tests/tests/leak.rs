@@ -1,6 +1,6 @@
 //! A thousand reloads under load leave nothing behind.
 
-use rosey::plugin::output::resident_bytes;
+use rosey::process::output::resident_bytes;
 use rosey_tests::{
     bot::children,
     build,

@@ -1,15 +1,13 @@
 //! Reloads on real processes: what must hold from the request until the old generation is gone.
 
 use rosey::{
-    event::OUTCOMES,
-    plugin::{
-        PluginConfig,
-        limits::Limits,
-        slot::{
-            message::{View, What},
-            state::{Note, ReloadMode, StateLeft, Verdict},
-        },
-    },
+    plugins::PluginConfig,
+    slot::{lifecycle::LifecycleKind, view::View},
+};
+use rosey_core::{
+    limits::Limits,
+    outcome::OUTCOMES,
+    state::{ReloadMode, StateEvent, StateLeft, Verdict},
 };
 use rosey_tests::{
     build,
@@ -309,8 +307,8 @@ async fn a_rollback_of_a_handoff_says_what_is_left_of_the_state() {
     bench.reload("echo-crashes").await.expect("its probe is fine");
     assert_eq!(count().await, "3");
     bench.rig.ask("!echo hello").await;
-    let said = bench.rig.happenings("p").into_iter().find_map(|what| match what {
-        What::Note(Note::RolledBack { state, .. }) => Some(state),
+    let said = bench.rig.lifecycle("p").into_iter().find_map(|what| match what {
+        LifecycleKind::State(StateEvent::RolledBack { state, .. }) => Some(state),
         _ => None,
     });
     assert_eq!(said, Some(Some(StateLeft::OfTheSwap)));
@@ -359,9 +357,9 @@ async fn a_crash_in_the_bake_puts_the_parked_generation_back_and_condemns_the_bu
     assert_eq!(bench.rig.ask("!echo hello").await, "hello");
     assert_eq!(bench.rig.ask("!pid").await, old, "the very process");
     let view = bench.at_rest().await;
-    assert_eq!((view.account.rollbacks, view.account.crash_count, view.memory.condemned.len()), (1, 1, 1));
+    assert_eq!((view.account.rollbacks, view.account.crash_count, view.history.blocked.len()), (1, 1, 1));
     assert_all_replied(&view);
-    let again = bench.reload("echo-crashes").await.expect_err("it is condemned");
+    let again = bench.reload("echo-crashes").await.expect_err("it is blocked");
     assert!(again.contains("was rolled back before"), "{again}");
 }
 
@@ -374,7 +372,7 @@ async fn too_many_failures_in_the_bake_put_the_old_generation_back() {
         bench.rig.ask("!echo hello").await;
     }
     let view = bench.rig.until("p", |view| view.account.rollbacks == 1).await;
-    assert_eq!(view.memory.condemned.len(), 1);
+    assert_eq!(view.history.blocked.len(), 1);
     assert_eq!(bench.rig.ask("!pid").await, old);
 }
 
@@ -386,8 +384,10 @@ async fn a_bake_without_events_is_inconclusive_and_one_with_good_events_is_good(
     })
     .await;
     let verdicts = || {
-        let all = bench.rig.happenings("p").into_iter();
-        let verdict = |what| if let What::Note(Note::BakeOver { verdict, .. }) = what { Some(verdict) } else { None };
+        let all = bench.rig.lifecycle("p").into_iter();
+        let verdict = |what| {
+            if let LifecycleKind::State(StateEvent::BakeOver { verdict, .. }) = what { Some(verdict) } else { None }
+        };
         all.filter_map(verdict).collect::<Vec<_>>()
     };
     bench.reload("quiet").await.expect("good");
@@ -397,7 +397,7 @@ async fn a_bake_without_events_is_inconclusive_and_one_with_good_events_is_good(
     bench.rig.until("p", |_| verdicts().len() == 2).await;
     assert_eq!(verdicts(), [Verdict::Inconclusive, Verdict::Good]);
     let view = bench.at_rest().await;
-    assert_eq!(view.memory.history.len(), 3);
+    assert_eq!(view.history.good.len(), 3);
 }
 
 #[tokio::test]

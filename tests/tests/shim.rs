@@ -1,6 +1,6 @@
 //! What the host does about a shim that is broken, of another release, or not its own.
 
-use rosey::plugin::PluginConfig;
+use rosey::plugins::PluginConfig;
 use rosey_tests::{
     build,
     rig::{Rig, plugin},
@@ -75,6 +75,6 @@ async fn a_shim_that_is_not_there_is_the_hosts_fault_and_tried_again() {
     let config = plugin("p", &build::library("echo"));
     let rig = Rig::start_with_shim(Path::new("/nonexistent/rosey-shim"), vec![config]).await;
     let view = rig.until("p", |view| view.state == "crashed").await;
-    assert_eq!(view.memory.failures, 0, "nothing is held against the plugin");
+    assert_eq!(view.history.failures, 0, "nothing is held against the plugin");
     rig.stop().await;
 }

@@ -1,6 +1,7 @@
 //! The artifact store: what a host that starts finds in it, what it does when something is missing, what is thrown away.
 
-use rosey::plugin::{artifact::Hash, slot::message::What};
+use rosey::slot::lifecycle::LifecycleKind;
+use rosey_core::hash::Hash;
 use rosey_tests::{
     bot::signal_process,
     build,
@@ -41,16 +42,16 @@ async fn a_host_that_starts_again_runs_the_last_good_artifact() {
     build::variant(&library, "whatever the build left");
     let rig = Rig::start_in(&state, vec![config()]).await;
     assert_eq!(rig.ask("!variant").await, "first");
-    let view = rig.until("p", |view| view.pick.is_some()).await;
+    let view = rig.until("p", |view| view.startup.is_some()).await;
     let text = view.explanation.expect("it is told");
     assert!(text.contains(&format!("artifact {}, which ran last, had not passed its bake", baking.short())), "{text}");
     assert!(text.contains("another build lies in the build folder") && text.ends_with("reload p"), "{text}");
-    let told = || rig.happenings("p").into_iter().filter(|what| matches!(what, What::Picked(_))).count();
+    let told = || rig.lifecycle("p").into_iter().filter(|what| matches!(what, LifecycleKind::StartupChosen(_))).count();
     signal_process(view.generations[0].pid, Signal::KILL);
     rig.until("p", |view| view.account.crash_count == 1 && view.state == "running").await;
     assert_eq!(told(), 1, "once");
     reload(&rig, &library, "newest").await.expect("good");
-    assert_eq!(rig.plugins.view("p").await.expect("there").pick, None, "the newest runs");
+    assert_eq!(rig.plugins.view("p").await.expect("there").startup, None, "the newest runs");
     rig.stop().await;
 }
 
@@ -64,31 +65,29 @@ async fn a_host_whose_store_has_lost_artifacts_runs_the_good_one_before_and_at_l
     for variant in ["second", "third"] {
         reload(&rig, &library, variant).await.expect("good");
     }
-    let [first, second, third] = rig.plugins.view("p").await.expect("there").memory.history[..] else {
-        panic!("three")
-    };
+    let [first, second, third] = rig.plugins.view("p").await.expect("there").history.good[..] else { panic!("three") };
     std::fs::remove_file(find_artifact(&rig, &third.to_string())).expect("our directory");
     flip_a_byte(&find_artifact(&rig, &second.to_string()));
     rig.stop().await;
 
     let rig = start().await;
     assert_eq!(rig.ask("!variant").await, "first");
-    let view = rig.until("p", |view| view.pick.is_some()).await;
-    let pick = view.pick.expect("waited for");
-    assert_eq!((pick.artifact, pick.level().as_str()), (first, "ERROR"));
-    let text = pick.text("reload p");
+    let view = rig.until("p", |view| view.startup.is_some()).await;
+    let choice = view.startup.expect("waited for");
+    assert_eq!((choice.artifact, choice.level().as_str()), (first, "ERROR"));
+    let text = choice.text("reload p");
     assert!(text.contains(&format!("artifact {} cannot be read", third.short())), "{text}");
     assert!(text.contains(&format!("artifact {} is corrupted", second.short())), "{text}");
-    assert_eq!((view.memory.last_good, &view.memory.history[..]), (Some(first), &[first][..]));
+    assert_eq!((view.history.last_good, &view.history.good[..]), (Some(first), &[first][..]));
     std::fs::remove_file(find_artifact(&rig, &first.to_string())).expect("our directory");
     rig.stop().await;
 
     build::variant(&library, "what was built");
     let rig = start().await;
     assert_eq!(rig.ask("!variant").await, "what was built");
-    let view = rig.until("p", |view| view.pick.is_some()).await;
-    assert_eq!(view.memory.history.len(), 1);
-    std::fs::remove_file(find_artifact(&rig, &view.memory.history[0].to_string())).expect("our directory");
+    let view = rig.until("p", |view| view.startup.is_some()).await;
+    assert_eq!(view.history.good.len(), 1);
+    std::fs::remove_file(find_artifact(&rig, &view.history.good[0].to_string())).expect("our directory");
     rig.stop().await;
 
     std::fs::remove_file(&library).expect("it is there");
@@ -111,9 +110,9 @@ async fn a_build_that_was_rolled_back_from_is_never_what_a_host_starts() {
 
     let rig = start().await;
     assert_eq!(rig.ask("!variant").await, "first");
-    let pick = rig.until("p", |view| view.pick.is_some()).await.pick.expect("waited for");
-    assert!(pick.text("").contains("was rolled back from; build a new one"), "{pick:?}");
-    let first = rig.plugins.view("p").await.expect("there").memory.last_good.expect("the first");
+    let choice = rig.until("p", |view| view.startup.is_some()).await.startup.expect("waited for");
+    assert!(choice.text("").contains("was rolled back from; build a new one"), "{choice:?}");
+    let first = rig.plugins.view("p").await.expect("there").history.last_good.expect("the first");
     std::fs::remove_file(find_artifact(&rig, &first.to_string())).expect("our directory");
     rig.stop().await;
 
@@ -130,7 +129,7 @@ async fn a_corrupted_artifact_is_noticed_and_refused() {
     build::variant(&library, "good");
     let rig = Rig::start(vec![plugin("p", &library)]).await;
     reload(&rig, &library, "new").await.expect("good");
-    let previous = rig.plugins.view("p").await.expect("there").memory.history[0];
+    let previous = rig.plugins.view("p").await.expect("there").history.good[0];
     flip_a_byte(&find_artifact(&rig, &previous.to_string()));
     let error = rig.plugins.rollback("p").await.expect_err("it is corrupted").to_string();
     assert!(error.contains("corrupted") && error.contains("build the plugin again"), "{error}");

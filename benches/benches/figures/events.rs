@@ -10,9 +10,11 @@ use benches::{
 use rosey::{
     event::Place,
     metrics::{Metrics, MetricsConfig},
-    plugin::{self, PluginConfig, limits::Limits, output::resident_bytes},
+    plugins::{self, PluginConfig},
+    process::output::resident_bytes,
     router::Router,
 };
+use rosey_core::limits::Limits;
 use rosey_tests::{
     build,
     rig::{Rig, plugin},
@@ -47,7 +49,7 @@ pub fn round_trip(rows: &mut Vec<Row>) {
 }
 
 fn one_at_a_time(size: usize, rounds: usize) -> Vec<Duration> {
-    plugin::runtime().expect("a runtime").block_on(async {
+    plugins::runtime().expect("a runtime").block_on(async {
         let (rig, routers) = Rig::echoes(1, &limits()).await;
         trips(&rig, &routers[0], &"x".repeat(size), 100).await;
         let times = trips(&rig, &routers[0], &"x".repeat(size), rounds).await;
@@ -123,7 +125,7 @@ pub fn cost(rows: &mut Vec<Row>) {
         (300, 307_200),
     ] {
         let mut runs: Vec<Run> = (0..3).map(|_| pipelined(count, window, 200_000, None)).collect();
-        let runtime = plugin::runtime().expect("a runtime");
+        let runtime = plugins::runtime().expect("a runtime");
         let counted = pipelined_on(&runtime, count, window, 200_000, None, true).syscalls;
         runs.sort_by(|a, b| a.processor.total_cmp(&b.processor));
         let Run { processor, switches, allocations, .. } = runs[runs.len() / 2];
@@ -158,7 +160,7 @@ pub struct Run {
 
 /// Events through the whole path; polled by metrics, if there are any.
 pub fn pipelined(count: usize, window: usize, events: usize, metrics: Option<MetricsConfig>) -> Run {
-    pipelined_on(&plugin::runtime().expect("a runtime"), count, window, events, metrics, false)
+    pipelined_on(&plugins::runtime().expect("a runtime"), count, window, events, metrics, false)
 }
 
 fn pipelined_on(
@@ -213,7 +215,7 @@ fn pipelined_on(
 /// A plugin that takes 50 ms for each event gets far more than it can take, while another one is talked to.
 pub fn overload(rows: &mut Vec<Row>) {
     limit::pin(false);
-    plugin::runtime().expect("a runtime").block_on(async {
+    plugins::runtime().expect("a runtime").block_on(async {
         let slow = PluginConfig {
             limits: Limits { event_deadline: Duration::from_secs(2), ..limits() },
             ..plugin("slow", &build::library("misbehave"))

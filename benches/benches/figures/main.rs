@@ -11,7 +11,7 @@ use benches::{
     limit,
     table::{self, Row},
 };
-use rosey::plugin::limits::Limits;
+use rosey_core::limits::Limits;
 use std::time::Duration;
 
 #[global_allocator]

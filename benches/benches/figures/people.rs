@@ -11,8 +11,8 @@ use benches::{
 };
 use rosey::{
     dashboard::{self, DashboardConfig},
+    journal::Journal,
     metrics::{Metrics, MetricsConfig},
-    plugin::journal::Journal,
     router::Router,
 };
 use rosey_tests::rig::Rig;

@@ -6,7 +6,8 @@ use benches::{
     table::{Row, quantile},
     used::Used,
 };
-use rosey::plugin::{limits::Limits, output::resident_bytes};
+use rosey::process::output::resident_bytes;
+use rosey_core::limits::Limits;
 use rosey_tests::{bot::signal_process, rig::Rig};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};

@@ -3,15 +3,17 @@
 use super::{
     Action, Actor, Admin, Refusal,
     audit::{AuditRecord, Stage},
-    ends::{Build, Ends},
+    build_change::{Build, BuildChange},
     work::{Completed, Work},
 };
-use crate::plugin::{
-    Candidate, PluginError,
-    artifact::Hash,
-    clean, dead_letter,
-    slot::message::View,
-    slot::state::{ChangeError, Seen},
+use crate::{
+    plugins::{Candidate, PluginError},
+    slot::{dead_letter, view::View},
+    text::clean,
+};
+use rosey_core::{
+    hash::Hash,
+    state::{ChangeError, ExpectedState},
 };
 use rosey_wire::manifest::Manifest;
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
@@ -32,9 +34,9 @@ pub struct Proposal {
     /// To which plugin.
     pub plugin: String,
     /// From which build to which.
-    pub ends: Ends,
+    pub ends: BuildChange,
     /// How the plugin was. When it is not so any more, it is asked again.
-    pub(super) seen: Seen,
+    pub(super) seen: ExpectedState,
     /// The build that was looked at; that very one is loaded.
     pub(super) candidate: Option<Candidate>,
 }
@@ -60,7 +62,7 @@ impl Admin {
     /// [`Refusal`], which is recorded.
     pub async fn propose(&self, actor: &Actor, action: Action, plugin: &str) -> Result<Proposal, Refusal> {
         self.allow(actor, &action.in_full(), Some(plugin), action.needs()).await?;
-        let mut ends = Ends::default();
+        let mut ends = BuildChange::default();
         if self.is_stopping() {
             return Err(self.refuse(actor, action, plugin, &ends, Refusal::Stopping).await);
         }
@@ -74,13 +76,13 @@ impl Admin {
     }
 
     /// What is found of the two ends stays in `ends`, whatever comes of it.
-    async fn make_sense(&self, action: Action, plugin: &str, ends: &mut Ends) -> Result<Proposal, Refusal> {
+    async fn make_sense(&self, action: Action, plugin: &str, ends: &mut BuildChange) -> Result<Proposal, Refusal> {
         let view = self.look(plugin).await?;
         if action.cools() {
             let checked = self.cooldown.check(plugin, Instant::now());
             checked.map_err(|wait| Refusal::Cooling { plugin: plugin.to_owned(), wait })?;
         }
-        let standing = view.standing.filter(|_| view.state != "failed");
+        let standing = view.current.filter(|_| view.state != "failed");
         ends.from = standing.map(|artifact| Build::of(&view, artifact));
         let goes_on = view.active().map(|active| active.version.clone());
         let plugin = plugin.to_owned();
@@ -102,7 +104,7 @@ impl Admin {
                 candidate = Some(seen);
             }
             Action::Rollback => {
-                let to = view.earlier.ok_or_else(|| fail(ChangeError::NoEarlier.into()))?;
+                let to = view.rollback_target.ok_or_else(|| fail(ChangeError::NoEarlier.into()))?;
                 ends.to = Some(Build::of(&view, to));
             }
             Action::Replay(id) => {
@@ -113,7 +115,7 @@ impl Admin {
             }
             Action::Start | Action::Stop | Action::Restart => {}
         }
-        let seen = Seen { standing: view.standing, earlier: view.earlier };
+        let seen = ExpectedState { current: view.current, rollback_target: view.rollback_target };
         let mut proposal = Proposal { question: String::new(), action, plugin, ends: ends.clone(), seen, candidate };
         proposal.question = match action {
             Action::Replay(_) => format!("{} {}{extra}?", action.verbs().0, proposal.subject()),
@@ -171,7 +173,14 @@ impl Admin {
     }
 
     /// Records a refusal.
-    async fn refuse(&self, actor: &Actor, action: Action, plugin: &str, ends: &Ends, refusal: Refusal) -> Refusal {
+    async fn refuse(
+        &self,
+        actor: &Actor,
+        action: Action,
+        plugin: &str,
+        ends: &BuildChange,
+        refusal: Refusal,
+    ) -> Refusal {
         let (from, to) = ends.texts();
         if let Refusal::Failed { .. } = refusal {
             tracing::warn!(%plugin, user = %actor.user.name, via = actor.via, "{refusal}");
@@ -199,8 +208,8 @@ fn is_new(view: &View, plugin: &str, version: &str, artifact: Hash) -> Result<()
     if view.active().is_some_and(|active| active.artifact == artifact) {
         return Err(Refusal::SameBuild { plugin, version, artifact: artifact.short() });
     }
-    if view.memory.condemned.contains(&artifact) {
-        return Err(Refusal::Condemned { plugin, version, artifact: artifact.short() });
+    if view.history.blocked.contains(&artifact) {
+        return Err(Refusal::Blocked { plugin, version, artifact: artifact.short() });
     }
     Ok(())
 }

@@ -5,22 +5,17 @@
 
 use super::{
     Action, Actor, Admin, Proposal, Refusal,
-    ends::{Build, Ends},
+    build_change::{Build, BuildChange},
     grammar,
     grammar::Request,
     permission,
 };
 use crate::{
     event::{Outgoing, Place, User},
-    plugin::{
-        happening::left,
-        slot::{
-            message::{Happening, What},
-            state::{Generation, Note},
-        },
-    },
     router::AdminLine,
+    slot::lifecycle::{LifecycleEvent, LifecycleKind, left},
 };
+use rosey_core::state::{GenerationId, StateEvent};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, broadcast::Receiver, mpsc, oneshot};
 
@@ -115,18 +110,24 @@ impl Admin {
     }
 
     /// Tells who reloaded when the slot goes back by itself.
-    async fn watch_bake(self: Arc<Self>, chat: WeakChat, mut followed: Receiver<Happening>, plugin: String, new: New) {
+    async fn watch_bake(
+        self: Arc<Self>,
+        chat: WeakChat,
+        mut followed: Receiver<LifecycleEvent>,
+        plugin: String,
+        new: New,
+    ) {
         let mut serves = false;
         // An error is having missed something, or the end of the host.
-        while let Ok(Happening { plugin: other, what: What::Note(note), .. }) = followed.recv().await {
-            match note {
+        while let Ok(LifecycleEvent { plugin: other, kind: LifecycleKind::State(event), .. }) = followed.recv().await {
+            match event {
                 _ if *other != *plugin => {}
-                Note::Active { generation, .. } if generation == new.generation => serves = true,
+                StateEvent::Active { generation, .. } if generation == new.generation => serves = true,
                 // What ended before it was active was the bake of the build before.
                 _ if !serves => {}
-                Note::RolledBack { from, to: back, why, state, .. } if from == new.build.artifact => {
+                StateEvent::RolledBack { from, to: back, why, state, .. } if from == new.build.artifact => {
                     let (Some(chat), Ok(view)) = (chat.upgrade(), self.look(&plugin).await) else { return };
-                    let back = Ends { from: Some(new.build), to: Some(Build::of(&view, back)) };
+                    let back = BuildChange { from: Some(new.build), to: Some(Build::of(&view, back)) };
                     let text =
                         format!("{} by itself, for {why}{}. See !admin logs {plugin}", back.of(&plugin), left(state));
                     return chat.say(text).await;
@@ -185,7 +186,7 @@ impl Admin {
 /// A build that serves since a reload.
 struct New {
     build: Build,
-    generation: Generation,
+    generation: GenerationId,
 }
 
 fn is_over(turn: &mut oneshot::Receiver<()>) -> bool {

@@ -54,7 +54,7 @@ impl Action {
     /// The least role that may do it.
     pub fn needs(self) -> Role {
         match self {
-            // It brings back a build that was condemned for crashing.
+            // It brings back a build that was blocked for crashing.
             Self::ForceReload => Role::Owner,
             Self::Reload | Self::Rollback | Self::Restart | Self::Start | Self::Stop | Self::Replay(_) => {
                 Role::Operator

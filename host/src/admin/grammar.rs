@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     event::PREFIX,
-    plugin::{clean, nearest},
+    text::{clean, nearest},
 };
 use std::fmt;
 

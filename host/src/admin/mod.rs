@@ -4,18 +4,18 @@
 //! May import `router`, `plugin`, `metrics`, `view`, `event`, `store`, `time` and `report`; knows nothing of HTTP.
 
 pub mod audit;
+pub mod build_change;
 mod change;
 pub mod chat;
 pub mod command;
 mod confirm;
-mod deny;
-pub mod ends;
 pub mod grammar;
 mod limit;
 pub mod permission;
 mod refusal;
 mod show;
 pub mod socket;
+mod throttle;
 mod work;
 
 pub use change::Proposal;
@@ -23,10 +23,9 @@ pub use command::Action;
 pub use refusal::Refusal;
 pub use work::Completed;
 
-use crate::{event::User, metrics::Metrics, plugin::Plugins};
+use crate::{event::User, metrics::Metrics, plugins::Plugins};
 use audit::{Audit, AuditError, AuditRecord, Stage};
 use command::Query;
-use deny::Denials;
 use grammar::Tongue;
 use limit::{Cooldown, PerMinute};
 use permission::{Permissions, Role};
@@ -39,6 +38,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use throttle::AuditThrottle;
 use tokio::sync::Semaphore;
 
 /// The tables of this room in `rosey.db`.
@@ -118,7 +118,7 @@ pub struct Admin {
     metrics: Metrics,
     queries: PerMinute,
     changes: PerMinute,
-    denials: Denials,
+    denials: AuditThrottle,
     cooldown: Arc<Cooldown>,
     pending: confirm::Pending<chat::Question>,
     under_way: Arc<Semaphore>,
@@ -149,7 +149,7 @@ impl Admin {
             metrics: metrics.unwrap_or_default(),
             queries: PerMinute::new(config.per_minute),
             changes: PerMinute::new(config.per_minute),
-            denials: Denials::default(),
+            denials: AuditThrottle::default(),
             cooldown: Arc::new(Cooldown::new(config.cooldown)),
             pending: confirm::Pending::default(),
             under_way: Arc::new(Semaphore::new(AT_ONCE as usize)),

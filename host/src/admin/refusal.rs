@@ -1,7 +1,8 @@
 //! Why something was not done, in the words of the place where it is read: each text says what to do.
 
 use super::{audit::AuditError, grammar::Tongue, permission::Role};
-use crate::plugin::{PluginError, slot::state::ChangeError};
+use crate::plugins::PluginError;
+use rosey_core::state::ChangeError;
 use std::{fmt, path::PathBuf, time::Duration};
 
 /// Why something was not done. Displayed as chat reads it.
@@ -51,7 +52,7 @@ pub enum Refusal {
         artifact: String,
     },
     /// That build was given up.
-    Condemned {
+    Blocked {
         /// Which.
         plugin: String,
         /// Its version.
@@ -172,7 +173,7 @@ impl Refusal {
                  replace its process all the same.",
                 tongue.force()
             ),
-            Self::Condemned { plugin, version, artifact } => format!(
+            Self::Blocked { plugin, version, artifact } => format!(
                 "{plugin} {version} (artifact {artifact}) was rolled back from. Build a new one, or add {}.",
                 tongue.force()
             ),
@@ -225,7 +226,7 @@ fn cause(plugin: &str, source: &PluginError, tongue: Tongue) -> String {
         PluginError::Change(ChangeError::SameArtifact(artifact)) => {
             format!("that very build is running already (artifact {artifact}); add {} to replace it", tongue.force())
         }
-        PluginError::Change(ChangeError::Condemned(artifact)) => {
+        PluginError::Change(ChangeError::Blocked(artifact)) => {
             format!("artifact {artifact} was rolled back from; build a new one, or add {}", tongue.force())
         }
         PluginError::Change(

@@ -6,7 +6,10 @@ use super::{
     permission::Role,
 };
 use crate::{
-    plugin::{PluginError, bounded, dead_letter, output, slot::message::View},
+    plugins::PluginError,
+    process::output,
+    slot::{dead_letter, view::View},
+    text::bounded,
     time::{rfc3339, span},
     view::Plugin,
 };
@@ -136,7 +139,7 @@ fn name_and_state(view: &View) -> String {
 
 /// What runs, in short: `gen. 2, 73f1028a6f63`. Of a plugin that is down, what ran last.
 fn build(view: &View) -> String {
-    match (view.active(), view.standing) {
+    match (view.active(), view.current) {
         (Some(active), _) => format!("gen. {}, {}", active.number, active.artifact.short()),
         (None, Some(artifact)) => artifact.short(),
         (None, None) => String::new(),
@@ -176,9 +179,10 @@ pub(super) fn counted(count: u64, what: &str) -> String {
 /// One plugin in a chat line or two.
 fn status(admin: &Admin, view: &View, tongue: Tongue) -> String {
     let mut line = name_and_state(view);
-    let picked = view.pick.as_ref().filter(|_| view.state == "running");
-    let picked = picked.map(|pick| pick.text(&tongue.command(format_args!("reload {}", view.plugin))));
-    if let Some(explanation) = picked.as_ref().or(view.explanation.as_ref()) {
+    let startup_choice = view.startup.as_ref().filter(|_| view.state == "running");
+    let startup_choice =
+        startup_choice.map(|choice| choice.text(&tongue.command(format_args!("reload {}", view.plugin))));
+    if let Some(explanation) = startup_choice.as_ref().or(view.explanation.as_ref()) {
         line += &format!(" ({explanation})");
     }
     line += &format!(", {}", figures(admin, view));

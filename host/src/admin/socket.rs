@@ -10,18 +10,16 @@ use super::{
 };
 use crate::{
     event::{Identity, User},
-    plugin::{
-        happening::left,
-        slot::{
-            message::{Happening, View, What},
-            state::Note,
-        },
+    slot::{
+        lifecycle::{LifecycleEvent, LifecycleKind, left},
+        view::View,
     },
 };
 use interprocess::{
     local_socket::{GenericFilePath, ListenerOptions, prelude::*, tokio::Listener, tokio::Stream, tokio::prelude::*},
     os::unix::local_socket::ListenerOptionsExt,
 };
+use rosey_core::state::StateEvent;
 use serde::{Deserialize, Serialize};
 use std::{
     io,
@@ -289,7 +287,7 @@ impl Client {
         action: Action,
         plugin: &str,
         completed: &Completed,
-        followed: Receiver<Happening>,
+        followed: Receiver<LifecycleEvent>,
     ) -> io::Result<Result<(), Refusal>> {
         while let Some(doing) = doing(admin, plugin).await {
             self.progress(&doing).await?;
@@ -355,7 +353,12 @@ fn data(action: Action, plugin: &str, completed: &Completed) -> serde_json::Valu
 }
 
 /// Whether what was done is still so; if not, what came of it.
-fn lasts(action: Action, completed: &Completed, view: &View, mut followed: Receiver<Happening>) -> Result<(), String> {
+fn lasts(
+    action: Action,
+    completed: &Completed,
+    view: &View,
+    mut followed: Receiver<LifecycleEvent>,
+) -> Result<(), String> {
     let active = view.active();
     let generation = active.map(|active| active.number);
     let artifact = active.map(|active| active.artifact);
@@ -372,8 +375,8 @@ fn lasts(action: Action, completed: &Completed, view: &View, mut followed: Recei
         Some(active) => format!("{} runs as generation {} now", active.version, active.number),
         None => format!("it is {} now", view.explanation.as_deref().unwrap_or(view.state)),
     };
-    while let Ok(Happening { plugin, what: What::Note(note), .. }) = followed.try_recv() {
-        if let Note::RolledBack { why, state, .. } = note
+    while let Ok(LifecycleEvent { plugin, kind: LifecycleKind::State(event), .. }) = followed.try_recv() {
+        if let StateEvent::RolledBack { why, state, .. } = event
             && plugin == view.plugin
         {
             return Err(format!("the change was done, and rolled back, for {why}{}; {now}", left(state)));

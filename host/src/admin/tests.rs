@@ -2,17 +2,18 @@
 
 use super::{audit::chain, *};
 use crate::{
+    artifact,
     event::{Identity, Network, Outgoing, Place, name::CaseMapping},
-    plugin::{
-        self, PluginConfig, artifact,
-        generation::{Forge, Shims},
-        journal::Journal,
-        limits::Limits,
-        process::Spawner,
+    journal::Journal,
+    plugins::{self, PluginConfig},
+    process::{
+        spawn::Spawner,
+        start::{Shims, Starter},
     },
     router::AdminLine,
     store::Database,
 };
+use rosey_core::limits::Limits;
 use std::sync::Mutex;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -36,8 +37,8 @@ impl Room {
             spare: false,
         };
         let store = artifact::Store::open(path.join("artifacts")).expect("a directory");
-        let forge = Forge::new(shims, store, tokio::runtime::Handle::current(), Journal::default());
-        let schema: Vec<_> = plugin::SCHEMA.into_iter().chain(SCHEMA).collect();
+        let starter = Starter::new(shims, store, tokio::runtime::Handle::current(), Journal::default());
+        let schema: Vec<_> = plugins::SCHEMA.into_iter().chain(SCHEMA).collect();
         let database = Database::open(&path.join("rosey.db"), &schema).expect("a database");
         let dice = PluginConfig {
             name: "dice-roller".into(),
@@ -48,7 +49,7 @@ impl Room {
             config_file: None,
             limits: Limits::default(),
         };
-        let plugins = Plugins::new(vec![dice], forge.into(), database, Arc::new(|_| {})).await.expect("a database");
+        let plugins = Plugins::new(vec![dice], starter.into(), database, Arc::new(|_| {})).await.expect("a database");
         let mut config = AdminConfig {
             owner: Some("alice".into()),
             admins: vec!["bob".into()],

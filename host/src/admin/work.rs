@@ -3,16 +3,16 @@
 use super::{
     Action, Actor, Proposal, Refusal,
     audit::{Audit, AuditRecord, Stage},
+    build_change::{Build, BuildChange},
     change::LINE,
-    ends::{Build, Ends},
     limit::Cooldown,
 };
-use crate::plugin::{
-    PluginError, Plugins, clean,
-    happening::left,
-    slot::message::View,
-    slot::state::{ChangeError, Done, Generation, Wish},
+use crate::{
+    plugins::{PluginError, Plugins},
+    slot::{lifecycle::left, view::View},
+    text::clean,
 };
+use rosey_core::state::{ChangeError, ChangeRequest, Done, GenerationId};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -28,9 +28,9 @@ pub struct Completed {
     /// What came of it.
     pub text: String,
     /// From which build to which, as it was and is.
-    pub ends: Ends,
+    pub ends: BuildChange,
     /// The generation that serves now.
-    pub generation: Option<Generation>,
+    pub generation: Option<GenerationId>,
     /// How long each step took, in order.
     pub steps: Vec<(&'static str, Duration)>,
     /// How long all of it took.
@@ -90,21 +90,21 @@ impl Work {
         let Proposal { action, plugin, candidate, seen, ends, .. } = &self.proposal;
         let wish = match (action, candidate) {
             (Action::Reload | Action::ForceReload, Some(candidate)) => {
-                Wish::Reload { to: candidate.artifact, force: *action == Action::ForceReload }
+                ChangeRequest::Reload { to: candidate.artifact, force: *action == Action::ForceReload }
             }
             (Action::Reload | Action::ForceReload, None) => unreachable!("a reload is proposed with a build"),
-            (Action::Rollback, _) => Wish::Rollback,
-            (Action::Restart, _) => Wish::Restart,
+            (Action::Rollback, _) => ChangeRequest::Rollback,
+            (Action::Restart, _) => ChangeRequest::Restart,
             (Action::Start, _) => return self.start().await,
             (Action::Stop, _) => {
-                let runs = self.look().await?.standing;
+                let runs = self.look().await?.current;
                 self.plugins.stop(plugin).await.map_err(|error| self.failed(error))?;
                 let from = match runs {
                     Some(artifact) => Some(Build::of(&*self.look().await?, artifact)),
                     None => ends.from.clone(),
                 };
                 let text = format!("{plugin} is stopped.");
-                return Ok(Completed { text, ends: Ends { from, to: None }, ..Completed::default() });
+                return Ok(Completed { text, ends: BuildChange { from, to: None }, ..Completed::default() });
             }
             (Action::Replay(id), _) => {
                 let letter = self.plugins.replay(plugin, *id).await.map_err(|error| self.failed(error))?;
@@ -131,13 +131,13 @@ impl Work {
 
     /// It is not as it was when the question was put.
     fn changed(&self, view: &View) -> Refusal {
-        let now = match view.standing.map(|artifact| Build::of(view, artifact)) {
+        let now = match view.current.map(|artifact| Build::of(view, artifact)) {
             None => "it is stopped now".to_owned(),
-            Some(build) if Some(build.artifact) == self.proposal.seen.standing => {
+            Some(build) if Some(build.artifact) == self.proposal.seen.current => {
                 "a rollback would go elsewhere now".to_owned()
             }
             Some(build) => {
-                let ends = Ends { from: self.proposal.ends.from.clone(), to: Some(build) };
+                let ends = BuildChange { from: self.proposal.ends.from.clone(), to: Some(build) };
                 format!("it runs {} now", ends.texts().1.unwrap_or_default())
             }
         };
@@ -155,7 +155,7 @@ impl Work {
         // What ran last is not what was running.
         let from = ends.from.as_ref().and(done.from).and_then(build);
         let to = if *action == Action::Restart { None } else { done.to.and_then(build) };
-        let ends = Ends { from, to };
+        let ends = BuildChange { from, to };
         let steps = steps(&done.steps);
         let text = match (action, done.generation) {
             (Action::Restart, Some(generation)) => {
@@ -178,7 +178,7 @@ impl Work {
             match (view.active(), view.state) {
                 (Some(active), _) => {
                     let text = format!("{plugin} {} is running: generation {}.", active.version, active.number);
-                    let ends = Ends { from: None, to: Some(Build::of(&view, active.artifact)) };
+                    let ends = BuildChange { from: None, to: Some(Build::of(&view, active.artifact)) };
                     let generation = Some(active.number);
                     return Ok(Completed { text, ends, generation, ..Completed::default() });
                 }

@@ -2,13 +2,13 @@
 
 use super::{AppError, shim};
 use crate::{
+    artifact::Store,
     config::Config,
-    plugin::{
-        self, PluginConfig, PluginError,
-        artifact::Store,
-        generation::{Forge, Shims, StartError},
-        journal::Journal,
-        process::Spawner,
+    journal::Journal,
+    plugins::{self, PluginConfig, PluginError},
+    process::{
+        spawn::Spawner,
+        start::{Shims, StartError, Starter},
     },
     report,
     settings::Problem,
@@ -38,16 +38,16 @@ fn plugins(config: &Config) -> Result<Vec<Problem>, Problem> {
     }
     let cannot = |error: io::Error| Problem::new("plugins", format!("cannot be tried out: {error}"));
     let directory = tempfile::tempdir().map_err(cannot)?;
-    let runtime = plugin::runtime().map_err(cannot)?;
+    let runtime = plugins::runtime().map_err(cannot)?;
     runtime.block_on(async {
         let store = Store::open(directory.path().join("artifacts")).map_err(cannot)?;
         let spawner = Spawner::start().map_err(cannot)?;
         let shims = Shims { spawner, program: shim, run_dir: directory.path().to_owned(), spare: false };
-        let forge = Forge::new(shims, store, tokio::runtime::Handle::current(), Journal::default());
-        let forge = Arc::new(forge);
+        let starter = Starter::new(shims, store, tokio::runtime::Handle::current(), Journal::default());
+        let starter = Arc::new(starter);
         let mut problems = Vec::new();
         for config in config.plugins() {
-            let looked = plugin::inspect(&forge, &config, config.own()).await;
+            let looked = plugins::inspect(&starter, &config, config.own()).await;
             problems.extend(looked.err().map(|error| problem(&config, error)));
         }
         Ok(problems)

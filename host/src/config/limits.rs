@@ -1,6 +1,7 @@
 //! Limits as they stand in a file.
 
-use crate::{plugin::limits::Limits, settings::Section};
+use crate::settings::Section;
+use rosey_core::limits::Limits;
 use std::time::Duration;
 
 /// Makes a struct of optional limits, each with its range, and the merge into [`Limits`].

@@ -2,8 +2,8 @@
 
 use super::irc::IrcConfig;
 use crate::{
-    plugin::nearest,
     settings::{Problem, Section, person_problem},
+    text::nearest,
 };
 use std::{collections::BTreeMap, path::Path};
 

@@ -45,7 +45,7 @@ impl Console {
         let (user, traffic) = (user.to_owned(), metrics.traffic(&id));
         let task = tokio::spawn(async move {
             tokio::select! {
-                () = router.grown() => {}
+                () = router.wait_until_started() => {}
                 () = stopped(&mut phases) => return Ok(()),
             }
             run(&user, router, &traffic, tokio::io::stdin(), io::stdout(), stopped(&mut phases)).await

@@ -84,14 +84,14 @@ struct ActionPage<'a> {
 
 /// What a button sends.
 #[derive(serde::Deserialize)]
-pub struct Wish {
+pub struct ActionForm {
     action: String,
     /// Of a replay: which dead letter.
     #[serde(default)]
     letter: Option<i64>,
 }
 
-impl Wish {
+impl ActionForm {
     fn action(&self) -> Option<Action> {
         let replay = self.letter.map(Action::Replay);
         ACTIONS.into_iter().chain(replay).find(|action| action.word() == self.action)
@@ -138,12 +138,12 @@ pub async fn ask(
     Extension(client): Extension<Client>,
     Path(plugin): Path<String>,
     headers: HeaderMap,
-    Form(wish): Form<Wish>,
+    Form(form): Form<ActionForm>,
 ) -> Response {
     let (true, Some(admin)) = (shared.auth.login(&headers) == Login::In, &shared.admin) else {
         return denied(&shared, &headers, &plugin);
     };
-    let Some(action) = wish.action() else {
+    let Some(action) = form.action() else {
         return answer(&headers, StatusCode::BAD_REQUEST, &plugin, "There is no such action.".to_owned(), None);
     };
     match admin.propose(&actor(&client), action, &plugin).await {

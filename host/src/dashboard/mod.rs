@@ -23,7 +23,7 @@ mod words;
 pub use auth::LEAST_TOKEN;
 pub use client::Network;
 
-use crate::{admin::Admin, metrics::Metrics, plugin::journal::Journal};
+use crate::{admin::Admin, journal::Journal, metrics::Metrics};
 use axum::{
     Router,
     extract::DefaultBodyLimit,

@@ -9,7 +9,7 @@ use super::{
     words,
 };
 use crate::{
-    plugin::journal::Line as LogLine,
+    journal::Line as LogLine,
     time,
     view::{Crash, Detail, Mark, Plugin, Point},
 };

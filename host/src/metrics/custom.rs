@@ -2,7 +2,7 @@
 //! and bounded here again, and what is refused is counted.
 
 use super::lint;
-use crate::{plugin::clean, view::Custom};
+use crate::{text::clean, view::Custom};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
 

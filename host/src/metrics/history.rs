@@ -1,9 +1,7 @@
 //! What was measured over time: a ring of points for each plugin, and sums over any part of it.
 
-use crate::{
-    event::OUTCOMES,
-    view::{Aggregates, Point, Sums, Window},
-};
+use crate::view::{Aggregates, Point, Sums, Window};
+use rosey_core::outcome::OUTCOMES;
 use std::{collections::VecDeque, time::Duration};
 
 /// Points kept of a plugin, whatever was configured: with a poll each 0.2 s, three and a half hours. A ring doubles as it

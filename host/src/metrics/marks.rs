@@ -1,17 +1,12 @@
 //! What happened, as an operator asks about it: the marks on the charts, and the list of events.
 
 use crate::{
-    plugin::{
-        bounded,
-        happening::left,
-        slot::{
-            message::{Happening, What},
-            state::{Note, Verdict},
-        },
-    },
+    slot::lifecycle::{LifecycleEvent, LifecycleKind, left},
+    text::bounded,
     time,
     view::{Lately, Mark},
 };
+use rosey_core::state::{StateEvent, Verdict};
 use std::{
     collections::{HashMap, VecDeque},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -106,9 +101,9 @@ impl Marks {
     }
 
     /// Adds what deserves one.
-    pub fn happened(&mut self, happening: &Happening) -> Option<Mark> {
-        let (kind, severity, text) = describe(happening)?;
-        Some(self.push(happening.at, Some(&happening.plugin), kind, severity, &text))
+    pub fn happened(&mut self, event: &LifecycleEvent) -> Option<Mark> {
+        let (kind, severity, text) = describe(event)?;
+        Some(self.push(event.at, Some(&event.plugin), kind, severity, &text))
     }
 
     /// The newest first: those of one plugin or all.
@@ -150,59 +145,63 @@ pub fn known(word: &str) -> Option<&'static str> {
     KINDS.into_iter().chain(SEVERITIES).find(|known| *known == word)
 }
 
-fn describe(happening: &Happening) -> Option<(&'static str, &'static str, String)> {
-    Some(match &happening.what {
-        What::Crash(crash) => {
+fn describe(event: &LifecycleEvent) -> Option<(&'static str, &'static str, String)> {
+    Some(match &event.kind {
+        LifecycleKind::Crash(crash) => {
             let executing = crash.executing.first().map(|line| format!(", executing {line}")).unwrap_or_default();
             ("crash", "error", format!("generation {} crashed: {}{executing}", crash.generation, crash.cause))
         }
-        What::Changed { kind, result: Ok(done), took } => {
+        LifecycleKind::Changed { kind, result: Ok(done), took } => {
             let generation =
                 done.generation.map(|number| format!(", generation {number} is active")).unwrap_or_default();
             (kind, "info", format!("{kind} done in {}{generation}", time::short(*took)))
         }
-        What::Changed { kind, result: Err(error), .. } => ("refused", "warning", format!("{kind} refused: {error}")),
-        What::Health { answers: true } => ("health", "info", "answers again".to_owned()),
-        What::Health { answers: false } => ("health", "error", "does not answer".to_owned()),
-        What::DeadLetter { text } => ("dead_letter", "error", format!("set aside after two crashes: {text}")),
-        What::Picked(pick) => {
-            let severity = match pick.level() {
+        LifecycleKind::Changed { kind, result: Err(error), .. } => {
+            ("refused", "warning", format!("{kind} refused: {error}"))
+        }
+        LifecycleKind::Health { answers: true } => ("health", "info", "answers again".to_owned()),
+        LifecycleKind::Health { answers: false } => ("health", "error", "does not answer".to_owned()),
+        LifecycleKind::DeadLetter { text } => ("dead_letter", "error", format!("set aside after two crashes: {text}")),
+        LifecycleKind::StartupChosen(choice) => {
+            let severity = match choice.level() {
                 Level::ERROR => "error",
                 Level::WARN => "warning",
                 _ => "info",
             };
-            ("active", severity, pick.text(&format!("reload {}", happening.plugin)))
+            ("active", severity, choice.text(&format!("reload {}", event.plugin)))
         }
-        What::Note(note) => return describe_note(note),
-        What::Manifest(_) => return None,
+        LifecycleKind::State(note) => return describe_state(note),
+        LifecycleKind::Manifest(_) => return None,
     })
 }
 
-fn describe_note(note: &Note) -> Option<(&'static str, &'static str, String)> {
+fn describe_state(note: &StateEvent) -> Option<(&'static str, &'static str, String)> {
     Some(match note {
-        Note::Active { generation, artifact } => {
+        StateEvent::Active { generation, artifact } => {
             ("active", "info", format!("generation {generation} serves (artifact {})", artifact.short()))
         }
-        Note::StartFailed { why, .. } => ("failed", "error", format!("did not start: {why}")),
-        Note::Restarting { after, failures } => {
+        StateEvent::StartFailed { why, .. } => ("failed", "error", format!("did not start: {why}")),
+        StateEvent::Restarting { after, failures } => {
             let when = if after.is_zero() { "at once".to_owned() } else { format!("in {}", time::short(*after)) };
             let starts = if *failures == 1 { "1 start".to_owned() } else { format!("{failures} starts in a row") };
             ("restart", "warning", format!("starting again {when}; {starts} did not stay up"))
         }
-        Note::GaveUp { why, .. } => ("failed", "error", format!("gave up: {why}")),
-        Note::RolledBack { from, to, why, state, .. } => {
+        StateEvent::GaveUp { why, .. } => ("failed", "error", format!("gave up: {why}")),
+        StateEvent::RolledBack { from, to, why, state, .. } => {
             ("rollback", "error", format!("rolled back from {} to {}: {why}{}", from.short(), to.short(), left(*state)))
         }
-        Note::BakeOver { verdict: Verdict::Good, events } => {
+        StateEvent::BakeOver { verdict: Verdict::Good, events } => {
             ("bake", "info", format!("the new build is good ({events} events)"))
         }
-        Note::BakeOver { verdict: Verdict::Inconclusive, events } => {
+        StateEvent::BakeOver { verdict: Verdict::Inconclusive, events } => {
             ("bake", "info", format!("no crash, and too few events ({events}) to say more: inconclusive"))
         }
-        Note::DrainTimedOut { generation } => {
+        StateEvent::DrainTimedOut { generation } => {
             ("drain", "warning", format!("generation {generation} did not finish its drain in time"))
         }
-        Note::Crashed { .. } | Note::BakeOver { verdict: Verdict::Superseded, .. } | Note::OldGone { .. } => {
+        StateEvent::Crashed { .. }
+        | StateEvent::BakeOver { verdict: Verdict::Superseded, .. }
+        | StateEvent::OldGone { .. } => {
             return None;
         }
     })

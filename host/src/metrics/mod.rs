@@ -9,9 +9,9 @@
 
 mod custom;
 mod history;
-mod keep;
 mod lint;
 pub mod marks;
+mod persist;
 mod prometheus;
 pub mod secrets;
 mod series;
@@ -23,9 +23,12 @@ mod usage;
 
 use crate::{
     event::ConnectorId,
-    plugin::{
-        Plugins, dead_letter,
-        slot::message::{Command, Happening, View, What},
+    plugins::Plugins,
+    slot::{
+        command::Command,
+        dead_letter,
+        lifecycle::{LifecycleEvent, LifecycleKind},
+        view::View,
     },
     store::{Database, StoreError},
     time,
@@ -47,7 +50,7 @@ use tokio::{
 use traffic::Traffic;
 use usage::{Meter, Usage};
 
-pub use keep::SCHEMA;
+pub use persist::SCHEMA;
 
 /// Between something happening and the board that shows it; more that happens meanwhile is on the same board.
 const SOON: Duration = Duration::from_millis(200);
@@ -181,7 +184,7 @@ impl Metrics {
     /// # Errors
     /// As the database says.
     pub async fn remember(&self, database: Database) -> Result<(), StoreError> {
-        let past = keep::begin(&database, time::rfc3339(self.0.began_at)).await?;
+        let past = persist::begin(&database, time::rfc3339(self.0.began_at)).await?;
         let mut state = self.state();
         state.database = Some(database);
         let cut_short = past.cut_short.clone();
@@ -206,7 +209,7 @@ impl Metrics {
             (state.database.take(), state.life, std::mem::take(&mut state.unsaved))
         };
         let Some(database) = database else { return };
-        if let Err(error) = keep::finish(&database, life, unsaved, time::rfc3339(SystemTime::now())).await {
+        if let Err(error) = persist::finish(&database, life, unsaved, time::rfc3339(SystemTime::now())).await {
             tracing::warn!("what happened last cannot be written down: {error}");
         }
         database.flush().await;
@@ -300,11 +303,11 @@ impl Metrics {
     }
 
     /// Takes note of something that happened to a plugin. Called on a slot's task; takes a short lock.
-    pub fn happened(&self, happening: &Happening) {
-        if let What::Manifest(_) = happening.what {
+    pub fn happened(&self, event: &LifecycleEvent) {
+        if let LifecycleKind::Manifest(_) = event.kind {
             return;
         }
-        self.state().happened(happening);
+        self.state().happened(event);
         self.0.something.notify_one();
     }
 
@@ -465,7 +468,7 @@ impl Metrics {
         if let Some((database, unsaved)) = self.state().take_unsaved() {
             let metrics = self.clone();
             tokio::spawn(async move {
-                let written = keep::save(&database, unsaved).await;
+                let written = persist::save(&database, unsaved).await;
                 metrics.state().saved(written);
             });
         }

@@ -5,17 +5,14 @@
 
 use super::{Connector, DASHBOARD_LIMITS, Tallies, traffic::Dropped};
 use crate::{
-    plugin::slot::{
-        crash::Cause,
-        histogram::{EDGES, Histogram},
-        message::View,
-    },
+    slot::{crash::Cause, view::View},
     view::{Custom, Plugin, Snapshot},
 };
 use prometheus::{
     TextEncoder,
     proto::{Bucket, Counter, Gauge, Histogram as HistogramProto, LabelPair, Metric, MetricFamily, MetricType},
 };
+use rosey_core::histogram::{EDGES, Histogram};
 use std::collections::BTreeMap;
 
 /// The states of a plugin, as `rosey_plugin_state` has them.

@@ -1,11 +1,8 @@
 //! One plugin over time: from the slot's counts at each poll to rates, recent sums and a point of the history.
 
 use super::{history::History, now_seconds, show, usage::Usage};
-use crate::{
-    event::OUTCOMES,
-    plugin::slot::{histogram::Histogram, ledger::Ledger, message::View},
-    view::Point,
-};
+use crate::{slot::view::View, view::Point};
+use rosey_core::{histogram::Histogram, ledger::Ledger, outcome::OUTCOMES};
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},

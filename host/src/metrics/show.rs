@@ -2,22 +2,17 @@
 
 use super::{Connector, secrets, series::Recent, usage::Usage};
 use crate::{
-    event::OUTCOMES,
-    plugin::{
-        PluginConfig,
+    plugins::PluginConfig,
+    process::output,
+    slot::{
+        crash,
         dead_letter::DeadLetter,
-        limits::Limits,
-        output,
-        slot::{
-            crash,
-            ledger::Ledger,
-            message::{GenerationView, View},
-            state::ReloadMode,
-        },
+        view::{GenerationView, View},
     },
     time::rfc3339,
     view::{Command, Crash, Detail, Generation, Lately, Letter, Plugin, Point, Sample, Snapshot, System, trouble},
 };
+use rosey_core::{ledger::Ledger, limits::Limits, outcome::OUTCOMES, state::ReloadMode};
 use std::{
     collections::BTreeMap,
     time::{Duration, SystemTime, UNIX_EPOCH},

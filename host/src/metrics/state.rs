@@ -1,23 +1,20 @@
 //! What the collector keeps: what was measured, what happened, and what is not written down yet.
 
 use super::{
-    MOST_CHANGES, custom, keep, marks::Marks, now_seconds, series::Series, show, show::Measured, totals::Totals,
+    MOST_CHANGES, custom, marks::Marks, now_seconds, persist, series::Series, show, show::Measured, totals::Totals,
 };
 use crate::{
-    plugin::{
-        Plugins,
-        artifact::Hash,
-        happening::left,
-        slot::{
-            message::{Happening, View, What},
-            state::Note,
-        },
-    },
+    plugins::Plugins,
     router::RESERVED,
+    slot::{
+        lifecycle::{LifecycleEvent, LifecycleKind, left},
+        view::View,
+    },
     store::{Database, StoreError},
     time,
     view::{Change, Crash, Custom, Detail, Mark},
 };
+use rosey_core::{hash::Hash, state::StateEvent};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
@@ -39,7 +36,7 @@ pub struct State {
     pub database: Option<Database>,
     /// The number of this life of the host.
     pub life: i64,
-    pub unsaved: keep::Unsaved,
+    pub unsaved: persist::Unsaved,
     saving: bool,
     pub marks: Marks,
     pub measured: HashMap<String, Measured>,
@@ -64,7 +61,7 @@ fn push<T>(all: &mut HashMap<String, VecDeque<T>>, plugin: &str, one: T) {
 
 impl State {
     /// Takes over what the hosts before left.
-    pub fn recall(&mut self, past: keep::Past) {
+    pub fn recall(&mut self, past: persist::Past) {
         past.marks.into_iter().for_each(|mark| self.marks.keep(mark));
         for (plugin, crash) in past.crashes {
             push(&mut self.crashes, &plugin, crash);
@@ -75,7 +72,7 @@ impl State {
     }
 
     /// What is not written down yet, to be written now; nothing while the last of it is being written.
-    pub fn take_unsaved(&mut self) -> Option<(Database, keep::Unsaved)> {
+    pub fn take_unsaved(&mut self) -> Option<(Database, persist::Unsaved)> {
         if self.saving || self.unsaved.is_empty() {
             return None;
         }
@@ -85,7 +82,7 @@ impl State {
     }
 
     /// That was tried. What could not be written waits for the next board.
-    pub fn saved(&mut self, written: Result<(), (keep::Unsaved, StoreError)>) {
+    pub fn saved(&mut self, written: Result<(), (persist::Unsaved, StoreError)>) {
         self.saving = false;
         if let Err((unsaved, error)) = written {
             tracing::warn!("what happened cannot be written down, trying again: {error}");
@@ -113,25 +110,25 @@ impl State {
     }
 
     /// Takes note of something that happened to a plugin.
-    pub fn happened(&mut self, happening: &Happening) {
-        if let Some(mark) = self.marks.happened(happening) {
+    pub fn happened(&mut self, event: &LifecycleEvent) {
+        if let Some(mark) = self.marks.happened(event) {
             self.note(mark);
         }
-        match &happening.what {
-            What::Crash(crash) => {
+        match &event.kind {
+            LifecycleKind::Crash(crash) => {
                 let crash = show::crash(crash);
                 if self.database.is_some() {
-                    self.unsaved.crashes.push((happening.plugin.to_string(), crash.clone()));
+                    self.unsaved.crashes.push((event.plugin.to_string(), crash.clone()));
                 }
-                push(&mut self.crashes, &happening.plugin, crash);
+                push(&mut self.crashes, &event.plugin, crash);
             }
-            What::Note(Note::Active { artifact, .. }) => {
-                let runs = self.runs.entry(happening.plugin.to_string()).or_default();
+            LifecycleKind::State(StateEvent::Active { artifact, .. }) => {
+                let runs = self.runs.entry(event.plugin.to_string()).or_default();
                 *runs = (runs.1.take(), Some(*artifact));
             }
-            What::Note(Note::RolledBack { from, to, why, state, .. }) => {
+            LifecycleKind::State(StateEvent::RolledBack { from, to, why, state, .. }) => {
                 let change = Change {
-                    at: time::rfc3339(happening.at),
+                    at: time::rfc3339(event.at),
                     kind: "rollback".to_owned(),
                     by: "rosey".to_owned(),
                     from: self.version(*from),
@@ -142,7 +139,7 @@ impl State {
                     result: format!("{why}{}", left(*state)),
                     ..Change::default()
                 };
-                self.keep(&happening.plugin, change);
+                self.keep(&event.plugin, change);
             }
             _ => {}
         }

@@ -4,7 +4,7 @@ mod help;
 
 use crate::{
     event::{self, Event, Outgoing, Place, ReplyTo, User},
-    plugin::slot::Handle,
+    slot::handle::Handle,
 };
 use arc_swap::ArcSwap;
 use rosey_wire::manifest::Manifest;
@@ -81,13 +81,13 @@ impl Router {
 
     /// Tells when there may be more commands. A connector that loses nothing by it waits for that before it says that a
     /// command is unknown.
-    pub fn growth(&self) -> Growth {
-        Growth(self.starting.subscribe())
+    pub fn growth(&self) -> CommandsChanged {
+        CommandsChanged(self.starting.subscribe())
     }
 
     /// Waits until all plugins are up that will be, but three seconds at most. A connector takes its first line after
     /// that.
-    pub async fn grown(&self) {
+    pub async fn wait_until_started(&self) {
         let mut growth = self.growth();
         // An error is one that hangs.
         let _ = tokio::time::timeout(COMING_UP, async { while growth.more().await {} }).await;
@@ -188,9 +188,9 @@ impl Router {
 
 /// Whether commands are still to come.
 #[derive(Debug)]
-pub struct Growth(watch::Receiver<bool>);
+pub struct CommandsChanged(watch::Receiver<bool>);
 
-impl Growth {
+impl CommandsChanged {
     /// Waits until another plugin is known, or none is coming up any more. False when that was so before.
     pub async fn more(&mut self) -> bool {
         let starting = *self.0.borrow_and_update();

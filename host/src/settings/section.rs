@@ -6,7 +6,7 @@ use super::{
     document::{Document, Node, Table, Value},
 };
 use crate::{
-    plugin::nearest,
+    text::nearest,
     time::{exact, parse_time},
 };
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};

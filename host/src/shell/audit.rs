@@ -9,7 +9,7 @@ use crate::{
     },
     cli::{AuditCommand, exit},
     config::Config,
-    plugin::nearest,
+    text::nearest,
     time::{parse_time, rfc3339},
 };
 use rusqlite::Connection;

@@ -3,7 +3,7 @@
 use crate::{
     admin::{Actor, permission},
     event::{Identity, User},
-    plugin::clean,
+    text::clean,
     time::rfc3339,
 };
 use rusqlite::{Row, params, types::Type};

@@ -94,7 +94,7 @@ pub async fn run(
 
 /// Hands messages to the router, in their order, until there are no more.
 async fn route(router: Arc<Router>, mut said: mpsc::Receiver<(Heard, bool)>, outgoing: mpsc::Sender<Outgoing>) {
-    router.grown().await;
+    router.wait_until_started().await;
     while let Some((heard, is_query)) = said.recv().await {
         let routed = router.route(&heard.text, &heard.user, &heard.place, &outgoing).await;
         // In a channel it may be for another bot.

@@ -1,0 +1,76 @@
+//! How the handling of an event ends.
+
+use std::time::Duration;
+
+/// How the handling of an event ended. Each accepted event ends in exactly one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The plugin answered.
+    Replied(String),
+    /// The plugin had nothing to say.
+    Ignored,
+    /// The plugin's handler returned an error or panicked.
+    Failed {
+        /// For the user.
+        text: String,
+        /// For the operator.
+        detail: String,
+    },
+    /// A generation had it, and did not answer in time.
+    TimedOut,
+    /// No generation got it.
+    Rejected(Rejection),
+    /// It was executing at two crashes, and lies in the dead letters.
+    DeadLettered,
+}
+
+/// Why no generation got an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    /// The queue is at its limit.
+    QueueFull,
+    /// It waited in the queue for as long as it may.
+    WaitedTooLong,
+    /// The plugin is stopped or has failed.
+    NotRunning,
+    /// The host is stopping.
+    Stopping,
+}
+
+impl Outcome {
+    /// The name in metrics and logs.
+    pub fn name(&self) -> &'static str {
+        OUTCOMES[self.index()]
+    }
+
+    /// The place in [`OUTCOMES`].
+    pub fn index(&self) -> usize {
+        match self {
+            Self::Replied(_) => 0,
+            Self::Ignored => 1,
+            Self::Failed { .. } => 2,
+            Self::TimedOut => 3,
+            Self::Rejected(_) => 4,
+            Self::DeadLettered => 5,
+        }
+    }
+
+    /// What the user in chat reads about it; `None` for silence.
+    pub fn into_chat(self, plugin: &str, waited: Duration) -> Option<String> {
+        match self {
+            Self::Replied(text) => Some(text),
+            Self::Ignored => None,
+            Self::Failed { text, .. } if !text.is_empty() => Some(text),
+            Self::Failed { .. } => Some(format!("{plugin} could not do that; the operator can see why.")),
+            Self::TimedOut => Some(format!("{plugin} did not answer within {} s.", waited.as_secs().max(1))),
+            Self::Rejected(Rejection::QueueFull) => Some(format!("{plugin} is busy, try again in a moment.")),
+            Self::Rejected(Rejection::WaitedTooLong) => Some(format!("{plugin} is not available, try again later.")),
+            Self::Rejected(Rejection::NotRunning) => Some(format!("{plugin} is not running.")),
+            Self::Rejected(Rejection::Stopping) => Some("Rosey is stopping, try again later.".to_owned()),
+            Self::DeadLettered => Some(format!("{plugin} crashed on that twice; it was set aside for the operator.")),
+        }
+    }
+}
+
+/// The names of the outcomes, by [`Outcome::index`].
+pub const OUTCOMES: [&str; 6] = ["replied", "ignored", "failed", "timed_out", "rejected", "dead_lettered"];

@@ -1,0 +1,363 @@
+//! Which generation of a plugin runs, which comes, which goes: a pure state machine.
+//!
+//! Every input is a method that takes the time; what must be done about it comes out of [`State::effects`], for the task
+//! to perform. No clock, no I/O, no randomness of its own, so that it can be simulated by the million.
+//!
+//! A plugin has at most one *active* generation ([`Phase::Running`]), at most one *staged* (in [`Change`]), and some *old*
+//! ones that drain or lie parked until the bake is over ([`OldGeneration`]). Knows nothing of events but how many failed.
+
+use crate::hash::Hash;
+use crate::restart::{Decision, Restart};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+mod bake;
+mod drain;
+mod error;
+mod model;
+mod reload;
+mod request;
+#[cfg(test)]
+mod tests;
+
+pub use drain::{OldGeneration, OldPhase};
+pub use error::ChangeError;
+pub use model::{
+    Bake, BuildHistory, Effect, Fault, Phase, Policy, Snapshot, StartProblem, StateEvent, StateLeft, Verdict,
+};
+pub use reload::{Change, ChangeKind, Done, Step};
+pub use request::{ChangeRequest, ExpectedState};
+pub use rosey_wire::manifest::ReloadMode;
+
+/// The number of a generation: grows by one with each start, never used twice in the life of a host.
+pub type GenerationId = u64;
+
+/// Whose request it is; the answer comes in [`Effect::Finish`] with the same number.
+pub type Ticket = u64;
+
+/// How many blocked artifacts are remembered for a plugin. More than the store keeps.
+const BLOCKED_KEPT: usize = 32;
+
+/// Before another try to start, when it was the host that could not (a full disk, no more processes): nothing that
+/// trying more often mends, and soon enough for whoever mends it.
+const HOST_RETRY: Duration = Duration::from_secs(5);
+
+/// How many old generations may be draining. A further swap ends the oldest; each holds memory and a window of events.
+const OLD_KEPT: usize = 3;
+
+/// The state machine. See the module.
+#[derive(Debug)]
+pub struct State {
+    policy: Policy,
+    restart: Restart,
+    phase: Phase,
+    change: Option<Change>,
+    bake: Option<Bake>,
+    old: Vec<OldGeneration>,
+    history: BuildHistory,
+    next: GenerationId,
+    stopping: Vec<Ticket>,
+    /// Failed and all events of the active generation, for the usual rate.
+    events_since_active: (u64, u64),
+    /// Whether an event ended well since the last one that was set aside.
+    works: bool,
+    effects: Vec<Effect>,
+}
+
+impl State {
+    /// A slot that has not started. Generations count from `next`.
+    pub fn new(policy: Policy, mut restart: Restart, history: BuildHistory, next: GenerationId) -> Self {
+        restart.resume(history.failures);
+        Self {
+            policy,
+            restart,
+            phase: Phase::Stopped,
+            change: None,
+            bake: None,
+            old: Vec::new(),
+            history,
+            next,
+            stopping: Vec::new(),
+            events_since_active: (0, 0),
+            works: true,
+            effects: Vec::new(),
+        }
+    }
+
+    /// What must be done now, in order. Each is handed out once.
+    pub fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Starts the plugin. False when it is up, or on its way. `artifact` is what to run.
+    pub fn start(&mut self, artifact: Hash) -> bool {
+        let failed = matches!(self.phase, Phase::Failed { .. });
+        if failed {
+            // Somebody decided to try anew. A host that starts has decided nothing, and goes on counting.
+            self.restart.forget();
+        }
+        let starts = (failed || self.phase == Phase::Stopped) && self.change.is_none();
+        if starts {
+            self.spawn_active(artifact, None);
+        }
+        starts
+    }
+
+    /// Gives up before anything ran: there is nothing that could.
+    pub fn cannot_start(&mut self, why: String) {
+        if self.will_run() {
+            return;
+        }
+        self.give_up(why, Fault::Artifact);
+    }
+
+    /// Stops the plugin: what is in flight is answered, up to the drain timeout, and the ticket is answered after that.
+    pub fn stop(&mut self, now: Instant, ticket: Ticket) {
+        self.abort(now, ChangeError::Stopped);
+        self.end_bake(now, Verdict::Superseded);
+        self.restart.forget();
+        match std::mem::replace(&mut self.phase, Phase::Stopped) {
+            Phase::Running { generation, artifact, .. } => self.drain(now, generation, artifact, false),
+            Phase::Starting { generation, .. } => self.kill(generation, "it was stopped while starting"),
+            Phase::Stopped | Phase::Backoff { .. } | Phase::Replacing | Phase::Failed { .. } => {}
+        }
+        self.stopping.push(ticket);
+        self.finish_stopping();
+    }
+
+    /// Notes that a generation came up or did not.
+    pub fn started(&mut self, now: Instant, generation: GenerationId, result: Result<(), StartProblem>) {
+        if self.staged() == Some(generation) {
+            self.change_started(now, generation, result);
+            return;
+        }
+        let Phase::Starting { generation: expected, artifact } = self.phase else { return };
+        if expected != generation {
+            return;
+        }
+        match result {
+            Ok(()) => {
+                self.restart.on_up(now);
+                self.activate(now, generation, artifact);
+                if self.history.last_good.is_none() {
+                    self.remember_good(artifact);
+                }
+            }
+            Err(problem) => {
+                // What is wrong with settings is said once: nothing is tried again.
+                if problem.fault != Fault::Settings {
+                    self.effects.push(Effect::Emit(StateEvent::StartFailed { generation, why: problem.why.clone() }));
+                }
+                match problem.fault {
+                    Fault::Artifact | Fault::Settings => self.give_up(problem.why, problem.fault),
+                    Fault::Start => self.restart_after_crash(now, artifact, &problem.why),
+                    Fault::Host => {
+                        let failures = self.restart.failures();
+                        self.effects.push(Effect::Emit(StateEvent::Restarting { after: HOST_RETRY, failures }));
+                        self.phase = Phase::Backoff { until: now + HOST_RETRY, artifact };
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes the end of a generation that had started.
+    pub fn exited(&mut self, now: Instant, generation: GenerationId, cause: &str) {
+        self.ended(now, generation, cause, true);
+    }
+
+    /// Notes the end of a generation by an event that had ended another one before: that says nothing against its artifact.
+    pub fn poisoned(&mut self, now: Instant, generation: GenerationId, cause: &str) {
+        self.ended(now, generation, cause, false);
+    }
+
+    fn ended(&mut self, now: Instant, generation: GenerationId, cause: &str, counts: bool) {
+        if self.staged() == Some(generation) {
+            self.abort(now, ChangeError::Died(cause.to_owned()));
+            return;
+        }
+        if let Phase::Running { generation: active, artifact, .. } = self.phase
+            && active == generation
+        {
+            self.effects.push(Effect::Emit(StateEvent::Crashed { generation, cause: cause.to_owned() }));
+            // It is gone: nothing below may drain it or wait for its end.
+            self.phase = Phase::Backoff { until: now, artifact };
+            if !self.released_by_crash(now, generation) {
+                self.crashed(now, artifact, cause, counts);
+            }
+            return;
+        }
+        self.old_exited(now, generation, cause);
+    }
+
+    /// Does what has become due.
+    pub fn tick(&mut self, now: Instant) {
+        if let Phase::Backoff { until, artifact } = self.phase
+            && until <= now
+        {
+            self.spawn_active(artifact, None);
+        }
+        if let Phase::Running { since, stable, .. } = &mut self.phase
+            && !*stable
+            && now.saturating_duration_since(*since) >= self.policy.stable_after
+        {
+            *stable = true;
+            self.restart.reset();
+            if self.history.failures > 0 {
+                self.history.failures = 0;
+                self.effects.push(Effect::Persist);
+            }
+        }
+        self.tick_change(now);
+        self.tick_old(now);
+        if let Some(bake) = &self.bake
+            && bake.until <= now
+        {
+            let verdict =
+                if bake.events >= self.policy.bake_min_events { Verdict::Good } else { Verdict::Inconclusive };
+            self.end_bake(now, verdict);
+        }
+    }
+
+    /// When [`State::tick`] has something to do next.
+    pub fn next_tick(&self) -> Option<Instant> {
+        let phase = match self.phase {
+            Phase::Backoff { until, .. } => Some(until),
+            Phase::Running { since, stable: false, .. } => Some(since + self.policy.stable_after),
+            _ => None,
+        };
+        let change = self.change.as_ref().and_then(Change::deadline);
+        let bake = self.bake.as_ref().map(|bake| bake.until);
+        self.old.iter().map(OldGeneration::deadline).chain([phase, change, bake]).flatten().min()
+    }
+
+    /// The generation that gets the next event; `None` while there is none, or while events are held.
+    pub fn route(&self) -> Option<GenerationId> {
+        if self.change.as_ref().is_some_and(Change::holds) { None } else { self.active() }
+    }
+
+    /// The active generation.
+    pub fn active(&self) -> Option<GenerationId> {
+        if let Phase::Running { generation, .. } = self.phase { Some(generation) } else { None }
+    }
+
+    /// The staged generation.
+    pub fn staged(&self) -> Option<GenerationId> {
+        self.change.as_ref().and_then(Change::staged)
+    }
+
+    /// Whether events that wait have something to wait for.
+    pub fn will_run(&self) -> bool {
+        self.change.is_some() || !matches!(self.phase, Phase::Stopped | Phase::Failed { .. })
+    }
+
+    /// What the slot is doing.
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// The change under way.
+    pub fn change(&self) -> Option<&Change> {
+        self.change.as_ref()
+    }
+
+    /// The bake under way.
+    pub fn bake(&self) -> Option<&Bake> {
+        self.bake.as_ref()
+    }
+
+    /// Old generations, the oldest first.
+    pub fn old(&self) -> &[OldGeneration] {
+        &self.old
+    }
+
+    /// What must be written down.
+    pub fn history(&self) -> &BuildHistory {
+        &self.history
+    }
+
+    /// The state in the PRD's words.
+    pub fn word(&self) -> &'static str {
+        match (&self.phase, &self.change) {
+            (_, Some(_)) => "reloading",
+            (Phase::Stopped, None) if !self.old.is_empty() => "draining",
+            (Phase::Stopped, None) => "stopped",
+            (Phase::Starting { .. } | Phase::Replacing, None) => "starting",
+            (Phase::Backoff { .. }, None) => "crashed",
+            (Phase::Running { .. }, None) => "running",
+            (Phase::Failed { .. }, None) => "failed",
+        }
+    }
+
+    fn spawn_active(&mut self, artifact: Hash, restore: Option<Arc<Snapshot>>) {
+        let generation = self.next_generation();
+        self.phase = Phase::Starting { generation, artifact };
+        self.effects.push(Effect::Spawn { generation, artifact, restore });
+    }
+
+    fn next_generation(&mut self) -> GenerationId {
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn kill(&mut self, generation: GenerationId, why: &'static str) {
+        self.effects.push(Effect::Kill { generation, why });
+    }
+
+    fn activate(&mut self, now: Instant, generation: GenerationId, artifact: Hash) {
+        self.phase = Phase::Running { generation, artifact, since: now, stable: false };
+        self.history.active = Some(artifact);
+        self.events_since_active = (0, 0);
+        self.effects.push(Effect::Persist);
+        self.effects.push(Effect::Emit(StateEvent::Active { generation, artifact }));
+    }
+
+    fn crashed(&mut self, now: Instant, artifact: Hash, cause: &str, counts: bool) {
+        if self.change.as_ref().is_some_and(Change::needs_old) {
+            self.abort(now, ChangeError::OldDied(cause.to_owned()));
+        }
+        if self.bake.is_some() && counts {
+            self.roll_back_bake(now, Some(format!("it crashed: {cause}")));
+        } else if !counts && std::mem::take(&mut self.works) {
+            self.restart.on_poison();
+            self.restart_now(artifact);
+        } else {
+            // Also for an event that was set aside when none ended well since the one before: this plugin fails at all.
+            self.restart_after_crash(now, artifact, cause);
+        }
+    }
+
+    fn restart_now(&mut self, artifact: Hash) {
+        let failures = self.restart.failures();
+        self.history.failures = failures;
+        self.effects.push(Effect::Persist);
+        self.effects.push(Effect::Emit(StateEvent::Restarting { after: Duration::ZERO, failures }));
+        self.spawn_active(artifact, None);
+    }
+
+    fn restart_after_crash(&mut self, now: Instant, artifact: Hash, cause: &str) {
+        let decision = self.restart.on_down(now);
+        match decision {
+            Decision::After(Duration::ZERO) => self.restart_now(artifact),
+            Decision::After(after) => {
+                let failures = self.restart.failures();
+                self.history.failures = failures;
+                self.effects.push(Effect::Persist);
+                self.effects.push(Effect::Emit(StateEvent::Restarting { after, failures }));
+                self.phase = Phase::Backoff { until: now + after, artifact };
+            }
+            Decision::GiveUp(reason) => {
+                self.history.failures = self.restart.failures();
+                self.effects.push(Effect::Persist);
+                self.give_up(format!("{reason}; the last time: {cause}"), Fault::Start);
+            }
+        }
+    }
+
+    fn give_up(&mut self, why: String, fault: Fault) {
+        self.effects.push(Effect::Emit(StateEvent::GaveUp { why: why.clone(), fault }));
+        self.phase = Phase::Failed { why };
+    }
+}

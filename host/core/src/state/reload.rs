@@ -1,0 +1,450 @@
+//! A change of generation on request: reload, restart, rollback, in the three modes.
+//!
+//! * **overlap**: start, probe, swap; the old one drains.
+//! * **handoff**: start, probe, hold new events, let the old one finish what it has, snapshot, restore, swap.
+//! * **exclusive**: hold new events, let the old one finish, stop it, start the new one, probe, let events flow.
+//!   Should that fail, the old artifact is started again. A restart is an exclusive change to the same artifact.
+//!
+//! Until the swap every failure leaves the old generation serving, or brings its artifact back.
+
+use super::{
+    Bake, ChangeError, Effect, Fault, GenerationId, Phase, Snapshot, StartProblem, State, StateLeft, Ticket, Verdict,
+};
+use crate::hash::Hash;
+use rosey_wire::manifest::ReloadMode;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// To a new artifact.
+    Reload,
+    /// To the artifact before.
+    Rollback,
+    /// To a new process of the same artifact.
+    Restart,
+}
+
+/// A change under way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// What was asked for.
+    pub kind: ChangeKind,
+    /// How it is done.
+    pub mode: ReloadMode,
+    /// What will run.
+    pub to: Hash,
+    /// What ran before.
+    pub from: Option<Hash>,
+    /// When it began.
+    pub began: Instant,
+    /// Where it is.
+    pub step: Step,
+    ticket: Ticket,
+    snapshot: Option<Arc<Snapshot>>,
+    step_began: Instant,
+    steps: Vec<(&'static str, Duration)>,
+}
+
+/// The steps of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Exclusive: the old generation answers what it has.
+    Releasing {
+        /// It.
+        old: GenerationId,
+        /// Then it is stopped all the same.
+        until: Instant,
+    },
+    /// Exclusive: the old generation is told to stop, and its end awaited.
+    Retiring {
+        /// It.
+        old: GenerationId,
+    },
+    /// The new generation comes up.
+    Starting {
+        /// It.
+        new: GenerationId,
+    },
+    /// The new generation answers the probe.
+    Probing {
+        /// It.
+        new: GenerationId,
+        /// 1 for the first.
+        attempt: u32,
+        /// Then the change has failed.
+        until: Instant,
+    },
+    /// Handoff: the old generation answers what it has.
+    Emptying {
+        /// It.
+        old: GenerationId,
+        /// The staged one.
+        new: GenerationId,
+        /// Then the change has failed.
+        until: Instant,
+    },
+    /// Handoff: the old generation writes its state.
+    Snapshotting {
+        /// It.
+        old: GenerationId,
+        /// The staged one.
+        new: GenerationId,
+        /// Then the change has failed.
+        until: Instant,
+    },
+    /// Handoff: the new generation reads it.
+    Restoring {
+        /// It.
+        new: GenerationId,
+        /// Then the change has failed.
+        until: Instant,
+    },
+}
+
+/// How a change, or a stop, ended well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The generation that serves now; `None` after a stop.
+    pub generation: Option<GenerationId>,
+    /// What ran before.
+    pub from: Option<Hash>,
+    /// What runs now.
+    pub to: Option<Hash>,
+    /// What is left of its state, where it went back to an earlier build and has one to hand over.
+    pub state: Option<StateLeft>,
+    /// How long each step took, in order.
+    pub steps: Vec<(&'static str, Duration)>,
+}
+
+impl Done {
+    pub(super) fn stopped() -> Self {
+        Self { generation: None, from: None, to: None, state: None, steps: Vec::new() }
+    }
+}
+
+impl ChangeKind {
+    /// The admin command.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Reload => "reload",
+            Self::Rollback => "rollback",
+            Self::Restart => "restart",
+        }
+    }
+}
+
+impl Change {
+    /// Whether events wait in the queue meanwhile.
+    pub(super) fn holds(&self) -> bool {
+        self.needs_old() || matches!(self.step, Step::Releasing { .. } | Step::Retiring { .. })
+    }
+
+    /// Whether the change cannot go on without the old generation.
+    pub(super) fn needs_old(&self) -> bool {
+        matches!(self.step, Step::Emptying { .. } | Step::Snapshotting { .. } | Step::Restoring { .. })
+    }
+
+    pub(super) fn staged(&self) -> Option<GenerationId> {
+        match self.step {
+            Step::Releasing { .. } | Step::Retiring { .. } => None,
+            Step::Starting { new }
+            | Step::Probing { new, .. }
+            | Step::Emptying { new, .. }
+            | Step::Snapshotting { new, .. }
+            | Step::Restoring { new, .. } => Some(new),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.step {
+            Step::Releasing { until, .. }
+            | Step::Probing { until, .. }
+            | Step::Emptying { until, .. }
+            | Step::Snapshotting { until, .. }
+            | Step::Restoring { until, .. } => Some(until),
+            // Each ends by itself: a start has a timeout of its own, and who is told to stop is killed after a grace.
+            Step::Retiring { .. } | Step::Starting { .. } => None,
+        }
+    }
+
+    fn go(&mut self, now: Instant, done: &'static str, step: Step) {
+        self.steps.push((done, now.saturating_duration_since(self.step_began)));
+        self.step_began = now;
+        self.step = step;
+    }
+}
+
+impl State {
+    pub(super) fn begin(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        kind: ChangeKind,
+        to: Hash,
+        mode: ReloadMode,
+        refusal: Option<ChangeError>,
+    ) {
+        if let Some(change) = &self.change {
+            let busy = ChangeError::Busy(change.kind.word());
+            return self.refuse(ticket, busy);
+        }
+        if let Some(refusal) = refusal {
+            return self.refuse(ticket, refusal);
+        }
+        let from = self.running_artifact().or(self.history.last_good);
+        let step = match (mode, &self.phase) {
+            (ReloadMode::Exclusive, Phase::Running { generation, .. }) => {
+                Step::Releasing { old: *generation, until: now + self.policy.drain_timeout }
+            }
+            (ReloadMode::Exclusive, Phase::Starting { generation, .. }) => {
+                let starting = *generation;
+                self.kill(starting, "it is replaced");
+                self.phase = Phase::Replacing;
+                self.stage(to)
+            }
+            (ReloadMode::Exclusive, Phase::Backoff { .. }) => {
+                self.phase = Phase::Replacing;
+                self.stage(to)
+            }
+            _ => self.stage(to),
+        };
+        let (snapshot, steps) = (None, Vec::new());
+        let change = Change { kind, mode, to, from, began: now, step, ticket, snapshot, step_began: now, steps };
+        self.change = Some(change);
+    }
+
+    fn stage(&mut self, artifact: Hash) -> Step {
+        let new = self.next_generation();
+        self.effects.push(Effect::Spawn { generation: new, artifact, restore: None });
+        Step::Starting { new }
+    }
+
+    pub(super) fn change_started(&mut self, now: Instant, new: GenerationId, result: Result<(), StartProblem>) {
+        if let Err(problem) = result {
+            return self.abort(now, ChangeError::Start(problem.why));
+        }
+        let until = now + self.policy.probe_timeout;
+        if let Some(change) = &mut self.change {
+            change.go(now, "start", Step::Probing { new, attempt: 1, until });
+            self.effects.push(Effect::Probe { generation: new, attempt: 1 });
+        }
+    }
+
+    /// Notes how a probe ended.
+    pub fn probed(&mut self, now: Instant, generation: GenerationId, attempt: u32, result: Result<(), String>) {
+        let attempts = self.policy.probe_attempts;
+        let handoff = now + self.policy.handoff_timeout;
+        let active = self.active();
+        let Some(change) = &mut self.change else { return };
+        let Step::Probing { new, attempt: expected, until } = change.step else { return };
+        if new != generation || attempt != expected {
+            return;
+        }
+        match (result, change.mode, active) {
+            (Ok(()), ReloadMode::Handoff, Some(old)) => {
+                change.go(now, "probe", Step::Emptying { old, new, until: handoff });
+            }
+            (Ok(()), ..) => {
+                change.go(now, "probe", Step::Starting { new });
+                self.swap(now, new);
+            }
+            (Err(why), ..) if attempt >= attempts => self.abort(now, ChangeError::Probe { attempts, why }),
+            (Err(_), ..) => {
+                change.step = Step::Probing { new, attempt: attempt + 1, until };
+                self.effects.push(Effect::Probe { generation: new, attempt: attempt + 1 });
+            }
+        }
+    }
+
+    pub(super) fn change_drained(&mut self, now: Instant, generation: GenerationId) {
+        let until = now + self.policy.handoff_timeout;
+        let Some(change) = &mut self.change else { return };
+        match change.step {
+            Step::Emptying { old, new, .. } if old == generation => {
+                change.go(now, "finish", Step::Snapshotting { old, new, until });
+                self.effects.push(Effect::TakeSnapshot { generation: old });
+            }
+            Step::Releasing { old, .. } if old == generation => self.release(now, old),
+            _ => {}
+        }
+    }
+
+    /// Exclusive: the old one goes before the new one comes.
+    fn release(&mut self, now: Instant, old: GenerationId) {
+        let Phase::Running { generation, artifact, .. } = self.phase else { return };
+        if generation != old {
+            return;
+        }
+        self.supersede_bake(now, artifact);
+        self.phase = Phase::Replacing;
+        if let Some(change) = &mut self.change {
+            change.go(now, "finish", Step::Retiring { old });
+        }
+        self.drain(now, old, artifact, false);
+        let at = self.old.len() - 1;
+        self.retire(now, at);
+    }
+
+    /// Exclusive: the old one crashed while it was to finish. It was to go anyway, so the new one comes at once.
+    pub(super) fn released_by_crash(&mut self, now: Instant, old: GenerationId) -> bool {
+        let Some(Change { step: Step::Releasing { old: releasing, .. }, to, from, .. }) = self.change else {
+            return false;
+        };
+        if releasing != old {
+            return false;
+        }
+        if let Some(from) = from {
+            self.supersede_bake(now, from);
+        }
+        self.phase = Phase::Replacing;
+        let step = self.stage(to);
+        if let Some(change) = &mut self.change {
+            change.go(now, "finish", step);
+        }
+        true
+    }
+
+    /// Ends the bake of `artifact` because another one comes. One that comes again goes on proving itself.
+    fn supersede_bake(&mut self, now: Instant, artifact: Hash) {
+        if self.change.as_ref().is_none_or(|change| change.to != artifact) {
+            self.end_bake(now, Verdict::Superseded);
+        }
+    }
+
+    pub(super) fn change_old_gone(&mut self, now: Instant, generation: GenerationId) {
+        let Some(change) = &self.change else { return };
+        if change.step == (Step::Retiring { old: generation }) {
+            let step = self.stage(change.to);
+            if let Some(change) = &mut self.change {
+                change.go(now, "stop", step);
+            }
+        }
+    }
+
+    /// Notes the state of a generation that was asked for it.
+    pub fn snapshot_taken(&mut self, now: Instant, generation: GenerationId, result: Result<Snapshot, String>) {
+        let until = now + self.policy.handoff_timeout;
+        let Some(change) = &mut self.change else { return };
+        let Step::Snapshotting { old, new, .. } = change.step else { return };
+        if old != generation {
+            return;
+        }
+        match result {
+            Ok(snapshot) => {
+                let snapshot = Arc::new(snapshot);
+                change.snapshot = Some(Arc::clone(&snapshot));
+                change.go(now, "snapshot", Step::Restoring { new, until });
+                self.effects.push(Effect::Restore { generation: new, snapshot });
+            }
+            Err(why) => self.abort(now, ChangeError::Handoff(why)),
+        }
+    }
+
+    /// Notes that a generation took over the state, or could not.
+    pub fn restored(&mut self, now: Instant, generation: GenerationId, result: Result<(), String>) {
+        let Some(change) = &mut self.change else { return };
+        if !matches!(change.step, Step::Restoring { new, .. } if new == generation) {
+            return;
+        }
+        match result {
+            Ok(()) => {
+                change.go(now, "restore", Step::Starting { new: generation });
+                self.swap(now, generation);
+            }
+            Err(why) => self.abort(now, ChangeError::Handoff(why)),
+        }
+    }
+
+    pub(super) fn tick_change(&mut self, now: Instant) {
+        let Some(change) = &self.change else { return };
+        if change.deadline().is_none_or(|until| until > now) {
+            return;
+        }
+        match change.step {
+            Step::Probing { .. } => self.abort(now, ChangeError::ProbeTimedOut(self.policy.probe_timeout)),
+            Step::Releasing { old, .. } => self.release(now, old),
+            Step::Emptying { .. } => self.handoff_timed_out(now, "the old build", "answer what it had"),
+            Step::Snapshotting { .. } => self.handoff_timed_out(now, "the old build", "write its state"),
+            Step::Restoring { .. } => self.handoff_timed_out(now, "the new build", "read the state"),
+            Step::Retiring { .. } | Step::Starting { .. } => {}
+        }
+    }
+
+    fn handoff_timed_out(&mut self, now: Instant, who: &'static str, what: &'static str) {
+        self.abort(now, ChangeError::HandoffTimedOut { who, what, limit: self.policy.handoff_timeout });
+    }
+
+    /// The new generation takes over: from here on it is the active one, and the ticket is answered.
+    fn swap(&mut self, now: Instant, new: GenerationId) {
+        let Some(mut change) = self.change.take() else { return };
+        change.steps.push(("swap", now.saturating_duration_since(change.step_began)));
+        let left = if change.snapshot.is_some() { StateLeft::HandedBack } else { StateLeft::Nothing };
+        let goes_back = change.kind == ChangeKind::Rollback && change.mode == ReloadMode::Handoff;
+        let state = goes_back.then_some(left);
+        let is_same = change.from == Some(change.to);
+        let is_new = change.kind == ChangeKind::Reload || !self.history.is_good(&change.to);
+        let bakes = is_new && !self.policy.bake.is_zero() && !is_same;
+        if !is_same {
+            self.end_bake(now, Verdict::Superseded);
+        }
+        let usual_rate = if self.events_since_active.1 >= self.policy.bake_min_events {
+            self.events_since_active.0 as f64 / self.events_since_active.1 as f64
+        } else {
+            0.0
+        };
+        let mut old = None;
+        match self.phase {
+            Phase::Running { generation, artifact, .. } => {
+                self.drain(now, generation, artifact, bakes);
+                old = Some(generation);
+            }
+            Phase::Starting { generation, .. } => self.kill(generation, "the new build was faster"),
+            _ => {}
+        }
+        self.restart.forget();
+        self.restart.on_up(now);
+        self.activate(now, new, change.to);
+        match change.from {
+            Some(previous) if bakes => {
+                let until = now + self.policy.bake;
+                let snapshot = change.snapshot;
+                self.bake =
+                    Some(Bake { until, previous, mode: change.mode, old, snapshot, events: 0, failed: 0, usual_rate });
+            }
+            // The same artifact in another process is neither better nor worse than it was.
+            _ if is_same && self.history.last_good.is_some() => {}
+            _ => {
+                if let (ChangeKind::Rollback, Some(from)) = (change.kind, change.from) {
+                    self.block_artifact(from);
+                }
+                self.remember_good(change.to);
+            }
+        }
+        let done = Done { generation: Some(new), from: change.from, to: Some(change.to), state, steps: change.steps };
+        self.effects.push(Effect::Finish { ticket: change.ticket, result: Ok(done) });
+    }
+
+    /// Ends the change under way without a swap: the staged generation goes, and what ran before goes on.
+    pub(super) fn abort(&mut self, now: Instant, error: ChangeError) {
+        let Some(change) = self.change.take() else { return };
+        if let Some(new) = change.staged() {
+            self.kill(new, "its reload was refused");
+        }
+        if self.phase == Phase::Replacing && !matches!(error, ChangeError::Stopped) {
+            match (change.kind, change.from) {
+                // The very artifact that did not come up: it gets the retries of a crash.
+                (ChangeKind::Restart, _) => self.restart_after_crash(now, change.to, &error.to_string()),
+                (_, Some(from)) => {
+                    self.spawn_active(from, change.snapshot.clone());
+                    self.bake_again(now, from, change.mode);
+                }
+                (_, None) => self.give_up(error.to_string(), Fault::Artifact),
+            }
+        }
+        self.refuse(change.ticket, error);
+    }
+}

@@ -1,0 +1,480 @@
+//! The artifact store: immutable copies of plugin libraries, named by their content.
+//!
+//! A library is copied before it is loaded, so `cargo build` may overwrite the original at any time. The copy is never
+//! written again; before each load it is hashed again, unless the kernel says that nobody has touched it since it was.
+
+pub mod elf;
+
+use rosey_core::hash::Hash;
+
+use sha2::{Digest, Sha256};
+use std::{
+    collections::{HashMap, HashSet},
+    fs::{self, DirBuilder, File, Metadata, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// The largest library taken in. Ten times a debug build of a large plugin.
+const MAX_SIZE: u64 = 256 << 20;
+
+/// How often a library that changes while it is copied, or is not whole yet, is tried again: a linker writes for less
+/// than the second that this takes in all.
+const TRIES: u32 = 5;
+
+/// How old a file's last change must be when it is hashed for the hash to be trusted later. The kernel's clock of files
+/// moves in steps of up to 10 ms, so a write right after the hash could bear the time of the one before it.
+const SETTLED: Duration = Duration::from_millis(50);
+
+/// Between tries.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// One artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// The SHA-256 of its bytes.
+    pub hash: Hash,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Why a library was not taken in. Each text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// There is none.
+    #[error("{path} is not there; build it with: cargo build --release -p {plugin}", path = .path.display())]
+    Missing {
+        /// The plugin.
+        plugin: String,
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// There is none, but it was built as something that cannot be loaded.
+    #[error(
+        "{path} is not there, but {plugin} was built as a library for Rust code; add crate-type = [\"cdylib\"] under [lib] in \
+         its Cargo.toml, and build it again: cargo build --release -p {plugin}", path = .path.display()
+    )]
+    NotCdylib {
+        /// The plugin.
+        plugin: String,
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// It kept changing.
+    #[error("{path} changes while it is copied: is cargo still building? Try again when it is done", path = .0.display())]
+    Changing(PathBuf),
+    /// It is not a library, or not a whole one.
+    #[error("{path} is {problem}; is cargo still building? If not, build it again: cargo build --release -p {plugin}", path = .path.display())]
+    NotALibrary {
+        /// The plugin.
+        plugin: String,
+        /// Where it lies.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: elf::ElfProblem,
+    },
+    /// It is too large.
+    #[error("{path} has {size} bytes, and {MAX_SIZE} are the limit; strip it, or build it with --release", path = .path.display())]
+    TooLarge {
+        /// Where it lies.
+        path: PathBuf,
+        /// Its size.
+        size: u64,
+    },
+    /// It cannot be read, or the copy cannot be written.
+    #[error("{path} cannot be copied into the artifact store: {source}", path = .path.display())]
+    Io {
+        /// Where it lies.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Why an artifact of the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// It cannot be read.
+    #[error("artifact {hash} cannot be read: {source}; build the plugin again and reload it", hash = .hash.short())]
+    Unreadable {
+        /// Which.
+        hash: Hash,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Its content is not what it was.
+    #[error(
+        "artifact {hash} is corrupted: its content has the hash {found} now; build the plugin again and reload it",
+        hash = .hash.short(), found = .found.short()
+    )]
+    Corrupted {
+        /// Which.
+        hash: Hash,
+        /// What it is now.
+        found: Hash,
+    },
+}
+
+impl VerifyError {
+    /// Whether the artifact is gone or changed, and will not come back by itself.
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::Unreadable { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Corrupted { .. } => true,
+        }
+    }
+}
+
+/// The store: one directory.
+#[derive(Debug)]
+pub struct Store {
+    directory: PathBuf,
+    copies: AtomicU64,
+    /// What was found whole, as it was then.
+    verified: Mutex<HashMap<Hash, Stamp>>,
+}
+
+impl Store {
+    /// Opens or makes the directory, and removes copies that were never finished.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or read.
+    pub fn open(directory: impl Into<PathBuf>) -> io::Result<Self> {
+        let directory = directory.into();
+        DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        for entry in fs::read_dir(&directory)? {
+            let path = entry?.path();
+            if is_part(&path) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(Self { directory, copies: AtomicU64::new(0), verified: Mutex::default() })
+    }
+
+    /// Copies a library into the store, under its hash. Blocks for as long as that takes, and for up to a second more
+    /// while the library is being written.
+    ///
+    /// # Errors
+    /// [`IntakeError`]; the store is as it was.
+    pub fn intake(&self, plugin: &str, library: &Path) -> Result<Artifact, IntakeError> {
+        let mut left = TRIES;
+        loop {
+            left -= 1;
+            match self.copy(plugin, library) {
+                Err(IntakeError::Changing(_) | IntakeError::NotALibrary { .. })
+                    if left > 0 && self.is_recent(library) =>
+                {
+                    thread::sleep(PAUSE);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Whether a file was written within the last few seconds, so that waiting for its writer makes sense.
+    fn is_recent(&self, library: &Path) -> bool {
+        let age = fs::metadata(library).and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+        age.is_none_or(|age| age < Duration::from_secs(3))
+    }
+
+    fn copy(&self, plugin: &str, library: &Path) -> Result<Artifact, IntakeError> {
+        let problem = |source| IntakeError::Io { path: library.to_owned(), source };
+        let mut source = File::open(library).map_err(|error| match error.kind() {
+            // As cargo leaves it beside the place where the library would be.
+            io::ErrorKind::NotFound if library.with_extension("rlib").exists() => {
+                IntakeError::NotCdylib { plugin: plugin.to_owned(), path: library.to_owned() }
+            }
+            io::ErrorKind::NotFound => IntakeError::Missing { plugin: plugin.to_owned(), path: library.to_owned() },
+            _ => problem(error),
+        })?;
+        let before = Stamp::of(&source.metadata().map_err(problem)?);
+        if before.size > MAX_SIZE {
+            return Err(IntakeError::TooLarge { path: library.to_owned(), size: before.size });
+        }
+        let number = self.copies.fetch_add(1, Ordering::Relaxed);
+        let part = Part(self.directory.join(format!("{}-{number}.part", std::process::id())));
+        let mut target =
+            OpenOptions::new().read(true).write(true).create_new(true).mode(0o444).open(&part.0).map_err(problem)?;
+        let (hash, size) = copy_hashing(&mut source, &mut target).map_err(problem)?;
+        if Stamp::of(&source.metadata().map_err(problem)?) != before || size != before.size {
+            return Err(IntakeError::Changing(library.to_owned()));
+        }
+        elf::check(&mut target, size).map_err(|error| match error {
+            elf::CheckError::Bad(problem) => {
+                IntakeError::NotALibrary { plugin: plugin.to_owned(), path: library.to_owned(), problem }
+            }
+            elf::CheckError::Io(error) => problem(error),
+        })?;
+        let path = self.path(&hash);
+        // The very same bytes may lie there already; a copy that is damaged is replaced by this one.
+        target.sync_all().map_err(problem)?;
+        {
+            // So that whoever collects does not take it for the old one there.
+            let _verified = self.verified();
+            fs::rename(&part.0, &path).map_err(problem)?;
+        }
+        File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(problem)?;
+        Ok(Artifact { hash, path, size })
+    }
+
+    /// An artifact that was verified, and whose inode has not changed since (a write to it shows there, and nobody but the
+    /// kernel can set that time). Costs a look at the inode.
+    pub fn unchanged(&self, hash: &Hash) -> Option<Artifact> {
+        let path = self.path(hash);
+        let stamp = Stamp::of(&fs::metadata(&path).ok()?);
+        let verified = self.verified().get(hash) == Some(&stamp);
+        verified.then_some(Artifact { hash: *hash, path, size: stamp.size })
+    }
+
+    /// An artifact, after checking that it is still what it was. Reads all of it, unless it is [`Store::unchanged`].
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub fn verify(&self, hash: &Hash) -> Result<Artifact, VerifyError> {
+        if let Some(artifact) = self.unchanged(hash) {
+            return Ok(artifact);
+        }
+        let path = self.path(hash);
+        let problem = |source| VerifyError::Unreadable { hash: *hash, source };
+        let mut file = File::open(&path).map_err(problem)?;
+        let (stamp, now) = (Stamp::of(&file.metadata().map_err(problem)?), SystemTime::now());
+        let (found, size) = copy_hashing(&mut file, &mut io::sink()).map_err(problem)?;
+        if found != *hash {
+            return Err(VerifyError::Corrupted { hash: *hash, found });
+        }
+        if stamp.is_settled(now) {
+            self.verified().insert(*hash, stamp);
+        }
+        Ok(Artifact { hash: *hash, path, size })
+    }
+
+    /// Removes every artifact but these, unless it was written within the last minute and may be about to be used.
+    /// Returns how many.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or a file cannot be removed.
+    pub fn collect(&self, keep: &HashSet<Hash>) -> io::Result<usize> {
+        let mut removed = 0;
+        self.verified().retain(|hash, _| keep.contains(hash));
+        for entry in fs::read_dir(&self.directory)? {
+            match self.remove_old(&entry?.path(), keep) {
+                Ok(is_removed) => removed += usize::from(is_removed),
+                // Somebody else collects at the same time, or a copy got its name.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(removed)
+    }
+
+    fn remove_old(&self, path: &Path, keep: &HashSet<Hash>) -> io::Result<bool> {
+        let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".so")?.parse::<Hash>().ok());
+        if name.is_none_or(|hash| keep.contains(&hash)) {
+            return Ok(false);
+        }
+        // No copy takes its place between the look at it and its end.
+        let _verified = self.verified();
+        let is_old = fs::symlink_metadata(path)?.modified()?.elapsed().unwrap_or_default() > Duration::from_secs(60);
+        if is_old {
+            fs::remove_file(path)?;
+        }
+        Ok(is_old)
+    }
+
+    fn verified(&self) -> MutexGuard<'_, HashMap<Hash, Stamp>> {
+        // Nothing in here panics halfway.
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self, hash: &Hash) -> PathBuf {
+        self.directory.join(format!("{hash}.so"))
+    }
+}
+
+/// What shows that a file was not written meanwhile.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    size: u64,
+    inode: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(meta: &Metadata) -> Self {
+        Self {
+            size: meta.len(),
+            inode: meta.ino(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+
+    /// Whether the last change is so long ago that another one would bear another time.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let (seconds, nanos) = (u64::try_from(self.changed.0), u32::try_from(self.changed.1));
+        let (Ok(seconds), Ok(nanos)) = (seconds, nanos) else { return false };
+        let changed = UNIX_EPOCH + Duration::new(seconds, nanos);
+        now.duration_since(changed).is_ok_and(|age| age >= SETTLED)
+    }
+}
+
+/// Whether a path is named as [`Part`]s are: `PROCESS-NUMBER.part`.
+fn is_part(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let numbers = name.and_then(|name| name.strip_suffix(".part")?.split_once('-'));
+    numbers.is_some_and(|(process, number)| process.parse::<u32>().is_ok() && number.parse::<u64>().is_ok())
+}
+
+/// A copy that is not finished; removed when dropped, unless it was renamed.
+struct Part(PathBuf);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Gone already when it was renamed.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The hash that a library would have in the store. Reads all of it.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn hash_of(library: &Path) -> io::Result<Hash> {
+    copy_hashing(&mut File::open(library)?, &mut io::sink()).map(|(hash, _)| hash)
+}
+
+fn copy_hashing(source: &mut impl Read, target: &mut impl Write) -> io::Result<(Hash, u64)> {
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; 256 << 10];
+    let mut size = 0;
+    loop {
+        let bytes = match source.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        hasher.update(&chunk[..bytes]);
+        target.write_all(&chunk[..bytes])?;
+        size += bytes as u64;
+    }
+    Ok((Hash::from_bytes(hasher.finalize().into()), size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A library that is there wherever these tests run: the one that they are linked to.
+    pub(super) fn some_library() -> PathBuf {
+        let maps = fs::read_to_string("/proc/self/maps").expect("Linux");
+        let line = maps.lines().find(|line| line.contains("libc.so")).expect("linked to libc");
+        PathBuf::from(line.split_whitespace().last().expect("a path"))
+    }
+
+    fn old(path: &Path) {
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
+        File::options().append(true).open(path).and_then(|file| file.set_modified(long_ago)).expect("it is ours");
+    }
+
+    #[test]
+    fn the_same_bytes_are_kept_once_and_a_flipped_one_is_noticed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path().join("artifacts")).expect("it can be made");
+        let first = store.intake("x", &some_library()).expect("a library");
+        assert_eq!(store.intake("x", &some_library()).expect("a library"), first);
+        assert_eq!(fs::read_dir(dir.path().join("artifacts")).expect("a directory").count(), 1);
+        assert_eq!(store.verify(&first.hash).expect("unchanged"), first);
+        assert!(first.path.metadata().expect("there").permissions().readonly());
+
+        let mut bytes = fs::read(&first.path).expect("there");
+        bytes[5000] ^= 1;
+        fs::remove_file(&first.path).expect("ours");
+        fs::write(&first.path, bytes).expect("ours");
+        assert!(matches!(store.verify(&first.hash), Err(VerifyError::Corrupted { .. })));
+        // The next intake mends it.
+        store.intake("x", &some_library()).expect("a library");
+        assert_eq!(store.verify(&first.hash).expect("mended"), first);
+    }
+
+    #[test]
+    fn a_byte_flipped_in_place_is_noticed_though_the_artifact_was_read_before() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).expect("there");
+        let artifact = store.intake("x", &some_library()).expect("a library");
+        let stamp = || Stamp::of(&fs::metadata(&artifact.path).expect("there"));
+        while !stamp().is_settled(SystemTime::now()) {
+            std::thread::yield_now();
+        }
+        store.verify(&artifact.hash).expect("unchanged");
+        assert_eq!(store.verified.lock().expect("no panic").get(&artifact.hash), Some(&stamp()));
+        store.verify(&artifact.hash).expect("unchanged");
+
+        let modified = artifact.path.metadata().and_then(|meta| meta.modified()).expect("there");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&artifact.path, mode).expect("ours");
+        let file = File::options().write(true).open(&artifact.path).expect("ours");
+        std::os::unix::fs::FileExt::write_all_at(&file, b"?", 5000).expect("ours");
+        // Whoever does it on purpose can set this time back, and not the one that counts.
+        file.set_modified(modified).expect("ours");
+        assert!(matches!(store.verify(&artifact.hash), Err(VerifyError::Corrupted { .. })));
+    }
+
+    #[test]
+    fn every_truncation_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path().join("artifacts")).expect("it can be made");
+        let whole = fs::read(some_library()).expect("there");
+        let cut = dir.path().join("libcut.so");
+        for percent in (0..100).step_by(3).chain([99]) {
+            fs::write(&cut, &whole[..whole.len() * percent / 100]).expect("ours");
+            old(&cut);
+            let error = store.intake("cut", &cut).expect_err("truncated");
+            assert!(matches!(error, IntakeError::NotALibrary { .. }), "{percent} %: {error}");
+            assert!(error.to_string().contains("cargo build --release -p cut"), "{error}");
+        }
+        assert_eq!(fs::read_dir(dir.path().join("artifacts")).expect("a directory").count(), 0);
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_the_command_that_makes_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).expect("there");
+        let error = store.intake("dice-roller", &dir.path().join("libdice_roller.so")).expect_err("not there");
+        assert!(error.to_string().ends_with("build it with: cargo build --release -p dice-roller"), "{error}");
+        fs::write(dir.path().join("libdice_roller.rlib"), "").expect("ours");
+        let error = store.intake("dice-roller", &dir.path().join("libdice_roller.so")).expect_err("not there");
+        assert!(error.to_string().contains("add crate-type = [\"cdylib\"] under [lib]"), "{error}");
+    }
+
+    #[test]
+    fn garbage_goes_and_what_is_kept_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).expect("there");
+        let kept = store.intake("x", &some_library()).expect("a library");
+        let other = store.path(&Hash::from_bytes([7; 32]));
+        fs::write(&other, "old").expect("ours");
+        fs::write(dir.path().join("1-1.part"), "left over").expect("ours");
+        for name in ["notes.txt", "mine.part", "1-mine.part"] {
+            fs::write(dir.path().join(name), "an operator's").expect("ours");
+        }
+        assert_eq!(store.collect(&HashSet::from([kept.hash])).expect("readable"), 0, "it is new");
+        old(&other);
+        assert_eq!(store.collect(&HashSet::from([kept.hash])).expect("readable"), 1);
+        assert!(kept.path.exists() && !other.exists());
+        Store::open(dir.path()).expect("there");
+        let left = fs::read_dir(dir.path()).expect("ours").flatten().map(|entry| entry.file_name());
+        let left: HashSet<_> = left.filter(|name| Some(name.as_os_str()) != kept.path.file_name()).collect();
+        assert_eq!(left, HashSet::from(["notes.txt", "mine.part", "1-mine.part"].map(Into::into)));
+    }
+}

@@ -1,0 +1,93 @@
+//! The last lines about each plugin: what it printed and logged, and what happened to it. For people, and bounded.
+
+use crate::text::bounded;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+/// Lines kept for a plugin: a screen or four.
+const LINES: usize = 200;
+
+/// Bytes kept of a line; with [`LINES`] that is 100 KB a plugin at most.
+const MAX_LINE: usize = 500;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// When.
+    pub at: SystemTime,
+    /// What.
+    pub text: String,
+}
+
+/// The lines of all plugins. Cheap to clone; all clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Journal(Arc<Mutex<HashMap<Box<str>, Lines>>>);
+
+#[derive(Debug, Default)]
+struct Lines {
+    last: VecDeque<Line>,
+    left_out: u64,
+}
+
+impl Journal {
+    /// Adds a line; the oldest one goes.
+    pub fn push(&self, plugin: &str, text: &str) {
+        let line = Line { at: SystemTime::now(), text: bounded(text, MAX_LINE) };
+        self.with(plugin, |lines| {
+            if lines.last.len() >= LINES {
+                lines.last.pop_front();
+            }
+            lines.last.push_back(line);
+        });
+    }
+
+    /// Counts a line that was one too many within its second.
+    pub fn leave_out(&self, plugin: &str) {
+        self.with(plugin, |lines| lines.left_out += 1);
+    }
+
+    /// How many lines of a plugin were left out.
+    pub fn left_out(&self, plugin: &str) -> u64 {
+        let plugins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        plugins.get(plugin).map_or(0, |lines| lines.left_out)
+    }
+
+    fn with(&self, plugin: &str, change: impl FnOnce(&mut Lines)) {
+        let mut plugins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match plugins.get_mut(plugin) {
+            Some(lines) => change(lines),
+            None => change(plugins.entry(plugin.into()).or_default()),
+        }
+    }
+
+    /// The last `most` lines of a plugin, the newest last.
+    pub fn last(&self, plugin: &str, most: usize) -> Vec<Line> {
+        let plugins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(lines) = plugins.get(plugin) else { return Vec::new() };
+        lines.last.iter().skip(lines.last.len().saturating_sub(most)).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_stay() {
+        let journal = Journal::default();
+        for number in 0..LINES + 10 {
+            journal.push("x", &number.to_string());
+        }
+        journal.push("y", &"long ".repeat(1000));
+        let texts: Vec<_> = journal.last("x", 2).into_iter().map(|line| line.text).collect();
+        assert_eq!(texts, [(LINES + 8).to_string(), (LINES + 9).to_string()]);
+        assert_eq!(journal.last("x", usize::MAX).len(), LINES);
+        assert!(journal.last("y", 1)[0].text.len() <= MAX_LINE);
+        assert!(journal.last("z", 1).is_empty());
+        journal.leave_out("x");
+        assert_eq!((journal.left_out("x"), journal.left_out("z")), (1, 0));
+    }
+}

@@ -1,0 +1,37 @@
+//! Removes artifacts that nobody needs any more.
+
+use crate::store::Database;
+use crate::{
+    plugins::{Slot, views},
+    process::start::Starter,
+    slot::history,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What has to be known to tell which artifacts are garbage.
+pub(super) struct Garbage {
+    pub slots: Arc<BTreeMap<String, Slot>>,
+    pub starter: Arc<Starter>,
+    pub database: Database,
+}
+
+impl Garbage {
+    /// Removes artifacts that no plugin runs or could go back to, those of plugins that are not configured now excepted.
+    pub async fn collect(self) {
+        let views = views(&self.slots).await;
+        if views.len() < self.slots.len() {
+            // The host is stopping, and nobody knows what the others need.
+            return;
+        }
+        let mine = self.slots.keys().cloned().collect();
+        let mut keep = match history::artifacts_of_others(&self.database, mine).await {
+            Ok(others) => others,
+            Err(error) => return tracing::warn!("old artifacts are kept, for nobody knows which are needed: {error}"),
+        };
+        keep.extend(views.into_iter().flat_map(|view| view.artifacts));
+        let collected = tokio::task::spawn_blocking(move || self.starter.store.collect(&keep)).await;
+        if let Ok(Err(error)) = collected {
+            tracing::warn!("old artifacts cannot be removed: {error}");
+        }
+    }
+}

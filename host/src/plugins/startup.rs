@@ -1,0 +1,87 @@
+//! What a plugin that starts runs: its last good artifact; where the store has lost that, the good one before it; where
+//! there is none, what the build left. Whoever may have expected another build is told.
+
+use crate::slot::startup::{OtherBuild, StartupChoice};
+use crate::{
+    artifact::{self, IntakeError},
+    plugins::PluginConfig,
+    process::start::Starter,
+    slot::{
+        command::Command,
+        handle::{Gone, Handle},
+    },
+};
+use rosey_core::{hash::Hash, state::BuildHistory};
+use std::sync::Arc;
+use tokio::{sync::oneshot, task::spawn_blocking};
+
+/// Starts a plugin with what it is to run. Does not wait until it is up. False when it was up already.
+///
+/// # Errors
+/// When the host is stopping.
+pub async fn start(starter: Arc<Starter>, handle: Handle, config: PluginConfig) -> Result<bool, Gone> {
+    let history = handle.view().await?.history;
+    let choice = match choice(&starter, &config, &history).await {
+        Ok(choice) => choice,
+        Err(why) => return handle.tell(Command::CannotStart(why)).await.map(|()| true),
+    };
+    let (answer, starts) = oneshot::channel();
+    let lost = choice.lost.iter().map(|(artifact, _)| *artifact).collect();
+    handle.tell(Command::Start { artifact: choice.artifact, lost, answer }).await?;
+    let starts = starts.await.map_err(|_| Gone)?;
+    // On its first day it runs what was built, as everybody expects.
+    if starts && history.last_good.is_some() {
+        // It need not wait for that.
+        tokio::spawn(tell(handle, config, history, choice));
+    }
+    Ok(starts)
+}
+
+/// Says what was startup_choice, where that is worth a word.
+async fn tell(handle: Handle, config: PluginConfig, history: BuildHistory, mut choice: StartupChoice) {
+    let lies = spawn_blocking(move || artifact::hash_of(&config.library)).await;
+    // A library that is not there, or cannot be read, is told when somebody wants to change to it.
+    let other = lies.ok().and_then(Result::ok).filter(|lies| *lies != choice.artifact);
+    choice.other = other.map(|artifact| OtherBuild { artifact, blocked: history.blocked.contains(&artifact) });
+    if !choice.is_plain() {
+        // Fails only when the host is stopping.
+        let _ = handle.tell(Command::StartupChosen(Arc::new(choice))).await;
+    }
+}
+
+async fn choice(
+    starter: &Arc<Starter>,
+    config: &PluginConfig,
+    history: &BuildHistory,
+) -> Result<StartupChoice, String> {
+    let unproven = history.active.filter(|active| history.last_good.is_some_and(|good| good != *active));
+    let older = history.good.iter().rev().copied().filter(|hash| history.last_good != Some(*hash));
+    let mut lost = Vec::new();
+    for artifact in history.last_good.into_iter().chain(older) {
+        let starter = Arc::clone(starter);
+        let checked = spawn_blocking(move || starter.store.verify(&artifact)).await;
+        match checked.expect("it does not panic, and the runtime waits for it") {
+            Err(error) if error.is_lost() => lost.push((artifact, error.to_string())),
+            // What else is wrong with it, its start says: that may be over at the next.
+            _ => return Ok(StartupChoice { artifact, lost, unproven, other: None }),
+        }
+    }
+    let left = take_in(starter, config).await.map(|artifact| match history.blocked.contains(&artifact) {
+        false => Ok(artifact),
+        true => Err(format!("artifact {} in the build folder was rolled back from; build a new one", artifact.short())),
+    });
+    match left.map_err(|error| error.to_string()).flatten() {
+        Ok(artifact) => Ok(StartupChoice { artifact, lost, unproven, other: None }),
+        Err(why) => Err(lost.into_iter().map(|(_, why)| why).chain([why]).collect::<Vec<_>>().join("; ")),
+    }
+}
+
+/// Copies what the build left into the store.
+///
+/// # Errors
+/// [`IntakeError`].
+pub async fn take_in(starter: &Arc<Starter>, config: &PluginConfig) -> Result<Hash, IntakeError> {
+    let (starter, name, library) = (Arc::clone(starter), config.name.clone(), config.library.clone());
+    let taken = spawn_blocking(move || starter.store.intake(&name, &library)).await;
+    taken.expect("intake does not panic, and the runtime waits for it").map(|artifact| artifact.hash)
+}

@@ -1,0 +1,101 @@
+//! What a slot counts and keeps for people beside the ledger: times, crashes, changes, limits that were hit.
+
+use crate::slot::crash::{Cause, Crash};
+use rosey_core::histogram::Histogram;
+use rosey_core::outcome::{Outcome, Rejection};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+/// Crashes kept for people.
+const CRASHES: usize = 50;
+
+/// Since the host started.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    /// From acceptance to outcome.
+    pub response: Histogram,
+    /// How many crashes.
+    pub crash_count: u64,
+    /// The last of them, the newest last.
+    pub crashes: VecDeque<Arc<Crash>>,
+    /// Crashes by cause.
+    pub causes: BTreeMap<&'static str, u64>,
+    /// Starts that the slot made by itself, by what made them necessary: the cause of a crash, or `start`.
+    pub restarts: BTreeMap<&'static str, u64>,
+    /// Good changes on request and refused ones.
+    pub reloads: (u64, u64),
+    /// Rollbacks that the slot made by itself.
+    pub rollbacks: u64,
+    /// When the last of them was, and why; nothing once a change on request was good.
+    pub rolled_back: Option<(SystemTime, String)>,
+    /// How long the good changes took.
+    pub reload_times: Histogram,
+    /// How often a limit was hit, by its setting.
+    pub limit_hits: BTreeMap<&'static str, u64>,
+    /// The plugin's own metrics as a generation wrote them, JSON; empty before they were collected.
+    pub custom: (u64, Arc<str>),
+    trouble: &'static str,
+}
+
+impl Account {
+    /// An event ended.
+    pub fn ended(&mut self, outcome: &Outcome, waited: Duration) {
+        self.response.observe(waited);
+        match outcome {
+            Outcome::Rejected(Rejection::QueueFull) => self.hit("queue"),
+            Outcome::Rejected(Rejection::WaitedTooLong) | Outcome::TimedOut => self.hit("event_deadline"),
+            _ => {}
+        }
+    }
+
+    /// A generation that was not staged crashed.
+    pub fn crashed(&mut self, crash: &Arc<Crash>) {
+        self.crash_count += 1;
+        self.trouble = crash.cause.name();
+        *self.causes.entry(self.trouble).or_default() += 1;
+        match crash.cause {
+            Cause::Memory { .. } => self.hit("memory_mb"),
+            Cause::Hung(_) => self.hit("hang_timeout"),
+            Cause::Exited(_) | Cause::Protocol(_) => {}
+        }
+        if self.crashes.len() >= CRASHES {
+            self.crashes.pop_front();
+        }
+        self.crashes.push_back(Arc::clone(crash));
+    }
+
+    /// A generation did not come up.
+    pub fn start_failed(&mut self) {
+        self.trouble = "start";
+    }
+
+    /// The slot starts again by itself.
+    pub fn restarting(&mut self) {
+        *self.restarts.entry(self.trouble).or_default() += 1;
+    }
+
+    /// A change on request ended.
+    pub fn changed(&mut self, good: bool, took: Duration) {
+        if good {
+            self.rolled_back = None;
+            self.reloads.0 += 1;
+            self.reload_times.observe(took);
+        } else {
+            self.reloads.1 += 1;
+        }
+    }
+
+    /// The slot went back to the build before by itself.
+    pub fn rolled_back(&mut self, why: String) {
+        self.rollbacks += 1;
+        self.rolled_back = Some((SystemTime::now(), why));
+    }
+
+    /// A limit was hit.
+    pub fn hit(&mut self, limit: &'static str) {
+        *self.limit_hits.entry(limit).or_default() += 1;
+    }
+}

@@ -1,0 +1,534 @@
+//! The task of one slot: takes what comes, asks the pure parts what to do about it, and does it.
+//!
+//! One task does all I/O of a slot, so an event goes from the inbox to the socket and its answer from the socket to the
+//! connector without another task in between. Each turn takes whatever has come (a batch), then sends, then writes once.
+
+use crate::slot::{
+    Setup,
+    account::Account,
+    command::{Command, Report},
+    crash::Cause,
+    lifecycle::LifecycleKind,
+    live::Live,
+    pace::Pace,
+};
+use crate::{
+    event::{self, Event},
+    process::{
+        output,
+        spawn::Exit,
+        start::{StartError, StartedGeneration},
+    },
+    slot::{
+        dead_letter::{self, DeadLetter},
+        startup::StartupChoice,
+    },
+};
+use rosey_core::{
+    flow::{Blame, Ended, Flow, FlowLimits, is_probe},
+    restart::Restart,
+    state::{ChangeError, Done, GenerationId, State, Ticket},
+};
+use rosey_core::{
+    hash::Hash,
+    outcome::{Outcome, Rejection},
+};
+use rosey_wire::{
+    manifest::Manifest,
+    message::{ToHost, ToShim},
+};
+use std::{
+    cell::Cell,
+    collections::HashMap,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::AbortHandle,
+    time::Sleep,
+};
+
+use crate::slot::inbound::{Inbound, outcome};
+
+/// Messages taken in one turn before anything is sent. Large enough to fill a write, small enough that a busy slot
+/// leaves the thread to others every few hundred microseconds.
+const BATCH: usize = 256;
+
+/// Before another try to write down what has to outlive the host. A full disk is not emptied in a second.
+pub(super) const SAVE_RETRY: Duration = Duration::from_secs(1);
+
+/// How often the slot looks for deadlines and signs of life while anything is under way.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+thread_local! {
+    /// Where a turn takes events to from its inbox: empty between two turns, so all slots share it, and it stays in the
+    /// processor's caches.
+    static ARRIVING: Cell<Vec<(Instant, Event)>> = const { Cell::new(Vec::new()) };
+}
+
+/// What a slot does, until its inbox closes.
+pub(super) struct Task {
+    pub(super) setup: Arc<Setup>,
+    pub(super) inbox: mpsc::Receiver<(Instant, Event)>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) flow: Flow<Event>,
+    pub(super) state: State,
+    pub(super) live: Vec<Live>,
+    pub(super) starting: Vec<(GenerationId, Hash, AbortHandle)>,
+    pub(super) manifest: Option<Arc<Manifest>>,
+    pub(super) startup: Option<Arc<StartupChoice>>,
+    pub(super) tickets: HashMap<Ticket, PendingRequest>,
+    pub(super) next_ticket: Ticket,
+    pub(super) reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
+    pub(super) timer: Pin<Box<Sleep>>,
+    pub(super) timer_at: Option<Instant>,
+    pub(super) look_at: Option<Instant>,
+    pub(super) why_reject: Rejection,
+    /// `rosey.db` has not been told yet.
+    pub(super) unsaved: bool,
+    /// It is being told.
+    pub(super) saving: bool,
+    /// Stops that are over, but for that.
+    pub(super) parting: Vec<(PendingRequest, Result<Done, ChangeError>)>,
+    pub(super) pace: Pace,
+    pub(super) account: Account,
+}
+
+/// A request under way.
+pub(super) struct PendingRequest {
+    pub(super) kind: &'static str,
+    pub(super) began: Instant,
+    pub(super) answer: oneshot::Sender<Result<Done, ChangeError>>,
+}
+
+impl Task {
+    pub(super) fn new(
+        setup: Arc<Setup>,
+        inbox: mpsc::Receiver<(Instant, Event)>,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
+        let limits = &setup.limits;
+        let flow =
+            Flow::new(FlowLimits { queue: limits.queue, in_flight: limits.in_flight, deadline: limits.event_deadline });
+        let restart = Restart::new(setup.restart_policy(), fastrand::Rng::new());
+        let state = State::new(setup.policy(), restart, setup.history.clone(), 1);
+        Self {
+            inbox,
+            commands,
+            flow,
+            state,
+            live: Vec::new(),
+            starting: Vec::new(),
+            manifest: setup.manifest.clone(),
+            startup: None,
+            tickets: HashMap::new(),
+            next_ticket: 0,
+            reports: mpsc::channel(64),
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            timer_at: None,
+            look_at: None,
+            why_reject: Rejection::NotRunning,
+            unsaved: false,
+            saving: false,
+            parting: Vec::new(),
+            pace: Pace::new(Arc::clone(&setup.pacer)),
+            account: Account::default(),
+            setup,
+        }
+    }
+
+    /// Runs until nobody holds a handle to the slot any more.
+    pub(super) async fn run(mut self) {
+        while std::future::poll_fn(|cx| self.poll_turn(cx)).await {}
+    }
+
+    /// One turn. Ready when there may be more to do; false when there is nothing left to do for ever.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let now = Instant::now();
+        let mut more = self.poll_links(cx, now);
+        let command = self.commands.poll_recv(cx);
+        let has_turn = self.has_turn(cx, now);
+        // While it waits for its turn, others fill the inbox without waking it. A command finds all that came before it.
+        if has_turn || !self.pace.waits() || command.is_ready() {
+            more |= self.poll_inbox(cx, now);
+        }
+        match command {
+            Poll::Ready(Some(command)) => {
+                self.command(now, command);
+                more = true;
+            }
+            Poll::Ready(None) => return Poll::Ready(false),
+            Poll::Pending => {}
+        }
+        while let Poll::Ready(Some(report)) = self.reports.1.poll_recv(cx) {
+            self.report(cx, now, report);
+            more = true;
+        }
+        more |= self.poll_timer(cx, now);
+        self.apply_effects(now);
+        self.pump(cx, now, has_turn);
+        self.poll_flush(cx);
+        more |= self.set_timer(cx, now);
+        if more { Poll::Ready(true) } else { Poll::Pending }
+    }
+
+    /// Whether there are events that could be sent, and it is this slot's turn to do so.
+    fn has_turn(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let events = self.flow.queued() + self.inbox.len();
+        let can_send = |live: &Live| !live.closed && !live.link.is_full() && self.flow.has_room(live.generation);
+        let route = self.state.route();
+        if events == 0 || !self.live.iter().any(|live| Some(live.generation) == route && can_send(live)) {
+            self.pace.cancel(now);
+            return false;
+        }
+        self.pace.is_turn(cx, now, events)
+    }
+
+    /// Takes events, as many as one turn may. True when there may be more.
+    fn poll_inbox(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let (mut room, mut batch) = (BATCH, ARRIVING.take());
+        while room > 0
+            && let Poll::Ready(count @ 1..) = self.inbox.poll_recv_many(cx, &mut batch, room)
+        {
+            room -= count;
+            event::prefetch(batch.iter().map(|(_, event)| event));
+            for (at, event) in batch.drain(..) {
+                self.admit(now, at, event);
+            }
+        }
+        ARRIVING.set(batch);
+        room == 0
+    }
+
+    /// False when the event was turned away.
+    fn admit(&mut self, now: Instant, at: Instant, event: Event) -> bool {
+        let key = event.place.key;
+        let ended = if self.state.will_run() {
+            self.flow.admit(at, key, event)
+        } else {
+            Some(self.flow.turn_away(at, event, self.why_reject))
+        };
+        let accepted = ended.is_none();
+        if let Some(ended) = ended {
+            finish(&self.setup, &mut self.account, now, ended);
+        }
+        accepted
+    }
+
+    /// Reads what has come on all links. True when there may be more.
+    fn poll_links(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut more = false;
+        for at in 0..self.live.len() {
+            // Mostly the second finds nothing, which costs no system call, and has the next wake this task.
+            more |= self.poll_link(cx, now, at) && self.poll_link(cx, now, at);
+        }
+        more
+    }
+
+    fn poll_link(&mut self, cx: &mut Context<'_>, now: Instant, at: usize) -> bool {
+        if self.live[at].closed {
+            return false;
+        }
+        match self.live[at].link.poll_read(cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(())) => self.pace.release(now),
+            // The end of the process follows, and says more.
+            Poll::Ready(Err(_)) => {
+                self.live[at].closed = true;
+                self.live[at].kill();
+                return true;
+            }
+        }
+        let Self { live, flow, state, setup, account, .. } = self;
+        let live = &mut live[at];
+        let generation = live.generation;
+        let mut rest = Vec::new();
+        let problem = loop {
+            match live.link.next_message() {
+                Ok(None) => break None,
+                Ok(Some(ToHost::Reply { event, answer })) if !is_probe(event) => {
+                    let outcome = outcome(answer, setup.limits.reply_bytes, account);
+                    flow.answered(event, generation, outcome, &mut |ended| {
+                        if let Some(by) = ended.generation {
+                            state.outcome(now, by, matches!(ended.outcome, Outcome::Failed { .. }));
+                        }
+                        finish(setup, account, now, ended);
+                    });
+                }
+                Ok(Some(other)) => rest.extend(Inbound::of(other, &mut live.records, account, now)),
+                Err(error) => break Some(error),
+            }
+        };
+        if let Some(error) = problem {
+            live.closed = true;
+            live.kill_for(Cause::Protocol(crate::report::chain(&error)));
+        }
+        for said in rest {
+            self.said(now, at, said);
+        }
+        true
+    }
+
+    /// Anything from a shim but the answer to an event.
+    fn said(&mut self, now: Instant, at: usize, said: Inbound) {
+        let generation = self.live[at].generation;
+        match said {
+            Inbound::Probe(result) => {
+                if let Some(attempt) = self.live[at].probing.take() {
+                    let result = result.and_then(|()| self.check_memory(at));
+                    self.state.probed(now, generation, attempt, result);
+                }
+            }
+            Inbound::Pong => {
+                self.hear(at);
+                let probes = self.setup.probe(&self.live[at].manifest).is_some();
+                if !probes && let Some(attempt) = self.live[at].probing.take() {
+                    let result = self.check_memory(at);
+                    self.state.probed(now, generation, attempt, result);
+                }
+            }
+            Inbound::State(snapshot) => self.state.snapshot_taken(now, generation, Ok(snapshot)),
+            Inbound::Metrics(json) => {
+                self.hear(at);
+                self.account.custom = (generation, json);
+            }
+            Inbound::Restored => self.state.restored(now, generation, Ok(())),
+            // Only one of the two is waited for.
+            Inbound::StateFailed(why) => {
+                self.state.snapshot_taken(now, generation, Err(why.clone()));
+                self.state.restored(now, generation, Err(why));
+            }
+        }
+    }
+
+    fn check_memory(&self, at: usize) -> Result<(), String> {
+        let limit = self.setup.limits.memory_mb << 20;
+        match output::resident_bytes(self.live[at].pid) {
+            Some(used) if used > limit => {
+                Err(format!("it uses {} MB of memory, and may use {} MB", used >> 20, limit >> 20))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn report(&mut self, cx: &mut Context<'_>, now: Instant, report: Report) {
+        match report {
+            Report::Started(generation, result) => self.started(now, generation, *result),
+            Report::Exited(generation, exit) => self.exited(cx, now, generation, exit),
+            Report::Saved(written) => self.saved(written),
+            Report::Buried(id) => {
+                let Self { flow, setup, account, .. } = self;
+                flow.buried(id, &mut |ended| finish(setup, account, now, ended));
+            }
+        }
+    }
+
+    fn started(&mut self, now: Instant, generation: GenerationId, result: Result<StartedGeneration, StartError>) {
+        let Some(at) = self.starting.iter().position(|(starting, ..)| *starting == generation) else { return };
+        let (_, artifact, _) = self.starting.swap_remove(at);
+        let result = match result {
+            Ok(started) => {
+                self.state.learn(artifact, &started.manifest.version);
+                self.live.push(Live::new(generation, artifact, started, self.reports.0.clone()));
+                Ok(())
+            }
+            Err(error) => Err(error.problem()),
+        };
+        self.state.started(now, generation, result);
+    }
+
+    fn exited(&mut self, cx: &mut Context<'_>, now: Instant, generation: GenerationId, exit: Exit) {
+        let Some(at) = self.live.iter().position(|live| live.generation == generation) else { return };
+        // What it said before it died still counts.
+        while self.poll_link(cx, now, at) && !self.live[at].closed {}
+        let live = self.live.swap_remove(at);
+        let wanted = live.dismissed && live.cause.is_none();
+        let executing = live.page.executing();
+        let events: Vec<_> = executing.iter().filter_map(|id| self.flow.get(*id)).map(|(event, _)| event).collect();
+        let crash = live.crash(now, exit, &events);
+        let (mut text, own_doing) = (crash.cause.to_string(), crash.cause.is_own_doing());
+        let blame = (!wanted).then_some(Blame { executing: &executing, cause: &text, own_doing });
+        let quarantined = self.flow.lost(generation, blame);
+        if self.state.staged() == Some(generation) {
+            // No crash that anybody counts: whoever wanted the change is told all of it.
+            text += &output::last_words(&crash.stderr);
+        } else if !wanted {
+            let crash = Arc::new(crash);
+            self.account.crashed(&crash);
+            self.happened(LifecycleKind::Crash(crash));
+        }
+        let is_poison = !quarantined.is_empty();
+        for dead in quarantined {
+            if let Some((event, _)) = self.flow.get(dead.id) {
+                let text = event.text().to_owned();
+                self.happened(LifecycleKind::DeadLetter { text });
+            }
+            self.bury(dead.id, dead.causes);
+        }
+        if is_poison {
+            self.state.poisoned(now, generation, &text);
+        } else {
+            self.state.exited(now, generation, &text);
+        }
+        self.flow.forget(generation);
+    }
+
+    /// Has a dead letter written; the event is let go when that is done.
+    fn bury(&mut self, id: u64, causes: Vec<String>) {
+        let Some((event, accepted)) = self.flow.get(id) else { return };
+        let letter = DeadLetter::new(&self.setup.name, event, accepted, causes);
+        let (database, reports) = (self.setup.database.clone(), self.reports.0.clone());
+        tokio::spawn(async move {
+            dead_letter::bury(&database, letter).await;
+            let _ = reports.send(Report::Buried(id)).await;
+        });
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Start { artifact, lost, answer } => {
+                let starts = self.state.start(artifact);
+                if starts {
+                    self.startup = None;
+                    self.state.lost(&lost);
+                }
+                // Whoever asked may have stopped waiting.
+                let _ = answer.send(starts);
+            }
+            Command::StartupChosen(choice) => self.startup_choice(choice),
+            Command::CannotStart(why) => self.state.cannot_start(why),
+            Command::Change { request, expected, answer } => {
+                let (ticket, mode) = (self.ask(request.word(), now, answer), self.reload_mode());
+                self.state.change_to(now, ticket, request, mode, expected);
+            }
+            Command::Stop { host_stops, answer } => {
+                let ticket = self.ask("stop", now, answer);
+                if !host_stops && self.state.is_stopped() {
+                    return self.state.refuse(ticket, ChangeError::Already("stopped"));
+                }
+                self.why_reject = if host_stops { Rejection::Stopping } else { Rejection::NotRunning };
+                self.state.stop(now, ticket);
+            }
+            Command::Offer { event, answer } => {
+                // Whoever asked may have stopped waiting.
+                let _ = answer.send(self.admit(now, now, event));
+            }
+            Command::View(answer) => {
+                // Whoever asked may have stopped waiting.
+                let _ = answer.send(Box::new(self.view(now)));
+            }
+            Command::Memory { generation, bytes } => self.memory_used(generation, bytes),
+            Command::Collect => {
+                let active = self.state.active();
+                if let Some(live) = self.live.iter_mut().find(|live| Some(live.generation) == active) {
+                    // A sign of life as well: it is asked of a plugin that has nothing to do, too.
+                    live.ask(&ToShim::Collect);
+                }
+            }
+        }
+    }
+
+    /// Sends what may be sent.
+    fn pump(&mut self, cx: &mut Context<'_>, now: Instant, has_turn: bool) {
+        // What was no turn before may be one by now: events came, or a generation to send them to.
+        if !has_turn && (self.pace.waits() || !self.has_turn(cx, now)) {
+            return;
+        }
+        let (route, deadline) = (self.state.route(), self.setup.limits.event_deadline);
+        let mut sent = false;
+        if let Some(live) = self.live.iter_mut().find(|live| Some(live.generation) == route && !live.closed) {
+            while !live.link.is_full() {
+                let Some((id, accepted, event)) = self.flow.next_for(live.generation) else { break };
+                live.deliver(id, deadline.saturating_sub(now.saturating_duration_since(accepted)), event);
+                sent = true;
+            }
+        }
+        if !sent {
+            self.pace.release(now);
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) {
+        for live in &mut self.live {
+            if !live.closed
+                && let Poll::Ready(Err(_)) = live.link.poll_flush(cx)
+            {
+                // What it said before it went is read when its end is reported.
+                live.kill();
+            }
+        }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        // Each turn: a poll in which the budget of this task was used up has not registered it.
+        if self.timer_at.is_none() || self.timer.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.timer_at = None;
+        self.state.tick(now);
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.look_at = None;
+            self.look(now);
+        }
+        true
+    }
+
+    /// Looks for deadlines and for signs of life.
+    fn look(&mut self, now: Instant) {
+        let Self { flow, state, setup, account, .. } = self;
+        flow.expire(now, &mut |ended| {
+            if let (Outcome::TimedOut, Some(by)) = (&ended.outcome, ended.generation) {
+                state.outcome(now, by, true);
+            }
+            finish(setup, account, now, ended);
+        });
+        let patience = u32::try_from(self.setup.limits.hang_timeout.as_millis() / LOOK_EVERY.as_millis()).unwrap_or(1);
+        let old_enough = |oldest| now.saturating_duration_since(oldest) >= self.setup.limits.heartbeat;
+        let asks = self.flow.oldest().is_some_and(old_enough);
+        for live in self.live.iter_mut().filter(|live| !live.closed) {
+            let asks = asks && self.flow.in_flight_in(live.generation) > 0;
+            if (asks || live.is_watched()) && live.is_hung(patience) {
+                live.kill_for(Cause::Hung(self.setup.limits.hang_timeout));
+            }
+            if asks {
+                live.ask(&ToShim::Ping(0));
+            }
+        }
+        let silent: Vec<_> = self.live.iter().filter(|live| live.fell_silent()).map(|live| live.generation).collect();
+        silent.into_iter().for_each(|generation| self.tell_health(generation, false));
+    }
+
+    /// Sets the timer for what comes next. True when that is now.
+    fn set_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let waits = !self.flow.is_empty() || self.live.iter().any(Live::is_watched);
+        if waits && self.look_at.is_none() {
+            self.look_at = Some(now + LOOK_EVERY);
+        }
+        let next = [self.look_at, self.state.next_tick()].into_iter().flatten().min();
+        // Earlier than set: set again. Later than set: let it fire; that is rarer than setting it for each event.
+        if let Some(next) = next
+            && self.timer_at.is_none_or(|at| next < at)
+        {
+            self.timer_at = Some(next);
+            self.timer.as_mut().reset(next.into());
+            return self.timer.as_mut().poll(cx).is_ready();
+        }
+        false
+    }
+}
+
+/// Hands an outcome to the user, and counts how long it took.
+pub(super) fn finish(setup: &Setup, account: &mut Account, now: Instant, ended: Ended<Event>) {
+    let waited = now.saturating_duration_since(ended.accepted);
+    account.ended(&ended.outcome, waited);
+    if let Outcome::Failed { detail, .. } = &ended.outcome {
+        let (user, line) = (&ended.event.user.name, ended.event.text());
+        tracing::warn!(plugin = %setup.name, generation = ended.generation, %user, line, "failed: {detail}");
+    }
+    let text = ended.outcome.into_chat(&setup.name, waited);
+    let Event { reply_to, place, user, .. } = ended.event;
+    reply_to.answer(place, user, text);
+}

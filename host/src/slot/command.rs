@@ -1,0 +1,79 @@
+//! What a slot is told, and what it tells.
+
+use crate::{
+    event::Event,
+    process::{
+        spawn::Exit,
+        start::{StartError, StartedGeneration},
+    },
+    slot::{startup::StartupChoice, view::View},
+};
+use rosey_core::hash::Hash;
+use rosey_core::state::{ChangeError, ChangeRequest, Done, ExpectedState, GenerationId};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// What an operator, or the host itself, wants of a slot.
+#[derive(Debug)]
+pub enum Command {
+    /// Come up.
+    Start {
+        /// With this artifact.
+        artifact: Hash,
+        /// The store has lost these.
+        lost: Vec<Hash>,
+        /// Whether it starts; not when it is up already.
+        answer: oneshot::Sender<bool>,
+    },
+    /// Say why it is this that was started.
+    StartupChosen(Arc<StartupChoice>),
+    /// Nothing can be started, for this reason.
+    CannotStart(String),
+    /// Change.
+    Change {
+        /// To what.
+        request: ChangeRequest,
+        /// How the slot was when that was decided; it is refused when that is no longer so.
+        expected: Option<ExpectedState>,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<Done, ChangeError>>,
+    },
+    /// Answer what is in flight, then stop.
+    Stop {
+        /// Why events are rejected from now on. When an operator asks, it is refused if it is stopped already.
+        host_stops: bool,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<Done, ChangeError>>,
+    },
+    /// Handle this, and say whether it was accepted.
+    Offer {
+        /// It.
+        event: Event,
+        /// Where the answer goes.
+        answer: oneshot::Sender<bool>,
+    },
+    /// Say how it goes.
+    View(oneshot::Sender<Box<View>>),
+    /// A generation uses this much memory, in bytes.
+    Memory {
+        /// Which.
+        generation: GenerationId,
+        /// How much.
+        bytes: u64,
+    },
+    /// PendingRequest the active generation for the plugin's own metrics; a later [`View`] has them.
+    Collect,
+}
+
+/// What a slot's own helpers tell it.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// A start ended.
+    Started(GenerationId, Box<Result<StartedGeneration, StartError>>),
+    /// A process ended.
+    Exited(GenerationId, Exit),
+    /// What has to outlive the host is written down; or it could not be, and is tried again.
+    Saved(bool),
+    /// A dead letter is durable.
+    Buried(u64),
+}

@@ -1,0 +1,236 @@
+//! Doing what the state machine wants.
+
+use crate::slot::actor::{PendingRequest, SAVE_RETRY, Task, finish};
+use crate::{
+    process::start::{self, StartSpec},
+    slot::{
+        command::Report,
+        crash::Cause,
+        history,
+        lifecycle::{LifecycleEvent, LifecycleKind, left},
+        live::Live,
+    },
+};
+use rosey_core::{
+    flow::probe_id,
+    hash::Hash,
+    state::{ChangeError, Done, Effect, GenerationId, Snapshot, StateEvent, Ticket},
+};
+use rosey_wire::message::{Event as WireEvent, ToShim};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+use tokio::sync::oneshot;
+
+impl Task {
+    /// Performs what the state machine wants, until it wants nothing more.
+    pub(super) fn apply_effects(&mut self, now: Instant) {
+        loop {
+            if !self.state.old().is_empty() || self.state.change().is_some() {
+                self.note_drained(now);
+            }
+            let effects = self.state.effects();
+            if effects.is_empty() {
+                break;
+            }
+            for effect in effects {
+                self.apply(now, effect);
+            }
+        }
+        if self.state.change().is_none() {
+            self.live.iter_mut().for_each(Live::came_up);
+        }
+        if !self.state.will_run() && self.flow.queued() > 0 {
+            let Self { flow, setup, account, why_reject, .. } = self;
+            flow.reject_queued(*why_reject, &mut |ended| finish(setup, account, now, ended));
+        }
+        if self.unsaved && !self.saving {
+            self.save();
+        }
+    }
+
+    /// Has the memory written down, trying until it is. What changes meanwhile is written after that.
+    fn save(&mut self) {
+        (self.unsaved, self.saving) = (false, true);
+        let (setup, reports) = (Arc::clone(&self.setup), self.reports.0.clone());
+        let (memory, manifest) = (self.state.history().clone(), self.manifest.clone());
+        tokio::spawn(async move {
+            while let Err(error) =
+                history::save(&setup.database, &setup.name, memory.clone(), manifest.as_deref()).await
+            {
+                tracing::error!(plugin = %setup.name, "which build is good cannot be written down, trying again: {error}");
+                // As below.
+                let _ = reports.send(Report::Saved(false)).await;
+                tokio::time::sleep(SAVE_RETRY).await;
+            }
+            // Fails only when the slot is gone.
+            let _ = reports.send(Report::Saved(true)).await;
+        });
+    }
+
+    /// A try to write the memory down ended. Whoever stops the host waits for that, but not for a disk that is full.
+    pub(super) fn saved(&mut self, written: bool) {
+        self.saving &= !written;
+        if !self.unsaved || !written {
+            for (ask, result) in self.parting.drain(..) {
+                // Whoever asked may have stopped waiting.
+                let _ = ask.answer.send(result);
+            }
+        }
+    }
+
+    fn note_drained(&mut self, now: Instant) {
+        let route = self.state.route();
+        for live in &self.live {
+            if Some(live.generation) != route && self.flow.in_flight_in(live.generation) == 0 {
+                self.state.drained(now, live.generation);
+            }
+        }
+    }
+
+    fn apply(&mut self, now: Instant, effect: Effect) {
+        match effect {
+            Effect::Spawn { generation, artifact, restore } => self.spawn(generation, artifact, restore),
+            Effect::Probe { generation, attempt } => self.probe(generation, attempt),
+            Effect::TakeSnapshot { generation } => self.push(generation, &ToShim::Snapshot),
+            Effect::Restore { generation, snapshot } => {
+                self.push(generation, &ToShim::Restore { version: snapshot.version, state: &snapshot.bytes });
+            }
+            Effect::Retire { generation } => {
+                self.dismiss(generation);
+                self.push(generation, &ToShim::Stop);
+            }
+            Effect::Kill { generation, why } => self.kill(generation, why),
+            Effect::Finish { ticket, result } => self.answer(now, ticket, result),
+            Effect::Persist => self.unsaved = true,
+            Effect::Emit(note) => self.note(note),
+        }
+    }
+
+    fn spawn(&mut self, generation: GenerationId, artifact: Hash, restore: Option<Arc<Snapshot>>) {
+        let order = StartSpec {
+            plugin: Arc::clone(&self.setup.name),
+            generation,
+            artifact,
+            config: Arc::clone(&self.setup.config),
+            inspect: false,
+            restore,
+            timeout: self.setup.limits.start_timeout,
+            log_lines: self.setup.limits.log_lines,
+        };
+        let (starter, reports) = (Arc::clone(&self.setup.starter), self.reports.0.clone());
+        let task = tokio::spawn(async move {
+            let result = start::start(starter, order).await;
+            // Fails only when the slot is gone; the process then goes with the result.
+            let _ = reports.send(Report::Started(generation, Box::new(result))).await;
+        });
+        self.starting.push((generation, artifact, task.abort_handle()));
+    }
+
+    fn probe(&mut self, generation: GenerationId, attempt: u32) {
+        let Some(live) = self.live.iter_mut().find(|live| live.generation == generation) else { return };
+        live.probing = Some(attempt);
+        let probe = self.setup.probe(&live.manifest);
+        let Some(line) = probe else {
+            // Without a command to try, a sign of life must do.
+            live.push(&ToShim::Ping(u64::from(attempt)));
+            return;
+        };
+        let (command, args) = line.split_once(char::is_whitespace).unwrap_or((&line, ""));
+        live.push(&ToShim::Event(WireEvent {
+            id: probe_id(u64::from(attempt)),
+            probe: true,
+            deadline_ms: u32::try_from(self.setup.limits.probe_timeout.as_millis()).unwrap_or(u32::MAX),
+            command: command.trim_start_matches(crate::event::PREFIX),
+            args: args.trim(),
+            user: "rosey",
+            channel: "probe",
+            connector: "probe",
+            traceparent: "",
+        }));
+    }
+
+    pub(super) fn push(&mut self, generation: GenerationId, message: &ToShim<'_>) {
+        if let Some(live) = self.live.iter_mut().find(|live| live.generation == generation) {
+            live.push(message);
+        }
+    }
+
+    fn dismiss(&mut self, generation: GenerationId) {
+        if let Some(live) = self.live.iter_mut().find(|live| live.generation == generation) {
+            live.dismissed = true;
+        }
+    }
+
+    fn kill(&mut self, generation: GenerationId, why: &'static str) {
+        tracing::info!(plugin = %self.setup.name, generation, "ending the process: {why}");
+        if let Some(at) = self.starting.iter().position(|(starting, ..)| *starting == generation) {
+            // Dropping the start ends what it has started.
+            self.starting.swap_remove(at).2.abort();
+        }
+        self.dismiss(generation);
+        if let Some(live) = self.live.iter().find(|live| live.generation == generation) {
+            live.kill();
+        }
+    }
+
+    pub(super) fn ask(
+        &mut self,
+        kind: &'static str,
+        now: Instant,
+        answer: oneshot::Sender<Result<Done, ChangeError>>,
+    ) -> Ticket {
+        self.next_ticket += 1;
+        self.tickets.insert(self.next_ticket, PendingRequest { kind, began: now, answer });
+        self.next_ticket
+    }
+
+    fn answer(&mut self, now: Instant, ticket: Ticket, result: Result<Done, ChangeError>) {
+        let Some(ask) = self.tickets.remove(&ticket) else { return };
+        if ask.kind != "stop" {
+            let took = now.saturating_duration_since(ask.began);
+            self.account.changed(result.is_ok(), took);
+            self.happened(LifecycleKind::Changed { kind: ask.kind, result: result.clone(), took });
+        }
+        if ask.kind == "stop" && (self.unsaved || self.saving) {
+            return self.parting.push((ask, result));
+        }
+        // Whoever asked may have stopped waiting.
+        let _ = ask.answer.send(result);
+    }
+
+    fn note(&mut self, note: StateEvent) {
+        match &note {
+            StateEvent::Active { generation, artifact } => {
+                self.startup.take_if(|choice| choice.artifact != *artifact);
+                let manifest = self.live.iter().find(|live| live.generation == *generation).map(|live| &live.manifest);
+                if let Some(manifest) = manifest.cloned() {
+                    self.manifest = Some(Arc::clone(&manifest));
+                    self.unsaved = true;
+                    self.happened(LifecycleKind::Manifest(manifest));
+                }
+            }
+            StateEvent::StartFailed { .. } => self.account.start_failed(),
+            StateEvent::Restarting { .. } => self.account.restarting(),
+            StateEvent::RolledBack { why, state, .. } => self.account.rolled_back(format!("{why}{}", left(*state))),
+            _ => {}
+        }
+        self.happened(LifecycleKind::State(note));
+    }
+
+    /// A generation uses so much memory; one that uses too much is ended.
+    pub(super) fn memory_used(&mut self, generation: GenerationId, used: u64) {
+        let limit = self.setup.limits.memory_mb << 20;
+        if used > limit
+            && let Some(live) = self.live.iter_mut().find(|live| live.generation == generation)
+        {
+            live.kill_for(Cause::Memory { used, limit });
+        }
+    }
+
+    pub(in crate::slot) fn happened(&self, kind: LifecycleKind) {
+        let event = LifecycleEvent { plugin: Arc::clone(&self.setup.name), at: SystemTime::now(), kind };
+        (self.setup.happened)(event);
+    }
+}

@@ -1,0 +1,110 @@
+//! The way to a slot.
+
+use crate::event::Event;
+use crate::slot::{Setup, actor::Task, command::Command, view::View};
+use rosey_core::state::{ChangeError, Done};
+use std::{sync::Arc, time::Instant};
+use tokio::sync::{
+    mpsc::{
+        self,
+        error::{SendError, TrySendError},
+    },
+    oneshot,
+};
+
+/// Events on their way to a slot's task, which takes them at once unless it waits for its turn to send them.
+const INBOX: usize = 1024;
+
+/// Commands likewise; they are always taken at once.
+const COMMANDS: usize = 64;
+
+/// The way to a slot. Cheap to clone; the slot ends when the last one is gone.
+#[derive(Debug, Clone)]
+pub struct Handle(Arc<Channels>);
+
+#[derive(Debug)]
+struct Channels {
+    name: Arc<str>,
+    /// Each with the time it came, from which its deadline counts.
+    events: mpsc::Sender<(Instant, Event)>,
+    commands: mpsc::Sender<Command>,
+}
+
+/// The slot's task is gone. Only at the end of the host.
+#[derive(Debug, thiserror::Error)]
+#[error("Rosey is stopping")]
+pub struct Gone;
+
+impl Handle {
+    /// Starts the task of a slot on the current runtime.
+    pub fn spawn(setup: Setup) -> Self {
+        let (events, inbox) = mpsc::channel(INBOX);
+        let (commands, orders) = mpsc::channel(COMMANDS);
+        let name = Arc::clone(&setup.name);
+        tokio::spawn(Task::new(Arc::new(setup), inbox, orders).run());
+        Self(Arc::new(Channels { name, events, commands }))
+    }
+
+    /// The plugin's name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// Hands over an event. Waits only while the slot's task is behind with its inbox, and now and then for a turn of
+    /// everybody else on the thread; the slot then accepts it or answers that it is rejected. Cancelled, the event is
+    /// dropped unaccepted.
+    pub async fn deliver(&self, event: Event) {
+        // Whoever has many lets others have the thread now and then.
+        tokio::task::consume_budget().await;
+        let event = (Instant::now(), event);
+        // There is room nearly always, and then nothing has to be made that could wait.
+        let event = match self.0.events.try_send(event) {
+            Ok(()) => return,
+            Err(TrySendError::Full(event) | TrySendError::Closed(event)) => event,
+        };
+        if let Err(SendError((_, event))) = self.0.events.send(event).await {
+            event.reply_to.answer(event.place, event.user, Some(Gone.to_string()));
+        }
+    }
+
+    /// Hands over an event and says whether the slot accepted it. Cancelled, it may be accepted all the same.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn offer(&self, event: Event) -> Result<bool, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(Command::Offer { event, answer }).await?;
+        answered.await.map_err(|_| Gone)
+    }
+
+    /// Tells the slot to do something.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn tell(&self, command: Command) -> Result<(), Gone> {
+        self.0.commands.send(command).await.map_err(|_| Gone)
+    }
+
+    /// Asks for a change and waits for its end. Cancelled, the change goes on.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn change(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<Done, ChangeError>>) -> Command,
+    ) -> Result<Result<Done, ChangeError>, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(command(answer)).await?;
+        answered.await.map_err(|_| Gone)
+    }
+
+    /// How the slot is, in figures that belong together.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn view(&self) -> Result<Box<View>, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(Command::View(answer)).await?;
+        answered.await.map_err(|_| Gone)
+    }
+}

@@ -1,0 +1,158 @@
+//! What happens to plugins in words: one line each, with what to do where there is something to do.
+
+use crate::process::output::last_words;
+use crate::slot::{crash::Crash, startup::StartupChoice};
+use crate::time::short;
+use rosey_core::state::{ChangeError, Done, Fault, StateEvent, StateLeft, Verdict};
+use rosey_wire::manifest::Manifest;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tracing::Level;
+
+/// Something that happened to a plugin, for the log, the metrics and the timeline.
+#[derive(Debug, Clone)]
+pub struct LifecycleEvent {
+    /// The plugin.
+    pub plugin: Arc<str>,
+    /// When.
+    pub at: SystemTime,
+    /// What.
+    pub kind: LifecycleKind,
+}
+
+/// What can happen to a plugin.
+#[derive(Debug, Clone)]
+pub enum LifecycleKind {
+    /// The slot says so.
+    State(StateEvent),
+    /// A crash, in full.
+    Crash(Arc<Crash>),
+    /// It runs something else than the newest build.
+    StartupChosen(Arc<StartupChoice>),
+    /// Another manifest is in force.
+    Manifest(Arc<Manifest>),
+    /// A change on request ended.
+    Changed {
+        /// What was asked for: `reload`, `rollback`, `restart`.
+        kind: &'static str,
+        /// How it ended.
+        result: Result<Done, ChangeError>,
+        /// How long it took.
+        took: Duration,
+    },
+    /// The active generation answers no more, or does again.
+    Health {
+        /// Which of the two.
+        answers: bool,
+    },
+    /// An event was executing at two crashes, and is set aside.
+    DeadLetter {
+        /// The line as typed.
+        text: String,
+    },
+}
+
+impl LifecycleEvent {
+    /// Writes the log line.
+    pub fn log(&self) {
+        let (plugin, (level, text)) = (&*self.plugin, self.line());
+        match level {
+            Level::ERROR => tracing::error!(plugin, "{text}"),
+            Level::WARN => tracing::warn!(plugin, "{text}"),
+            Level::INFO => tracing::info!(plugin, "{text}"),
+            _ => tracing::debug!(plugin, "{text}"),
+        }
+    }
+
+    /// How bad it is, and the line.
+    pub fn line(&self) -> (Level, String) {
+        match &self.kind {
+            LifecycleKind::State(note) => state_line(note),
+            LifecycleKind::Crash(crash) => {
+                let executing =
+                    if crash.executing.is_empty() { "nothing".to_owned() } else { crash.executing.join(" | ") };
+                let text = format!(
+                    "generation {} ({}) crashed after {:.1} s: {}; it was executing: {executing}{}",
+                    crash.generation,
+                    crash.version,
+                    crash.uptime.as_secs_f32(),
+                    crash.cause,
+                    last_words(&crash.stderr)
+                );
+                (Level::ERROR, text)
+            }
+            LifecycleKind::StartupChosen(choice) => (choice.level(), choice.text(&format!("reload {}", self.plugin))),
+            LifecycleKind::Manifest(manifest) => {
+                (Level::DEBUG, format!("version {}, {} commands", manifest.version, manifest.commands.len()))
+            }
+            LifecycleKind::Changed { kind, result: Ok(done), took } => {
+                let generation = done.generation.map(|number| format!(", generation {number}")).unwrap_or_default();
+                (Level::INFO, format!("{kind} done in {}{generation}", short(*took)))
+            }
+            LifecycleKind::Changed { kind, result: Err(error), .. } => {
+                (Level::WARN, format!("{kind} refused: {error}"))
+            }
+            LifecycleKind::Health { answers: true } => (Level::INFO, "it answers again".to_owned()),
+            LifecycleKind::Health { answers: false } => (Level::WARN, "it does not answer".to_owned()),
+            LifecycleKind::DeadLetter { text } => {
+                (Level::ERROR, format!("an event was executing at two crashes and is set aside: {text}"))
+            }
+        }
+    }
+}
+
+/// What is left of a plugin's state after a rollback, behind what else is said of it.
+pub fn left(state: Option<StateLeft>) -> String {
+    state.map(|state| format!("; {state}")).unwrap_or_default()
+}
+
+fn state_line(note: &StateEvent) -> (Level, String) {
+    match note {
+        StateEvent::Active { generation, artifact } => {
+            (Level::INFO, format!("generation {generation} is active, artifact {}", artifact.short()))
+        }
+        // The crash itself says more.
+        StateEvent::Crashed { generation, .. } => (Level::DEBUG, format!("the active generation {generation} is gone")),
+        StateEvent::StartFailed { generation, why } => {
+            (Level::ERROR, format!("generation {generation} did not start: {why}"))
+        }
+        StateEvent::Restarting { after, failures } => {
+            let when = if after.is_zero() { "at once".to_owned() } else { format!("in {}", short(*after)) };
+            let starts = if *failures == 1 { "1 start".to_owned() } else { format!("{failures} starts") };
+            (Level::WARN, format!("starting again {when}, after {starts} that did not last"))
+        }
+        // Of its settings it says itself what helps.
+        StateEvent::GaveUp { why, fault: Fault::Settings } => (Level::ERROR, format!("FAILED and stays down: {why}")),
+        StateEvent::GaveUp { why, .. } => {
+            let text = format!("FAILED and stays down: {why}. Reload it with a new build, or start it by hand");
+            (Level::ERROR, text)
+        }
+        StateEvent::RolledBack { from, to, why, warm, state } => {
+            let how = if *warm { "its process was still there" } else { "it is being started" };
+            let (from, to) = (from.short(), to.short());
+            let text =
+                format!("ROLLED BACK from {from} to {to}: {why}; what ran before serves again ({how}){}", left(*state));
+            (Level::ERROR, text)
+        }
+        StateEvent::BakeOver { verdict: Verdict::Good, events } => {
+            (Level::INFO, format!("the new build is good, after {events} events"))
+        }
+        StateEvent::BakeOver { verdict: Verdict::Inconclusive, events } => {
+            let text = format!("the new build did not crash; {events} events are too few to say more (inconclusive)");
+            (Level::INFO, text)
+        }
+        StateEvent::BakeOver { verdict: Verdict::Superseded, .. } => {
+            (Level::DEBUG, "the bake was cut short".to_owned())
+        }
+        StateEvent::DrainTimedOut { generation } => {
+            let text =
+                format!("generation {generation} did not finish its drain in time; what it had is delivered again");
+            (Level::WARN, text)
+        }
+        StateEvent::OldGone { generation, cause } => {
+            (Level::WARN, format!("generation {generation}, which was no longer active, ended: {cause}"))
+        }
+    }
+}

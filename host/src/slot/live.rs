@@ -1,0 +1,233 @@
+//! A generation whose process stands, as the slot holds it.
+
+use crate::slot::{
+    command::Report,
+    crash::{Cause, Crash},
+    view::GenerationView,
+};
+use crate::{
+    event::Event,
+    process::{
+        link::Link,
+        output::{Records, Tail},
+        page::Page,
+        spare::StartGuard,
+        spawn::Exit,
+        start::StartedGeneration,
+    },
+};
+use rosey_core::hash::Hash;
+use rosey_core::state::GenerationId;
+use rosey_wire::{
+    manifest::Manifest,
+    message::{Event as WireEvent, ToShim},
+};
+use rustix::process::Signal;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+use tokio::sync::{Notify, mpsc};
+
+/// Looks without an answer to a ping from which a generation counts as unhealthy: half a second.
+const UNHEALTHY: u32 = 2;
+
+/// A generation between its start and its end.
+#[derive(Debug)]
+pub struct Live {
+    pub generation: GenerationId,
+    pub artifact: Hash,
+    pub manifest: Arc<Manifest>,
+    pub link: Link,
+    pub page: Page,
+    pub tail: Tail,
+    pub records: Records,
+    pub pid: u32,
+    pub ready: Instant,
+    pub ready_at: SystemTime,
+    pub start_took: Duration,
+    /// Nothing more will be read; the process is ending.
+    pub closed: bool,
+    /// Why the host ended it, where that counts as a crash.
+    pub cause: Option<Cause>,
+    /// The host ended it for reasons of its own.
+    pub dismissed: bool,
+    /// Looks at the clock since a question that has not been answered.
+    pub unanswered: Option<u32>,
+    /// What each lane was executing at the last looks, and at how many of them.
+    pub executing: Vec<(u64, u32)>,
+    /// The attempt of the probe under way.
+    pub probing: Option<u32>,
+    start: Option<StartGuard>,
+    end: Arc<Notify>,
+}
+
+impl Live {
+    /// Takes over a generation that has started, and watches its process: its end comes as [`Report::Exited`].
+    pub fn new(
+        generation: GenerationId,
+        artifact: Hash,
+        started: StartedGeneration,
+        reports: mpsc::Sender<Report>,
+    ) -> Self {
+        let StartedGeneration { mut process, link, manifest, tail, records, page, took, start } = started;
+        let end = Arc::new(Notify::new());
+        let told = Arc::clone(&end);
+        let (pid, last_words) = (process.pid(), tail.clone());
+        tokio::spawn(async move {
+            let exit = loop {
+                tokio::select! {
+                    exit = process.exited() => break exit,
+                    () = told.notified() => {
+                        // Fails only when it has ended already, which the next turn sees.
+                        let _ = process.kill(Signal::KILL);
+                    }
+                }
+            };
+            last_words.ended().await;
+            // Fails only when the slot is gone, and with it everyone who would care.
+            let _ = reports.send(Report::Exited(generation, exit)).await;
+        });
+        Self {
+            generation,
+            artifact,
+            manifest,
+            link,
+            page,
+            tail,
+            records,
+            pid,
+            ready: Instant::now(),
+            ready_at: SystemTime::now(),
+            start_took: took,
+            closed: false,
+            cause: None,
+            dismissed: false,
+            unanswered: None,
+            executing: Vec::new(),
+            probing: None,
+            start,
+            end,
+        }
+    }
+
+    /// Whether it has not answered the last ping.
+    pub fn is_silent(&self) -> bool {
+        self.unanswered.is_some_and(|looks| looks >= UNHEALTHY)
+    }
+
+    /// Whether it has just become that, at this look.
+    pub fn fell_silent(&self) -> bool {
+        !self.closed && self.unanswered == Some(UNHEALTHY)
+    }
+
+    /// It answers. True when that is news.
+    pub fn answers(&mut self) -> bool {
+        let was_silent = self.is_silent();
+        self.unanswered = None;
+        was_silent
+    }
+
+    /// It has proved itself, or needs not: its start is over.
+    pub fn came_up(&mut self) {
+        self.start = None;
+    }
+
+    /// Ends the process at once.
+    pub fn kill(&self) {
+        self.end.notify_one();
+    }
+
+    /// Ends the process for a reason that counts as a crash. The first reason counts.
+    pub fn kill_for(&mut self, cause: Cause) {
+        if !self.dismissed {
+            self.cause.get_or_insert(cause);
+        }
+        self.kill();
+    }
+
+    /// Looks for a sign of life: an answer to the last question, and handlers that come to an end. True when there was
+    /// none for this many looks. Looks are counted, not time: while the host itself does not run, nobody's patience does.
+    pub fn is_hung(&mut self, patience: u32) -> bool {
+        let lanes = self.page.lanes();
+        self.executing.resize(lanes.len(), (0, 0));
+        let mut longest = 0;
+        for (lane, (event, looks)) in lanes.into_iter().zip(&mut self.executing) {
+            // A handler that only waits is not executing.
+            *looks = if lane != 0 && lane == *event { *looks + 1 } else { 0 };
+            *event = lane;
+            longest = longest.max(*looks);
+        }
+        if let Some(looks) = &mut self.unanswered {
+            *looks += 1;
+            longest = longest.max(*looks);
+        }
+        longest > patience
+    }
+
+    /// Whether it has to be looked at again, whatever its events do.
+    pub fn is_watched(&self) -> bool {
+        self.unanswered.is_some() || self.executing.iter().any(|(event, _)| *event != 0)
+    }
+
+    /// Asks for a sign of life with this message, unless it is asked already.
+    pub fn ask(&mut self, question: &ToShim<'_>) {
+        if self.unanswered.is_none() {
+            self.unanswered = Some(0);
+            self.push(question);
+        }
+    }
+
+    /// Puts an event into the output.
+    pub fn deliver(&mut self, id: u64, left: Duration, event: &Event) {
+        let message = ToShim::Event(WireEvent {
+            id,
+            probe: false,
+            deadline_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
+            command: event.command(),
+            args: event.args(),
+            user: &event.user.name,
+            channel: &event.place.channel,
+            connector: event.place.connector.as_str(),
+            traceparent: "",
+        });
+        self.push(&message);
+    }
+
+    /// Puts a message into the output.
+    pub fn push(&mut self, message: &ToShim<'_>) {
+        // Everything but a state is far below the limit of a frame, and a state came in a frame.
+        if let Err(error) = self.link.push(message) {
+            self.kill_for(Cause::Protocol(error.to_string()));
+        }
+    }
+
+    /// Its end, in full. `events` are those that it was executing.
+    pub fn crash(&self, now: Instant, exit: Exit, events: &[&Event]) -> Crash {
+        Crash {
+            at: SystemTime::now(),
+            generation: self.generation,
+            artifact: self.artifact,
+            version: self.manifest.version.clone(),
+            uptime: now.saturating_duration_since(self.ready),
+            cause: self.cause.clone().unwrap_or(Cause::Exited(exit)),
+            executing: events.iter().map(|event| event.text().to_owned()).collect(),
+            by: events.iter().map(|event| event.user.name.clone()).collect(),
+            stderr: self.tail.lines(),
+        }
+    }
+
+    /// For people.
+    pub fn view(&self, role: &'static str, in_flight: usize) -> GenerationView {
+        GenerationView {
+            number: self.generation,
+            artifact: self.artifact,
+            version: self.manifest.version.clone(),
+            pid: self.pid,
+            role,
+            since: self.ready_at,
+            start_took: self.start_took,
+            in_flight,
+        }
+    }
+}

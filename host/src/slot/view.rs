@@ -1,0 +1,189 @@
+//! The slot as others see it.
+
+use crate::slot::account::Account;
+use crate::slot::startup::StartupChoice;
+use crate::slot::{actor::Task, lifecycle::LifecycleKind, live::Live};
+use rosey_core::state::{GenerationId, OldPhase, Phase, ReloadMode};
+use rosey_core::{hash::Hash, ledger::Ledger, state::BuildHistory};
+use rosey_wire::manifest::Manifest;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// One generation, as shown.
+#[derive(Debug, Clone)]
+pub struct GenerationView {
+    /// Its number.
+    pub number: GenerationId,
+    /// What it runs.
+    pub artifact: Hash,
+    /// The version the plugin says.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// `active`, `staged`, `draining`, `parked`, `retiring`.
+    pub role: &'static str,
+    /// When it was ready.
+    pub since: SystemTime,
+    /// How long it took to be ready.
+    pub start_took: Duration,
+    /// Events it has.
+    pub in_flight: usize,
+}
+
+/// A slot as it is at one moment: all figures belong together.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The plugin.
+    pub plugin: Arc<str>,
+    /// The state in the PRD's words.
+    pub state: &'static str,
+    /// What to know about the state: why it failed, when the next start is due, what a change waits for.
+    pub explanation: Option<String>,
+    /// Why something else runs than the newest build, when that is so since the start.
+    pub startup: Option<Arc<StartupChoice>>,
+    /// What the plugin says of itself, from its last good start.
+    pub manifest: Option<Arc<Manifest>>,
+    /// How it is reloaded.
+    pub reload: ReloadMode,
+    /// The artifact that people see as the running one, if it was not stopped.
+    pub current: Option<Hash>,
+    /// Where a rollback would go.
+    pub rollback_target: Option<Hash>,
+    /// All that it runs, or could run without another build: the store keeps them.
+    pub artifacts: Vec<Hash>,
+    /// All generations with a process that stands.
+    pub generations: Vec<GenerationView>,
+    /// The account.
+    pub ledger: Ledger,
+    /// Events waiting for a generation.
+    pub queued: usize,
+    /// Events that left the queue and have no outcome yet.
+    pub in_flight: usize,
+    /// What is counted beside the ledger.
+    pub account: Account,
+    /// What is remembered across restarts of the host.
+    pub history: BuildHistory,
+    /// When a bake under way is over.
+    pub bake_left: Option<Duration>,
+}
+
+impl View {
+    /// The generation that serves.
+    pub fn active(&self) -> Option<&GenerationView> {
+        self.generations.iter().find(|generation| generation.role == "active")
+    }
+
+    /// The version of an artifact, if a process of it stands or it is remembered.
+    pub fn version(&self, artifact: Hash) -> Option<&str> {
+        let stands = self.generations.iter().find(|generation| generation.artifact == artifact);
+        let stands = stands.map(|generation| generation.version.as_str());
+        stands.or_else(|| self.history.versions.get(&artifact).map(String::as_str))
+    }
+}
+
+impl Task {
+    /// Everything at this moment.
+    pub(super) fn view(&self, now: Instant) -> View {
+        View {
+            plugin: Arc::clone(&self.setup.name),
+            state: self.word(),
+            explanation: self.explanation(now),
+            startup: self.startup.clone(),
+            manifest: self.manifest.clone(),
+            reload: self.reload_mode(),
+            current: self.state.current(),
+            rollback_target: self.state.rollback_target(),
+            artifacts: self.state.artifacts(),
+            generations: self.generations(),
+            ledger: *self.flow.ledger(),
+            queued: self.flow.queued(),
+            in_flight: self.flow.in_flight(),
+            account: self.account.clone(),
+            history: self.state.history().clone(),
+            bake_left: self.state.bake().map(|bake| bake.until.saturating_duration_since(now)),
+        }
+    }
+
+    /// How it is reloaded: as the operator says, or else as the plugin does.
+    pub(super) fn reload_mode(&self) -> ReloadMode {
+        self.setup.reload.or(self.manifest.as_ref().map(|manifest| manifest.reload)).unwrap_or_default()
+    }
+
+    /// What to know about the state, in words.
+    fn explanation(&self, now: Instant) -> Option<String> {
+        if let Some(change) = self.state.change() {
+            let since = now.saturating_duration_since(change.began).as_secs_f32();
+            return Some(format!("{} for {since:.1} s", change.kind.word()));
+        }
+        match self.state.phase() {
+            Phase::Failed { why } => Some(why.clone()),
+            Phase::Backoff { until, .. } => {
+                Some(format!("next start in {:.1} s", until.saturating_duration_since(now).as_secs_f32()))
+            }
+            Phase::Running { .. } => {
+                self.startup.as_ref().map(|choice| choice.text(&format!("reload {}", self.setup.name)))
+            }
+            Phase::Stopped | Phase::Starting { .. } | Phase::Replacing => None,
+        }
+    }
+
+    /// Takes note of why something else runs than the newest build.
+    pub(super) fn startup_choice(&mut self, choice: Arc<StartupChoice>) {
+        if self.state.current() == Some(choice.artifact) {
+            self.happened(LifecycleKind::StartupChosen(Arc::clone(&choice)));
+            self.startup = Some(choice);
+        }
+    }
+
+    /// The state in the PRD's words. `unhealthy` is a generation that serves and has not answered the last ping.
+    fn word(&self) -> &'static str {
+        let silent = |generation| {
+            let live = self.live.iter().find(|live| live.generation == generation);
+            live.is_some_and(Live::is_silent)
+        };
+        match self.state.active() {
+            Some(generation) if self.state.change().is_none() && silent(generation) => "unhealthy",
+            _ => self.state.word(),
+        }
+    }
+
+    /// A generation gives a sign of life.
+    pub(super) fn hear(&mut self, at: usize) {
+        if self.live[at].answers() {
+            self.tell_health(self.live[at].generation, true);
+        }
+    }
+
+    /// Says that the active generation answers no more, or does again.
+    pub(super) fn tell_health(&self, generation: GenerationId, answers: bool) {
+        if self.state.active() == Some(generation) {
+            self.happened(LifecycleKind::Health { answers });
+        }
+    }
+
+    fn generations(&self) -> Vec<GenerationView> {
+        let mut views: Vec<_> = self
+            .live
+            .iter()
+            .map(|live| live.view(self.role(live.generation), self.flow.in_flight_in(live.generation)))
+            .collect();
+        views.sort_by_key(|view| std::cmp::Reverse(view.number));
+        views
+    }
+
+    fn role(&self, generation: GenerationId) -> &'static str {
+        if self.state.active() == Some(generation) {
+            return "active";
+        }
+        if self.state.staged() == Some(generation) {
+            return "staged";
+        }
+        match self.state.old().iter().find(|old| old.generation == generation).map(|old| old.phase) {
+            Some(OldPhase::Draining { .. }) => "draining",
+            Some(OldPhase::Parked) => "parked",
+            _ => "retiring",
+        }
+    }
+}
