@@ -1,81 +1,212 @@
-//! How much of everything a plugin may have. Each default says why; all can be set per plugin.
+//! How much of everything a plugin may have: a row for each limit. The struct, the reader of a configuration, its errors, the
+//! table of docs/CONFIG.md and what pages show come from the rows.
 
 use std::time::Duration;
 
-/// Limits in force for one plugin.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Limits {
-    /// Events waiting for a generation: two seconds of a very busy bot. 10,000.
-    pub queue: usize,
-    /// Events in flight in one generation: enough to keep a shim busy while a batch travels. 1,024.
-    pub in_flight: usize,
-    /// From acceptance to outcome: nobody waits longer for a chat bot. 30 s.
-    pub event_deadline: Duration,
-    /// From spawn to ready. 10 s.
-    pub start_timeout: Duration,
-    /// For all attempts of a probe (PRD). 5 s.
-    pub probe_timeout: Duration,
-    /// Attempts at a probe. 3.
-    pub probe_attempts: u32,
-    /// For an old generation to answer what it has (PRD). 30 s.
-    pub drain_timeout: Duration,
-    /// For each step of moving state. 2 s.
-    pub handoff_timeout: Duration,
-    /// How long a replaced generation stays parked. 30 s.
-    pub bake: Duration,
-    /// Events below which a bake proves nothing. 10.
-    pub bake_min_events: u64,
-    /// Share of failed events above which the slot goes back. 0.5.
-    pub bake_failure_rate: f64,
-    /// How long an event may be in flight before the plugin is asked for a sign of life. 2 s.
-    pub heartbeat: Duration,
-    /// How long it may then stay silent. 10 s.
-    pub hang_timeout: Duration,
-    /// Resident memory of a generation, in MB. 512.
-    pub memory_mb: u64,
-    /// How long a start must last to count as good. 30 s.
-    pub stable_after: Duration,
-    /// Starts in a row that may fail to last. 5.
-    pub crash_loop_starts: u32,
-    /// Crashes within an hour. 20.
-    pub crash_loop_hour: usize,
-    /// Before the second restart in a row. 250 ms.
-    pub backoff_first: Duration,
-    /// The longest wait between restarts. 30 s.
-    pub backoff_max: Duration,
-    /// Good artifacts kept for rollback. 5.
-    pub artifacts_kept: usize,
-    /// The longest reply, in bytes. 4,096.
-    pub reply_bytes: usize,
-    /// Lines of output a second that reach the log. 200.
-    pub log_lines: u32,
+/// One row: everything about a limit but its value in force.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit {
+    /// Its name in a configuration.
+    pub name: &'static str,
+    /// What is limited, and why the default is what it is: the text of its field in [`Limits`].
+    pub doc: &'static str,
+    /// What is counted, behind a number. Empty for times and shares.
+    pub unit: &'static str,
+    /// Its value unless it is set.
+    pub default: Value,
+    /// The least that can be set. Of the same kind as the default, as is `most`.
+    pub least: Value,
+    /// The most that can be set.
+    pub most: Value,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            queue: 10_000,
-            in_flight: 1024,
-            event_deadline: Duration::from_secs(30),
-            start_timeout: Duration::from_secs(10),
-            probe_timeout: Duration::from_secs(5),
-            probe_attempts: 3,
-            drain_timeout: Duration::from_secs(30),
-            handoff_timeout: Duration::from_secs(2),
-            bake: Duration::from_secs(30),
-            bake_min_events: 10,
-            bake_failure_rate: 0.5,
-            heartbeat: Duration::from_secs(2),
-            hang_timeout: Duration::from_secs(10),
-            memory_mb: 512,
-            stable_after: Duration::from_secs(30),
-            crash_loop_starts: 5,
-            crash_loop_hour: 20,
-            backoff_first: Duration::from_millis(250),
-            backoff_max: Duration::from_secs(30),
-            artifacts_kept: 5,
-            reply_bytes: 4096,
-            log_lines: 200,
+/// The value of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub enum Value {
+    /// So many.
+    Count(u64),
+    /// A part of a whole, 0 to 1.
+    Share(f64),
+    /// So long.
+    Time(Duration),
+}
+
+impl Value {
+    /// As a number: a count, a share, or seconds.
+    pub fn number(self) -> f64 {
+        match self {
+            Self::Count(count) => count as f64,
+            Self::Share(share) => share,
+            Self::Time(time) => time.as_secs_f64(),
         }
+    }
+}
+
+/// What can stand in a field of [`Limits`].
+trait Field: Copy {
+    fn to_value(self) -> Value;
+    fn from_value(value: Value) -> Option<Self>;
+}
+
+impl Field for Duration {
+    fn to_value(self) -> Value {
+        Value::Time(self)
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        if let Value::Time(time) = value { Some(time) } else { None }
+    }
+}
+
+impl Field for f64 {
+    fn to_value(self) -> Value {
+        Value::Share(self)
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        if let Value::Share(share) = value { Some(share) } else { None }
+    }
+}
+
+macro_rules! count_fields {
+    ($($type:ty),*) => {$(
+        impl Field for $type {
+            fn to_value(self) -> Value {
+                Value::Count(self as u64)
+            }
+
+            fn from_value(value: Value) -> Option<Self> {
+                if let Value::Count(count) = value { Self::try_from(count).ok() } else { None }
+            }
+        }
+    )*};
+}
+
+count_fields!(u32, u64, usize);
+
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])* $name:ident: $type:ty = $default:expr, $least:expr, $most:expr, $unit:literal;)*) => {
+        /// Limits in force for one plugin.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Limits {
+            $($(#[doc = $doc])* pub $name: $type,)*
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+
+        impl Limits {
+            /// All rows, in the order of the documentation.
+            pub fn rows() -> Vec<Limit> {
+                vec![$(Limit {
+                    name: stringify!($name),
+                    doc: concat!($($doc),*).trim_ascii(),
+                    unit: $unit,
+                    default: <$type as Field>::to_value($default),
+                    least: <$type as Field>::to_value($least),
+                    most: <$type as Field>::to_value($most),
+                },)*]
+            }
+
+            /// The value in force of the limit with this name.
+            pub fn get(&self, name: &str) -> Option<Value> {
+                match name {
+                    $(stringify!($name) => Some(self.$name.to_value()),)*
+                    _ => None,
+                }
+            }
+
+            /// Sets the limit with this name. A name that no limit has, and a value of another kind, change nothing. The range
+            /// is not looked at.
+            pub fn set(&mut self, name: &str, value: Value) {
+                match name {
+                    $(stringify!($name) => self.$name = Field::from_value(value).unwrap_or(self.$name),)*
+                    _ => {}
+                }
+            }
+        }
+    };
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+const fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+// A row: name and type, then default, least, most, and what is counted.
+limits! {
+    /// Events that wait for a generation. The default is two seconds of a very busy bot.
+    queue: usize = 10_000, 1, 1_000_000, "events";
+    /// Events in flight in one generation. The default keeps a shim busy while a batch travels.
+    in_flight: usize = 1024, 1, 65_536, "events";
+    /// From the acceptance of an event to its outcome. Few people wait longer for a chat bot than the default.
+    event_deadline: Duration = seconds(30), millis(100), HOUR, "";
+    /// From the start of a process until the plugin is ready.
+    start_timeout: Duration = seconds(10), millis(100), seconds(600), "";
+    /// For all attempts of a health check together.
+    probe_timeout: Duration = seconds(5), millis(10), seconds(600), "";
+    /// Attempts at a health check before a build is refused.
+    probe_attempts: u32 = 3, 1, 100, "attempts";
+    /// How long a replaced generation may take to answer what it has.
+    drain_timeout: Duration = seconds(30), Duration::ZERO, HOUR, "";
+    /// For each step of moving state from one generation to the next.
+    handoff_timeout: Duration = seconds(2), millis(10), seconds(600), "";
+    /// How long a new build is on trial, with the generation before it parked.
+    bake: Duration = seconds(30), Duration::ZERO, seconds(86_400), "";
+    /// Events below which a trial proves nothing.
+    bake_min_events: u64 = 10, 1, 1_000_000, "events";
+    /// Share of failed events above which a build on trial is rolled back.
+    bake_failure_rate: f64 = 0.5, 0.0, 1.0, "";
+    /// How long an event may be in flight before the plugin is asked for a sign of life.
+    heartbeat: Duration = seconds(2), millis(250), seconds(600), "";
+    /// How long a plugin may then stay silent before it counts as hanging.
+    hang_timeout: Duration = seconds(10), millis(250), HOUR, "";
+    /// Resident memory of one process of the plugin, in MiB. While a build is on trial there are two.
+    memory_mb: u64 = 512, 1, 1_048_576, "MiB";
+    /// How long a start must last to count as good.
+    stable_after: Duration = seconds(30), Duration::ZERO, HOUR, "";
+    /// Starts in a row that may fail to last before the plugin has failed.
+    crash_loop_starts: u32 = 5, 1, 1000, "starts in a row";
+    /// Crashes within an hour before the plugin has failed.
+    crash_loop_hour: usize = 20, 1, 100_000, "crashes an hour";
+    /// Before the second restart in a row; each one after that waits twice as long.
+    backoff_first: Duration = millis(250), Duration::ZERO, HOUR, "";
+    /// The longest wait between two restarts.
+    backoff_max: Duration = seconds(30), Duration::ZERO, HOUR, "";
+    /// Good builds that are kept to roll back to.
+    artifacts_kept: usize = 5, 1, 100, "builds";
+    /// The longest reply; the rest of a longer one is cut off.
+    reply_bytes: usize = 4096, 16, 65_536, "bytes";
+    /// Lines of output a second that reach the log; the others are counted.
+    log_lines: u32 = 200, 0, 100_000, "lines a second";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_has_its_default_in_its_range_and_can_be_set() {
+        let (mut limits, defaults) = (Limits::default(), Limits::default());
+        for row in Limits::rows() {
+            assert!(row.least <= row.default && row.default <= row.most, "{row:?}");
+            assert!(row.doc.ends_with('.') && row.doc.len() > 30, "{row:?}");
+            assert_eq!(defaults.get(row.name), Some(row.default));
+            for value in [row.least, row.most] {
+                limits.set(row.name, value);
+                assert_eq!(limits.get(row.name), Some(value), "{row:?}");
+            }
+        }
+        limits.set("queue", Value::Share(0.5));
+        limits.set("no such limit", Value::Count(1));
+        assert_eq!((limits.queue, limits.get("no such limit")), (1_000_000, None));
     }
 }

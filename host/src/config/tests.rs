@@ -77,9 +77,25 @@ fn the_documentation_is_true() {
     for example in examples {
         load("rosey.toml", example).unwrap_or_else(|error| panic!("an example of docs/CONFIG.md: {error}"));
     }
-    for name in LimitsConfig::NAMES {
-        assert!(text.contains(&format!("| `{name}` |")), "docs/CONFIG.md does not name limits.{name}");
-    }
+    let table = limits_table();
+    assert!(text.contains(&table), "the table of docs/CONFIG.md should be:\n{table}");
+}
+
+/// The table of docs/CONFIG.md.
+fn limits_table() -> String {
+    use crate::settings::Ranged;
+    use rosey_core::limits::Value;
+    let words = |value| match value {
+        Value::Count(count) => count.words(),
+        Value::Share(share) => share.words(),
+        Value::Time(time) => time.words(),
+    };
+    let head = "| limit | default | from – to | what it is |\n| --- | --- | --- | --- |\n".to_owned();
+    Limits::rows().iter().fold(head, |table, row| {
+        let default = format!("{} {}", words(row.default), row.unit);
+        let (default, least, most) = (default.trim_end(), words(row.least), words(row.most));
+        table + &format!("| `{}` | {default} | {least} – {most} | {} |\n", row.name, row.doc)
+    })
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::{
     time,
     view::{Change, Crash, Plugin},
 };
+use rosey_core::limits::{Limits, Value};
 use std::{
     collections::BTreeMap,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -90,19 +91,13 @@ pub fn counted(count: u64, one: &str, many: &str) -> String {
 
 /// A limit with its unit.
 pub fn limit(name: &str, value: f64) -> String {
-    let unit = match name {
-        "queue" | "in_flight" | "bake_min_events" => "events",
-        "probe_attempts" => "attempts",
-        "crash_loop_starts" => "starts in a row",
-        "crash_loop_hour" => "crashes an hour",
-        "artifacts_kept" => "builds",
-        "memory_mb" => "MB",
-        "reply_bytes" => "bytes",
-        "log_lines" => "lines a second",
-        "bake_failure_rate" => return format!("{:.0} % of the events", value * 100.0),
-        _ => return response(Some(value)).replace("0 µs", "0 s"),
-    };
-    format!("{value} {unit}")
+    let row = Limits::rows().into_iter().find(|row| row.name == name);
+    match row.map(|row| (row.default, row.unit)) {
+        Some((Value::Time(_), _)) => response(Some(value)).replace("0 µs", "0 s"),
+        Some((Value::Share(_), _)) => format!("{:.0} % of the events", value * 100.0),
+        Some((Value::Count(_), unit)) => format!("{value} {unit}"),
+        None => value.to_string(),
+    }
 }
 
 /// From which version to which; of equal versions, from which build to which.

@@ -228,31 +228,7 @@ fn command(command: &rosey_wire::manifest::Command) -> Command {
 
 /// Limits in force by name; times in seconds.
 fn limits(limits: &Limits) -> BTreeMap<&'static str, f64> {
-    let seconds = |time: Duration| time.as_secs_f64();
-    BTreeMap::from([
-        ("queue", limits.queue as f64),
-        ("in_flight", limits.in_flight as f64),
-        ("event_deadline", seconds(limits.event_deadline)),
-        ("start_timeout", seconds(limits.start_timeout)),
-        ("probe_timeout", seconds(limits.probe_timeout)),
-        ("probe_attempts", f64::from(limits.probe_attempts)),
-        ("drain_timeout", seconds(limits.drain_timeout)),
-        ("handoff_timeout", seconds(limits.handoff_timeout)),
-        ("bake", seconds(limits.bake)),
-        ("bake_min_events", limits.bake_min_events as f64),
-        ("bake_failure_rate", limits.bake_failure_rate),
-        ("heartbeat", seconds(limits.heartbeat)),
-        ("hang_timeout", seconds(limits.hang_timeout)),
-        ("memory_mb", limits.memory_mb as f64),
-        ("stable_after", seconds(limits.stable_after)),
-        ("crash_loop_starts", f64::from(limits.crash_loop_starts)),
-        ("crash_loop_hour", limits.crash_loop_hour as f64),
-        ("backoff_first", seconds(limits.backoff_first)),
-        ("backoff_max", seconds(limits.backoff_max)),
-        ("artifacts_kept", limits.artifacts_kept as f64),
-        ("reply_bytes", limits.reply_bytes as f64),
-        ("log_lines", f64::from(limits.log_lines)),
-    ])
+    Limits::rows().iter().filter_map(|row| Some((row.name, limits.get(row.name)?.number()))).collect()
 }
 
 /// One point as JSON shows it.
@@ -270,18 +246,5 @@ pub fn sample(point: &Point) -> Sample {
         queued: point.queued,
         in_flight: point.in_flight,
         generation: (point.generation > 0).then_some(point.generation),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::LimitsConfig;
-
-    #[test]
-    fn every_limit_is_shown() {
-        let shown = limits(&Limits::default());
-        assert_eq!(shown.len(), LimitsConfig::NAMES.len());
-        assert!(LimitsConfig::NAMES.iter().all(|name| shown.contains_key(name)));
     }
 }

@@ -9,7 +9,7 @@ mod section;
 
 pub use document::{Document, MAX_BYTES, Value};
 pub use name::{host_problem, person_problem};
-pub use section::{Section, Setting};
+pub use section::{Ranged, Section, Setting};
 
 use std::{fmt, io};
 
