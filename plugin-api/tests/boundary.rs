@@ -92,6 +92,12 @@ extern "C" fn log(level: u8, _target: RStr<'_>, message: RStr<'_>) {
     LOGS.lock().expect("no panic holds it").push(format!("{level} {message}"));
 }
 
+extern "C" fn reply_with(event: u64, outcome: u8, text: RStr<'_>, detail: RStr<'_>, _effects: RSlice<'_, u8>) {
+    say(event, outcome, text.as_str(), detail.as_str());
+}
+
+extern "C" fn call(_call: u64, _event: u64, _request: RSlice<'_, u8>) {}
+
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
@@ -106,7 +112,7 @@ impl Shim {
     fn load() -> Self {
         static HEADER: LibHeader = plugin_api::__private::lib_header::<Subject>();
         let module = HEADER.init_root_module::<PluginModRef>().expect("the layout is our own");
-        let host: HostApiRef = HostApi { reply, executing, log }.leak_into_prefix();
+        let host: HostApiRef = HostApi { reply, executing, log, reply_with, call }.leak_into_prefix();
         module.create()(host, RSlice::from_slice(b"{}")).into_result().expect("it needs no settings");
         let (sender, replies) = mpsc::sync_channel(64);
         *REPLIES.lock().expect("no panic holds it") = Some(sender);

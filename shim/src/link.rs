@@ -107,7 +107,7 @@ pub fn send(message: &ToHost<'_>) {
     if let Err(error) = encode(message, &mut out) {
         let text = error.to_string();
         let instead = match message {
-            ToHost::Reply { event, .. } => ToHost::Reply {
+            ToHost::Reply { event, .. } | ToHost::ReplyWith { event, .. } => ToHost::Reply {
                 event: *event,
                 answer: rosey_wire::message::Answer::Failed { text: "That answer was too long.", detail: &text },
             },

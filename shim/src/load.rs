@@ -4,14 +4,11 @@ use crate::{link, page};
 use abi_stable::{
     library::{AbiHeaderRef, ROOT_MODULE_LOADER_NAME_WITH_NUL},
     prefix_type::WithMetadata,
-    std_types::{RResult, RStr},
+    std_types::{RResult, RSlice, RStr},
 };
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use plugin_api::abi::module::{HostApi, HostApiRef, PluginModRef, outcome};
-use rosey_wire::{
-    manifest::Manifest,
-    message::{Answer, Load, LoadStep, ToHost},
-};
+use rosey_wire::message::{Answer, Load, LoadStep, ToHost};
 
 /// Why a library could not be loaded: the step, and the reason for the operator.
 pub type LoadError = (LoadStep, String);
@@ -20,12 +17,11 @@ pub type LoadError = (LoadStep, String);
 ///
 /// # Errors
 /// The step that failed and why. The process is of no further use then.
-pub fn load(request: &Load<'_>) -> Result<(PluginModRef, Manifest), LoadError> {
+pub fn load(request: &Load<'_>) -> Result<(PluginModRef, String), LoadError> {
     page::map(request.page).map_err(|error| (LoadStep::Open, error))?;
     let module = open(request.library)?;
     let json = module.manifest()();
-    let manifest: Manifest =
-        serde_json::from_slice(&json).map_err(|error| (LoadStep::Manifest, format!("the manifest: {error}")))?;
+    let manifest = String::from_utf8(json.into()).map_err(|_| (LoadStep::Manifest, "it is not UTF-8".to_owned()))?;
     if let Some(check) = module.check_settings()
         && let RResult::RErr(message) = check(request.config.as_bytes().into())
     {
@@ -68,15 +64,26 @@ fn first_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).take(3).collect::<Vec<_>>().join(" ")
 }
 
-const HOST: &WithMetadata<HostApi> = &WithMetadata::new(HostApi { reply, executing, log });
+const HOST: &WithMetadata<HostApi> = &WithMetadata::new(HostApi { reply, executing, log, reply_with, call });
 
 extern "C" fn reply(event: u64, how: u8, text: RStr<'_>, detail: RStr<'_>) {
-    let answer = match how {
+    link::send(&ToHost::Reply { event, answer: answer(how, &text, &detail) });
+}
+
+extern "C" fn reply_with(event: u64, how: u8, text: RStr<'_>, detail: RStr<'_>, effects: RSlice<'_, u8>) {
+    link::send(&ToHost::ReplyWith { event, answer: answer(how, &text, &detail), effects: effects.as_slice() });
+}
+
+extern "C" fn call(call: u64, event: u64, request: RSlice<'_, u8>) {
+    link::send(&ToHost::Call { call, event, request: request.as_slice() });
+}
+
+fn answer<'a>(how: u8, text: &'a RStr<'a>, detail: &'a RStr<'a>) -> Answer<'a> {
+    match how {
         outcome::REPLIED => Answer::Replied(text.as_str()),
         outcome::IGNORED => Answer::Ignored,
         _ => Answer::Failed { text: text.as_str(), detail: detail.as_str() },
-    };
-    link::send(&ToHost::Reply { event, answer });
+    }
 }
 
 extern "C" fn executing(lane: u32, event: u64) {

@@ -5,7 +5,7 @@ use abi_stable::std_types::RResult;
 use plugin_api::abi::module::{PluginModRef, RawEvent, flags};
 use rosey_wire::{
     frame::{FrameError, Reader, decode},
-    message::{Event, LoadStep, ToHost, ToShim},
+    message::{Answer, Event, LoadStep, ToHost, ToShim},
 };
 
 /// Serves until told to stop, or until the host goes away.
@@ -39,7 +39,7 @@ fn handle(message: ToShim<'_>, plugin: &mut Option<PluginModRef>) -> Result<bool
                 match load::load(&request) {
                     Ok((module, manifest)) => {
                         *plugin = Some(module);
-                        link::send(&ToHost::Loaded(Box::new(manifest)));
+                        link::send(&ToHost::Described(&manifest));
                     }
                     Err((step, message)) => link::send(&ToHost::LoadFailed { step, message: &message }),
                 }
@@ -74,6 +74,19 @@ fn handle(message: ToShim<'_>, plugin: &mut Option<PluginModRef>) -> Result<bool
         ToShim::Load(_) => {
             link::send(&ToHost::LoadFailed { step: LoadStep::Open, message: "this shim has a plugin already" });
         }
+        ToShim::Occur { id, probe, deadline_ms, event } => match module.occur() {
+            Some(occur) => occur(id, if probe { flags::PROBE } else { 0 }, deadline_ms, event.into()),
+            None => fail(id, "the library was built before plugin-api 1.1, and hears commands only"),
+        },
+        ToShim::Returned { call, answer } => {
+            if let Some(returned) = module.returned() {
+                returned(call, answer.into());
+            }
+        }
+        ToShim::Migrate { id, from } => match module.migrate() {
+            Some(migrate) => migrate(id, from),
+            None => fail(id, "the library was built before plugin-api 1.1, and keeps nothing in the store"),
+        },
         ToShim::Stop => {
             module.shutdown()();
             link::send(&ToHost::Stopped);
@@ -81,6 +94,10 @@ fn handle(message: ToShim<'_>, plugin: &mut Option<PluginModRef>) -> Result<bool
         }
     }
     Ok(true)
+}
+
+fn fail(event: u64, detail: &str) {
+    link::send(&ToHost::Reply { event, answer: Answer::Failed { text: "", detail } });
 }
 
 fn raw<'a>(event: &Event<'a>) -> RawEvent<'a> {

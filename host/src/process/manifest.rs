@@ -1,14 +1,32 @@
 //! Checks what a plugin says of itself, before anything of it is stored or shown.
 
 use crate::text::clean;
-use rosey_wire::manifest::Manifest;
+use rosey_wire::{event::Kind, manifest::Manifest};
 use std::collections::HashSet;
+
+/// Bytes of a manifest: that of 64 commands with long help has 40 KB.
+const MAX_BYTES: usize = 256 << 10;
+
+/// Handlers of events that are no commands, in one plugin.
+const MAX_SUBSCRIPTIONS: usize = 64;
 
 /// Commands of one plugin, aliases included. `!help` must stay readable.
 const MAX_COMMANDS: usize = 64;
 
 /// Bytes in a command's name.
 const MAX_COMMAND: usize = 32;
+
+/// Reads a manifest as a library writes it. What a newer library says beyond what is known here is passed over.
+///
+/// # Errors
+/// What is wrong with it, for the operator.
+pub fn read(json: &str) -> Result<Manifest, String> {
+    if json.len() > MAX_BYTES {
+        return Err(format!("it has {} bytes, and {MAX_BYTES} at most are read", json.len()));
+    }
+    let manifest = serde_json::from_str(json).map_err(|error| format!("it is not readable: {error}"))?;
+    check(manifest)
+}
 
 /// Bounds all texts and refuses what cannot be used.
 ///
@@ -36,10 +54,30 @@ pub fn check(mut manifest: Manifest) -> Result<Manifest, String> {
             }
         }
     }
+    check_subscriptions(&manifest)?;
     if names.len() > MAX_COMMANDS {
         return Err(format!("{} commands and aliases are over the limit of {MAX_COMMANDS}", names.len()));
     }
     Ok(manifest)
+}
+
+fn check_subscriptions(manifest: &Manifest) -> Result<(), String> {
+    let subscriptions = &manifest.subscriptions;
+    if subscriptions.len() > MAX_SUBSCRIPTIONS {
+        return Err(format!("{} handlers of events are over the limit of {MAX_SUBSCRIPTIONS}", subscriptions.len()));
+    }
+    for subscription in subscriptions {
+        let kind = clean(&subscription.kind, 32);
+        if Kind::of(&kind).is_none_or(|kind| kind == Kind::Command) {
+            return Err(format!(
+                "it was built with plugin-api {} and wants events of the kind {kind:?}, which Rosey {} does not know; install a \
+                 newer Rosey",
+                manifest.api,
+                env!("CARGO_PKG_VERSION")
+            ));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -53,7 +91,7 @@ mod tests {
             aliases: vec![],
             usage: String::new(),
             help: String::new(),
-            cooldown_ms: 0,
+            ..Command::default()
         };
         Manifest {
             name: "x".repeat(100),
@@ -64,7 +102,7 @@ mod tests {
             probe: None,
             reload: ReloadMode::Overlap,
             state_version: 0,
-            reads_state: (0, 0),
+            ..Manifest::default()
         }
     }
 

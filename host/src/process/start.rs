@@ -343,7 +343,10 @@ async fn load(
     loop {
         let frame = link.frame().await?;
         match decode::<ToHost<'_>>(&frame).map_err(LinkError::from)? {
-            ToHost::Loaded(manifest) => return super::manifest::check(*manifest).map_err(StartError::Manifest),
+            ToHost::Loaded(manifest) => {
+                return super::manifest::check((*manifest).into()).map_err(StartError::Manifest);
+            }
+            ToHost::Described(json) => return super::manifest::read(json).map_err(StartError::Manifest),
             ToHost::LoadFailed { step: LoadStep::Settings, message } => return Err(refused_settings(order, message)),
             ToHost::LoadFailed { step, message } => {
                 return Err(StartError::Load { step, message: clean(message, 500) });

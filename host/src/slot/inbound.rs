@@ -61,7 +61,8 @@ impl Inbound {
             ToHost::StateFailed { message } => Some(Self::StateFailed(clean(message, 500))),
             // Of a plugin that says more than this nobody could read it either.
             ToHost::Metrics(json) => (json.len() <= MAX_METRICS).then(|| Self::Metrics(json.into())),
-            ToHost::Loaded(_) | ToHost::LoadFailed { .. } | ToHost::Stopped => None,
+            ToHost::Loaded(_) | ToHost::Described(_) | ToHost::LoadFailed { .. } | ToHost::Stopped => None,
+            ToHost::ReplyWith { .. } | ToHost::Call { .. } => None,
         }
     }
 }

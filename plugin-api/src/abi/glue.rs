@@ -60,6 +60,21 @@ pub(super) extern "C" fn handle<P: Plugin>(event: &RawEvent<'_>) {
     runtime::drive();
 }
 
+/// Events that are no commands have no handlers in this version of the macro.
+pub(super) extern "C" fn occur<P: Plugin>(id: u64, _flags: u32, _deadline_ms: u32, _event: RSlice<'_, u8>) {
+    if let Some(&host) = HOST.get() {
+        reply(host, id, &Err(Error::internal("this plugin handles commands only")));
+    }
+}
+
+pub(super) extern "C" fn returned(_call: u64, _answer: RSlice<'_, u8>) {}
+
+pub(super) extern "C" fn migrate<P: Plugin>(id: u64, _from: u32) {
+    if let Some(&host) = HOST.get() {
+        reply(host, id, &Err(Error::internal("this plugin keeps nothing in the store")));
+    }
+}
+
 pub(super) extern "C" fn snapshot<P: Plugin>() -> RResult<RawState, RString> {
     answer(guard::catch(|| {
         let bytes = instance::<P>()?.plugin.snapshot()?.into();

@@ -41,6 +41,17 @@ pub struct PluginMod {
     /// the setting, a colon, and what it needs. Libraries built against plugin-api 1.0.0 may not have it.
     #[sabi(missing_field(option))]
     pub check_settings: extern "C" fn(config: RSlice<'_, u8>) -> RResult<(), RString>,
+    /// Starts handling one event that is no command, answered as `handle` is. `event` is an encoded
+    /// `rosey_wire::event::Occurrence`, `flags` and `deadline_ms` are those of [`RawEvent`]. Since plugin-api 1.1.
+    #[sabi(missing_field(option))]
+    pub occur: extern "C" fn(id: u64, flags: u32, deadline_ms: u32, event: RSlice<'_, u8>),
+    /// The answer to a call of [`HostApi::call`]: an encoded `rosey_wire::call::Returned`. Since plugin-api 1.1.
+    #[sabi(missing_field(option))]
+    pub returned: extern "C" fn(call: u64, answer: RSlice<'_, u8>),
+    /// Brings the store from version `from` up to that of the manifest. Answered through [`HostApi::reply_with`] under this
+    /// id. Since plugin-api 1.1.
+    #[sabi(missing_field(option))]
+    pub migrate: extern "C" fn(id: u64, from: u32),
 }
 
 impl RootModule for PluginModRef {
@@ -66,6 +77,14 @@ pub struct HostApi {
     /// One log record. Levels are 1 (error) to 5 (trace).
     #[sabi(last_prefix_field)]
     pub log: extern "C" fn(level: u8, target: RStr<'_>, message: RStr<'_>),
+    /// As [`HostApi::reply`], with what the handler wants changed: encoded `rosey_wire::effect::Effects`. Since plugin-api 1.1.
+    #[sabi(missing_field(option))]
+    pub reply_with: extern "C" fn(event: u64, outcome: u8, text: RStr<'_>, detail: RStr<'_>, effects: RSlice<'_, u8>),
+    /// Asks the host something: `request` is an encoded `rosey_wire::call::Call`, `event` the event that it belongs to, 0 for
+    /// background work, `call` a number that no other call under way has. The answer comes through `PluginMod::returned`.
+    /// Since plugin-api 1.1.
+    #[sabi(missing_field(option))]
+    pub call: extern "C" fn(call: u64, event: u64, request: RSlice<'_, u8>),
 }
 
 /// One event, as it crosses into the plugin library. Borrowed for the call only.

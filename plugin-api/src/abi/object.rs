@@ -30,6 +30,9 @@ fn module<P: Plugin>() -> PluginModRef {
         restore: glue::restore::<P>,
         metrics: glue::metrics,
         shutdown: glue::shutdown::<P>,
+        occur: glue::occur::<P>,
+        returned: glue::returned,
+        migrate: glue::migrate::<P>,
         check_settings: glue::check_settings::<P>,
     }
     .leak_into_prefix()

@@ -46,13 +46,22 @@ pub fn encode<T: Serialize>(message: &T, out: &mut Vec<u8>) -> Result<(), FrameE
     Ok(())
 }
 
-/// Reads the message of one frame.
+/// Reads the message of one frame, or what [`pack`] made.
 ///
 /// # Errors
 /// [`FrameError::Garbled`] and [`FrameError::Trailing`].
 pub fn decode<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<T, FrameError> {
     let (message, rest) = postcard::take_from_bytes(frame).map_err(FrameError::Garbled)?;
     if rest.is_empty() { Ok(message) } else { Err(FrameError::Trailing(rest.len())) }
+}
+
+/// Encodes what travels inside of another message.
+///
+/// # Errors
+/// [`FrameError::TooLarge`] when it could not travel in a frame.
+pub fn pack<T: Serialize>(message: &T) -> Result<Vec<u8>, FrameError> {
+    let bytes = postcard::to_stdvec(message).map_err(FrameError::Garbled)?;
+    if bytes.len() < MAX_FRAME / 2 { Ok(bytes) } else { Err(FrameError::TooLarge(bytes.len())) }
 }
 
 /// Writes postcard straight into the output buffer.

@@ -5,13 +5,19 @@
 //! `postcard`: **the order of the variants and fields is the protocol**; new ones go last, with a "since" note, and
 //! [`VERSION`] grows.
 
+pub mod call;
+pub mod effect;
+pub mod event;
 pub mod frame;
 pub mod hello;
 pub mod manifest;
 pub mod message;
 
+/// The version since which events of every kind, effects and calls travel.
+pub const EFFECTS_SINCE: u16 = 2;
+
 /// The newest protocol version this build speaks.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The oldest protocol version this build still speaks.
 pub const MIN_VERSION: u16 = 1;

@@ -1,6 +1,6 @@
 //! Everything said after the hello. Borrowed from the frame it was read from; variant order is the protocol.
 
-use crate::manifest::Manifest;
+use crate::manifest::ManifestV1;
 use serde::{Deserialize, Serialize};
 
 /// From the host to a shim.
@@ -26,6 +26,31 @@ pub enum ToShim<'a> {
     Collect,
     /// Say goodbye to the plugin, answer with [`ToHost::Stopped`], and exit.
     Stop,
+    /// Handle an event that is no command. Answered like an [`Event`]. Since 2.
+    Occur {
+        /// As [`Event::id`].
+        id: u64,
+        /// As [`Event::probe`].
+        probe: bool,
+        /// As [`Event::deadline_ms`].
+        deadline_ms: u32,
+        /// An encoded [`Occurrence`](crate::event::Occurrence).
+        event: &'a [u8],
+    },
+    /// The answer to a [`ToHost::Call`]. Since 2.
+    Returned {
+        /// The number of the call.
+        call: u64,
+        /// An encoded [`Returned`](crate::call::Returned).
+        answer: &'a [u8],
+    },
+    /// Bring the store to the version of this build; answer with [`ToHost::ReplyWith`] under this id. Since 2.
+    Migrate {
+        /// Never 0, and not that of an event.
+        id: u64,
+        /// The version that the store has.
+        from: u32,
+    },
 }
 
 /// What to load.
@@ -87,7 +112,7 @@ pub enum ToHost<'a> {
     },
     /// The library is loaded and the plugin stands. In a box, because every answer is moved about in the space of the
     /// largest thing that can be said.
-    Loaded(Box<Manifest>),
+    Loaded(Box<ManifestV1>),
     /// It does not.
     LoadFailed {
         /// Which step failed.
@@ -124,6 +149,29 @@ pub enum ToHost<'a> {
     Metrics(&'a str),
     /// The last frame.
     Stopped,
+    /// As [`ToHost::Loaded`], with the manifest as the library wrote it. Since 2.
+    Described(
+        /// JSON.
+        &'a str,
+    ),
+    /// How an event ended, and what it wants changed. Since 2.
+    ReplyWith {
+        /// The event's id.
+        event: u64,
+        /// How it ended. Nothing is changed after [`Answer::Failed`].
+        answer: Answer<'a>,
+        /// Encoded [`Effects`](crate::effect::Effects).
+        effects: &'a [u8],
+    },
+    /// A question, answered by [`ToShim::Returned`]. Since 2.
+    Call {
+        /// A number of the plugin's choice, unique among the calls that are under way.
+        call: u64,
+        /// The event that it belongs to; 0 for background work.
+        event: u64,
+        /// An encoded [`Call`](crate::call::Call).
+        request: &'a [u8],
+    },
 }
 
 /// How a plugin answered an event.
