@@ -1,6 +1,7 @@
 //! What a plugin author writes against.
 //!
-//! A plugin is an `impl` block under [`#[plugin]`](macro@plugin), in a package with `crate-type = ["cdylib"]`:
+//! A plugin is an `impl` block under [`#[plugin]`](macro@plugin), in a package with `crate-type = ["cdylib"]`.
+//! `examples/template` in Rosey's repository is such a package, to copy and begin with:
 //!
 //! ```
 //! #![forbid(unsafe_code)]

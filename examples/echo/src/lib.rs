@@ -1,4 +1,4 @@
-//! Says what you say: `!echo hello`. The smallest useful plugin; copy it to begin one of your own.
+//! Says what you say: `!echo hello`. The smallest useful plugin; `examples/template` is one to copy.
 #![forbid(unsafe_code)]
 
 use plugin_api::prelude::*;
