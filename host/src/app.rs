@@ -25,6 +25,8 @@ use crate::{
     store::{Database, StoreError},
     view::Change,
 };
+use rustix::process::{Resource, getrlimit, setrlimit};
+use signals::Signals;
 use state::{Life, State};
 use std::{
     fs, io,
@@ -35,11 +37,11 @@ use std::{
 };
 use tokio::{
     runtime::{Builder, Handle, Runtime},
-    signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot, watch},
 };
 
 pub mod check;
+mod signals;
 pub mod state;
 
 /// The database's name in the state directory.
@@ -106,6 +108,7 @@ pub enum AppError {
 pub fn run(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> Result<(), AppError> {
     // Whatever the umask of whoever starts it: nothing that Rosey writes is for other users.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    raise_open_files();
     let (ops, end_of_ops) = start_ops().map_err(AppError::Runtime)?;
     let data = plugins::runtime().map_err(AppError::Runtime)?;
     let metrics = Metrics::new(metrics_config(&config));
@@ -115,6 +118,15 @@ pub fn run(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> R
     data.shutdown_background();
     drop(end_of_ops);
     result
+}
+
+/// Allows as many open files as the system lets this user have: each plugin takes some ten.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!("the limit of open files cannot be raised: {error}");
+    }
 }
 
 /// The ops runtime on a thread of its own; it ends when the sender is dropped.
@@ -154,9 +166,20 @@ async fn live(
     plugins.start_all().await;
     metrics.start(Arc::clone(&plugins), &ops);
     // Before any plugin is up: one that hangs at its start can be looked at, and stopped.
-    let admin = start_admin(&config, &state, &plugins, &router, &metrics, &ops).await?;
-    let dashboard = start_dashboard(&config, &metrics, &admin, plugins.journal().clone(), &ops).await?;
-    let mut connectors = connect::start(&config.connect, &router, &metrics)?;
+    let serving = async {
+        let admin = start_admin(&config, &state, &plugins, &router, &metrics, &ops).await?;
+        let dashboard = start_dashboard(&config, &metrics, &admin, plugins.journal().clone(), &ops).await?;
+        let connectors = connect::start(&config.connect, &router, &metrics)?;
+        Ok::<_, AppError>((admin, dashboard, connectors))
+    };
+    let (admin, dashboard, mut connectors) = match serving.await {
+        Ok(serving) => serving,
+        Err(error) => {
+            // Otherwise their starts would fail as the host ends around them, and that would count against them.
+            plugins.stop_all().await;
+            return Err(error);
+        }
+    };
     let starting = async {
         settled(&plugins, changed).await;
         state.say(Life::Running);
@@ -382,25 +405,6 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
         Stage::After => metrics.mark(plugin.as_deref(), "admin", "info", &text),
         Stage::Alarm => metrics.mark(None, "admin", "error", &text),
         Stage::Read | Stage::Refused | Stage::Dropped | Stage::Before => {}
-    }
-}
-
-/// Ctrl-C and requests to terminate. Made once: a signal between two waits is not lost.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn watch() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
     }
 }
 

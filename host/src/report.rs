@@ -1,6 +1,10 @@
-//! Errors on their way to people: the full chain for the operator.
+//! Errors on their way to people: the full chain for the operator, and what the operating system says in plain words.
 
-use std::error::Error;
+use rustix::{
+    io::Errno,
+    process::{Resource, getrlimit},
+};
+use std::{error::Error, io};
 
 /// The error and its causes in one line, `a: b: c`, without saying anything twice.
 pub fn chain(error: &dyn Error) -> String {
@@ -17,9 +21,45 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// What the operating system says, in words that say what to do where there is something to do.
+pub fn os(error: &io::Error) -> String {
+    let Some(errno) = Errno::from_io_error(error) else { return error.to_string() };
+    match errno {
+        Errno::NOSPC | Errno::DQUOT => "the disk is full; make room".to_owned(),
+        Errno::ROFS => "the file system is read-only".to_owned(),
+        Errno::MFILE => {
+            let most =
+                getrlimit(Resource::Nofile).current.map_or_else(|| "unlimited".to_owned(), |most| most.to_string());
+            format!(
+                "Rosey has as many files open as it may ({most}); raise that limit: ulimit -n, or LimitNOFILE= of its unit"
+            )
+        }
+        Errno::NFILE => "the system has as many files open as it may; raise fs.file-max".to_owned(),
+        Errno::AGAIN => {
+            "no more processes may be started; raise that limit: ulimit -u, or TasksMax= of its unit".to_owned()
+        }
+        Errno::NOMEM => "the machine is out of memory".to_owned(),
+        Errno::NOENT => "it is not there".to_owned(),
+        Errno::ACCESS | Errno::PERM => "permission denied".to_owned(),
+        _ => {
+            let text = error.to_string();
+            text.rsplit_once(" (os error").map_or(text.clone(), |(words, _)| words.to_lowercase())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_system_says_is_told_without_its_numbers() {
+        let said = |errno: Errno| os(&io::Error::from(errno));
+        assert_eq!(said(Errno::NOSPC), "the disk is full; make room");
+        assert_eq!(said(Errno::ISDIR), "is a directory");
+        assert!(said(Errno::MFILE).contains("ulimit -n"), "{}", said(Errno::MFILE));
+        assert_eq!(os(&io::Error::other("it is a link")), "it is a link");
+    }
 
     #[derive(Debug, thiserror::Error)]
     #[error("{0}")]

@@ -103,23 +103,25 @@ impl Output {
         let mut lines = LineSplitter::default();
         let mut budget = Budget::new(self.lines_per_second);
         let mut chunk = [0; 4096];
+        let mut keep = |line: &str| {
+            let line = clean(line, MAX_LINE);
+            if let Some(dropped) = budget.take(Instant::now()) {
+                if dropped > 0 {
+                    tracing::warn!(plugin = %self.plugin, self.generation, "{dropped} lines of its {stream} left out");
+                }
+                tracing::info!(plugin = %self.plugin, self.generation, stream, "{line}");
+                self.journal.push(&self.plugin, &line);
+            } else {
+                self.journal.leave_out(&self.plugin);
+            }
+            if let Some(tail) = &tail {
+                tail.push(line);
+            }
+        };
         while let Ok(bytes @ 1..) = pipe.read(&mut chunk).await {
-            lines.push(&chunk[..bytes], |line| {
-                let line = clean(line, MAX_LINE);
-                if let Some(dropped) = budget.take(Instant::now()) {
-                    if dropped > 0 {
-                        tracing::warn!(plugin = %self.plugin, self.generation, "{dropped} lines of its {stream} left out");
-                    }
-                    tracing::info!(plugin = %self.plugin, self.generation, stream, "{line}");
-                    self.journal.push(&self.plugin, &line);
-                } else {
-                    self.journal.leave_out(&self.plugin);
-                }
-                if let Some(tail) = &tail {
-                    tail.push(line);
-                }
-            });
+            lines.push(&chunk[..bytes], &mut keep);
         }
+        lines.end(&mut keep);
     }
 }
 
@@ -181,7 +183,16 @@ impl Records {
 pub fn last_words(lines: &[String]) -> String {
     let said: Vec<_> = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
     let last = said[said.len().saturating_sub(LAST_WORDS.0)..].join(" | ");
-    if last.is_empty() { last } else { format!("; its last words: {}", bounded(&last, LAST_WORDS.1)) }
+    if last.is_empty() { last } else { format!("; its last words: {}", last_bytes(&last, LAST_WORDS.1)) }
+}
+
+/// The end of a text, of so many bytes at most: what a process said last says most of why it ended.
+fn last_bytes(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let begin = text.ceil_char_boundary(text.len() - (most - '…'.len_utf8()));
+    format!("…{}", &text[begin..])
 }
 
 /// The resident memory of a process in bytes, as the kernel says; `None` when it is gone.
@@ -233,10 +244,21 @@ impl LineSplitter {
             let room = (MAX_LINE + 1).saturating_sub(self.line.len());
             self.line.extend_from_slice(&text[..text.len().min(room)]);
             if ends {
-                done(&bounded(&String::from_utf8_lossy(&self.line), MAX_LINE));
-                self.line.clear();
+                self.finish(&mut done);
             }
         }
+    }
+
+    /// The last line, which may have no end: a process that dies has no time for one.
+    fn end(&mut self, done: impl FnMut(&str)) {
+        if !self.line.is_empty() {
+            self.finish(done);
+        }
+    }
+
+    fn finish(&mut self, mut done: impl FnMut(&str)) {
+        done(&bounded(&String::from_utf8_lossy(&self.line), MAX_LINE));
+        self.line.clear();
     }
 }
 
@@ -253,8 +275,25 @@ mod tests {
             for chunk in text.as_bytes().chunks(step) {
                 splitter.push(chunk, |line| got.push(line.to_owned()));
             }
-            prop_assert_eq!(got, lines);
+            prop_assert_eq!(&got, &lines);
+            // A process that dies leaves its last line without an end.
+            let unfinished = text.trim_end_matches('\n');
+            let (mut splitter, mut got) = (LineSplitter::default(), Vec::new());
+            unfinished.as_bytes().chunks(step).for_each(|chunk| splitter.push(chunk, |line| got.push(line.to_owned())));
+            splitter.end(|line| got.push(line.to_owned()));
+            let expected: Vec<_> = unfinished.lines().collect();
+            prop_assert_eq!(got, expected);
         }
+    }
+
+    #[test]
+    fn last_words_are_the_newest() {
+        let lines = ["old".to_owned(), "x".repeat(500), " ".to_owned(), "ä".repeat(150), "it was the moon".to_owned()];
+        let words = last_words(&lines);
+        assert!(words.starts_with("; its last words: …x") && words.ends_with("ä | it was the moon"), "{words}");
+        assert!(words.len() <= 400 + "; its last words: ".len(), "{}", words.len());
+        assert_eq!(last_words(&["a".to_owned(), "b".to_owned()]), "; its last words: a | b");
+        assert_eq!(last_words(&[]), "");
     }
 
     #[test]

@@ -177,6 +177,14 @@ impl Misbehave {
         "garbage"
     }
 
+    /// Runs a shell script, and answers with what it prints.
+    #[command]
+    fn sh(&self, _cx: &Context, script: Rest) -> Result<String> {
+        let mut shell = std::process::Command::new("/bin/sh");
+        let output = shell.arg("-c").arg(&*script.to_string()).stderr(std::process::Stdio::inherit()).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
     /// More output than anyone wants.
     #[command]
     fn shout(&self, _cx: &Context, lines: u32) -> &'static str {

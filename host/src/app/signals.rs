@@ -1,0 +1,56 @@
+//! The signals that end the bot, and the one that does not.
+
+use std::io::{self, IsTerminal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Ctrl-C, requests to terminate, and a terminal that closes. Made once: a signal between two waits is not lost.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Option<Signal>,
+    /// Whether it had a terminal at its start. One that has closed cannot be asked any more.
+    has_terminal: bool,
+}
+
+impl Signals {
+    pub fn watch() -> io::Result<Self> {
+        let has_terminal = io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal();
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            // A program that is started with nohup is to outlive the terminal.
+            hangup: if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) },
+            has_terminal,
+        })
+    }
+
+    /// Waits until the bot is to end. Cancelled, no signal is lost.
+    pub async fn next(&mut self) {
+        loop {
+            let hangup = async {
+                match &mut self.hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = hangup => {
+                    if self.has_terminal {
+                        return;
+                    }
+                    tracing::info!("SIGHUP does nothing: the configuration is read once, at the start; restart Rosey to read it anew");
+                }
+            }
+        }
+    }
+}
+
+/// Whether this process was started with SIGHUP ignored.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // SIGHUP is signal 1, the lowest bit.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
+}
