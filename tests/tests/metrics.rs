@@ -255,7 +255,10 @@ fn the_json_is_as_described_and_has_every_field_of_the_prd() {
     assert_eq!(short["metrics"]["window"]["seconds"], 60);
     assert_eq!(dice["metrics"]["window"]["seconds"], 3600);
     assert_eq!(dice["metrics"]["window"]["outcomes"]["replied"], 3);
-    for bad in ["0", "-1m", "2h", "x", "1m&window=2m"] {
+    let long = check("/api/plugin/dice-roller?window=99999999999999999999h", "/api/plugin/{name}", 200);
+    assert_eq!(long["metrics"]["window"]["seconds"], 3600, "as much as there is");
+    assert_eq!(http::get(&address, "/openapi.json").json(), described);
+    for bad in ["0", "-1m", "x", "1m&window=2m"] {
         let refused = check(&format!("/api/plugin/dice-roller?window={bad}"), "/api/plugin/{name}", 400);
         assert!(refused["error"].as_str().is_some_and(|error| error.starts_with("window: a time")), "{refused}");
     }

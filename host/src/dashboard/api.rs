@@ -1,7 +1,7 @@
 //! What programs read: JSON in the shapes of the PRD's Appendix C, Prometheus text, and two lights. docs/openapi.json
-//! describes it.
+//! describes it, and is served as `/openapi.json`.
 
-use super::{Shared, auth::Login};
+use super::{Shared, auth::Login, cache::Rendered, pages};
 use crate::metrics::Board;
 use axum::{
     body::Bytes,
@@ -9,7 +9,11 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 /// What is shown of the past unless it is asked for.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -57,7 +61,7 @@ pub struct Asked {
     window: Option<String>,
 }
 
-/// A time such as `900`, `90s`, `15m` or `1h`; not nothing.
+/// A time such as `900`, `90s`, `15m` or `1h`; not nothing. One that is too long for a number is the longest.
 fn window(text: &str) -> Option<Duration> {
     let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let unit = match &text[at..] {
@@ -66,7 +70,10 @@ fn window(text: &str) -> Option<Duration> {
         "h" => 3600,
         _ => return None,
     };
-    let seconds = text[..at].parse::<u64>().ok()?.checked_mul(unit)?;
+    if at == 0 {
+        return None;
+    }
+    let seconds = text[..at].parse::<u64>().unwrap_or(u64::MAX).saturating_mul(unit);
     (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
@@ -78,13 +85,10 @@ pub async fn plugin(
 ) -> Response {
     let asked = asked.map_or_else(|_| Asked { window: Some(String::new()) }, |Query(asked)| asked);
     let most = shared.metrics.history_duration().max(HOUR);
-    let window = match asked.window.as_deref().map(|text| window(text).filter(|window| *window <= most)) {
+    let window = match asked.window.as_deref().map(window) {
         None => HOUR,
-        Some(Some(window)) => window,
-        Some(None) => {
-            let text = format!("window: a time such as 90s, 15m or 1h, at most {} s", most.as_secs());
-            return problem(StatusCode::BAD_REQUEST, &text);
-        }
+        Some(Some(window)) => window.min(most),
+        Some(None) => return problem(StatusCode::BAD_REQUEST, "window: a time such as 90s, 15m or 1h"),
     };
     match shared.metrics.detail(&name, window).await {
         // The read model is plain data, and JSON has room for all of it.
@@ -99,6 +103,13 @@ pub async fn prometheus(State(shared): State<Arc<Shared>>, headers: HeaderMap) -
         true => shared_body(&shared, "/metrics", PROMETHEUS, |board| board.prometheus(), &headers).await,
         false => problem(StatusCode::NOT_FOUND, "metrics.prometheus_enabled is off"),
     }
+}
+
+/// What describes all of this.
+pub async fn description(headers: HeaderMap) -> Response {
+    static DESCRIPTION: LazyLock<Rendered> =
+        LazyLock::new(|| pages::asset(JSON, include_str!("../../../docs/openapi.json")));
+    DESCRIPTION.respond(&headers)
 }
 
 /// The host answers.
@@ -152,8 +163,11 @@ mod tests {
             [seconds("900"), seconds("90s"), seconds("15m"), seconds("1h")],
             [Some(900), Some(90), Some(900), Some(3600)]
         );
-        for bad in ["", "0", "m", "-1s", "1.5h", "1d", "99999999999999999999", "18446744073709551615h"] {
+        for bad in ["", "0", "m", "-1s", "1.5h", "1d", "1hm", "1 h"] {
             assert_eq!(window(bad), None, "{bad}");
+        }
+        for long in ["99999999999999999999", "18446744073709551615h"] {
+            assert_eq!(seconds(long), Some(u64::MAX), "{long}");
         }
     }
 }

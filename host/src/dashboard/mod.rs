@@ -209,6 +209,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/live", get(live::stream))
         .route("/api/metrics", get(api::metrics))
         .route("/api/plugin/{name}", get(api::plugin))
+        .route("/openapi.json", get(api::description))
         .route("/metrics", get(api::prometheus))
         .route("/healthz", get(api::health))
         .route("/readyz", get(api::ready))

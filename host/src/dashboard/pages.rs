@@ -340,7 +340,7 @@ pub async fn script(headers: HeaderMap) -> Response {
 }
 
 /// Named by its content: an update of Rosey is seen at once.
-fn asset(kind: &'static str, body: &'static str) -> Rendered {
+pub fn asset(kind: &'static str, body: &'static str) -> Rendered {
     use sha2::{Digest, Sha256};
     let hash = Sha256::digest(body);
     let tag: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
