@@ -345,7 +345,7 @@ async fn start_admin(
     config: &Config,
     state: &State,
     plugins: &Arc<Plugins>,
-    router: &Router,
+    router: &Arc<Router>,
     metrics: &Metrics,
     ops: &Handle,
 ) -> Result<Arc<Admin>, AppError> {
@@ -364,6 +364,7 @@ async fn start_admin(
     admin.on_action(Box::new(move |record| count(&counts, record)));
     let (lines, waiting) = mpsc::channel(admin::chat::QUEUE);
     router.set_admin(lines);
+    admin.set_router(Arc::clone(router));
     ops.spawn(Arc::clone(&admin).run(waiting));
     let listener = {
         let _runtime = ops.enter();

@@ -14,6 +14,9 @@ pub const MAX_LINE: usize = 4096;
 /// What starts a command in chat.
 pub const PREFIX: char = '!';
 
+/// Commands of the host itself; no plugin can take them.
+pub const RESERVED: [&str; 2] = ["admin", "help"];
+
 /// Who said something, as far as the connector knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {

@@ -1,5 +1,7 @@
 //! Texts of plugins, users and operators: bounded, cleaned, and compared. Knows nothing of where they come from.
 
+use std::borrow::Cow;
+
 /// The name that was probably meant: at most two letters off, or one that begins like it.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     names
@@ -26,13 +28,11 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Text of a plugin or a user in one line without control characters, at most `limit` bytes.
+/// Text of a plugin or a user in one line, about `limit` bytes at most: control characters are spaces, and what else cannot
+/// be seen is written out.
 pub fn clean(text: &str, limit: usize) -> String {
-    let text = bounded(text, limit);
-    if text.chars().any(char::is_control) {
-        return text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    }
-    text
+    let text = bounded(text, limit).replace(char::is_control, " ");
+    visible(&text).into_owned()
 }
 
 /// Text cut to `limit` bytes, with a mark where it was cut.
@@ -47,9 +47,44 @@ pub fn bounded(text: &str, limit: usize) -> String {
     format!("{}…", &text[..end])
 }
 
+/// Text in which every character can be seen: those that have no shape, change the direction of others or control a
+/// terminal are written as `\u{202e}`. Two texts that look alike afterwards differ in letters only.
+///
+/// What joins or picks emoji and letters of many scripts (U+200D, U+FE0F) stays behind a character that is not ASCII.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let Some(first) = text.find(is_hidden) else { return Cow::Borrowed(text) };
+    let mut out = String::with_capacity(text.len() + 8);
+    out.push_str(&text[..first]);
+    for c in text[first..].chars() {
+        let joins =
+            matches!(c, '\u{200d}' | '\u{fe0f}') && out.chars().next_back().is_some_and(|last| !last.is_ascii());
+        if is_hidden(c) && !joins {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether a character has no shape of its own, or changes how others are shown.
+pub fn is_hidden(c: char) -> bool {
+    // Nearly all text is ASCII.
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_nearest_name_is_suggested() {
@@ -65,5 +100,26 @@ mod tests {
         assert_eq!(bounded("äöü", 6), "äöü");
         assert_eq!(bounded("äöüä", 6), "ä…");
         assert_eq!(clean("a\nb\u{1b}", 10), "a b ");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_written_out() {
+        assert_eq!(visible("echo\u{200b}"), r"echo\u{200b}");
+        assert_eq!(visible("1.0.0 \u{202e}DELIAF"), r"1.0.0 \u{202e}DELIAF");
+        assert_eq!(visible("a\u{1b}[31m\tb"), r"a\u{1b}[31m\u{9}b");
+        assert_eq!(visible("echo\u{fe0f}"), r"echo\u{fe0f}");
+        for plain in ["", "würfle", "Привет, 你好", "❤\u{fe0f} 👩\u{200d}🚀", "e\u{301}"] {
+            assert_eq!(visible(plain), plain);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_hidden_is_left_behind_ascii(text in "\\PC{0,20}[\u{0}-\u{20}\u{200b}-\u{2070}]{0,4}[a-z]{0,3}") {
+            let shown = visible(&text);
+            let left = |c: char| is_hidden(c) && !['\u{200d}', '\u{fe0f}'].contains(&c);
+            prop_assert!(!shown.chars().any(left), "{shown:?}");
+            prop_assert_eq!(visible(&shown), shown.clone(), "it stays as it is when it is shown again");
+        }
     }
 }

@@ -161,6 +161,15 @@ impl Bot {
         writeln!(input, "{line}").expect("it reads");
     }
 
+    /// Types a line without its end.
+    ///
+    /// # Panics
+    /// When it does not read any more.
+    pub fn say_unfinished(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("its input is open");
+        write!(input, "{line}").expect("it reads");
+    }
+
     /// The next line it says.
     ///
     /// # Panics

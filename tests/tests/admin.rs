@@ -44,6 +44,31 @@ fn a_reload_in_chat_asks_begins_at_once_and_ends_with_its_steps() {
 }
 
 #[test]
+fn a_reload_never_takes_a_command_of_another_plugin() {
+    let folder = folder();
+    // By name it comes before the plugin that has the commands.
+    let library = folder.library("alias");
+    std::fs::copy(build::library("eight-ball"), &library).expect("it is built");
+    let mut bot = start(&folder, "[plugins.misbehave]\n[plugins.alias]\n");
+    build::variant(&library, "second");
+    let question = bot.ask("!admin reload alias force");
+    assert!(question.contains("? It no longer has !8ball, !eightball. !abort, !chatter, "), "{question}");
+    assert!(
+        question.contains(" and 12 more stay with misbehave; !alias:abort reaches alias. Type 'yes'"),
+        "{question}"
+    );
+    bot.ask("yes");
+    assert!(bot.answer().contains("is active"));
+    assert_eq!(bot.ask("!variant"), "first", "it stays with the plugin that had it");
+    assert_eq!(bot.ask("!alias:variant"), "second");
+    let help = bot.ask("!help");
+    assert_eq!(help.matches(" !variant").count(), 1, "{help}");
+    assert!(help.contains(" !alias:variant"), "{help}");
+    assert!(bot.ask("!help variant").ends_with(" (misbehave; also !alias:variant)"));
+    assert!(bot.end().success());
+}
+
+#[test]
 fn a_bad_build_is_refused_with_the_reason_and_what_ran_goes_on() {
     let folder = folder();
     let mut bot = start(&folder, PATIENT);

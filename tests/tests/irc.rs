@@ -329,13 +329,19 @@ impl Fake {
 
     /// The next connection, up to the welcome and into the channel.
     fn welcome(&self) -> Connection {
+        let mut connection = self.connected();
+        connection.send(b":rosey!~rosey@localhost JOIN #rosey\r\n");
+        connection
+    }
+
+    /// The next connection, up to the bot's wish to enter the channel.
+    fn connected(&self) -> Connection {
         let (write, _) = self.listener.accept().expect("the bot connects");
         let read = BufReader::new(write.try_clone().expect("a socket"));
         let mut connection = Connection { write, read };
         connection.until("USER ");
         connection.send(b":irc.example 001 rosey :hi\r\n");
         connection.until("JOIN #rosey");
-        connection.send(b":rosey!~rosey@localhost JOIN #rosey\r\n");
         connection
     }
 }
@@ -381,6 +387,26 @@ fn the_owner_of_one_network_is_a_stranger_on_another() {
     libera.send(b":alice!a@h PRIVMSG #rosey :!echo hello\r\n");
     assert_eq!(libera.until("PRIVMSG"), "PRIVMSG #rosey :alice: hello");
     bot.until_logged("list denied user=alice place=libera/alice");
+    leave(&mut bot);
+}
+
+#[test]
+fn a_bot_that_no_channel_lets_in_is_in_trouble() {
+    let (server, settings) = Fake::new();
+    let folder = folder();
+    let settings = format!("[dashboard]\nenabled = true\nport = 0\n{settings}{PLUGINS}");
+    let mut bot = folder.start_without_console(&settings);
+    let dashboard = bot.dashboard();
+    let mut connection = server.connected();
+    connection.send(b":irc.example 470 rosey #rosey ##overflow :Forwarding to another channel\r\n");
+    connection.send(b":rosey!~rosey@localhost JOIN ##overflow\r\n");
+    assert_eq!(connection.until("PART"), "PART ##overflow");
+    bot.until_logged("cannot enter #rosey (Forwarding to another channel): it forwards the bot to ##overflow; ask one");
+    bot.until_logged("put into ##overflow, which is not in connect.irc.channels");
+    let verdict = |text: &str| http::get(&dashboard, "/").text().contains(text);
+    wait_until("the trouble is told", || verdict("irc is in none of its channels; the log says why."));
+    connection.send(b":rosey!~rosey@localhost JOIN #rosey\r\n");
+    wait_until("all is well", || verdict("All is well."));
     leave(&mut bot);
 }
 

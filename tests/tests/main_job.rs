@@ -85,6 +85,29 @@ fn a_pipe_is_answered_line_by_line_and_its_end_drains() {
 }
 
 #[test]
+fn however_a_command_is_typed_the_plugin_gets_it_as_it_spells_it() {
+    let folder = Folder::new(&["dice-roller", "eight-ball"]);
+    let mut bot = folder.start("[plugins.dice-roller]\n[plugins.eight-ball]\n");
+    // As an editor on Windows, a client with a bold font and a careless copy send it.
+    for line in ["\u{feff}!roll 3d6", "!ROLL 3d6", "\u{2}!roll 3d6", "\u{200b}!Roll 3d6", "!dice-roller:roll 3d6"] {
+        let answer = bot.ask(line);
+        assert!(answer.starts_with("3d6: "), "{line:?}: {answer}");
+    }
+    assert!(!bot.ask("!8BALL Will it work?").contains("could not"));
+    assert_eq!(bot.ask("!rol 3d6"), "There is no such command; did you mean !roll? !help lists them.");
+    let status = bot.ask("!admin status dice-roller");
+    assert!(status.contains("5 events, 0 crashes"), "{status}");
+    assert_eq!(
+        bot.ask("!admin status dice-roller\u{200b}"),
+        r"Not done: there is no plugin dice-roller\u{200b}; did you mean dice-roller?"
+    );
+    // The last line has no end.
+    bot.say_unfinished("!roll 3d6");
+    assert!(bot.end().success());
+    assert!(bot.rest()[0].starts_with("3d6: "));
+}
+
+#[test]
 fn what_is_typed_is_never_trusted() {
     let folder = Folder::new(&["dice-roller"]);
     let mut bot = folder.start("[plugins.dice-roller]\n");

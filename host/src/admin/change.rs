@@ -7,6 +7,7 @@ use super::{
     work::{Completed, Work},
 };
 use crate::{
+    event::PREFIX,
     plugins::{Candidate, PluginError},
     slot::{dead_letter, view::View},
     text::clean,
@@ -16,13 +17,17 @@ use rosey_core::{
     state::{ChangeError, ExpectedState},
 };
 use rosey_wire::manifest::Manifest;
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 /// Bytes of a dead letter's line that are shown.
 pub(super) const LINE: usize = 200;
 
-/// Commands that a question names as gone; the rest is counted.
-const GONE: usize = 8;
+/// Commands that a question names for a reason; the rest is counted.
+const LISTED: usize = 8;
 
 /// An action that was found to make sense, and waits for a yes.
 #[derive(Debug, Clone)]
@@ -101,6 +106,9 @@ impl Admin {
                     self.is_its_own(&view, &plugin, &seen.manifest.name)?;
                 }
                 extra = gone(view.manifest.as_deref(), &seen.manifest);
+                if let Some(router) = self.router.get() {
+                    extra.push_str(&clashing(&plugin, &router.clashes(&plugin, &seen.manifest)));
+                }
                 candidate = Some(seen);
             }
             Action::Rollback => {
@@ -214,14 +222,34 @@ fn is_new(view: &View, plugin: &str, version: &str, artifact: Hash) -> Result<()
     Ok(())
 }
 
+/// The commands that other plugins keep, for the question: ` !roll stays with dice; !x:roll reaches x.`
+fn clashing(plugin: &str, clashes: &BTreeMap<String, String>) -> String {
+    let owners: BTreeSet<_> = clashes.values().collect();
+    let stay = owners.into_iter().map(|owner| {
+        let kept: Vec<_> = clashes.iter().filter(|(_, other)| *other == owner).map(|(command, _)| command).collect();
+        format!("{} {} with {owner}", listed(&kept), if kept.len() == 1 { "stays" } else { "stay" })
+    });
+    let stay: Vec<_> = stay.collect();
+    match clashes.keys().next() {
+        Some(first) => format!(" {}; {PREFIX}{plugin}:{first} reaches {plugin}.", stay.join("; ")),
+        None => String::new(),
+    }
+}
+
+/// Commands as they are typed; of many the first ones and how many more.
+fn listed(commands: &[&String]) -> String {
+    let shown: Vec<_> = commands.iter().take(LISTED).map(|name| format!("{PREFIX}{name}")).collect();
+    let more = commands.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
 /// The commands that the new build does not have any more, for the question: ` It no longer has !x.`
 fn gone(old: Option<&Manifest>, new: &Manifest) -> String {
     let names = |manifest: &Manifest| -> BTreeSet<String> {
         manifest.commands.iter().flat_map(|c| std::iter::once(&c.name).chain(&c.aliases).cloned()).collect()
     };
-    let gone: Vec<_> = old.map(|old| &names(old) - &names(new)).unwrap_or_default().into_iter().collect();
-    let shown: Vec<_> = gone.iter().take(GONE).map(|name| format!("{}{name}", crate::event::PREFIX)).collect();
-    let more = gone.len().saturating_sub(GONE);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    if gone.is_empty() { String::new() } else { format!(" It no longer has {}{more}.", shown.join(", ")) }
+    let gone = old.map(|old| &names(old) - &names(new)).unwrap_or_default();
+    let gone: Vec<_> = gone.iter().collect();
+    if gone.is_empty() { String::new() } else { format!(" It no longer has {}.", listed(&gone)) }
 }

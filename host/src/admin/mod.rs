@@ -23,7 +23,7 @@ pub use command::Action;
 pub use refusal::Refusal;
 pub use work::Completed;
 
-use crate::{event::User, metrics::Metrics, plugins::Plugins};
+use crate::{event::User, metrics::Metrics, plugins::Plugins, router::Router};
 use audit::{Audit, AuditError, AuditRecord, Stage};
 use command::Query;
 use grammar::Tongue;
@@ -112,6 +112,7 @@ pub struct Answer {
 pub struct Admin {
     me: Weak<Self>,
     dashboard: OnceLock<Dashboard>,
+    router: OnceLock<Arc<Router>>,
     permissions: Permissions,
     plugins: Arc<Plugins>,
     audit: Audit,
@@ -145,6 +146,7 @@ impl Admin {
             permissions: config.permissions(),
             audit,
             dashboard: OnceLock::new(),
+            router: OnceLock::new(),
             plugins,
             metrics: metrics.unwrap_or_default(),
             queries: PerMinute::new(config.per_minute),
@@ -162,6 +164,12 @@ impl Admin {
     pub fn set_dashboard(&self, dashboard: Dashboard) {
         // The first one stays.
         let _ = self.dashboard.set(dashboard);
+    }
+
+    /// Says who knows which plugin has which command. Until then, no question names commands that clash.
+    pub fn set_router(&self, router: Arc<Router>) {
+        // The first one stays.
+        let _ = self.router.set(router);
     }
 
     /// Has every record from now on told to `listener`, queries ([`Stage::Read`], which are not kept) included. An action

@@ -4,7 +4,7 @@ use super::{Admin, Config, ConfigFile, Connect, Dashboard, LimitsConfig, Metrics
 use crate::{
     admin::permission::{Role, SOURCES, source},
     dashboard::{LEAST_TOKEN, Network},
-    router,
+    event,
     settings::{Document, MAX_BYTES, Problem, Section, host_problem, person_problem, unreadable},
 };
 use rosey_wire::manifest::ReloadMode;
@@ -82,7 +82,7 @@ impl Config {
             if name.is_empty() || name.len() > 64 || !name.chars().all(fits) || name.starts_with('-') {
                 problem(&setting, "the name of a plugin has 1 to 64 of a-z, 0-9 and -, and does not begin with -");
             }
-            if router::RESERVED.contains(&name.as_str()) {
+            if event::RESERVED.contains(&name.as_str()) {
                 problem(&setting, "this name belongs to Rosey itself; call the plugin something else");
             }
         }

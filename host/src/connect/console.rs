@@ -126,7 +126,7 @@ pub async fn run(
                     }
                 }
                 match routed {
-                    Routed::Unknown => Some("There is no such command; !help lists them.".to_owned()),
+                    Routed::Unknown => Some(router.unknown(&text)),
                     Routed::Taken | Routed::Chat | Routed::Closed => None,
                 }
             };

@@ -1,5 +1,5 @@
 //! Connectors: they bring chat lines to the router and answers back. May import `router`, `event`,
-//! `metrics`, `settings`, `plugin::nearest` and `time`.
+//! `metrics`, `settings`, `text` and `time`.
 //!
 //! `config` is what an operator writes under `[connect]`, [`start`] makes a [`Connector`] of each entry, and
 //! [`Connectors`] is what the host holds. A new kind of network is a module with a configuration and a [`Connector`], an arm

@@ -148,6 +148,8 @@ struct Tallies {
 struct Connector {
     /// Whether it is connected, once it has tried.
     connected: Option<bool>,
+    /// Whether it is connected, and in none of its channels.
+    is_nowhere: bool,
     traffic: Arc<Traffic>,
 }
 
@@ -373,6 +375,11 @@ impl Metrics {
             };
             self.mark(None, "connector", severity, &format!("{id} {text}"));
         }
+    }
+
+    /// Notes that a connector is in none of the channels where it should be, or is in one again.
+    pub fn connector_nowhere(&self, id: impl Into<ConnectorId>, is_nowhere: bool) {
+        self.tallies().connectors.entry(id.into()).or_default().is_nowhere = is_nowhere;
     }
 
     /// Where a connector counts what goes through it.

@@ -113,8 +113,9 @@ impl super::Metrics {
             let tallies = self.tallies();
             let word = |one: &Connector| match one.connected {
                 None => "connecting",
-                Some(true) => "connected",
                 Some(false) => "disconnected",
+                Some(true) if one.is_nowhere => "nowhere",
+                Some(true) => "connected",
             };
             tallies.connectors.iter().map(|(name, one)| (name.to_string(), word(one))).collect()
         };

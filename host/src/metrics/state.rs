@@ -4,8 +4,8 @@ use super::{
     MOST_CHANGES, custom, marks::Marks, now_seconds, persist, series::Series, show, show::Measured, totals::Totals,
 };
 use crate::{
+    event::RESERVED,
     plugins::Plugins,
-    router::RESERVED,
     slot::{
         lifecycle::{LifecycleEvent, LifecycleKind, left},
         view::View,

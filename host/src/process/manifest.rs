@@ -1,8 +1,9 @@
 //! Checks what a plugin says of itself, before anything of it is stored or shown.
 
-use crate::text::clean;
+use crate::text::{bounded, clean, visible};
 use rosey_wire::{event::Kind, manifest::Manifest};
 use std::collections::HashSet;
+use unicode_security::{MixedScript, skeleton};
 
 /// Bytes of a manifest: that of 64 commands with long help has 40 KB.
 const MAX_BYTES: usize = 256 << 10;
@@ -15,6 +16,9 @@ const MAX_COMMANDS: usize = 64;
 
 /// Bytes in a command's name.
 const MAX_COMMAND: usize = 32;
+
+/// Bytes in a version.
+const MAX_VERSION: usize = 64;
 
 /// Reads a manifest as a library writes it. What a newer library says beyond what is known here is passed over.
 ///
@@ -34,7 +38,7 @@ pub fn read(json: &str) -> Result<Manifest, String> {
 /// What is wrong with it, for the operator.
 pub fn check(mut manifest: Manifest) -> Result<Manifest, String> {
     manifest.name = clean(&manifest.name, 64);
-    manifest.version = clean(&manifest.version, 64);
+    manifest.version = version(&manifest.version)?;
     manifest.api = clean(&manifest.api, 64);
     manifest.description = clean(&manifest.description, 200);
     manifest.probe = manifest.probe.map(|probe| clean(&probe, 200));
@@ -43,11 +47,8 @@ pub fn check(mut manifest: Manifest) -> Result<Manifest, String> {
         command.usage = clean(&command.usage, 200);
         command.help = clean(&command.help, 300);
         for name in std::iter::once(&command.name).chain(&command.aliases) {
-            if name.is_empty()
-                || name.len() > MAX_COMMAND
-                || name.contains(|c: char| c.is_whitespace() || c.is_control())
-            {
-                return Err(format!("{:?} cannot be a command", clean(name, 2 * MAX_COMMAND)));
+            if let Some(why) = problem_of_name(name) {
+                return Err(format!("{} cannot be a command: {why}", clean(name, 2 * MAX_COMMAND)));
             }
             if !names.insert(name.to_lowercase()) {
                 return Err(format!("the command {name:?} is there twice"));
@@ -80,6 +81,31 @@ fn check_subscriptions(manifest: &Manifest) -> Result<(), String> {
     Ok(())
 }
 
+/// A version as people compare it, or why it is none.
+fn version(text: &str) -> Result<String, String> {
+    // Nothing longer is of use in a question or a list.
+    match semver::Version::parse(text) {
+        Ok(version) if text.len() <= MAX_VERSION => Ok(version.to_string()),
+        _ => {
+            Err(format!("its version is {:?}, and has to be one like 1.2.3 (semver.org)", visible(&bounded(text, 64))))
+        }
+    }
+}
+
+/// Why this cannot be the name of a command, if it cannot. One that only looks like another name would be taken for it.
+fn problem_of_name(name: &str) -> Option<String> {
+    let fits = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || name.len() > MAX_COMMAND || !name.chars().all(fits) {
+        return Some(format!("a name has 1 to {MAX_COMMAND} bytes, and letters, digits, - and _ only"));
+    }
+    if !name.is_single_script() {
+        return Some("its letters are of several alphabets; use letters of one".to_owned());
+    }
+    let alike = |word: &&str| skeleton(&name.to_lowercase()).eq(skeleton(word)) && name.to_lowercase() != **word;
+    let reserved = crate::event::RESERVED.into_iter().find(|word| alike(word));
+    reserved.map(|word| format!("it looks like {word}, which is Rosey's own"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,7 +121,7 @@ mod tests {
         };
         Manifest {
             name: "x".repeat(100),
-            version: "1\u{1b}[31m".into(),
+            version: "1.0.0".into(),
             api: "1".into(),
             description: String::new(),
             commands: names.iter().map(command).collect(),
@@ -108,9 +134,40 @@ mod tests {
 
     #[test]
     fn texts_are_bounded_and_cleaned() {
-        let checked = check(manifest(&["roll"])).expect("fine");
+        let description = "rolls\u{1b}[31m \u{202e}dice".to_owned();
+        let checked = check(Manifest { description, ..manifest(&["roll"]) }).expect("fine");
         assert!(checked.name.len() <= 70);
-        assert!(!checked.version.contains('\u{1b}'));
+        assert_eq!(checked.description, r"rolls [31m \u{202e}dice");
+    }
+
+    #[test]
+    fn a_version_is_one_that_can_be_compared() {
+        let version = |text: &str| check(Manifest { version: text.into(), ..manifest(&[]) }).map(|it| it.version);
+        for good in ["1.0.0", "0.1.0-rc.1+build.7"] {
+            assert_eq!(version(good).as_deref(), Ok(good));
+        }
+        let long = format!("1.0.0-{}", "x".repeat(64));
+        for bad in ["1.0.0 running · dice-roller 9.9.9 FAILED", "1.0.0\u{202e}", "", "1", "v1.0.0", &long] {
+            let why = version(bad).expect_err(bad);
+            assert!(why.contains("has to be one like 1.2.3") && !why.contains('\u{202e}'), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_command_is_not_mistaken_for_another() {
+        for good in ["roll", "8ball", "würfle", "add-quote_2", "кости", "サイコロ", "骰子"] {
+            assert!(check(manifest(&[good])).is_ok(), "{good}");
+        }
+        for (bad, why) in [
+            ("\u{430}dmin", "several alphabets"),
+            ("r\u{43e}ll", "several alphabets"),
+            ("\u{4bb}\u{435}\u{4cf}\u{440}", "looks like help"),
+            ("roll\u{200b}", "letters, digits"),
+            ("dice:roll", "letters, digits"),
+        ] {
+            let said = check(manifest(&[bad])).expect_err(bad);
+            assert!(said.contains(why), "{said}");
+        }
     }
 
     #[test]

@@ -1,19 +1,20 @@
-//! Who gets a chat line: a plugin, the admin, or the help text. May import `plugin` and `event`.
+//! Who gets a chat line: a plugin, the admin, or the help text. May import `slot`, `event` and `text`.
 
-mod help;
+mod table;
 
 use crate::{
     event::{self, Event, Outgoing, Place, ReplyTo, User},
     slot::handle::Handle,
+    text::is_hidden,
 };
 use arc_swap::ArcSwap;
 use rosey_wire::manifest::Manifest;
-use rustc_hash::FxHashMap;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
+use table::{Known, Table};
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     watch,
@@ -21,9 +22,6 @@ use tokio::sync::{
 
 /// Most plugins are up in a tenth of a second, and one that hangs is no reason to keep people from the others.
 const COMING_UP: Duration = Duration::from_secs(3);
-
-/// Commands of the host itself; no plugin can take them.
-pub const RESERVED: [&str; 2] = ["admin", "help"];
 
 /// A line for the admin.
 #[derive(Debug)]
@@ -54,17 +52,11 @@ pub enum Routed {
 /// The routes. Reading them takes no lock.
 #[derive(Debug, Default)]
 pub struct Router {
-    table: ArcSwap<Table>,
-    known: Mutex<BTreeMap<String, (Handle, Arc<Manifest>)>>,
+    table: ArcSwap<Table<Handle>>,
+    known: Mutex<Known<Handle>>,
     admin: OnceLock<mpsc::Sender<AdminLine>>,
     /// Plugins are coming up that nobody knows the commands of yet.
     starting: watch::Sender<bool>,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    commands: FxHashMap<String, Handle>,
-    help: help::Help,
 }
 
 impl Router {
@@ -93,27 +85,39 @@ impl Router {
         let _ = tokio::time::timeout(COMING_UP, async { while growth.more().await {} }).await;
     }
 
-    /// Routes the commands of a manifest to a plugin, in place of those it had. Of two plugins with the same command the
-    /// first by name gets it, and the log says so.
+    /// Routes the commands of a manifest to a plugin, in place of those it had. The log says which of them belong to
+    /// another plugin, and stay there.
     pub fn learn(&self, handle: Handle, manifest: Arc<Manifest>) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(handle.name().to_string(), (handle, manifest));
-        let mut commands: FxHashMap<String, Handle> = FxHashMap::default();
-        for (name, (handle, manifest)) in known.iter() {
-            for command in manifest.commands.iter().flat_map(|c| std::iter::once(&c.name).chain(&c.aliases)) {
-                let command = command.to_lowercase();
-                if let Some(other) = commands.get(&command) {
-                    tracing::warn!(plugin = %name, "!{command} belongs to {} already", other.name());
-                } else if RESERVED.contains(&command.as_str()) {
-                    tracing::warn!(plugin = %name, "!{command} belongs to Rosey itself");
-                } else {
-                    commands.insert(command, handle.clone());
-                }
-            }
+        let plugin = handle.name().to_string();
+        let mut known = self.known();
+        known.learn(&plugin, handle, Arc::clone(&manifest), *self.starting.borrow());
+        for (command, owner) in known.clashes(&plugin, &manifest) {
+            tracing::warn!(%plugin, "!{command} belongs to {owner}; !{plugin}:{command} reaches {plugin}");
         }
-        let manifests = known.iter().map(|(name, (_, manifest))| (name.as_str(), &**manifest));
-        self.table.store(Arc::new(Table { commands, help: help::Help::of(manifests) }));
+        self.table.store(Arc::new(known.table()));
         self.starting.send_modify(|_| {});
+    }
+
+    /// The commands that a plugin would not get with this manifest, each with the plugin that has it.
+    pub fn clashes(&self, plugin: &str, manifest: &Manifest) -> BTreeMap<String, String> {
+        self.known().clashes(plugin, manifest)
+    }
+
+    /// The plugin of each command.
+    pub fn owners(&self) -> BTreeMap<String, String> {
+        self.known().owners().clone()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known<Handle>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is said to an unknown command, where something is said.
+    pub fn unknown(&self, line: &str) -> String {
+        let nearest = event::command_of(bare(line)).and_then(|command| self.table.load().nearest(command));
+        let meant = nearest.map(|name| format!("; did you mean {}{name}?", event::PREFIX));
+        let meant = meant.as_deref().unwrap_or(";");
+        format!("There is no such command{meant} {}help lists them.", event::PREFIX)
     }
 
     /// Hands a line to whoever it is for. Waits for room in the connector's outgoing queue, and no longer. Cancelled,
@@ -125,17 +129,15 @@ impl Router {
         place: &Arc<Place>,
         outgoing: &mpsc::Sender<Outgoing>,
     ) -> Routed {
+        let line = bare(line);
         let Some(command) = event::command_of(line) else {
             return if is_answer(line) { self.to_admin(line, user, place, outgoing).await } else { Routed::Chat };
         };
-        let handle = {
+        let found = {
             let table = self.table.load();
-            match table.commands.get(command) {
-                Some(handle) => Some(handle.clone()),
-                None => table.commands.get(&command.to_lowercase()).cloned(),
-            }
+            table.find(command).map(|route| (route.handle.clone(), route.spell(line, command)))
         };
-        if let Some(handle) = handle {
+        if let Some((handle, line)) = found {
             let permit = match outgoing.clone().try_reserve_owned() {
                 Ok(permit) => permit,
                 Err(TrySendError::Full(outgoing) | TrySendError::Closed(outgoing)) => {
@@ -151,7 +153,7 @@ impl Router {
             "admin" => self.to_admin(line, user, place, outgoing).await,
             "help" => {
                 let topic = line.split_whitespace().nth(1);
-                let text = self.table.load().help.about(topic);
+                let text = self.table.load().help(topic);
                 let answer = Outgoing { place: Arc::clone(place), user: Arc::clone(user), text: Some(text) };
                 if outgoing.send(answer).await.is_ok() { Routed::Taken } else { Routed::Closed }
             }
@@ -196,6 +198,11 @@ impl CommandsChanged {
         let starting = *self.0.borrow_and_update();
         starting && self.0.changed().await.is_ok()
     }
+}
+
+/// The line without what cannot be seen at its start: a byte-order mark, a zero-width space, a code for bold.
+fn bare(line: &str) -> &str {
+    line.trim_start_matches(|c: char| c.is_whitespace() || is_hidden(c))
 }
 
 /// Whether a line may be the answer to a question of the admin.

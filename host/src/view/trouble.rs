@@ -142,12 +142,13 @@ pub fn of_plugin(plugin: &Plugin) -> Vec<Trouble> {
 
 /// All that is wrong, the worst first; of equals, plugins by name.
 pub fn of_all(snapshot: &Snapshot) -> Vec<Trouble> {
-    let down = snapshot.system.connectors.iter().filter(|(_, state)| **state == "disconnected");
-    let connectors = down.map(|(name, _)| Trouble {
-        kind: Kind::NoChat,
-        severity: "error",
-        plugin: None,
-        text: format!("{name} is not connected: nobody there can reach the bot."),
+    let connectors = snapshot.system.connectors.iter().filter_map(|(name, state)| {
+        let text = match *state {
+            "disconnected" => format!("{name} is not connected: nobody there can reach the bot."),
+            "nowhere" => format!("{name} is in none of its channels; the log says why."),
+            _ => return None,
+        };
+        Some(Trouble { kind: Kind::NoChat, severity: "error", plugin: None, text })
     });
     let database = snapshot.system.database.as_deref().map(|why| Trouble {
         kind: Kind::Database,
@@ -288,6 +289,11 @@ mod tests {
         snapshot.system.connectors.insert("irc".into(), "disconnected");
         let kinds: Vec<_> = of_all(&snapshot).into_iter().map(|trouble| trouble.kind).collect();
         assert_eq!(kinds, [Kind::Unhealthy, Kind::NoChat, Kind::Slow, Kind::Crashes]);
+        let mut banned = Snapshot { plugins: vec![plugin("a", "running", |_| {})], ..Snapshot::default() };
+        banned.timestamp = "now".into();
+        banned.system.connectors.insert("irc".into(), "nowhere");
+        let text = "irc is in none of its channels; the log says why.".to_owned();
+        assert_eq!(verdict(&banned, &of_all(&banned)), (text, "error"));
         let well = plugin("0", "running", |_| {});
         let mut sorted = [&well, &slow, &hung];
         sorted.sort_by(|a, b| by_urgency(a, b));

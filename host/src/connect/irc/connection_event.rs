@@ -26,6 +26,13 @@ pub enum ConnectionEvent {
         /// The one that it wants.
         wanted: String,
     },
+    /// The server gave the bot another nick than the wanted one.
+    Renamed {
+        /// The nick that the bot has.
+        nick: String,
+        /// The one that it wants.
+        wanted: String,
+    },
     /// The wanted nick is the bot's again.
     NickBack {
         /// Which.
@@ -59,9 +66,14 @@ pub enum ConnectionEvent {
         /// What the server says.
         why: String,
         /// What to do.
-        advice: &'static str,
+        advice: String,
         /// When the bot tries again.
         after: Duration,
+    },
+    /// In a channel where the bot should not be; it leaves again.
+    Misplaced {
+        /// Which.
+        channel: String,
     },
     /// Nothing can be said in a channel.
     Muted {
@@ -87,7 +99,7 @@ pub enum ConnectionEvent {
 impl ConnectionEvent {
     /// Logs it for the connector with this name, and marks it on the time axis where it matters later.
     pub fn report(&self, id: &ConnectorId, metrics: &Metrics) {
-        let (level, text) = self.line();
+        let (level, text) = self.line(id);
         match level {
             Level::WARN => tracing::warn!("{id}: {text}"),
             _ => tracing::info!("{id}: {text}"),
@@ -102,13 +114,16 @@ impl ConnectionEvent {
         metrics.mark(None, "connector", severity, &format!("{id}: {text}"));
     }
 
-    fn line(&self) -> (Level, String) {
+    fn line(&self, id: &ConnectorId) -> (Level, String) {
         let warn = |text: String| (Level::WARN, text);
         let info = |text: String| (Level::INFO, text);
         match self {
             Self::Registered { server, nick } => info(format!("{server} knows this bot as {nick}")),
             Self::OtherNick { nick, wanted } => {
                 warn(format!("the nick {wanted} is taken; this bot is {nick} until it is free"))
+            }
+            Self::Renamed { nick, wanted } => {
+                warn(format!("the server renamed this bot to {nick}; it asks for {wanted} again"))
             }
             Self::NickBack { nick } => info(format!("this bot is {nick} again")),
             Self::Lost { why, after: Duration::ZERO } => warn(format!("{why}; connecting again at once")),
@@ -118,13 +133,17 @@ impl ConnectionEvent {
                 warn(format!("removed from {channel} by {why}; coming back in {}", span(*after)))
             }
             Self::Refused { channel, why, advice, after } => {
-                warn(format!("cannot enter {channel} ({why}): {advice}; trying again in {}", span(*after)))
+                let after = span(*after);
+                warn(format!("cannot enter {channel} ({why}): {advice}; trying again in {after}, then less often"))
+            }
+            Self::Misplaced { channel } => {
+                warn(format!("put into {channel}, which is not in connect.{id}.channels; leaving it"))
             }
             Self::Muted { channel, why } => {
                 warn(format!("cannot speak in {channel} ({why}): ask an operator of the channel to give it voice (+v)"))
             }
             Self::Flood { who } => {
-                warn(format!("{who} gives more commands than connect.irc.user_commands; the rest is dropped"))
+                warn(format!("{who} gives more commands than connect.{id}.user_commands; the rest is dropped"))
             }
             Self::Busy => warn("more answers are due than can be said in a minute; commands are dropped".to_owned()),
             Self::Late { answers } => warn(format!("{answers} answers could not be said in time and were dropped")),

@@ -52,8 +52,8 @@ impl Irc {
     /// # Errors
     /// When TLS has no certificate authority to trust; the text says what to do.
     pub fn start(settings: Settings, router: Arc<Router>, metrics: &Metrics) -> Result<Self, String> {
-        let tls = settings.tls.then(|| tls::connector(settings.ca_file.as_deref())).transpose()?;
         let id = settings.id.clone();
+        let tls = settings.tls.then(|| tls::connector(settings.ca_file.as_deref(), &id)).transpose()?;
         if settings.is_exposed() {
             let secret = settings.password.is_some() || settings.account.is_some();
             let secret = if secret { "passwords and " } else { "" };

@@ -84,6 +84,7 @@ pub async fn run(
         metrics,
         phase,
         heard: Some(heard),
+        is_nowhere: false,
         is_busy: false,
         answers: Some(answers),
     };
@@ -99,7 +100,7 @@ async fn route(router: Arc<Router>, mut said: mpsc::Receiver<(Heard, bool)>, out
         let routed = router.route(&heard.text, &heard.user, &heard.place, &outgoing).await;
         // In a channel it may be for another bot.
         if routed == Routed::Unknown && is_query {
-            let text = Some("There is no such command; !help lists them.".to_owned());
+            let text = Some(router.unknown(&heard.text));
             // Fails only when the task has ended, and nobody is there to read.
             let _ = outgoing.send(Outgoing { place: heard.place, user: heard.user, text }).await;
         }
@@ -124,6 +125,8 @@ struct Task {
     people: People,
     /// `None` when no more commands are taken.
     heard: Option<mpsc::Sender<(Heard, bool)>>,
+    /// Whether it was told that the bot is in none of its channels.
+    is_nowhere: bool,
     /// Whether it was said that commands are dropped, until one is taken again.
     is_busy: bool,
     /// `None` when all answers have come.
@@ -249,6 +252,10 @@ impl Task {
                 Effect::Report(event) => event.report(&self.settings.id, &self.metrics),
                 Effect::Close(why) => link.gone(&why),
             }
+        }
+        let is_nowhere = link.session.is_nowhere();
+        if is_nowhere != std::mem::replace(&mut self.is_nowhere, is_nowhere) {
+            self.metrics.connector_nowhere(&self.settings.id, is_nowhere);
         }
     }
 
@@ -413,7 +420,7 @@ async fn connect(settings: Arc<Settings>, tls: Option<TlsConnector>) -> io::Resu
         let stream = TcpStream::connect((settings.server.as_str(), settings.port)).await?;
         stream.set_nodelay(true)?;
         Ok(match &tls {
-            Some(tls) => Box::new(tls::handshake(tls, &settings.server, stream).await?) as Box<dyn Stream>,
+            Some(tls) => Box::new(tls::handshake(tls, &settings, stream).await?) as Box<dyn Stream>,
             None => Box::new(stream),
         })
     };

@@ -4,6 +4,8 @@
 //! for the many servers that sign theirs themselves: their certificates claim to be authorities, which the usual check
 //! refuses for a server, so one that is in the file byte for byte is taken as it is.
 
+use super::config::Settings;
+use crate::event::ConnectorId;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
@@ -34,7 +36,7 @@ pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String>
 ///
 /// # Errors
 /// When nobody would be trusted.
-pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, String> {
+pub fn connector(ca_file: Option<&Path>, id: &ConnectorId) -> Result<TlsConnector, String> {
     let provider = Arc::new(ring::default_provider());
     let known = match ca_file {
         Some(file) => certificates(file)?,
@@ -43,8 +45,8 @@ pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, String> {
     let mut roots = RootCertStore::empty();
     let (usable, _) = roots.add_parsable_certificates(known.iter().cloned());
     if usable == 0 {
-        let where_from =
-            ca_file.map_or("on this system; install ca-certificates, or set connect.irc.ca_file", |_| "in it");
+        let on_system = || format!("on this system; install ca-certificates, or set connect.{id}.ca_file");
+        let where_from = ca_file.map_or_else(on_system, |_| "in it".to_owned());
         return Err(format!("there is no certificate that can be used {where_from}"));
     }
     let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
@@ -62,12 +64,16 @@ pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, String> {
 ///
 /// # Errors
 /// When the server is not who it should be, or does not speak TLS; the text says what to do.
-pub async fn handshake(connector: &TlsConnector, server: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-    let name = ServerName::try_from(server.to_owned()).map_err(io::Error::other)?;
-    connector.connect(name, stream).await.map_err(explained)
+pub async fn handshake(
+    connector: &TlsConnector,
+    settings: &Settings,
+    stream: TcpStream,
+) -> io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from(settings.server.clone()).map_err(io::Error::other)?;
+    connector.connect(name, stream).await.map_err(|error| explained(error, &settings.id))
 }
 
-fn explained(error: io::Error) -> io::Error {
+fn explained(error: io::Error, id: &ConnectorId) -> io::Error {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         return if error.kind() == io::ErrorKind::UnexpectedEof {
             io::Error::other("the server hung up during the TLS handshake; does this port speak TLS?")
@@ -75,7 +81,7 @@ fn explained(error: io::Error) -> io::Error {
             error
         };
     };
-    let own = "if that is expected, put its certificate into a file and set connect.irc.ca_file";
+    let own = format!("if that is expected, put its certificate into a file and set connect.{id}.ca_file");
     io::Error::other(match tls {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             format!("TLS: nobody trusted has signed the server's certificate; {own}")

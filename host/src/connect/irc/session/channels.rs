@@ -1,9 +1,10 @@
 //! Being in the channels that are configured, whatever happens.
 
 use super::{
-    super::{config, connection_event::quoted},
+    super::{config, connection_event::quoted, name::is_channel},
     ConnectionEvent, Message, Session,
 };
+use crate::event::ConnectorId;
 use std::time::{Duration, Instant};
 
 /// Before the first return to a channel; it doubles up to [`LONGEST_WAIT`], so that nobody has to kick the bot every second.
@@ -16,7 +17,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 const GOOD_STAY: Duration = Duration::from_secs(300);
 
 /// For the server's answer to an attempt.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// The first numeric of the protocol that is an error.
+const ERRORS: u16 = 400;
 
 /// A channel to be in.
 #[derive(Debug)]
@@ -28,6 +32,10 @@ pub(super) struct Channel {
     failures: u32,
     /// Whether it was said that the bot may not speak here.
     muted: bool,
+    /// Attempts since the bot was here last.
+    attempts: u32,
+    /// The numeric of the last refusal since then, which was said.
+    refused_with: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +51,7 @@ enum State {
 impl Channel {
     pub(super) fn new(channel: &config::Channel) -> Self {
         let (name, key) = (channel.name.clone(), channel.key.clone());
-        Self { name, key, state: State::Waiting, failures: 0, muted: false }
+        Self { name, key, state: State::Waiting, failures: 0, muted: false, attempts: 0, refused_with: None }
     }
 
     /// How long to stay out, this time.
@@ -87,6 +95,7 @@ impl Session {
                 State::Inside(_) => false,
             } {
                 channel.state = State::Outside(now + ANSWER_WITHIN);
+                channel.attempts = channel.attempts.saturating_add(1);
                 let key = channel.key.as_deref().map(|key| format!(" {key}")).unwrap_or_default();
                 lines.push(format!("JOIN {}{key}", channel.name));
             }
@@ -96,11 +105,33 @@ impl Session {
 
     pub(super) fn joined(&mut self, message: &Message<'_>, now: Instant) {
         let name = message.parameter(0);
-        if let (true, Some(channel)) = (self.is_me(message.nick()), self.channel(name)) {
-            (channel.state, channel.muted) = (State::Inside(now), false);
-            let channel = channel.name.clone();
-            self.report(ConnectionEvent::Joined { channel });
+        if !self.is_me(message.nick()) {
+            return;
         }
+        match self.channel(name) {
+            Some(channel) => {
+                (channel.state, channel.muted) = (State::Inside(now), false);
+                (channel.attempts, channel.refused_with) = (0, None);
+                let channel = channel.name.clone();
+                self.report(ConnectionEvent::Joined { channel });
+            }
+            // The server forwards from a channel that is closed, or an operator of the network moved the bot.
+            None if is_channel(name) => {
+                self.send(format!("PART {name}"));
+                self.report(ConnectionEvent::Misplaced { channel: quoted(name) });
+            }
+            None => {}
+        }
+    }
+
+    /// Whether the bot is in none of the channels where it should be, and cannot just enter one.
+    pub fn is_nowhere(&self) -> bool {
+        let in_vain = |channel: &Channel| match channel.state {
+            State::Inside(_) => false,
+            State::Outside(_) => channel.refused_with.is_some() || channel.attempts > 1,
+            State::Waiting => false,
+        };
+        self.is_registered() && !self.channels.is_empty() && self.channels.iter().all(in_vain)
     }
 
     pub(super) fn kicked(&mut self, message: &Message<'_>, now: Instant) {
@@ -136,24 +167,28 @@ impl Session {
 
     /// Why a channel cannot be entered, or nothing can be said in it.
     pub(super) fn channel_reply(&mut self, code: &str, message: &Message<'_>, now: Instant) {
-        let advice = match code {
-            "404" => return self.muted(message),
-            "403" | "476" | "479" => "the server has no such channel; check its name in connect.irc.channels",
-            "405" => "the server allows no more channels; take some out of connect.irc.channels",
-            "437" => "it is not available at the moment",
-            "471" => "it is full; ask one of its operators to raise the limit",
-            "473" => "it is for the invited; ask one of its operators to invite the bot, or to except it (+I)",
-            "474" => "the bot is banned; ask one of its operators to lift the ban, or to except the bot (+e)",
-            "475" => "it needs a key; write \"#channel key\" in connect.irc.channels",
-            "477" => "it is for those with a services account; set connect.irc.account",
-            "489" | "520" => "it needs another kind of user, mostly an encrypted connection; set connect.irc.tls",
-            _ => return,
-        };
-        // A nick may be unavailable as well, and has no place here.
-        if let Some(channel) = self.channel(message.parameter(1)).filter(|one| !matches!(one.state, State::Inside(_))) {
-            let (after, channel) = (channel.wait(now), channel.name.clone());
-            self.report(ConnectionEvent::Refused { channel, why: quoted(message.last()), advice, after });
+        match code.parse() {
+            Ok(404) => self.muted(message),
+            // Servers have many reasons of their own: any error that names a channel to be entered is one.
+            Ok(ERRORS..) => self.refused(code, message, now),
+            _ => {}
         }
+    }
+
+    fn refused(&mut self, code: &str, message: &Message<'_>, now: Instant) {
+        let connector = self.settings.id.clone();
+        // The last one is the text for people, unless there is nothing else.
+        let [_, rest @ ..] = message.parameters() else { return };
+        let names = rest.split_last().filter(|(_, names)| !names.is_empty()).map_or(rest, |(_, names)| names);
+        let outside = |one: &&mut Channel| !matches!(one.state, State::Inside(_));
+        let Some(at) = names.iter().position(|name| self.channel(name).as_ref().is_some_and(outside)) else { return };
+        let Some(channel) = self.channel(names[at]) else { return };
+        let (after, name) = (channel.wait(now), channel.name.clone());
+        if channel.refused_with.replace(code.to_owned()).as_deref() == Some(code) {
+            return;
+        }
+        let advice = advice(code, names.get(at + 1).copied(), &connector);
+        self.report(ConnectionEvent::Refused { channel: name, why: quoted(message.last()), advice, after });
     }
 
     fn muted(&mut self, message: &Message<'_>) {
@@ -168,5 +203,31 @@ impl Session {
     fn channel(&mut self, name: &str) -> Option<&mut Channel> {
         let case = self.case;
         self.channels.iter_mut().find(|channel| case.same(&channel.name, name))
+    }
+}
+
+/// What an operator can do about a channel that cannot be entered. `forward` is the channel that a server sends the bot to.
+fn advice(code: &str, forward: Option<&str>, connector: &ConnectorId) -> String {
+    let setting = |name: &str| format!("connect.{connector}.{name}");
+    match code {
+        "403" | "476" | "479" => format!("the server has no such channel; check its name in {}", setting("channels")),
+        "405" => format!("the server allows no more channels; take some out of {}", setting("channels")),
+        "437" => "it is not available at the moment".to_owned(),
+        "470" => {
+            let to =
+                forward.filter(|name| is_channel(name)).map(|to| format!(" to {}", quoted(to))).unwrap_or_default();
+            let list = setting("channels");
+            format!("it forwards the bot{to}; ask one of its operators to let the bot in, or change {list}")
+        }
+        "471" => "it is full; ask one of its operators to raise the limit".to_owned(),
+        "473" => "it is for the invited; ask one of its operators to invite the bot, or to except it (+I)".to_owned(),
+        "474" => "the bot is banned; ask one of its operators to lift the ban, or to except the bot (+e)".to_owned(),
+        "475" => format!("it needs a key; write \"#channel key\" in {}", setting("channels")),
+        "477" => format!("it is for those with a services account; set {}", setting("account")),
+        "480" | "495" | "500" => "it takes nobody for a moment, mostly after a kick or while many join".to_owned(),
+        "489" | "520" => {
+            format!("it needs another kind of user, mostly an encrypted connection; set {}", setting("tls"))
+        }
+        _ => format!("ask its operators, or those of the network, what error {code} is"),
     }
 }

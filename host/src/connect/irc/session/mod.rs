@@ -238,7 +238,14 @@ impl Session {
             self.report(ConnectionEvent::NickBack { nick: after.to_owned() });
         } else {
             self.regain_at = Some(now + REGAIN_EVERY);
+            let (nick, wanted) = (quoted(after), self.settings.nick.clone());
+            self.report(ConnectionEvent::Renamed { nick, wanted });
         }
+    }
+
+    /// The full name of a setting.
+    fn setting(&self, name: &str) -> String {
+        format!("connect.{}.{name}", self.settings.id)
     }
 
     /// Somebody has given up a nick: it may be the one that the bot wants.

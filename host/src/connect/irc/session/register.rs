@@ -88,10 +88,9 @@ impl Session {
         let mut wanted = std::mem::take(&mut registration.wanted);
         if self.settings.account.is_some() {
             if !registration.sasl {
-                return self.close(
-                    "the server offers no login with SASL PLAIN at the moment, and connect.irc.account is set"
-                        .to_owned(),
-                );
+                let account = self.setting("account");
+                return self
+                    .close(format!("the server offers no login with SASL PLAIN at the moment, and {account} is set"));
             }
             wanted.push("sasl");
         }
@@ -166,14 +165,14 @@ impl Session {
             }
             "902" | "904" | "905" | "906" | "908" => {
                 let why = quoted(message.last());
-                let advice = "check connect.irc.account and its password";
+                let advice = format!("check {} and its password", self.setting("account"));
                 self.close(format!("the login to the services account failed ({why}): {advice}"));
             }
             "432" | "433" | "436" | "437" => self.other_nick(code, message),
-            "464" => self.close(format!("{}: check connect.irc.password", quoted(message.last()))),
+            "464" => self.close(format!("{}: check {}", quoted(message.last()), self.setting("password"))),
             "465" => self.close(format!("this bot is banned from the server: {}", quoted(message.last()))),
             "421" if message.parameter(1) == "CAP" && self.settings.account.is_some() => {
-                self.close("the server knows no SASL, and connect.irc.account is set".to_owned());
+                self.close(format!("the server knows no SASL, and {} is set", self.setting("account")));
             }
             _ => {}
         }
@@ -201,7 +200,8 @@ impl Session {
         if code == "432" && registration.nicks == 0 || registration.nicks >= NICKS {
             let nick = quoted(&self.nick);
             let why = quoted(message.last());
-            return self.close(format!("the server does not take the nick {nick} ({why}): change connect.irc.nick"));
+            let setting = self.setting("nick");
+            return self.close(format!("the server does not take the nick {nick} ({why}): change {setting}"));
         }
         registration.nicks += 1;
         let (tries, wanted) = (registration.nicks, &self.settings.nick);

@@ -1,3 +1,4 @@
+use super::channels::ANSWER_WITHIN;
 use super::{
     super::{config::IrcConfig, split},
     *,
@@ -159,9 +160,12 @@ fn another_nick_is_found_and_the_wanted_one_taken_back() {
     assert!(client.said(":al!a@h PRIVMSG rosey :!roll").is_none(), "the other one is asked");
     assert_eq!(sent(client.waits(PING_AFTER)), ["PING :rosey", "NICK rosey"]);
     assert!(client.sends(&[taken]).is_empty());
+    let (nick, wanted) = ("Guest7".to_owned(), "rosey".to_owned());
+    let forced = client.takes(&[":rosey__!~r@host NICK Guest7"]);
+    assert_eq!(forced, [Effect::Report(ConnectionEvent::Renamed { nick, wanted })], "not of its own will");
     assert_eq!(client.sends(&[":ROSEY!x@y QUIT :gone"]), ["NICK rosey"]);
     assert_eq!(client.sends(&[":rosey!x@y NICK other"]), ["NICK rosey"]);
-    let back = client.takes(&[":rosey__!~r@host NICK :rosey"]);
+    let back = client.takes(&[":Guest7!~r@host NICK :rosey"]);
     assert_eq!(back, [Effect::Report(ConnectionEvent::NickBack { nick: "rosey".into() })]);
     assert!(client.said(":al!a@h PRIVMSG rosey :!roll").is_some_and(|said| said.is_query));
     assert_eq!(client.sends(&[":rosey!x@y QUIT"]), Vec::<String>::new());
@@ -275,6 +279,55 @@ fn a_closed_door_says_what_to_do() {
     }
     let mut client = Client::inside();
     assert_eq!(client.takes(&[":s 404 rosey #rosey :Cannot send", ":s 404 rosey #rosey :Cannot send"]).len(), 1);
+}
+
+#[test]
+fn any_error_that_names_a_wanted_channel_is_a_refusal_and_said_once() {
+    for code in ["470", "480", "495", "500", "609", "926", "999"] {
+        let mut client = Client::new("");
+        client.takes(&[":s 001 rosey :hi"]);
+        let refusal = format!(":s {code} rosey #ROSEY ##overflow :Not you");
+        let effects = client.takes(&[&refusal]);
+        let [Effect::Report(ConnectionEvent::Refused { channel, why, advice, .. })] = &effects[..] else {
+            panic!("{code}: {effects:?}")
+        };
+        assert_eq!((channel.as_str(), why.as_str()), ("#Rosey", "Not you"));
+        assert!(
+            advice.contains(if code == "470" { "to ##overflow" } else { "it takes nobody" }) || advice.contains(code)
+        );
+        assert!(client.takes(&[&refusal]).is_empty(), "{code} again is no news");
+        assert_eq!(client.takes(&[":s 474 rosey #rosey :Banned"]).len(), 1, "another reason is");
+        client.takes(&[":rosey!~r@host JOIN #rosey", ":rosey!~r@host PART #rosey"]);
+        assert_eq!(client.takes(&[":s 474 rosey #rosey :Banned"]).len(), 1, "and so is the same after a stay");
+    }
+    let mut client = Client::inside();
+    for line in [":s 482 rosey #rosey :No operator", ":s 499 rosey #other :?", ":s 421 rosey FOO :Unknown", ":s 433 :x"]
+    {
+        assert!(client.takes(&[line]).is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn a_channel_that_the_bot_was_moved_to_is_left() {
+    let mut client = Client::inside();
+    let effects = client.takes(&[":rosey!~r@host JOIN ##overflow"]);
+    assert!(matches!(&effects[1], Effect::Report(ConnectionEvent::Misplaced { channel }) if channel == "##overflow"));
+    assert_eq!(sent(effects), ["PART ##overflow"]);
+    assert!(client.takes(&[":al!a@h JOIN ##overflow", ":rosey!~r@host PART ##overflow"]).is_empty());
+}
+
+#[test]
+fn a_bot_that_is_in_none_of_its_channels_is_nowhere() {
+    let mut client = Client::new("");
+    assert!(!client.session.is_nowhere());
+    client.takes(&[":s 001 rosey :hi"]);
+    assert!(!client.session.is_nowhere(), "the answer is still to come");
+    client.takes(&[":s 474 rosey #rosey :Banned"]);
+    assert!(!client.session.is_nowhere(), "there is another channel");
+    client.waits(ANSWER_WITHIN);
+    assert!(client.session.is_nowhere(), "which never answers");
+    client.takes(&[":rosey!~r@host JOIN #key"]);
+    assert!(!client.session.is_nowhere());
 }
 
 #[test]

@@ -1,0 +1,271 @@
+//! Which plugin has which command, and what `!help` says of it. Pure: `H` is whatever leads to a plugin.
+//!
+//! A command belongs to one plugin. It stays with the plugin that has it, so that no reload of another takes it away; of
+//! plugins that come up together the first by name gets it. `!PLUGIN:COMMAND` always reaches that plugin.
+
+use crate::{
+    event::{PREFIX, RESERVED},
+    text::{nearest, visible},
+};
+use rosey_wire::manifest::{Command, Manifest};
+use rustc_hash::FxHashMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// Commands named in one line of help; a chat line carries no more.
+const NAMED: usize = 40;
+
+/// What the plugins say of themselves, and who owns what.
+#[derive(Debug)]
+pub struct Known<H> {
+    plugins: BTreeMap<String, (H, Arc<Manifest>)>,
+    /// The plugin of each command, by its folded name.
+    owners: BTreeMap<String, String>,
+}
+
+impl<H> Default for Known<H> {
+    fn default() -> Self {
+        Self { plugins: BTreeMap::new(), owners: BTreeMap::new() }
+    }
+}
+
+impl<H: Clone> Known<H> {
+    /// Takes the commands of a plugin, in place of those it had. While plugins come up together (`by_name`), nobody owns
+    /// anything yet, and the first by name gets it.
+    pub fn learn(&mut self, plugin: &str, handle: H, manifest: Arc<Manifest>, by_name: bool) {
+        self.plugins.insert(plugin.to_owned(), (handle, manifest));
+        let claimed: BTreeMap<&String, BTreeSet<String>> =
+            self.plugins.iter().map(|(name, (_, manifest))| (name, names(manifest).collect())).collect();
+        let claims = |command: &String, plugin: &String| claimed.get(plugin).is_some_and(|all| all.contains(command));
+        self.owners.retain(|command, plugin| !by_name && claims(command, plugin));
+        for (plugin, commands) in &claimed {
+            for command in commands.iter().filter(|command| !RESERVED.contains(&command.as_str())) {
+                self.owners.entry(command.clone()).or_insert_with(|| (*plugin).clone());
+            }
+        }
+    }
+
+    /// The commands of this manifest that the plugin would not get, each with the plugin that has it.
+    pub fn clashes(&self, plugin: &str, manifest: &Manifest) -> BTreeMap<String, String> {
+        let owned = |command: String| {
+            let reserved = RESERVED.contains(&command.as_str()).then(|| "Rosey".to_owned());
+            let owner = reserved.or_else(|| self.owners.get(&command).cloned())?;
+            (owner != plugin).then_some((command, owner))
+        };
+        names(manifest).filter_map(owned).collect()
+    }
+
+    /// The plugin of each command.
+    pub fn owners(&self) -> &BTreeMap<String, String> {
+        &self.owners
+    }
+
+    /// What the router reads.
+    pub fn table(&self) -> Table<H> {
+        let mut table = Table { routes: FxHashMap::default(), entries: Vec::new() };
+        for (plugin, (handle, manifest)) in &self.plugins {
+            for command in &manifest.commands {
+                let is_owned = |name: &str| self.owners.get(name) == Some(plugin);
+                for spelled in std::iter::once(&command.name).chain(&command.aliases) {
+                    let (folded, entry) = (fold(spelled), table.entries.len());
+                    let route = Route { handle: handle.clone(), spelled: spelled.as_str().into(), entry };
+                    if is_owned(&folded) {
+                        table.routes.insert(folded.clone(), route.clone());
+                    }
+                    table.routes.insert(format!("{plugin}:{folded}"), route);
+                }
+                let shown = match is_owned(&fold(&command.name)) {
+                    true => command.name.clone(),
+                    false => format!("{plugin}:{}", command.name),
+                };
+                table.entries.push(Entry { plugin: plugin.clone(), command: command.clone(), shown });
+            }
+        }
+        table
+    }
+}
+
+/// All names of a manifest, folded.
+fn names(manifest: &Manifest) -> impl Iterator<Item = String> {
+    manifest.commands.iter().flat_map(|command| std::iter::once(&command.name).chain(&command.aliases)).map(|c| fold(c))
+}
+
+/// A command as names are compared.
+fn fold(command: &str) -> String {
+    command.to_lowercase()
+}
+
+/// The way to a plugin.
+#[derive(Debug, Clone)]
+pub struct Route<H> {
+    /// Where events go.
+    pub handle: H,
+    /// The command as the plugin spells it.
+    spelled: Arc<str>,
+    /// In [`Table::entries`].
+    entry: usize,
+}
+
+impl<H> Route<H> {
+    /// The line as the plugin gets it: the command in the plugin's own spelling, without the name of the plugin.
+    pub fn spell<'a>(&self, line: &'a str, command: &str) -> Cow<'a, str> {
+        if command == &*self.spelled {
+            return Cow::Borrowed(line);
+        }
+        let rest = &line[PREFIX.len_utf8() + command.len()..];
+        Cow::Owned(format!("{PREFIX}{}{rest}", self.spelled))
+    }
+}
+
+/// One command of one plugin.
+#[derive(Debug)]
+struct Entry {
+    plugin: String,
+    command: Command,
+    /// How it is reached: by its name, or by the plugin's name too where the name belongs to another.
+    shown: String,
+}
+
+/// The routes, and the texts of help.
+#[derive(Debug)]
+pub struct Table<H> {
+    routes: FxHashMap<String, Route<H>>,
+    entries: Vec<Entry>,
+}
+
+impl<H> Default for Table<H> {
+    fn default() -> Self {
+        Self { routes: FxHashMap::default(), entries: Vec::new() }
+    }
+}
+
+impl<H> Table<H> {
+    /// Where a command leads, in any spelling.
+    pub fn find(&self, command: &str) -> Option<&Route<H>> {
+        // Most people type it as it is.
+        self.routes.get(command).or_else(|| self.routes.get(&fold(command)))
+    }
+
+    /// The nearest command to one that is unknown, without the prefix.
+    pub fn nearest(&self, command: &str) -> Option<String> {
+        // Of two letters anything could be meant.
+        let is_long = |name: &str| name.chars().count() > 2 && !name.contains(':');
+        let names = self.routes.keys().map(String::as_str).chain(RESERVED).filter(|name| is_long(name));
+        Some(fold(command)).filter(|command| is_long(command)).and_then(|command| nearest(&command, names))
+    }
+
+    /// What `!help` says: about one command, or all.
+    pub fn help(&self, topic: Option<&str>) -> String {
+        let Some(topic) = topic.map(|topic| topic.trim_start_matches(PREFIX)) else { return self.list() };
+        let Some(route) = self.find(topic) else {
+            return match fold(topic).as_str() {
+                "admin" => "!admin help lists what an admin can do.".to_owned(),
+                topic => format!("There is no command {PREFIX}{}. {PREFIX}help lists all.", visible(topic)),
+            };
+        };
+        let Entry { plugin, command, .. } = &self.entries[route.entry];
+        let name = fold(&route.spelled);
+        let same = |other: &&Entry| {
+            let mut names = std::iter::once(&other.command.name).chain(&other.command.aliases);
+            other.plugin != *plugin && names.any(|other| fold(other) == name)
+        };
+        let others: Vec<_> =
+            self.entries.iter().filter(same).map(|other| format!("{PREFIX}{}:{name}", other.plugin)).collect();
+        let also = if others.is_empty() { String::new() } else { format!("; also {}", others.join(", ")) };
+        format!("{} — {} ({plugin}{also})", command.usage, command.help)
+    }
+
+    fn list(&self) -> String {
+        let names: Vec<_> = self.entries.iter().take(NAMED).map(|entry| format!("{PREFIX}{}", entry.shown)).collect();
+        let more = self.entries.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        match names.is_empty() {
+            true => "No plugin is running yet.".to_owned(),
+            false => format!("Commands: {}{more}. {PREFIX}help COMMAND says more.", names.join(" ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A plugin with these commands, each with its aliases behind a `/`.
+    fn manifest(name: &str, commands: &[&str]) -> Arc<Manifest> {
+        let command = |names: &&str| {
+            let mut names = names.split('/').map(str::to_owned);
+            let name = names.next().expect("a name");
+            let usage = format!("!{name} ARGS");
+            Command { name, aliases: names.collect(), usage, help: "Does it".into(), ..Command::default() }
+        };
+        Arc::new(Manifest {
+            name: name.into(),
+            commands: commands.iter().map(command).collect(),
+            ..Manifest::default()
+        })
+    }
+
+    fn known(plugins: &[(&'static str, &[&str])], by_name: bool) -> Known<&'static str> {
+        let mut known = Known::default();
+        for (name, commands) in plugins {
+            known.learn(name, *name, manifest(name, commands), by_name);
+        }
+        known
+    }
+
+    fn reached(table: &Table<&'static str>, line: &str) -> Option<(&'static str, String)> {
+        let command = crate::event::command_of(line)?;
+        let route = table.find(command)?;
+        Some((route.handle, route.spell(line, command).into_owned()))
+    }
+
+    #[test]
+    fn the_plugin_gets_its_command_as_it_spells_it() {
+        let table = known(&[("dice", &["roll/Würfle"])], false).table();
+        for line in ["!roll 2d6", "!ROLL 2d6", "!dice:roll 2d6", "!DICE:Roll 2d6"] {
+            assert_eq!(reached(&table, line), Some(("dice", "!roll 2d6".to_owned())), "{line}");
+        }
+        assert_eq!(reached(&table, "!WÜRFLE  x "), Some(("dice", "!Würfle  x ".to_owned())));
+        let route = table.find("roll").expect("there");
+        assert!(matches!(route.spell("!roll 2d6", "roll"), Cow::Borrowed(_)), "nothing is copied for the common case");
+        for line in ["!rol", "!dice:", "!:roll", "!other:roll", "!dice:roll:roll"] {
+            assert_eq!(reached(&table, line), None, "{line}");
+        }
+        assert_eq!(table.nearest("ROL").as_deref(), Some("roll"));
+    }
+
+    #[test]
+    fn who_has_a_command_keeps_it() {
+        let mut known = known(&[("dice", &["roll"])], true);
+        known.learn("alias", "alias", manifest("alias", &["go/roll", "help"]), false);
+        let table = known.table();
+        assert_eq!(reached(&table, "!roll 1").expect("there").0, "dice");
+        assert_eq!(reached(&table, "!alias:roll 1"), Some(("alias", "!roll 1".to_owned())));
+        assert_eq!(reached(&table, "!alias:help"), Some(("alias", "!help".to_owned())));
+        assert!(table.find("help").is_none(), "that is Rosey's");
+        let clash = known.clashes("alias", &manifest("alias", &["ROLL", "other", "admin"]));
+        assert_eq!(clash, [("admin", "Rosey"), ("roll", "dice")].map(|(a, b)| (a.into(), b.into())).into());
+        known.learn("dice", "dice", manifest("dice", &["throw"]), false);
+        assert_eq!(reached(&known.table(), "!roll 1").expect("there").0, "alias", "it is free now");
+    }
+
+    #[test]
+    fn of_plugins_that_come_up_together_the_first_by_name_gets_it() {
+        let known = known(&[("b", &["roll"]), ("a", &["roll"])], true);
+        assert_eq!(known.owners()["roll"], "a");
+    }
+
+    #[test]
+    fn help_names_each_command_once_and_says_which_plugin_is_meant() {
+        let table = known(&[("dice", &["roll/r"]), ("other", &["roll", "spin"])], false).table();
+        assert_eq!(table.help(None), "Commands: !roll !other:roll !spin. !help COMMAND says more.");
+        assert_eq!(table.help(Some("!R")), "!roll ARGS — Does it (dice)");
+        assert_eq!(table.help(Some("ROLL")), "!roll ARGS — Does it (dice; also !other:roll)");
+        assert_eq!(table.help(Some("other:roll")), "!roll ARGS — Does it (other; also !dice:roll)");
+        assert_eq!(table.help(Some("dance\u{200b}")), r"There is no command !dance\u{200b}. !help lists all.");
+        assert!(Table::<()>::default().help(None).contains("No plugin"));
+    }
+}
