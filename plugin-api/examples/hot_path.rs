@@ -45,6 +45,10 @@ extern "C" fn executing(lane: u32, event: u64) {
     black_box((lane, event));
 }
 extern "C" fn log(_: u8, _: RStr<'_>, _: RStr<'_>) {}
+extern "C" fn reply_with(event: u64, outcome: u8, text: RStr<'_>, detail: RStr<'_>, effects: RSlice<'_, u8>) {
+    black_box((event, outcome, text, detail, effects));
+}
+extern "C" fn call(_: u64, _: u64, _: RSlice<'_, u8>) {}
 
 fn rss_kib() -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -56,7 +60,7 @@ fn main() {
     const EVENTS: u64 = 2_000_000;
     let header = Box::leak(Box::new(lib_header::<Subject>()));
     let module = header.init_root_module::<PluginModRef>().expect("the layout is our own");
-    let host = HostApi { reply, executing, log }.leak_into_prefix();
+    let host = HostApi { reply, executing, log, reply_with, call }.leak_into_prefix();
     module.create()(host, RSlice::from_slice(b"{}")).into_result().expect("it needs no settings");
     for (command, args, events) in
         [("quick", "some words", EVENTS), ("ready", "17", EVENTS), ("cool", "", EVENTS), ("slow", "", EVENTS / 20)]

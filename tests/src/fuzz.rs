@@ -15,6 +15,9 @@ use rosey::{
     },
 };
 use rosey_wire::{
+    call::{Call, Returned},
+    effect::Effects,
+    event::Occurrence,
     frame::{self, Reader},
     hello,
     message::{ToHost, ToShim},
@@ -72,7 +75,8 @@ pub fn message(bytes: &[u8]) {
             }
         )*};
     }
-    round_trip!(ToHost<'_>, ToShim<'_>, hello::Hello<'_>, hello::Answer<'_>);
+    round_trip!(ToHost<'_>, ToShim<'_>, Occurrence<'_>, Effects<'_>, Call<'_>, Returned<'_>);
+    round_trip!(hello::Hello<'_>, hello::Answer<'_>);
 }
 
 /// The headers of a plugin's library.
