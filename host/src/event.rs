@@ -151,7 +151,13 @@ impl Event {
         self.text[self.args_start as usize..].trim_end()
     }
 
-    /// The whole line.
+    /// Whose answers keep an order: of two events of one plugin with the same key the one accepted first is answered
+    /// first, whatever happens. That is one person in one place, so that an answer that takes long holds up nobody else.
+    pub fn order_key(&self) -> u64 {
+        FxBuildHasher.hash_one((self.place.key, &self.user.name))
+    }
+
+    /// The whole line, with the command as the plugin spells it.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -293,6 +293,12 @@ impl Channel {
         self.router.route(line, &self.user, &self.place, &self.outgoing).await;
     }
 
+    /// Says a line as somebody else in the same channel.
+    pub async fn say_as(&self, name: &str, line: &str) {
+        let user = Arc::new(User { name: name.to_owned(), identity: Identity::Console });
+        self.router.route(line, &user, &self.place, &self.outgoing).await;
+    }
+
     /// Says a line to one plugin, past the router.
     ///
     /// # Panics

@@ -26,3 +26,16 @@ async fn a_burst_for_one_plugin_gives_the_thread_away_in_between() {
     assert_eq!(view.ledger.accepted, 1000);
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn an_answer_that_takes_long_holds_up_only_the_person_who_asked() {
+    let rig = Rig::start(vec![plugin("p", &build::library("misbehave"))]).await;
+    let mut channel = rig.channel("one");
+    channel.say_as("al", "!later 1500 slow").await;
+    channel.say_as("al", "!echo after it").await;
+    channel.say_as("bo", "!echo at once").await;
+    for answer in ["at once", "slow", "after it"] {
+        assert_eq!(channel.answer().await.as_deref(), Some(answer));
+    }
+    rig.stop().await;
+}

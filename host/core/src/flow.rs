@@ -1,10 +1,11 @@
-//! The events of one plugin between acceptance and outcome: queue, in-flight table, order within a channel, guilt.
+//! The events of one plugin between acceptance and outcome: queue, in-flight table, order, guilt.
 //!
 //! Pure: no clock, no I/O, generic over what an event is. Each event is one entry in a slab from [`Flow::admit`] until
 //! its outcome is handed out, and only [`Flow::release`] removes an entry, so the ledger balances by construction.
 //!
-//! **Order.** Entries of one channel form a chain in the order of their acceptance. Generations may finish them in any
-//! order; an outcome waits in its entry until everything before it in the chain has been handed out.
+//! **Order.** Entries with one order key (the caller says whose order that is) form a chain in the order of their
+//! acceptance. Generations may finish them in any order; an outcome waits in its entry until everything before it in the
+//! chain has been handed out.
 //!
 //! **Guilt.** Of the entries in flight in a generation that crashed, only those it was *executing* are guilty. An entry
 //! that is guilty twice is quarantined: it stays here until its dead letter is durable. A process that somebody else ended
@@ -72,7 +73,7 @@ pub struct Flow<E> {
     /// Ids in the order of delivery. Entries that ended while queued are skipped when they come up.
     queue: VecDeque<u64>,
     queued: usize,
-    /// The last entry of each channel that has any.
+    /// The last entry of each chain, by its order key.
     tails: FxHashMap<u64, u32>,
     /// Entries in flight by generation; there are never more than a handful of generations.
     in_flight: Vec<(u64, usize)>,
@@ -86,7 +87,7 @@ pub struct Flow<E> {
 struct Entry<E> {
     event: E,
     id: u64,
-    channel: u64,
+    order_key: u64,
     next: u32,
     is_head: bool,
     accepted: Instant,
@@ -110,7 +111,7 @@ struct Record {
 enum Stage {
     Queued,
     InFlight(u64),
-    /// Ended, and waiting for those before it in its channel.
+    /// Ended, and waiting for those before it in its chain.
     Answered(Box<(Outcome, Option<u64>)>),
     /// Guilty; waiting for its dead letter to be durable.
     Quarantined,
@@ -145,7 +146,7 @@ impl<E> Flow<E> {
     }
 
     /// Takes an event in, or hands it back as rejected. Either way it is in the ledger.
-    pub fn admit(&mut self, now: Instant, channel: u64, event: E) -> Option<Ended<E>> {
+    pub fn admit(&mut self, now: Instant, order_key: u64, event: E) -> Option<Ended<E>> {
         if self.queued >= self.limits.queue {
             return Some(self.turn_away(now, event, Rejection::QueueFull));
         }
@@ -157,7 +158,7 @@ impl<E> Flow<E> {
         room.insert(Entry {
             event,
             id,
-            channel,
+            order_key,
             next: NONE,
             is_head: true,
             accepted: now,
@@ -165,7 +166,7 @@ impl<E> Flow<E> {
             delivered: false,
             record: None,
         });
-        if let Some(before) = self.tails.insert(channel, key) {
+        if let Some(before) = self.tails.insert(order_key, key) {
             self.entries[before as usize].next = key;
             self.entries[key as usize].is_head = false;
         }
@@ -344,7 +345,7 @@ impl<E> Flow<E> {
             let entry = self.entries.remove(key);
             self.ledger.ended(&outcome);
             if entry.next == NONE {
-                self.tails.remove(&entry.channel);
+                self.tails.remove(&entry.order_key);
             } else {
                 let next = &mut self.entries[entry.next as usize];
                 next.is_head = true;

@@ -205,7 +205,7 @@ impl Task {
 
     /// False when the event was turned away.
     fn admit(&mut self, now: Instant, at: Instant, event: Event) -> bool {
-        let key = event.place.key;
+        let key = event.order_key();
         let ended = if self.state.will_run() {
             self.flow.admit(at, key, event)
         } else {

@@ -150,7 +150,7 @@ fn op() -> impl Strategy<Value = Op> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
-    fn every_event_ends_once_in_the_order_of_its_channel(ops in prop::collection::vec(op(), 1..150)) {
+    fn every_event_ends_once_in_the_order_of_its_chain(ops in prop::collection::vec(op(), 1..150)) {
         let mut model = Model::new();
         for op in ops {
             match op {
