@@ -1,4 +1,8 @@
-//! The command line.
+//! The command line: what can be given, and what exit codes mean. May import `admin::{command, grammar}`.
+
+mod admin;
+
+pub use admin::AdminCommand;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -48,10 +52,10 @@ pub mod exit {
 #[derive(Debug, Parser)]
 #[command(name = "rosey", version, about)]
 pub struct Cli {
-    /// The configuration, TOML or JSON. Without one, the built-in default.
+    /// The configuration, a file in TOML or JSON. Without it a built-in default is in force
     #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub config: Option<PathBuf>,
-    /// What to do.
+    /// What to do; without one, [`Command::Run`] with the built-in default.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -66,7 +70,7 @@ pub enum Command {
     /// Tell the running bot what to do. Example: rosey admin reload dice-roller --yes
     #[command(disable_help_subcommand = true)]
     Admin(AdminArgs),
-    /// Who did what with the bot.
+    /// Show and verify the audit: who did what with the bot.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// The database, which has the audit, the dead letters and what happened.
@@ -74,12 +78,12 @@ pub enum Command {
     Db(DbCommand),
     /// Completions for a shell. Example: rosey completions bash > /etc/bash_completion.d/rosey
     Completions {
-        /// Which shell.
+        /// The shell that is to complete, by its name.
         shell: Shell,
     },
     /// Write the man pages. Example: rosey man /usr/local/share/man/man1
     Man {
-        /// Where to.
+        /// The folder that the pages are written to. It is made if it is not there.
         #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
         directory: PathBuf,
     },
@@ -100,16 +104,16 @@ pub enum Shell {
 /// `rosey admin`.
 #[derive(Debug, Clone, Args)]
 pub struct AdminArgs {
-    /// What.
+    /// The command for the bot.
     #[command(subcommand)]
     pub command: AdminCommand,
-    /// Do not ask.
+    /// Do it without asking for confirmation.
     #[arg(long, short, global = true)]
     pub yes: bool,
-    /// Answer in JSON, also where something is refused.
+    /// Print the answer as JSON, also where something is refused.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Wait until the plugin has settled: it is up, and the process before has finished what it had.
+    /// Return only when the plugin has settled: it is up, and the process before has finished what it had.
     #[arg(long, global = true)]
     pub wait: bool,
 }
@@ -122,96 +126,6 @@ fn word(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The admin commands, as in chat.
-#[derive(Debug, Clone, Subcommand)]
-pub enum AdminCommand {
-    /// What you may do.
-    Help,
-    /// All plugins, short.
-    List,
-    /// One plugin, or all with their figures.
-    Status {
-        /// Which.
-        #[arg(value_parser = word)]
-        plugin: Option<String>,
-    },
-    /// Where the dashboard is.
-    Metrics,
-    /// What a plugin last said, and what happened to it.
-    Logs {
-        /// Which.
-        #[arg(value_parser = word)]
-        plugin: String,
-    },
-    /// Events that were set aside because a plugin crashed on them. Example: rosey admin deadletters dice-roller replay 3
-    Deadletters {
-        /// Which.
-        #[arg(value_parser = word)]
-        plugin: Option<String>,
-        /// `replay NUMBER` delivers one again.
-        #[arg(num_args = 2, value_names = ["replay", "NUMBER"], requires = "plugin", value_parser = word)]
-        replay: Vec<String>,
-    },
-    /// Change to the build that lies in the plugin folder, while users talk.
-    Reload {
-        /// Which.
-        #[arg(value_parser = word)]
-        plugin: String,
-        /// Also when that very build runs already, or was rolled back from.
-        #[arg(long)]
-        force: bool,
-    },
-    /// Stop the process and start the same build again.
-    Restart {
-        /// Which.
-        #[arg(value_parser = word)]
-        plugin: String,
-    },
-    /// Go back to the build before.
-    Rollback {
-        /// Which.
-        #[arg(value_parser = word)]
-        plugin: String,
-    },
-    /// Start a plugin that is stopped or has failed.
-    Start {
-        /// Which.
-        #[arg(value_parser = word)]
-        plugin: String,
-    },
-    /// Stop a plugin after it has answered what it has.
-    Stop {
-        /// Which.
-        #[arg(value_parser = word)]
-        plugin: String,
-    },
-}
-
-impl AdminCommand {
-    /// The same as a line of chat without `!admin`.
-    pub fn line(&self) -> String {
-        let (word, plugin) = match self {
-            Self::Help => ("help", ""),
-            Self::List => ("list", ""),
-            Self::Metrics => ("metrics", ""),
-            Self::Status { plugin } => ("status", plugin.as_deref().unwrap_or_default()),
-            Self::Logs { plugin } => ("logs", plugin.as_str()),
-            Self::Deadletters { plugin, .. } => ("deadletters", plugin.as_deref().unwrap_or_default()),
-            Self::Reload { plugin, .. } => ("reload", plugin.as_str()),
-            Self::Restart { plugin } => ("restart", plugin.as_str()),
-            Self::Rollback { plugin } => ("rollback", plugin.as_str()),
-            Self::Start { plugin } => ("start", plugin.as_str()),
-            Self::Stop { plugin } => ("stop", plugin.as_str()),
-        };
-        let more = match self {
-            Self::Deadletters { replay, .. } => replay.join(" "),
-            Self::Reload { force: true, .. } => "force".to_owned(),
-            _ => String::new(),
-        };
-        format!("{word} {plugin} {more}").trim_end().to_owned()
-    }
-}
-
 /// `rosey audit`. Works on the state directory, whether the bot runs or not.
 #[derive(Debug, Clone, Subcommand)]
 pub enum AuditCommand {
@@ -220,23 +134,24 @@ pub enum AuditCommand {
     /// What nobody can see in the audit alone is that its newest records, or all of it, were removed with care. For that
     /// note the head that this prints somewhere else, and give it the next time.
     Verify {
-        /// A head that was noted before: HASH@COUNT, or a hash alone.
+        /// A head that this command printed before, and that was noted elsewhere: HASH@COUNT, or a hash alone.
         #[arg(long, value_name = "HEAD")]
         head: Option<String>,
     },
     /// Show records, the oldest first. Example: rosey audit list --plugin dice-roller --since 1h
     List {
-        /// Of this plugin only.
-        #[arg(long, value_parser = word)]
+        /// Show only records about the plugin with this name.
+        #[arg(long, value_name = "PLUGIN", value_parser = word)]
         plugin: Option<String>,
-        /// Since this long ago (`30m`, `1h`, `7d`, `2w`), or since a date (`2026-03-01`, `2026-03-01T12:00:00Z`).
-        #[arg(long)]
+        /// Show only records since this long ago (`30m`, `1h`, `7d`, `2w`), or since a date (`2026-03-01`,
+        /// `2026-03-01T12:00:00Z`).
+        #[arg(long, value_name = "TIME")]
         since: Option<String>,
-        /// One JSON object a line.
+        /// Print one JSON object a line.
         #[arg(long)]
         json: bool,
-        /// At most this many, the newest.
-        #[arg(long, default_value_t = 1000)]
+        /// Show this many records at most, the newest.
+        #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
         limit: u32,
     },
 }

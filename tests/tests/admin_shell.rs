@@ -30,7 +30,10 @@ fn every_command_works_in_the_shell() {
     };
     assert_eq!(done(&["admin", "metrics"]), format!("Dashboard: http://{}/", bot.dashboard()));
     let help = done(&["admin", "help"]);
-    assert!(help.starts_with("rosey admin list | ") && help.contains("reload <plugin> --force"), "{help}");
+    assert!(
+        help.starts_with("rosey admin list | status [plugin] | ") && help.contains("reload <plugin> --force"),
+        "{help}"
+    );
     assert!(done(&["admin", "status", "admin"]).starts_with("rosey "));
 
     build::variant(&folder.library("misbehave"), "second");
@@ -143,13 +146,14 @@ fn is_suspended(pid: u32) -> bool {
 }
 
 #[test]
-fn a_bot_without_a_socket_is_starting_or_stopping_and_a_suspended_one_is_told() {
+fn a_bot_whose_socket_was_removed_and_a_suspended_one_are_told_from_one_that_does_not_run() {
     let folder = folder();
     let bot = start(&folder, PATIENT);
     let socket = folder.path().join("state/run/control.sock");
     std::fs::rename(&socket, folder.path().join("aside")).expect("ours");
     let (code, _, error) = shell(&folder, &["admin", "list"]);
-    assert!(code == 4 && error.contains(&format!("(process {})", bot.pid())), "{error}");
+    assert!(code == 4 && error.contains(&format!("runs (process {}), but its control socket", bot.pid())), "{error}");
+    assert!(error.contains("no such file. If something removed it, restart that rosey"), "{error}");
     std::fs::rename(folder.path().join("aside"), &socket).expect("ours");
     bot.signal(Signal::STOP);
     wait_until("all of it is suspended", || is_suspended(bot.pid()));

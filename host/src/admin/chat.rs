@@ -81,7 +81,7 @@ impl Admin {
                 }
             }
             Request::Change(action, plugin) => self.change(chat, who, action, &plugin).await,
-            Request::Query(query) => match self.query(&chat.actor, &query).await {
+            Request::Query(query, plugin) => match self.query(&chat.actor, query, plugin.as_deref()).await {
                 Ok(answer) => chat.say(answer.text).await,
                 Err(refusal) => chat.refuse(&refusal, "").await,
             },

@@ -1,8 +1,10 @@
-//! The admin commands: their words, what each changes, and the role that each needs. Pure.
+//! The admin commands: a row for each form of each. The grammar, `!admin help`, the command line with its completions and man
+//! pages, and the table of docs/guides/ADMIN_COMMANDS.md come from the rows. Pure.
 
 use super::permission::Role;
+use std::mem::discriminant;
 
-/// What can be done to a plugin.
+/// What can be done to a plugin. It asks for confirmation first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// To a new build.
@@ -21,119 +23,212 @@ pub enum Action {
     Replay(i64),
 }
 
-/// The actions that are a word and a plugin.
-pub const ACTIONS: [Action; 5] = [Action::Reload, Action::Rollback, Action::Restart, Action::Start, Action::Stop];
+/// What can be asked without changing anything. Some are about all plugins, about one, or about either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Query {
+    /// What can be said.
+    Help,
+    /// Names, versions and states.
+    List,
+    /// One plugin in full, or all with their figures.
+    Status,
+    /// Where the dashboard is.
+    Metrics,
+    /// What a plugin last said, and what happened to it.
+    Logs,
+    /// Events that were set aside.
+    DeadLetters,
+}
+
+/// A word behind the name of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Argument {
+    /// The name of a plugin.
+    Plugin,
+    /// This very word; in the shell an option with two dashes, when it is the last.
+    Word(&'static str),
+    /// A number.
+    Number,
+}
+
+/// What a form of a command is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It shows something.
+    Ask(Query),
+    /// It changes something, and asks for confirmation first.
+    Change(Action),
+}
+
+/// One row: a form of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form {
+    /// The command.
+    pub name: &'static str,
+    /// What stands behind it.
+    pub takes: &'static [Argument],
+    /// What it is for. Of a replay, the number is what stands in the line.
+    pub purpose: Purpose,
+    /// The least role that may say it.
+    pub needs: Role,
+    /// What it does, in a sentence or two.
+    pub help: &'static str,
+}
+
+use Action::{ForceReload, Reload, Replay, Restart, Rollback, Start, Stop};
+use Argument::{Number, Plugin, Word};
+use Purpose::{Ask, Change};
+use Role::{Operator, Owner, Viewer};
+
+const ONE: &[Argument] = &[Plugin];
+
+/// All commands, in the order of help. Forms of one command stand together, the one with the fewest words first.
+#[rustfmt::skip]
+pub const FORMS: [Form; 15] = [
+    form("list", &[], Ask(Query::List), Viewer, "Names, versions, states, generations and artifacts of all plugins; those in trouble first."),
+    form("status", &[], Ask(Query::Status), Viewer, "Uptime, CPU, memory, events and crashes of all plugins."),
+    form("status", ONE, Ask(Query::Status), Viewer, "The same of one plugin, with its generation, artifact and process, whether it was rolled back, and whether another build waits. `admin` is Rosey itself."),
+    form("metrics", &[], Ask(Query::Metrics), Viewer, "The link to the dashboard."),
+    form("help", &[], Ask(Query::Help), Viewer, "The commands that you may use."),
+    // These quote what users typed.
+    form("logs", ONE, Ask(Query::Logs), Operator, "The last lines of a plugin: what it printed, and what happened to it. Chat shows 8, the shell all that are kept (200)."),
+    form("deadletters", &[], Ask(Query::DeadLetters), Operator, "Events that were set aside because a plugin crashed on them twice."),
+    form("deadletters", ONE, Ask(Query::DeadLetters), Operator, "Those of one plugin."),
+    form("deadletters", &[Plugin, Word("replay"), Number], Change(Replay(0)), Operator, "Delivers the event with this number again. Its answer goes to nobody."),
+    form("reload", ONE, Change(Reload), Operator, "Changes to the build in the plugin folder while users talk."),
+    // It brings back a build that was blocked for crashing.
+    form("reload", &[Plugin, Word("force")], Change(ForceReload), Owner, "Changes to the build in the plugin folder also when it runs already, was rolled back from, or is another plugin's."),
+    form("rollback", ONE, Change(Rollback), Operator, "Goes back to the build before; at once while its process is still parked."),
+    form("restart", ONE, Change(Restart), Operator, "Starts a new process of the same build; events wait meanwhile."),
+    form("start", ONE, Change(Start), Operator, "Starts a plugin that is stopped or has failed."),
+    form("stop", ONE, Change(Stop), Operator, "Stops a plugin after it has answered what it has."),
+];
+
+const fn form(
+    name: &'static str,
+    takes: &'static [Argument],
+    purpose: Purpose,
+    needs: Role,
+    help: &'static str,
+) -> Form {
+    Form { name, takes, purpose, needs, help }
+}
+
+/// The commands, each with its forms.
+pub fn commands() -> impl Iterator<Item = &'static [Form]> {
+    FORMS.chunk_by(|one, next| one.name == next.name)
+}
+
+/// The actions that are a command and a plugin.
+pub fn plain_actions() -> impl Iterator<Item = Action> {
+    FORMS.iter().filter_map(|form| match form.purpose {
+        Change(action) if form.takes == ONE => Some(action),
+        _ => None,
+    })
+}
+
+/// The first word of a command as it is known here, for metrics; what is none of them is `unclear`.
+pub fn known(command: &str) -> &'static str {
+    let word = command.split(' ').next().unwrap_or_default();
+    let mut words = FORMS.iter().map(|form| form.name).chain([Replay(0).word()]);
+    words.find(|known| *known == word).unwrap_or("unclear")
+}
+
+fn of(purpose: Purpose) -> &'static Form {
+    let is_it = |form: &&Form| match (form.purpose, purpose) {
+        (Ask(one), Ask(other)) => one == other,
+        (Change(one), Change(other)) => discriminant(&one) == discriminant(&other),
+        _ => false,
+    };
+    FORMS.iter().find(is_it).expect("a test looks for each of them")
+}
+
+impl Query {
+    /// As typed.
+    pub fn word(self) -> &'static str {
+        of(Ask(self)).name
+    }
+
+    /// The least role that may know.
+    pub fn needs(self) -> Role {
+        of(Ask(self)).needs
+    }
+}
 
 impl Action {
     /// As typed.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Reload | Self::ForceReload => "reload",
-            Self::Rollback => "rollback",
-            Self::Restart => "restart",
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::Replay(_) => "replay",
-        }
+        if let Replay(_) = self { "replay" } else { of(Change(self)).name }
     }
 
     /// As the audit has it: which dead letter, and whether by force.
     pub fn in_full(self) -> String {
         match self {
-            Self::ForceReload => "reload force".to_owned(),
-            Self::Replay(id) => format!("replay {id}"),
+            ForceReload => "reload force".to_owned(),
+            Replay(id) => format!("replay {id}"),
             action => action.word().to_owned(),
         }
     }
 
     /// Whether it is to a new build.
     pub fn is_reload(self) -> bool {
-        matches!(self, Self::Reload | Self::ForceReload)
+        matches!(self, Reload | ForceReload)
     }
 
     /// The least role that may do it.
     pub fn needs(self) -> Role {
-        match self {
-            // It brings back a build that was blocked for crashing.
-            Self::ForceReload => Role::Owner,
-            Self::Reload | Self::Rollback | Self::Restart | Self::Start | Self::Stop | Self::Replay(_) => {
-                Role::Operator
-            }
-        }
+        of(Change(self)).needs
     }
 
     /// Whether it waits for the cooldown after another change. What an operator does in an emergency does not.
     pub fn cools(self) -> bool {
-        !matches!(self, Self::Rollback | Self::Stop)
+        !matches!(self, Rollback | Stop)
     }
 
     /// As a question begins, and as it is said that it has begun.
     pub(super) fn verbs(self) -> (&'static str, &'static str) {
         match self {
-            Self::Reload | Self::ForceReload => ("Reload", "Reloading"),
-            Self::Rollback => ("Roll back", "Rolling back"),
-            Self::Restart => ("Restart", "Restarting"),
-            Self::Start => ("Start", "Starting"),
-            Self::Stop => ("Stop", "Stopping"),
-            Self::Replay(_) => ("Replay", "Replaying"),
+            Reload | ForceReload => ("Reload", "Reloading"),
+            Rollback => ("Roll back", "Rolling back"),
+            Restart => ("Restart", "Restarting"),
+            Start => ("Start", "Starting"),
+            Stop => ("Stop", "Stopping"),
+            Replay(_) => ("Replay", "Replaying"),
         }
     }
 }
 
-/// What can be asked without changing anything.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Query {
-    /// What can be said.
-    Help,
-    /// All plugins, short.
-    List,
-    /// One plugin in full, or all with their figures.
-    Status(Option<String>),
-    /// Where the dashboard is.
-    Metrics,
-    /// What a plugin last said, and what happened to it.
-    Logs(String),
-    /// Events that were set aside.
-    DeadLetters(Option<String>),
-}
+#[cfg(test)]
+mod tests {
+    use super::{super::grammar::Surface, *};
 
-/// The words of [`Query`], in the order of help.
-pub const QUERIES: [&str; 6] = ["status", "list", "metrics", "logs", "deadletters", "help"];
-
-/// The first word of a command as it is known here, for metrics; what is none of them is `unclear`.
-pub fn known(command: &str) -> &'static str {
-    let word = command.split(' ').next().unwrap_or_default();
-    let mut words = ACTIONS.map(Action::word).into_iter().chain(QUERIES).chain([Action::Replay(0).word()]);
-    words.find(|known| *known == word).unwrap_or("unclear")
-}
-
-impl Query {
-    /// As typed.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Status(_) => "status",
-            Self::List => "list",
-            Self::Metrics => "metrics",
-            Self::Logs(_) => "logs",
-            Self::DeadLetters(_) => "deadletters",
-            Self::Help => "help",
-        }
+    #[test]
+    fn each_query_and_action_has_a_form_and_forms_of_a_command_stand_together() {
+        let words =
+            [Query::Help, Query::List, Query::Status, Query::Metrics, Query::Logs, Query::DeadLetters].map(Query::word);
+        assert_eq!(words, ["help", "list", "status", "metrics", "logs", "deadletters"]);
+        let actions = [Reload, ForceReload, Rollback, Restart, Start, Stop, Replay(7)].map(Action::word);
+        assert_eq!(actions, ["reload", "reload", "rollback", "restart", "start", "stop", "replay"]);
+        let mut names: Vec<_> = commands().map(|forms| forms[0].name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "forms of one command stand apart");
+        assert!(commands().flatten().all(|form| form.help.ends_with('.')));
+        assert_eq!(known("reload force"), "reload");
+        assert_eq!(known("dance"), "unclear");
     }
 
-    /// The plugin it is about, if it is about one.
-    pub fn plugin(&self) -> Option<&str> {
-        match self {
-            Self::Status(plugin) | Self::DeadLetters(plugin) => plugin.as_deref(),
-            Self::Logs(plugin) => Some(plugin),
-            Self::Help | Self::List | Self::Metrics => None,
-        }
-    }
-
-    /// The least role that may know. Logs and dead letters quote what users typed.
-    pub fn needs(&self) -> Role {
-        match self {
-            Self::Logs(_) | Self::DeadLetters(_) => Role::Operator,
-            Self::Help | Self::List | Self::Status(_) | Self::Metrics => Role::Viewer,
-        }
+    #[test]
+    fn the_guide_has_the_table() {
+        let row = |form: &Form| {
+            let (chat, shell) = (form.usage(Surface::Chat), form.usage(Surface::Shell));
+            let shell = if chat == shell { "the same".to_owned() } else { format!("`{shell}`") };
+            format!("| `{chat}` | {shell} | {} | {} |\n", form.help, form.needs)
+        };
+        let head = "| In chat, `!admin …` | In the shell, `rosey admin …` | What it does | Role |\n| --- | --- | --- | --- |\n";
+        let table = FORMS.iter().fold(head.to_owned(), |table, form| table + &row(form));
+        let guide = include_str!("../../../docs/guides/ADMIN_COMMANDS.md");
+        assert!(guide.contains(&table), "the table of docs/guides/ADMIN_COMMANDS.md should be:\n{table}");
     }
 }

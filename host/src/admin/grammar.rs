@@ -1,7 +1,7 @@
 //! What can be said to the admin. Pure.
 
 use super::{
-    command::{ACTIONS, Action, QUERIES, Query},
+    command::{Action, Argument, FORMS, Form, Purpose, Query, commands},
     permission::Role,
 };
 use crate::{
@@ -12,7 +12,7 @@ use std::fmt;
 
 /// How commands are written where somebody reads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Tongue {
+pub enum Surface {
     /// `!admin reload x force`
     #[default]
     Chat,
@@ -20,8 +20,8 @@ pub enum Tongue {
     Shell,
 }
 
-impl Tongue {
-    /// What is spoken there: see [`Actor::via`](super::Actor::via).
+impl Surface {
+    /// The one that an actor came by: see [`Actor::via`](super::Actor::via).
     pub fn of(via: &str) -> Self {
         if via == "shell" { Self::Shell } else { Self::Chat }
     }
@@ -43,19 +43,74 @@ impl Tongue {
     }
 }
 
+impl Form {
+    /// How it is written: `reload <plugin> force`, and in the shell `reload <plugin> --force`.
+    pub fn usage(&self, surface: Surface) -> String {
+        let mut usage = self.name.to_owned();
+        for (at, argument) in self.takes.iter().enumerate() {
+            let is_last = at + 1 == self.takes.len();
+            usage += &match argument {
+                Argument::Plugin => " <plugin>".to_owned(),
+                Argument::Number => " <number>".to_owned(),
+                Argument::Word(word) if surface == Surface::Shell && is_last => format!(" --{word}"),
+                Argument::Word(word) => format!(" {word}"),
+            };
+        }
+        usage
+    }
+
+    /// What these words ask for, if they are words of this form.
+    fn read(&self, words: &[&str]) -> Option<Request> {
+        if words.len() != self.takes.len() {
+            return None;
+        }
+        let (mut plugin, mut number) = (None, 0);
+        for (argument, word) in self.takes.iter().zip(words) {
+            match argument {
+                Argument::Plugin => plugin = Some((*word).to_owned()),
+                Argument::Number => number = word.parse().ok()?,
+                Argument::Word(expected) if word.strip_prefix("--").unwrap_or(word) == *expected => {}
+                Argument::Word(_) => return None,
+            }
+        }
+        Some(match self.purpose {
+            Purpose::Ask(query) => Request::Query(query, plugin),
+            Purpose::Change(Action::Replay(_)) => Request::Change(Action::Replay(number), plugin?),
+            Purpose::Change(action) => Request::Change(action, plugin?),
+        })
+    }
+}
+
 /// The answer to `!admin help`: what somebody with this role may say.
-pub fn help(role: Role, tongue: Tongue) -> String {
-    let mut parts = vec!["list | status [plugin] | metrics | help".to_owned()];
-    if role >= Role::Operator {
-        parts.push("logs <plugin> | deadletters [plugin]".to_owned());
-        parts.push("reload, restart, rollback, start, stop <plugin>".to_owned());
-        parts.push("deadletters <plugin> replay <number>".to_owned());
+pub fn help(role: Role, surface: Surface) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut before = None;
+    for forms in commands() {
+        let allowed: Vec<_> = forms.iter().filter(|form| form.needs <= role).collect();
+        let [first, rest @ ..] = &allowed[..] else { continue };
+        // Commands that take the same share what stands behind them: `start, stop <plugin>`.
+        match parts.last_mut().filter(|_| allowed.len() == 1 && !first.takes.is_empty() && before == Some(first.takes))
+        {
+            Some(part) => *part = part.replacen(" <", &format!(", {} <", first.name), 1),
+            // Of all plugins, or of one.
+            None if rest.first().is_some_and(|form| first.takes.is_empty() && form.takes.len() == 1) => {
+                parts.push(format!("{} [plugin]", first.name));
+                parts.extend(rest[1..].iter().map(|form| form.usage(surface)));
+            }
+            None => parts.extend(allowed.iter().map(|form| form.usage(surface))),
+        }
+        before = allowed.last().map(|form| form.takes);
     }
-    if role >= Role::Owner {
-        parts.push(format!("reload <plugin> {}", tongue.force()));
+    let asks = if role >= Role::Operator { " Commands that change something ask for confirmation." } else { "" };
+    format!("{}. You are {}.{asks}", surface.command(parts.join(" | ")), who(role))
+}
+
+fn who(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "a viewer",
+        Role::Operator => "an operator",
+        Role::Owner => "the owner",
     }
-    let asks = if role >= Role::Operator { " What changes something asks first." } else { "" };
-    format!("{}. You are {role}.{asks}", tongue.command(parts.join(" | ")))
 }
 
 /// A line, understood.
@@ -65,9 +120,9 @@ pub enum Request {
     Yes,
     /// To the last question.
     No,
-    /// Something to know.
-    Query(Query),
-    /// Something that changes a plugin.
+    /// To show something, of one plugin or of all.
+    Query(Query, Option<String>),
+    /// To change a plugin.
     Change(Action, String),
     /// None of these; the text says why.
     Unclear(String),
@@ -80,60 +135,29 @@ pub fn parse(line: &str) -> Request {
         "yes" | "y" => Request::Yes,
         "no" | "n" => Request::No,
         // The first word is what brought the line here.
-        _ => command(line.split_once(char::is_whitespace).map_or("", |(_, rest)| rest), Tongue::Chat),
+        _ => command(line.split_once(char::is_whitespace).map_or("", |(_, rest)| rest), Surface::Chat),
     }
 }
 
 /// Understands a command without `!admin`.
-pub fn command(text: &str, tongue: Tongue) -> Request {
+pub fn command(text: &str, surface: Surface) -> Request {
     let words: Vec<String> = text.split_whitespace().map(str::to_ascii_lowercase).collect();
-    let Some((verb, rest)) = words.split_first() else { return Request::Query(Query::Help) };
-    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
-    if let Some(action) = ACTIONS.into_iter().find(|action| action.word() == verb) {
-        return match rest[..] {
-            [plugin] => Request::Change(action, plugin.to_owned()),
-            [plugin, "force" | "--force"] if action == Action::Reload => {
-                Request::Change(Action::ForceReload, plugin.to_owned())
-            }
-            [] => Request::Unclear(which(verb, tongue)),
-            _ => Request::Unclear(one_plugin(verb, tongue)),
-        };
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let Some((name, rest)) = words.split_first() else { return Request::Query(Query::Help, None) };
+    let Some(forms) = commands().find(|forms| forms[0].name == *name) else {
+        let meant = nearest(name, FORMS.iter().map(|form| form.name));
+        let meant = meant.map(|word| format!(" Did you mean {word}?")).unwrap_or_default();
+        let help = surface.command("help");
+        return Request::Unclear(format!("{} is no admin command.{meant} {help} says what is.", clean(name, 32)));
+    };
+    if let Some(request) = forms.iter().find_map(|form| form.read(rest)) {
+        return request;
     }
-    match (verb.as_str(), &rest[..]) {
-        ("help", []) => Request::Query(Query::Help),
-        ("list", []) => Request::Query(Query::List),
-        ("metrics", []) => Request::Query(Query::Metrics),
-        ("status", []) => Request::Query(Query::Status(None)),
-        ("status", [plugin]) => Request::Query(Query::Status(Some((*plugin).to_owned()))),
-        ("logs", [plugin]) => Request::Query(Query::Logs((*plugin).to_owned())),
-        ("logs", []) => Request::Unclear(which(verb, tongue)),
-        ("deadletters", []) => Request::Query(Query::DeadLetters(None)),
-        ("deadletters", [plugin]) => Request::Query(Query::DeadLetters(Some((*plugin).to_owned()))),
-        ("deadletters", [plugin, "replay", number]) => match number.parse() {
-            Ok(number) => Request::Change(Action::Replay(number), (*plugin).to_owned()),
-            Err(_) => {
-                let list = tongue.command(format_args!("deadletters {plugin}"));
-                Request::Unclear(format!("Which one? {list} numbers them."))
-            }
-        },
-        ("list" | "metrics" | "help", _) => Request::Unclear(format!("{} takes no plugin.", tongue.command(verb))),
-        (known, _) if QUERIES.contains(&known) => Request::Unclear(one_plugin(verb, tongue)),
-        _ => {
-            let known = ACTIONS.map(Action::word).into_iter().chain(QUERIES);
-            let meant = nearest(verb, known).map(|word| format!(" Did you mean {word}?")).unwrap_or_default();
-            let help = tongue.command("help");
-            Request::Unclear(format!("{} is no admin command.{meant} {help} says what is.", clean(verb, 32)))
-        }
+    let usages: Vec<_> = forms.iter().map(|form| surface.command(form.usage(surface))).collect();
+    if rest.is_empty() {
+        return Request::Unclear(format!("Which plugin? {}; {} names them.", usages[0], surface.command("list")));
     }
-}
-
-fn which(verb: &str, tongue: Tongue) -> String {
-    let command = tongue.command(format_args!("{verb} <plugin>"));
-    format!("Which plugin? {command}; {} names them.", tongue.command("list"))
-}
-
-fn one_plugin(verb: &str, tongue: Tongue) -> String {
-    format!("{} takes one plugin; {} says more.", tongue.command(verb), tongue.command("help"))
+    Request::Unclear(format!("That is not how {name} is used. It is: {}", usages.join(", or ")))
 }
 
 #[cfg(test)]
@@ -143,42 +167,57 @@ mod tests {
 
     #[test]
     fn lines_are_understood() {
-        let reload = Request::Change(Action::Reload, "dice-roller".into());
-        assert_eq!(parse("!admin reload dice-roller"), reload);
-        assert_eq!(parse("!ADMIN  Reload Dice-Roller "), reload);
-        assert_eq!(parse("!admin reload x force"), Request::Change(Action::ForceReload, "x".into()));
-        assert_eq!(parse("!admin deadletters x replay 7"), Request::Change(Action::Replay(7), "x".into()));
-        assert_eq!(parse("!admin deadletters x"), Request::Query(Query::DeadLetters(Some("x".into()))));
-        assert_eq!(parse("!admin logs x"), Request::Query(Query::Logs("x".into())));
-        assert_eq!(parse("!admin"), Request::Query(Query::Help));
-        assert_eq!(parse("!admin status"), Request::Query(Query::Status(None)));
-        assert_eq!(parse("!admin list"), Request::Query(Query::List));
-        assert_eq!(parse(" yes "), Request::Yes);
-        assert_eq!(parse("No"), Request::No);
+        let change = |action, plugin: &str| Request::Change(action, plugin.to_owned());
+        let query = |query, plugin: Option<&str>| Request::Query(query, plugin.map(str::to_owned));
+        for (line, request) in [
+            ("!admin reload dice-roller", change(Action::Reload, "dice-roller")),
+            ("!ADMIN  Reload Dice-Roller ", change(Action::Reload, "dice-roller")),
+            ("!admin reload x force", change(Action::ForceReload, "x")),
+            ("!admin reload x --force", change(Action::ForceReload, "x")),
+            ("!admin deadletters x replay 7", change(Action::Replay(7), "x")),
+            ("!admin deadletters x", query(Query::DeadLetters, Some("x"))),
+            ("!admin logs x", query(Query::Logs, Some("x"))),
+            ("!admin", query(Query::Help, None)),
+            ("!admin status", query(Query::Status, None)),
+            ("!admin list", query(Query::List, None)),
+            (" yes ", Request::Yes),
+            ("No", Request::No),
+        ] {
+            assert_eq!(parse(line), request, "{line}");
+        }
     }
 
     #[test]
-    fn what_is_unclear_is_said() {
-        let text = |line| if let Request::Unclear(text) = parse(line) { text } else { panic!("{line} is clear") };
-        assert!(text("!admin reload").contains("Which plugin?"));
-        assert!(text("!admin relaod dice").contains("Did you mean reload?"));
-        assert!(text("!admin reload a b").contains("takes one plugin"));
-        assert!(text("!admin stop a force").contains("takes one plugin"));
-        assert!(text("!admin list x").contains("takes no plugin"));
-        assert!(text("!admin deadletters x replay it").contains("Which one?"));
-        assert!(text("!admin yes").contains("no admin command"));
+    fn what_is_unclear_is_said_with_what_would_be_clear() {
+        for (line, said) in [
+            ("!admin reload", "Which plugin? !admin reload <plugin>; !admin list names them."),
+            ("!admin logs", "Which plugin? !admin logs <plugin>; !admin list names them."),
+            ("!admin relaod dice", "relaod is no admin command. Did you mean reload? !admin help says what is."),
+            ("!admin yes", "yes is no admin command. !admin help says what is."),
+            (
+                "!admin reload a b",
+                "That is not how reload is used. It is: !admin reload <plugin>, or !admin reload <plugin> force",
+            ),
+            ("!admin stop a force", "That is not how stop is used. It is: !admin stop <plugin>"),
+            ("!admin list x", "That is not how list is used. It is: !admin list"),
+        ] {
+            assert_eq!(parse(line), Request::Unclear(said.to_owned()), "{line}");
+        }
+        let Request::Unclear(text) = parse("!admin deadletters x replay it") else { panic!("which?") };
+        assert!(text.ends_with(", or !admin deadletters <plugin> replay <number>"), "{text}");
     }
 
     #[test]
     fn help_shows_what_the_role_may_say_where_it_is_said() {
-        let viewer = help(Role::Viewer, Tongue::Chat);
-        assert_eq!(viewer, "!admin list | status [plugin] | metrics | help. You are viewer.");
-        let operator = help(Role::Operator, Tongue::Chat);
-        assert!(operator.contains("reload, restart") && !operator.contains("force"), "{operator}");
-        let owner = help(Role::Owner, Tongue::Shell);
-        assert!(owner.starts_with("rosey admin list") && owner.contains("reload <plugin> --force"), "{owner}");
-        let Request::Unclear(text) = command("reload", Tongue::Shell) else { panic!("which?") };
-        assert_eq!(text, "Which plugin? rosey admin reload <plugin>; rosey admin list names them.");
+        let viewer = help(Role::Viewer, Surface::Chat);
+        assert_eq!(viewer, "!admin list | status [plugin] | metrics | help. You are a viewer.");
+        let operator = help(Role::Operator, Surface::Chat);
+        let changes = " | deadletters [plugin] | deadletters <plugin> replay <number> | reload, rollback, restart, start, stop \
+                       <plugin>. You are an operator. Commands that change something ask for confirmation.";
+        assert!(operator.ends_with(changes), "{operator}");
+        let owner = help(Role::Owner, Surface::Shell);
+        assert!(owner.starts_with("rosey admin list | status [plugin] | "), "{owner}");
+        assert!(owner.contains(" | reload <plugin> | reload <plugin> --force | rollback, restart, "), "{owner}");
     }
 
     proptest! {
@@ -192,10 +231,12 @@ mod tests {
         }
 
         #[test]
-        fn case_and_space_mean_nothing(verb in 0..ACTIONS.len(), plugin in "[a-z][a-z0-9-]{0,20}", space in "[ \t\u{3000}]{1,5}") {
-            let action = ACTIONS[verb];
-            let line = format!("!admin{space}{}{space}{}{space}", action.word().to_uppercase(), plugin.to_uppercase());
-            prop_assert_eq!(parse(&line), Request::Change(action, plugin));
+        fn case_and_space_mean_nothing(at in 0..FORMS.len(), plugin in "[a-z][a-z0-9-]{0,20}", space in "[ \t\u{3000}]{1,5}") {
+            let usage = FORMS[at].usage(Surface::Chat).replace("<plugin>", &plugin).replace("<number>", "7");
+            let line = format!("!admin {}{space}", usage.to_uppercase()).replace(' ', &space);
+            let request = parse(&line);
+            prop_assert_eq!(&request, &parse(&format!("!admin {usage}")));
+            prop_assert!(!matches!(request, Request::Unclear(_)), "{}", usage);
         }
     }
 }

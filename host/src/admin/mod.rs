@@ -26,7 +26,7 @@ pub use work::Completed;
 use crate::{event::User, metrics::Metrics, plugins::Plugins, router::Router};
 use audit::{Audit, AuditError, AuditRecord, Stage};
 use command::Query;
-use grammar::Tongue;
+use grammar::Surface;
 use limit::{Cooldown, PerMinute};
 use permission::{Permissions, Role};
 use std::{
@@ -179,20 +179,20 @@ impl Admin {
         self.audit.on_record(listener);
     }
 
-    /// Answers a query.
+    /// Answers a query about one plugin, or about all.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn query(&self, actor: &Actor, query: &Query) -> Result<Answer, Refusal> {
-        self.allow(actor, query.word(), query.plugin(), query.needs()).await?;
+    pub async fn query(&self, actor: &Actor, query: Query, plugin: Option<&str>) -> Result<Answer, Refusal> {
+        self.allow(actor, query.word(), plugin, query.needs()).await?;
         // The shell disturbs nobody, and scripts look often.
         if actor.via == "chat" {
             self.in_time(actor, &self.queries)?;
         }
-        self.audit.tell(&AuditRecord::new(Stage::Read, actor, query.word(), query.plugin()));
+        self.audit.tell(&AuditRecord::new(Stage::Read, actor, query.word(), plugin));
         let role = self.permissions.role(&actor.user).unwrap_or(Role::Viewer);
-        let asker = show::Asker { role, tongue: Tongue::of(actor.via) };
-        show::answer(self, query, &asker, if actor.via == "chat" { show::LINES } else { usize::MAX }).await
+        let asker = show::Asker { role, surface: Surface::of(actor.via) };
+        show::answer(self, (query, plugin), &asker, if actor.via == "chat" { show::LINES } else { usize::MAX }).await
     }
 
     /// What to answer to a line that makes no sense: only who may ask is told what would.

@@ -1,12 +1,10 @@
 //! Who may do what: roles, by *verified* identity. Pure.
 
 use crate::event::{Identity, Network, User, name::CaseMapping};
-use serde::Deserialize;
 use std::{collections::HashMap, fmt};
 
 /// What somebody may do; each role includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Look.
     Viewer,
@@ -142,7 +140,7 @@ mod tests {
         let roles = roles.map(|(name, role)| (name.to_owned(), role));
         let strict = Permissions::new(roles.clone().into(), Some("daemon".into()), false);
         let trusting = Permissions::new(roles.into(), Some("daemon".into()), true);
-        let viewer = Query::Status(None).needs();
+        let viewer = Query::Status.needs();
         let operator = Action::Reload.needs();
         let owner = Action::ForceReload.needs();
         let account = |name: &str| user("some-nick", on("irc", name));

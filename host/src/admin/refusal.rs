@@ -1,6 +1,6 @@
 //! Why something was not done, in the words of the place where it is read: each text says what to do.
 
-use super::{audit::AuditError, grammar::Tongue, permission::Role};
+use super::{audit::AuditError, grammar::Surface, permission::Role};
 use crate::plugins::PluginError;
 use rosey_core::state::ChangeError;
 use std::{fmt, path::PathBuf, time::Duration};
@@ -128,7 +128,7 @@ impl std::error::Error for Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.text(Tongue::Chat))
+        out.write_str(&self.text(Surface::Chat))
     }
 }
 
@@ -152,7 +152,7 @@ impl Refusal {
     }
 
     /// For whoever asked.
-    pub fn text(&self, tongue: Tongue) -> String {
+    pub fn text(&self, surface: Surface) -> String {
         match self {
             Self::Denied { needs, has: Some(has), .. } => {
                 format!("Admin permission required: that needs the role {needs}, and yours is {has}.")
@@ -171,35 +171,35 @@ impl Refusal {
             Self::SameBuild { plugin, version, artifact } => format!(
                 "{plugin} runs that very build already ({version}, artifact {artifact}). Build a new one, or add {} to \
                  replace its process all the same.",
-                tongue.force()
+                surface.force()
             ),
             Self::Blocked { plugin, version, artifact } => format!(
                 "{plugin} {version} (artifact {artifact}) was rolled back from. Build a new one, or add {}.",
-                tongue.force()
+                surface.force()
             ),
             Self::OtherPlugin { plugin, library, found, before } => {
                 let before = before.as_ref().map(|before| format!(", and {plugin} has been {before} so far"));
                 let instead = before.unwrap_or_else(|| format!(", and not {plugin}"));
-                let (library, force) = (library.display(), tongue.force());
+                let (library, force) = (library.display(), surface.force());
                 format!("{library} is {found}{instead}. Put the right library there, or add {force} if that is meant.")
             }
             Self::Changed { plugin, now } => format!("{plugin} changed since you were asked ({now}); ask again."),
-            Self::Failed { what: "replay", plugin, source, .. } => sentence(&cause(plugin, source, tongue)),
+            Self::Failed { what: "replay", plugin, source, .. } => sentence(&cause(plugin, source, surface)),
             Self::Failed { what, plugin, source, goes_on } => {
                 let goes_on = goes_on.as_ref().map(|version| format!(" {version} goes on.")).unwrap_or_default();
-                format!("{what} {plugin} refused: {}{goes_on}", sentence(&cause(plugin, source, tongue)))
+                format!("{what} {plugin} refused: {}{goes_on}", sentence(&cause(plugin, source, surface)))
             }
             Self::NotUp { plugin, why } => {
-                let logs = tongue.command(format_args!("logs {plugin}"));
+                let logs = surface.command(format_args!("logs {plugin}"));
                 format!("{plugin} did not come up: {} Look at its log: {logs}", sentence(why))
             }
             Self::NotSettled { plugin, why } => {
-                let logs = tongue.command(format_args!("logs {plugin}"));
+                let logs = surface.command(format_args!("logs {plugin}"));
                 format!("{plugin}: {} Look at its log: {logs}", sentence(why))
             }
             Self::Audit(error) => format!("Nothing was done, for it cannot be recorded: {}", sentence(error)),
             Self::Unrecorded { refusal, error } => {
-                format!("{} (its end could not be recorded: {error})", refusal.text(tongue))
+                format!("{} (its end could not be recorded: {error})", refusal.text(surface))
             }
             Self::Stopping => "Rosey is stopping.".to_owned(),
         }
@@ -207,8 +207,8 @@ impl Refusal {
 }
 
 /// What the plugin's side says, and what to do about it where that is one of these commands.
-fn cause(plugin: &str, source: &PluginError, tongue: Tongue) -> String {
-    let command = |words: &str| tongue.command(format_args!("{words} {plugin}"));
+fn cause(plugin: &str, source: &PluginError, surface: Surface) -> String {
+    let command = |words: &str| surface.command(format_args!("{words} {plugin}"));
     match source {
         PluginError::NoLetter { plugin, id } => {
             format!("{plugin} has no dead letter {id}; {} numbers them", command("deadletters"))
@@ -224,10 +224,10 @@ fn cause(plugin: &str, source: &PluginError, tongue: Tongue) -> String {
             format!("it is not running; start it first: {}", command("start"))
         }
         PluginError::Change(ChangeError::SameArtifact(artifact)) => {
-            format!("that very build is running already (artifact {artifact}); add {} to replace it", tongue.force())
+            format!("that very build is running already (artifact {artifact}); add {} to replace it", surface.force())
         }
         PluginError::Change(ChangeError::Blocked(artifact)) => {
-            format!("artifact {artifact} was rolled back from; build a new one, or add {}", tongue.force())
+            format!("artifact {artifact} was rolled back from; build a new one, or add {}", surface.force())
         }
         PluginError::Change(
             ChangeError::Start(_)
@@ -261,16 +261,16 @@ mod tests {
         let failed = |error| Refusal::failed("reload", "x", PluginError::Change(error), Some("1.0.0".to_owned()));
         let timed_out = failed(ChangeError::ProbeTimedOut(Duration::from_secs(5)));
         assert_eq!(
-            timed_out.text(Tongue::Chat),
+            timed_out.text(Surface::Chat),
             "reload x refused: the health check got no answer within 5 s; look at its log: !admin logs x. 1.0.0 goes on."
         );
-        assert!(timed_out.text(Tongue::Shell).contains("look at its log: rosey admin logs x."));
+        assert!(timed_out.text(Surface::Shell).contains("look at its log: rosey admin logs x."));
         let same = Refusal::SameBuild { plugin: "x".into(), version: "1".into(), artifact: "a".into() };
-        assert!(same.text(Tongue::Chat).contains("add force to"));
-        assert!(same.text(Tongue::Shell).contains("add --force to"));
+        assert!(same.text(Surface::Chat).contains("add force to"));
+        assert!(same.text(Surface::Shell).contains("add --force to"));
         let letter = PluginError::NoLetter { plugin: "x".into(), id: 7 };
         let letter = Refusal::failed("replay", "x", letter, Some("1.0.0".to_owned()));
-        assert_eq!(letter.text(Tongue::Chat), "x has no dead letter 7; !admin deadletters x numbers them.");
-        assert!(failed(ChangeError::NoEarlier).text(Tongue::Shell).contains("rosey admin reload x"));
+        assert_eq!(letter.text(Surface::Chat), "x has no dead letter 7; !admin deadletters x numbers them.");
+        assert!(failed(ChangeError::NoEarlier).text(Surface::Shell).contains("rosey admin reload x"));
     }
 }

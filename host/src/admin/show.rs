@@ -2,7 +2,7 @@
 
 use super::{
     Admin, Answer, Dashboard, Query, Refusal,
-    grammar::{self, Tongue},
+    grammar::{self, Surface},
     permission::Role,
 };
 use crate::{
@@ -31,40 +31,47 @@ const LETTERS: u32 = 1000;
 /// Who asks.
 pub(super) struct Asker {
     pub role: Role,
-    pub tongue: Tongue,
+    pub surface: Surface,
 }
 
 /// `most` bounds lists of lines: what a chat carries, or everything.
-pub(super) async fn answer(admin: &Admin, query: &Query, asker: &Asker, most: usize) -> Result<Answer, Refusal> {
-    Ok(match query {
-        Query::Help => {
-            let text = grammar::help(asker.role, asker.tongue);
+pub(super) async fn answer(
+    admin: &Admin,
+    asked: (Query, Option<&str>),
+    asker: &Asker,
+    most: usize,
+) -> Result<Answer, Refusal> {
+    Ok(match asked {
+        (Query::Help, _) => {
+            let text = grammar::help(asker.role, asker.surface);
             Answer { data: json!({ "help": text, "role": asker.role.to_string() }), text }
         }
-        Query::Metrics => metrics(admin),
-        Query::Status(Some(plugin)) if plugin == "admin" => host(admin),
-        Query::List => {
+        (Query::Metrics, _) => metrics(admin),
+        (Query::Status, Some("admin")) => host(admin),
+        (Query::List, _) => {
             let views = admin.plugins.views().await;
             Answer { text: list(&views), data: all(admin, &views) }
         }
-        Query::Status(None) => {
+        (Query::Status, None) => {
             let views = admin.plugins.views().await;
             Answer { text: overview(admin, &views), data: all(admin, &views) }
         }
-        Query::Status(Some(plugin)) => {
+        (Query::Status, Some(plugin)) => {
             let view = admin.look(plugin).await?;
             let data = serde_json::to_value(read_model(admin, &view)).unwrap_or_default();
-            Answer { text: status(admin, &view, asker.tongue), data }
+            Answer { text: status(admin, &view, asker.surface), data }
         }
-        Query::Logs(plugin) => {
+        // The grammar asks for one.
+        (Query::Logs, plugin) => {
+            let plugin = plugin.unwrap_or_default();
             admin.look(plugin).await?;
             logs(admin, plugin, most)
         }
-        Query::DeadLetters(plugin) => {
+        (Query::DeadLetters, plugin) => {
             if let Some(plugin) = plugin {
                 admin.look(plugin).await?;
             }
-            dead_letters(admin, plugin.as_deref(), most).await?
+            dead_letters(admin, plugin, most).await?
         }
     })
 }
@@ -177,11 +184,11 @@ pub(super) fn counted(count: u64, what: &str) -> String {
 }
 
 /// One plugin in a chat line or two.
-fn status(admin: &Admin, view: &View, tongue: Tongue) -> String {
+fn status(admin: &Admin, view: &View, surface: Surface) -> String {
     let mut line = name_and_state(view);
     let startup_choice = view.startup.as_ref().filter(|_| view.state == "running");
     let startup_choice =
-        startup_choice.map(|choice| choice.text(&tongue.command(format_args!("reload {}", view.plugin))));
+        startup_choice.map(|choice| choice.text(&surface.command(format_args!("reload {}", view.plugin))));
     if let Some(explanation) = startup_choice.as_ref().or(view.explanation.as_ref()) {
         line += &format!(" ({explanation})");
     }

@@ -5,7 +5,7 @@
 
 use super::{
     Action, Actor, Admin, Completed, Proposal, Refusal, grammar,
-    grammar::{Request, Tongue},
+    grammar::{Request, Surface},
     show::counted,
 };
 use crate::{
@@ -121,7 +121,7 @@ impl From<&Refusal> for Tell {
             refusal if refusal.is_temporary() => RefusalKind::Later,
             _ => RefusalKind::Failed,
         };
-        Self::Refused { text: refusal.text(Tongue::Shell), kind }
+        Self::Refused { text: refusal.text(Surface::Shell), kind }
     }
 }
 
@@ -213,9 +213,9 @@ impl Client {
         line: &str,
         wait: bool,
     ) -> io::Result<Result<Tell, Refusal>> {
-        match grammar::command(line, Tongue::Shell) {
-            Request::Query(query) => {
-                let answer = admin.query(actor, &query).await;
+        match grammar::command(line, Surface::Shell) {
+            Request::Query(query, plugin) => {
+                let answer = admin.query(actor, query, plugin.as_deref()).await;
                 Ok(answer.map(|answer| Tell::Done { text: answer.text, data: answer.data }))
             }
             Request::Change(action, plugin) => self.change(admin, actor, action, &plugin, wait).await,

@@ -148,9 +148,9 @@ async fn a_crowd_of_nicks_hides_nobody_with_a_name() {
     for stranger in 0..100 {
         let nick = User { name: format!("guest{stranger}"), identity: Identity::Nick { network: irc() } };
         let actor = Actor { user: nick.into(), via: "chat", place: "irc/#ops".into() };
-        room.admin.query(&actor, &Query::List).await.expect_err("nobody");
+        room.admin.query(&actor, Query::List, None).await.expect_err("nobody");
     }
-    room.admin.query(&actor("mallory"), &Query::List).await.expect_err("nobody");
+    room.admin.query(&actor("mallory"), Query::List, None).await.expect_err("nobody");
     let audited = room.audited();
     assert_eq!(audited.len(), 31);
     assert_eq!(audited[30], ("mallory".to_owned(), "denied list".to_owned(), Some(false)));
@@ -163,7 +163,7 @@ async fn a_crowd_of_nicks_hides_nobody_with_a_name() {
 async fn what_was_counted_is_recorded_after_a_minute() {
     let room = Room::open(|_| {}).await;
     for _ in 0..5 {
-        room.admin.query(&actor("mallory"), &Query::List).await.expect_err("nobody");
+        room.admin.query(&actor("mallory"), Query::List, None).await.expect_err("nobody");
     }
     assert_eq!(room.audited().len(), 3);
     let recorded = Arc::new(tokio::sync::Notify::new());
@@ -302,7 +302,7 @@ async fn ten_changes_a_minute_and_ten_queries_in_chat() {
     let often: Vec<_> = results.iter().filter(|text| text.contains("too many") || text.contains("more")).collect();
     assert!(often[0].contains("one command too many"), "{often:?}");
     assert_eq!(often[1..], ["1 more refused within a minute, of alice"]);
-    assert!(room.admin.query(&actor("alice"), &Query::List).await.is_ok(), "only chat is limited in queries");
+    assert!(room.admin.query(&actor("alice"), Query::List, None).await.is_ok(), "only chat is limited in queries");
 }
 
 #[tokio::test]
@@ -336,7 +336,7 @@ async fn rosey_itself_has_a_status_help_knows_the_role_and_metrics_knows_what_be
     let (alice, eve) = (account("alice"), account("eve"));
     let status = room.ask(&eve, "!admin status admin").await;
     assert!(status.starts_with(concat!("rosey ", env!("CARGO_PKG_VERSION"), " running, up 0 s, ")), "{status}");
-    assert!(room.ask(&eve, "!admin help").await.ends_with("You are viewer."));
+    assert!(room.ask(&eve, "!admin help").await.ends_with("You are a viewer."));
     assert!(room.ask(&alice, "!admin help").await.contains("reload <plugin> force"));
     assert!(room.ask(&eve, "!admin metrics").await.contains("not up yet"));
     room.admin.set_dashboard(Dashboard::Failed("another program has the port".into()));

@@ -8,7 +8,7 @@ use super::{
     pages::{self, At},
 };
 use crate::{
-    admin::{Action, Actor, Proposal, command::ACTIONS},
+    admin::{Action, Actor, Proposal, command::plain_actions},
     event::{Identity, User},
 };
 use askama::Template;
@@ -94,7 +94,7 @@ pub struct ActionForm {
 impl ActionForm {
     fn action(&self) -> Option<Action> {
         let replay = self.letter.map(Action::Replay);
-        ACTIONS.into_iter().chain(replay).find(|action| action.word() == self.action)
+        plain_actions().chain(replay).find(|action| action.word() == self.action)
     }
 }
 

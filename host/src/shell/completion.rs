@@ -1,13 +1,19 @@
 //! `rosey completions`: what clap makes for each shell, and the names of the plugins, which `rosey plugin-names` knows.
 
 use crate::{
+    admin::command::{Argument, FORMS},
     cli::{Cli, Shell},
     config::Config,
 };
 use clap::{Command, CommandFactory};
 
-/// Commands that take a plugin's name.
-const TAKE_PLUGIN: &str = "status logs deadletters reload restart rollback start stop";
+/// The admin commands that take a plugin's name.
+fn take_plugin() -> Vec<&'static str> {
+    let take = FORMS.iter().filter(|form| form.takes.first() == Some(&Argument::Plugin));
+    let mut names: Vec<_> = take.map(|form| form.name).collect();
+    names.dedup();
+    names
+}
 
 /// Prints the script for a shell.
 pub fn print(shell: Shell) -> u8 {
@@ -38,9 +44,9 @@ fn script(shell: Shell) -> String {
     clap_complete::generate(generator, &mut visible(Cli::command()), "rosey", &mut script);
     let script = String::from_utf8(script).expect("scripts are text");
     match shell {
-        Shell::Bash => script + &BASH.replace("TAKE_PLUGIN", &TAKE_PLUGIN.replace(' ', "|")),
+        Shell::Bash => script + &BASH.replace("TAKE_PLUGIN", &take_plugin().join("|")),
         Shell::Zsh => zsh(&script),
-        Shell::Fish => script + &FISH.replace("TAKE_PLUGIN", TAKE_PLUGIN),
+        Shell::Fish => script + &FISH.replace("TAKE_PLUGIN", &take_plugin().join(" ")),
     }
 }
 

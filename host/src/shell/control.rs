@@ -4,8 +4,9 @@ use super::{fail, forgotten, say};
 use crate::{
     admin::socket::{self, Ask, RefusalKind, Tell},
     app::state::{Host, Life},
-    cli::{AdminArgs, AdminCommand, Cli, exit},
+    cli::{AdminArgs, Cli, exit},
     config::Config,
+    settings::unreadable,
 };
 use clap::CommandFactory;
 use interprocess::local_socket::{GenericFilePath, Stream, prelude::*};
@@ -23,15 +24,24 @@ pub fn admin(config: &Config, config_given: bool, arguments: &AdminArgs) -> u8 {
             let text = format!("the bot in {state} belongs to another user: {error}");
             return refused(arguments, exit::DENIED, "denied", &text);
         }
-        // Of the usage nobody needs a bot.
-        Err(_) if matches!(arguments.command, AdminCommand::Help) && !arguments.json => return usage(),
-        Err(_) => {
+        // The usage can be shown without a bot.
+        Err(_) if arguments.command.is_help() && !arguments.json => return usage(),
+        Err(error) => {
             let text = match host(&config.state_dir) {
                 Some(Host { life: Life::Stopping, pid, .. }) => {
                     format!("the rosey of {state} is stopping (process {pid})")
                 }
-                Some(Host { pid, .. }) => {
+                Some(Host { life: Life::Starting, pid, .. }) => {
                     format!("the rosey of {state} is starting (process {pid}); try again in a moment")
+                }
+                Some(Host { pid, run_dir, .. }) => {
+                    let socket = run_dir.join(socket::FILE);
+                    format!(
+                        "the rosey of {state} runs (process {pid}), but its control socket {} does not answer: {}. If \
+                         something removed it, restart that rosey",
+                        socket.display(),
+                        unreadable(&error)
+                    )
                 }
                 None => {
                     let hint = forgotten(config_given);
@@ -87,7 +97,7 @@ fn refused(arguments: &AdminArgs, code: u8, kind: &str, text: &str) -> u8 {
 fn talk(stream: Stream, arguments: &AdminArgs) -> io::Result<u8> {
     let mut stream = BufReader::new(stream);
     // A host that refuses before it reads has closed this way already; what it said can be read all the same.
-    match send(&mut stream, &Ask::Command { line: arguments.command.line(), wait: arguments.wait }) {
+    match send(&mut stream, &Ask::Command { line: arguments.command.line().to_owned(), wait: arguments.wait }) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
         _ => {}
     }

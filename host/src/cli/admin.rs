@@ -1,0 +1,145 @@
+//! The admin commands on the command line, made of the rows that chat has: see [`crate::admin::command`].
+
+use super::word;
+use crate::admin::{
+    command::{Argument, Form, commands},
+    grammar::Surface,
+};
+use clap::{Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches, Subcommand, error::ErrorKind};
+
+/// An admin command that was given, as a line of chat without `!admin`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminCommand(String);
+
+impl AdminCommand {
+    /// The line.
+    pub fn line(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it asks for nothing but help.
+    pub fn is_help(&self) -> bool {
+        self.0 == "help"
+    }
+}
+
+impl FromArgMatches for AdminCommand {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let Some((name, given)) = matches.subcommand() else { return Err(Error::new(ErrorKind::MissingSubcommand)) };
+        let mut words = vec![name];
+        let plugin = given.try_get_one::<String>(PLUGIN).ok().flatten();
+        words.extend(plugin.map(String::as_str));
+        for form in commands().flatten().filter(|form| form.name == name) {
+            match form.takes {
+                [_, Argument::Word(word)] if given.get_flag(word) => words.push(word),
+                [_, Argument::Word(word), ..] if form.takes.len() > 2 => {
+                    words.extend(given.get_many::<String>(word).into_iter().flatten().map(String::as_str));
+                }
+                _ => {}
+            }
+        }
+        Ok(Self(words.join(" ")))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Subcommand for AdminCommand {
+    fn augment_subcommands(command: Command) -> Command {
+        command.subcommands(commands().map(subcommand)).subcommand_required(true).arg_required_else_help(true)
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        commands().any(|forms| forms[0].name == name)
+    }
+}
+
+/// The argument with the name of a plugin.
+const PLUGIN: &str = "plugin";
+
+fn subcommand(forms: &'static [Form]) -> Command {
+    let last = &forms[forms.len() - 1];
+    let example = last.usage(Surface::Shell).replace("<plugin>", "dice-roller").replace("<number>", "3");
+    let mut command = Command::new(forms[0].name)
+        .about(sentence(forms[0].help))
+        .after_help(format!("Example: rosey admin {example}"));
+    let takes_plugin = |form: &Form| form.takes.first() == Some(&Argument::Plugin);
+    if forms.iter().any(takes_plugin) {
+        let plugin = Arg::new(PLUGIN).value_name("PLUGIN").value_parser(word).required(forms.iter().all(takes_plugin));
+        command = command.arg(plugin.help("The name of a plugin, as rosey admin list shows it"));
+    }
+    for form in forms {
+        match form.takes {
+            [_, Argument::Word(word)] => {
+                command = command.arg(Arg::new(*word).long(*word).action(ArgAction::SetTrue).help(sentence(form.help)));
+            }
+            [_, Argument::Word(name), Argument::Number] => {
+                let words = Arg::new(*name).num_args(2).value_names([*name, "NUMBER"]).value_parser(word);
+                command = command.arg(words.requires(PLUGIN).help(sentence(form.help)));
+            }
+            _ => {}
+        }
+    }
+    command
+}
+
+/// As clap writes the other texts: without a point at the end.
+fn sentence(help: &'static str) -> &'static str {
+    help.trim_end_matches('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Cli, Command as Given},
+        *,
+    };
+    use crate::admin::{command::FORMS, grammar};
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn each_form_is_said_in_the_shell_as_in_chat() {
+        Cli::command().debug_assert();
+        for form in FORMS {
+            let usage = form.usage(Surface::Shell).replace("<plugin>", "dice-roller").replace("<number>", "3");
+            let words = ["rosey", "admin"].into_iter().chain(usage.split(' '));
+            let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{usage}: {error}"));
+            let Some(Given::Admin(arguments)) = cli.command else { panic!("{usage}") };
+            let (here, in_chat) = (arguments.command.line(), form.usage(Surface::Chat));
+            assert_eq!(here, in_chat.replace("<plugin>", "dice-roller").replace("<number>", "3"));
+            let request = grammar::command(here, Surface::Shell);
+            assert!(!matches!(request, grammar::Request::Unclear(_)), "{here}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_too_much_is_refused() {
+        for words in ["", "reload", "logs", "list x", "stop a b", "dance", "deadletters x replay", "start x --force"] {
+            let words: Vec<_> = ["rosey", "admin"].into_iter().chain(words.split_whitespace()).collect();
+            assert!(Cli::try_parse_from(&words).is_err(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn every_argument_and_option_says_what_is_expected() {
+        fn look(command: &Command, path: &str) {
+            for argument in command.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.len() >= 20, "{path} {}: {help}", argument.get_id());
+            }
+            for inner in command.get_subcommands() {
+                let about = inner.get_about().map(ToString::to_string).unwrap_or_default();
+                assert!(about.len() >= 20, "{path} {}: {about}", inner.get_name());
+                look(inner, &format!("{path} {}", inner.get_name()));
+            }
+        }
+        look(&Cli::command(), "rosey");
+    }
+}
