@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// One row.
+/// A figure, its limit, and their ratio.
 #[derive(Debug)]
 pub struct Row {
     /// What was measured.

@@ -61,7 +61,7 @@ pub enum AppError {
     State {
         /// Where it is.
         path: PathBuf,
-        /// Why not.
+        /// The system's reason.
         source: io::Error,
     },
     /// It holds files of somebody else.
@@ -90,7 +90,7 @@ pub enum AppError {
     /// The dashboard, without which the bot is not to run.
     #[error("Rosey does not run without its dashboard, unless dashboard.required = false")]
     Dashboard(#[from] DashboardError),
-    /// The audit.
+    /// The audit cannot be kept, so no action could be recorded.
     #[error("the audit cannot be kept: {0}")]
     Audit(#[from] AuditError),
     /// The control socket.

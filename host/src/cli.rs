@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Published exit codes; scripts rely on them.
 pub mod exit {
-    /// Done.
+    /// What was asked for is done.
     pub const OK: u8 = 0;
     /// It did not work; standard error says why and what to do.
     pub const FAILED: u8 = 1;

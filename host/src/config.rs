@@ -49,7 +49,7 @@ pub struct Config {
     pub metrics: Metrics,
     /// Limits of all plugins.
     pub limits: LimitsConfig,
-    /// The plugins.
+    /// What is under `[plugins]`, by name.
     pub plugins: BTreeMap<String, Plugin>,
     /// The file that this was read from.
     pub file: Option<PathBuf>,
@@ -100,7 +100,7 @@ pub struct Metrics {
     pub prometheus_enabled: bool,
 }
 
-/// One plugin.
+/// What is under `[plugins.NAME]`.
 #[derive(Debug, Clone)]
 pub struct Plugin {
     /// Whether it runs.
@@ -185,7 +185,7 @@ impl Default for Plugin {
 /// What is wrong with a configuration: every problem that was found, a line each.
 #[derive(Debug)]
 pub struct ConfigError {
-    /// Which file.
+    /// The file as it was named on the command line.
     pub file: PathBuf,
     /// What is wrong, and what would be right.
     pub problems: Vec<Problem>,

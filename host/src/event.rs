@@ -123,7 +123,7 @@ pub struct Event {
     args_start: u32,
     /// Who typed it.
     pub user: Arc<User>,
-    /// Where.
+    /// The channel that it was typed in.
     pub place: Arc<Place>,
     /// Where the one answer goes.
     pub reply_to: ReplyTo,

@@ -13,12 +13,12 @@ const LINES: usize = 200;
 /// Bytes kept of a line; with [`LINES`] that is 100 KB a plugin at most.
 const MAX_LINE: usize = 500;
 
-/// One line.
+/// A line of a plugin, or about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// When.
+    /// The time at which the host read it.
     pub at: SystemTime,
-    /// What.
+    /// Cleaned and bounded.
     pub text: String,
 }
 

@@ -54,7 +54,7 @@ pub enum StoreError {
     Open {
         /// Where it is.
         path: PathBuf,
-        /// Why not.
+        /// The system's or SQLite's reason.
         source: io::Error,
     },
     /// The thread could not be started.

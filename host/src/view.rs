@@ -12,7 +12,7 @@ use trouble::Trouble;
 /// All plugins and the host at one moment: `GET /api/metrics`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Snapshot {
-    /// When.
+    /// When it was measured, RFC 3339 in UTC.
     pub timestamp: String,
     /// When the host started.
     pub started_at: String,
@@ -24,10 +24,10 @@ pub struct Snapshot {
     pub system: System,
 }
 
-/// One plugin.
+/// A plugin as its row and its page show it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Plugin {
-    /// Its name.
+    /// The name that the operator gave it.
     pub name: String,
     /// What the active generation says, or the last that was active; `unknown` before any was.
     pub version: String,
@@ -149,12 +149,12 @@ pub struct System {
     pub troubles: Vec<Trouble>,
 }
 
-/// One crash.
+/// A crash as people read it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Crash {
-    /// When.
+    /// When it crashed, RFC 3339 in UTC.
     pub at: String,
-    /// Which generation.
+    /// The generation whose process it was.
     pub generation: u64,
     /// The version it ran.
     pub version: String,
@@ -228,7 +228,7 @@ pub struct Detail {
 /// Figures of one plugin, as the PRD groups them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Metrics {
-    /// Now.
+    /// At the last poll.
     pub current: Current,
     /// Over the last hour.
     pub aggregates_1h: Aggregates,
@@ -259,7 +259,7 @@ pub struct Window {
     pub in_flight: Sums,
     /// Events that ended, by outcome.
     pub outcomes: BTreeMap<&'static str, u64>,
-    /// Crashes.
+    /// How often plugins crashed since the host started.
     pub crashes: u32,
 }
 
@@ -328,7 +328,7 @@ pub struct Point {
 /// One point of the history, as JSON shows it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Sample {
-    /// When.
+    /// When it was measured, RFC 3339 in UTC.
     pub timestamp: String,
     /// Of one core.
     pub cpu: f32,
@@ -357,7 +357,7 @@ pub struct Sample {
 pub struct Mark {
     /// Counts all marks; those from before a restart of the host are counted on.
     pub number: u64,
-    /// When.
+    /// When it happened, RFC 3339 in UTC.
     pub at: String,
     /// Seconds since 1970, UTC.
     #[serde(skip)]
@@ -398,10 +398,10 @@ pub struct Change {
     pub result: String,
 }
 
-/// One generation.
+/// A process of a plugin, and what it is there for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Generation {
-    /// Its number.
+    /// Counts from 1 in each life of the host.
     pub number: u64,
     /// `active`, `staged`, `draining`, `parked` or `retiring`.
     pub role: &'static str,
@@ -417,7 +417,7 @@ pub struct Generation {
     pub in_flight: usize,
 }
 
-/// One command.
+/// A command as `!help` shows it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Command {
     /// Without the prefix.
@@ -441,7 +441,7 @@ pub struct Custom {
     pub kind: &'static str,
     /// What it means.
     pub help: String,
-    /// Its labels.
+    /// Labels that the plugin gave it, by name.
     pub labels: BTreeMap<String, String>,
     /// Its value; of a histogram how many were observed.
     pub value: f64,

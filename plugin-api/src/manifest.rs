@@ -25,7 +25,7 @@ pub struct Manifest {
     pub reads_state: [u32; 2],
 }
 
-/// One command.
+/// What the host needs to know of a `#[command]`.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Command {
     /// As typed, without the prefix.

@@ -65,7 +65,7 @@ pub trait Plugin: Sized + Send + Sync + 'static {
 
 /// What calling a handler gave: an `fn` is done, an `async fn` has to be polled.
 pub enum Handling<'a> {
-    /// Done.
+    /// It has answered, or failed.
     Done(Result<Reply>),
     /// To be polled.
     Future(Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>),

@@ -43,7 +43,7 @@ pub fn rosey() -> PathBuf {
     target().join("rosey")
 }
 
-/// The shim.
+/// The executable that loads a plugin.
 pub fn shim() -> PathBuf {
     target().join("rosey-shim")
 }

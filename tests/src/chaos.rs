@@ -39,7 +39,7 @@ pub struct Plan {
     pub channels: usize,
     /// Events of one channel under way at a time.
     pub window: usize,
-    /// How long.
+    /// How long the storm blows.
     pub lasts: Duration,
     /// Between two faults.
     pub fault_every: Duration,

@@ -10,11 +10,11 @@ use std::{
 /// An answer.
 #[derive(Debug, Clone)]
 pub struct Response {
-    /// Its status.
+    /// 200, 404 and so on.
     pub status: u16,
     /// Its head, as it came.
     pub head: String,
-    /// Its body.
+    /// What follows the empty line.
     pub body: Vec<u8>,
 }
 

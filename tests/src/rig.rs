@@ -32,11 +32,11 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running bot.
 pub struct Rig {
-    /// Its plugins.
+    /// All that were configured, running or not.
     pub plugins: Arc<Plugins>,
     /// Who gets what.
     pub router: Arc<Router>,
-    /// Who speaks.
+    /// The person whose lines it hears.
     pub user: Arc<User>,
     happened: Arc<Mutex<Vec<LifecycleEvent>>>,
     changed: watch::Receiver<usize>,

@@ -23,11 +23,11 @@ pub struct Limit {
 /// The value of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub enum Value {
-    /// So many.
+    /// A whole number of things, or of megabytes.
     Count(u64),
     /// A part of a whole, 0 to 1.
     Share(f64),
-    /// So long.
+    /// A duration.
     Time(Duration),
 }
 

@@ -3,7 +3,7 @@
 use crate::slot::view::View;
 use rosey_core::hash::Hash;
 
-/// A build.
+/// A version of a plugin and the bytes that it was built to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
     /// The version it says it has; nothing when that is not known any more.

@@ -47,7 +47,7 @@ pub enum Argument {
     Plugin,
     /// This very word; in the shell an option with two dashes, when it is the last.
     Word(&'static str),
-    /// A number.
+    /// A whole number, such as that of a dead letter.
     Number,
 }
 

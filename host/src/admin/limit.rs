@@ -106,7 +106,7 @@ pub struct Tally(Mutex<HashMap<String, Counted>>);
 /// How often it came within a minute, and from whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// How often.
+    /// Times within the minute.
     pub count: u64,
     /// From whom, the first few.
     pub names: Vec<String>,

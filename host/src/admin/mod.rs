@@ -91,7 +91,7 @@ impl AdminConfig {
 /// Somebody who asks for something, and from where.
 #[derive(Debug, Clone)]
 pub struct Actor {
-    /// Who.
+    /// The person, and how their name was verified.
     pub user: Arc<User>,
     /// `chat`, `shell` or `dashboard`.
     pub via: &'static str,

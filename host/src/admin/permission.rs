@@ -6,11 +6,11 @@ use std::{collections::HashMap, fmt};
 /// What somebody may do; each role includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Look.
+    /// May look at states, figures and versions.
     Viewer,
     /// Change plugins.
     Operator,
-    /// Everything.
+    /// May also do what cannot be taken back, such as `force`.
     Owner,
 }
 

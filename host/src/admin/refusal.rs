@@ -24,7 +24,7 @@ pub enum Refusal {
     },
     /// Too soon after another change.
     Cooling {
-        /// Which.
+        /// The plugin that was named.
         plugin: String,
         /// How long to wait.
         wait: Duration,
@@ -37,32 +37,32 @@ pub enum Refusal {
     Unknown(Box<PluginError>),
     /// Nothing to do.
     Already {
-        /// Which.
+        /// The plugin that was named.
         plugin: String,
         /// How it is.
         state: &'static str,
     },
     /// That build runs.
     SameBuild {
-        /// Which.
+        /// The plugin that was named.
         plugin: String,
-        /// Its version.
+        /// The version that the build gives itself.
         version: String,
-        /// Its artifact.
+        /// The first digits of its artifact's hash.
         artifact: String,
     },
     /// That build was given up.
     Blocked {
-        /// Which.
+        /// The plugin that was named.
         plugin: String,
-        /// Its version.
+        /// The version that the build gives itself.
         version: String,
-        /// Its artifact.
+        /// The first digits of its artifact's hash.
         artifact: String,
     },
     /// The library is that of another plugin.
     OtherPlugin {
-        /// Which.
+        /// The plugin that was named.
         plugin: String,
         /// Where the library lies.
         library: PathBuf,
@@ -73,7 +73,7 @@ pub enum Refusal {
     },
     /// It is not any more what they were asked about.
     Changed {
-        /// Which.
+        /// The plugin that was named.
         plugin: String,
         /// How it is now: `it runs 2.1.0 now`.
         now: String,
@@ -84,21 +84,21 @@ pub enum Refusal {
         what: &'static str,
         /// To which plugin.
         plugin: String,
-        /// Why not.
+        /// What the plugin, or its build, says.
         source: Box<PluginError>,
         /// The version that serves all the same.
         goes_on: Option<String>,
     },
     /// It did not come up.
     NotUp {
-        /// Which.
+        /// The plugin that was named.
         plugin: String,
-        /// Why not.
+        /// What kept it from coming up.
         why: String,
     },
     /// It was done, and did not last while somebody waited for it to settle.
     NotSettled {
-        /// Which.
+        /// The plugin that was named.
         plugin: String,
         /// What came of it.
         why: String,

@@ -28,7 +28,7 @@ const LINE: usize = 200;
 /// Dead letters looked at.
 const LETTERS: u32 = 1000;
 
-/// Who asks.
+/// Who asks for an answer, and what they may see of it.
 pub(super) struct Asker {
     pub role: Role,
     pub surface: Surface,

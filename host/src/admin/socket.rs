@@ -63,7 +63,7 @@ pub const SILENCE: Duration = Duration::from_secs(15);
 pub enum Ask {
     /// A command as in chat, without `!admin`.
     Command {
-        /// It.
+        /// `reload dice-roller`
         line: String,
         /// Whether to answer only when the plugin has settled: it is up, and the old process has drained.
         #[serde(default)]

@@ -36,7 +36,7 @@ const SETTLED: Duration = Duration::from_millis(50);
 /// Between tries.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// One artifact.
+/// A copy of a library in the store, which is never written again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
     /// The SHA-256 of its bytes.
@@ -53,7 +53,7 @@ pub enum IntakeError {
     /// There is none.
     #[error("{path} is not there; build it with: cargo build --release -p {plugin}", path = .path.display())]
     Missing {
-        /// The plugin.
+        /// Whose library it was to be.
         plugin: String,
         /// Where it was looked for.
         path: PathBuf,
@@ -64,7 +64,7 @@ pub enum IntakeError {
          its Cargo.toml, and build it again: cargo build --release -p {plugin}", path = .path.display()
     )]
     NotCdylib {
-        /// The plugin.
+        /// Whose library it was to be.
         plugin: String,
         /// Where it was looked for.
         path: PathBuf,
@@ -75,7 +75,7 @@ pub enum IntakeError {
     /// It is not a library, or not a whole one.
     #[error("{path} is {problem}; is cargo still building? If not, build it again: cargo build --release -p {plugin}", path = .path.display())]
     NotALibrary {
-        /// The plugin.
+        /// Whose library it was to be.
         plugin: String,
         /// Where it lies.
         path: PathBuf,
@@ -87,7 +87,7 @@ pub enum IntakeError {
     TooLarge {
         /// Where it lies.
         path: PathBuf,
-        /// Its size.
+        /// Bytes that it has.
         size: u64,
     },
     /// It cannot be read, or the copy cannot be written.
@@ -95,7 +95,7 @@ pub enum IntakeError {
     Io {
         /// Where it lies.
         path: PathBuf,
-        /// Why not.
+        /// The system's reason.
         source: io::Error,
     },
 }
@@ -106,9 +106,9 @@ pub enum VerifyError {
     /// It cannot be read.
     #[error("artifact {hash} cannot be read: {source}; build the plugin again and reload it", hash = .hash.short())]
     Unreadable {
-        /// Which.
+        /// The hash that it is stored under.
         hash: Hash,
-        /// Why not.
+        /// The system's reason.
         source: io::Error,
     },
     /// Its content is not what it was.
@@ -117,7 +117,7 @@ pub enum VerifyError {
         hash = .hash.short(), found = .found.short()
     )]
     Corrupted {
-        /// Which.
+        /// The hash that it is stored under.
         hash: Hash,
         /// What it is now.
         found: Hash,

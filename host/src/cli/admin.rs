@@ -12,7 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches, Subcomman
 pub struct AdminCommand(String);
 
 impl AdminCommand {
-    /// The line.
+    /// `reload dice-roller`
     pub fn line(&self) -> &str {
         &self.0
     }

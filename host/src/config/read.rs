@@ -15,7 +15,7 @@ const ROLES: [(&str, Role); 3] = [("viewer", Role::Viewer), ("operator", Role::O
 const MODES: [(&str, ReloadMode); 3] =
     [("overlap", ReloadMode::Overlap), ("handoff", ReloadMode::Handoff), ("exclusive", ReloadMode::Exclusive)];
 
-/// An hour.
+/// The most for times that an operator would notice.
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl ConfigFile {

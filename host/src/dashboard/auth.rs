@@ -47,12 +47,12 @@ pub struct Auth {
 /// Who may read without the token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Readers {
-    /// Everybody.
+    /// Everybody who can reach it.
     #[default]
     All,
     /// Whoever is on this machine, and not who comes from elsewhere through a proxy on it.
     Local,
-    /// Nobody.
+    /// The token alone lets read.
     None,
 }
 
@@ -63,7 +63,7 @@ pub enum Bearer {
     None,
     /// The token.
     Right,
-    /// Something else.
+    /// What was shown is not the token.
     Wrong,
     /// Something else, and so were too many others before.
     TooOften,
@@ -74,9 +74,9 @@ pub enum Bearer {
 pub enum Login {
     /// There is none: nobody can change anything.
     Off,
-    /// Not shown.
+    /// There is a token, and it was not shown.
     Out,
-    /// Shown.
+    /// The token was shown.
     In,
 }
 
@@ -275,7 +275,7 @@ pub struct Wanted {
     next: String,
 }
 
-/// The form.
+/// `GET /login`: the form that takes the token.
 pub async fn form(
     State(shared): State<Arc<Shared>>,
     wanted: Result<Query<Wanted>, QueryRejection>,

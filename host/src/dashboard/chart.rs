@@ -209,7 +209,7 @@ pub struct Chart<'a> {
     pub title: &'static str,
     /// What its numbers are.
     pub unit: &'static str,
-    /// The lines.
+    /// What is drawn, one below the other in the legend.
     pub lines: &'a [Line<'a>],
 }
 

@@ -65,9 +65,9 @@ pub enum DashboardError {
     /// The address.
     #[error("the dashboard cannot listen on {address}{hint}")]
     Listen {
-        /// Where.
+        /// The address and port that were asked for.
         address: String,
-        /// Why not.
+        /// The system's reason.
         source: io::Error,
         /// What to do about it.
         hint: &'static str,

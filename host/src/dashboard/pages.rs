@@ -148,7 +148,7 @@ pub fn encoded(text: &str) -> String {
         .collect()
 }
 
-/// The overview.
+/// `GET /`: the verdict, and a row for each plugin.
 pub async fn overview(State(shared): State<Arc<Shared>>, look: Asked, headers: HeaderMap) -> Response {
     let look = Look::of(look);
     let (board, login) = (shared.metrics.latest(), shared.auth.login(&headers));
@@ -333,7 +333,7 @@ pub async fn style(headers: HeaderMap) -> Response {
     ASSET.respond(&headers)
 }
 
-/// The script.
+/// `GET /live.js`, under a name that changes with its content.
 pub async fn script(headers: HeaderMap) -> Response {
     static ASSET: LazyLock<Rendered> = LazyLock::new(|| asset("text/javascript; charset=utf-8", SCRIPT));
     ASSET.respond(&headers)

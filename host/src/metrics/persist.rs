@@ -69,7 +69,7 @@ const MOST_UNSAVED: usize = 2000;
 /// What happened and is not written yet.
 #[derive(Debug, Clone, Default)]
 pub struct Unsaved {
-    /// Marks.
+    /// Marks of the time axis that are not in the database.
     pub marks: Vec<Mark>,
     /// Crashes, each with its plugin.
     pub crashes: Vec<(String, Crash)>,
@@ -80,7 +80,7 @@ pub struct Unsaved {
 /// What the hosts before this one left, the oldest first.
 #[derive(Debug, Default)]
 pub struct Past {
-    /// Marks.
+    /// Marks of the time axis, the oldest first.
     pub marks: Vec<Mark>,
     /// Crashes, each with its plugin.
     pub crashes: Vec<(String, Crash)>,

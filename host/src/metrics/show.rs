@@ -154,7 +154,7 @@ pub fn megabytes(bytes: u64) -> f64 {
     (bytes as f64 / 1e5).round() / 10.0
 }
 
-/// One crash.
+/// What people read of a crash.
 pub fn crash(crash: &crash::Crash) -> Crash {
     Crash {
         at: rfc3339(crash.at),

@@ -53,7 +53,7 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 /// One plugin, as the operator configured it.
 #[derive(Debug, Clone)]
 pub struct PluginConfig {
-    /// Its name.
+    /// The NAME of `[plugins.NAME]`.
     pub name: String,
     /// Where the build puts its library.
     pub library: PathBuf,
@@ -150,7 +150,7 @@ pub enum PluginError {
     /// There is no such dead letter.
     #[error("{plugin} has no dead letter {id}; deadletters {plugin} numbers them")]
     NoLetter {
-        /// The plugin.
+        /// Whose dead letters were looked at.
         plugin: String,
         /// What was asked for.
         id: i64,

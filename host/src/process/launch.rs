@@ -39,7 +39,7 @@ pub struct Launcher {
 /// A shim that has proved itself, and waits for a library. Dropped, it is ended.
 #[derive(Debug)]
 pub struct Shim {
-    /// Its process.
+    /// The handle that ends it when it is dropped.
     pub process: Process,
     /// The connection to it.
     pub link: Link,

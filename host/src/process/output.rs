@@ -33,9 +33,9 @@ const LAST_WORDS_WITHIN: Duration = Duration::from_millis(100);
 /// Whose output it is, and how much of it reaches the log.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// The plugin.
+    /// Whose lines these are.
     pub plugin: Arc<str>,
-    /// The generation.
+    /// The generation that prints.
     pub generation: GenerationId,
     /// More lines than this within a second are counted and not logged.
     pub lines_per_second: u32,

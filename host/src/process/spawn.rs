@@ -44,7 +44,7 @@ pub enum SpawnError {
     Os {
         /// What was to be started.
         program: PathBuf,
-        /// Why not.
+        /// The system's reason.
         source: io::Error,
     },
     /// The host is stopping.

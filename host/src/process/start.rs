@@ -111,7 +111,7 @@ pub struct StartSpec {
 /// A generation that stands.
 #[derive(Debug)]
 pub struct StartedGeneration {
-    /// Its process.
+    /// The handle that ends it when it is dropped.
     pub process: Process,
     /// The connection to it.
     pub link: Link,
@@ -121,7 +121,7 @@ pub struct StartedGeneration {
     pub tail: Tail,
     /// What it logs.
     pub records: Records,
-    /// Its page.
+    /// The ids of the events that it is executing.
     pub page: Page,
     /// How long all of this took.
     pub took: Duration,
@@ -144,7 +144,7 @@ pub enum StartError {
     /// The shim ended.
     #[error("it ended while starting: {exit}{last}")]
     Exited {
-        /// How.
+        /// How its process ended.
         exit: Exit,
         /// Its last words, or nothing.
         last: String,
@@ -170,7 +170,7 @@ pub enum StartError {
     Load {
         /// At which step.
         step: LoadStep,
-        /// Why.
+        /// The shim's words, for the operator.
         message: String,
     },
     /// Its settings were refused: only an operator can correct them.

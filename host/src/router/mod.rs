@@ -30,7 +30,7 @@ pub struct AdminLine {
     pub line: String,
     /// Who typed it.
     pub user: Arc<User>,
-    /// Where.
+    /// The channel that it was typed in.
     pub place: Arc<Place>,
     /// Where answers go; there may be several.
     pub outgoing: mpsc::Sender<Outgoing>,

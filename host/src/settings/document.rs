@@ -42,7 +42,7 @@ pub enum Value {
     Date(String),
     /// `[1, 2]`
     List(Vec<Node>),
-    /// `[table]`, `{ }`
+    /// `[table]` of TOML, `{ }` of both.
     Table(Table),
 }
 

@@ -29,9 +29,9 @@ pub enum Command {
     StartupChosen(Arc<StartupChoice>),
     /// Nothing can be started, for this reason.
     CannotStart(String),
-    /// Change.
+    /// Reload, restart, roll back or start.
     Change {
-        /// To what.
+        /// The change that is asked for.
         request: ChangeRequest,
         /// How the slot was when that was decided; it is refused when that is no longer so.
         expected: Option<ExpectedState>,
@@ -47,7 +47,7 @@ pub enum Command {
     },
     /// Handle this, and say whether it was accepted.
     Offer {
-        /// It.
+        /// The event, whose outcome is handed to its `reply_to`.
         event: Event,
         /// Where the answer goes.
         answer: oneshot::Sender<bool>,
@@ -56,9 +56,9 @@ pub enum Command {
     View(oneshot::Sender<Box<View>>),
     /// A generation uses this much memory, in bytes.
     Memory {
-        /// Which.
+        /// The generation that was measured.
         generation: GenerationId,
-        /// How much.
+        /// Its resident memory.
         bytes: u64,
     },
     /// PendingRequest the active generation for the plugin's own metrics; a later [`View`] has them.

@@ -65,12 +65,12 @@ impl fmt::Display for Cause {
     }
 }
 
-/// One crash.
+/// How a process of a plugin ended that was not told to.
 #[derive(Debug, Clone)]
 pub struct Crash {
-    /// When.
+    /// When the host noticed it.
     pub at: SystemTime,
-    /// Which generation.
+    /// The generation whose process it was.
     pub generation: GenerationId,
     /// What it ran.
     pub artifact: Hash,
@@ -78,7 +78,7 @@ pub struct Crash {
     pub version: String,
     /// How long it had been up.
     pub uptime: Duration,
-    /// Why.
+    /// What ended it.
     pub cause: Cause,
     /// What it was executing, as typed.
     pub executing: Vec<String>,

@@ -29,7 +29,7 @@ const KEPT: u32 = 10_000;
 /// How long a write that failed waits for the next try. A full disk is not emptied in a second.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// One dead letter.
+/// An event that was executing at two crashes, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// Its number in the database; 0 before it is there.

@@ -14,11 +14,11 @@ use tracing::Level;
 /// Something that happened to a plugin, for the log, the metrics and the timeline.
 #[derive(Debug, Clone)]
 pub struct LifecycleEvent {
-    /// The plugin.
+    /// The plugin that it happened to.
     pub plugin: Arc<str>,
-    /// When.
+    /// The time by the clock of the machine.
     pub at: SystemTime,
-    /// What.
+    /// What happened, with what belongs to it.
     pub kind: LifecycleKind,
 }
 

@@ -53,7 +53,7 @@ pub struct Setup {
     pub config: Arc<OwnSettings>,
     /// What is shared by all plugins.
     pub starter: Arc<Starter>,
-    /// Likewise.
+    /// Whose turn it is to wake a shim; shared by all plugins.
     pub pacer: Arc<Pacer>,
     /// Where dead letters and the history of builds go.
     pub database: Database,

@@ -19,7 +19,7 @@ pub struct StartupChoice {
 /// A build in the build folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OtherBuild {
-    /// It.
+    /// The hash of its bytes.
     pub artifact: Hash,
     /// Whether it was rolled back from.
     pub blocked: bool,

@@ -14,7 +14,7 @@ use std::{
 /// One generation, as shown.
 #[derive(Debug, Clone)]
 pub struct GenerationView {
-    /// Its number.
+    /// Counts from 1 in each life of the host.
     pub number: GenerationId,
     /// What it runs.
     pub artifact: Hash,
@@ -35,7 +35,7 @@ pub struct GenerationView {
 /// A slot as it is at one moment: all figures belong together.
 #[derive(Debug, Clone)]
 pub struct View {
-    /// The plugin.
+    /// The name that the operator gave it.
     pub plugin: Arc<str>,
     /// The state in the PRD's words.
     pub state: &'static str,

@@ -57,7 +57,7 @@ pub enum Kind {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trouble {
-    /// What.
+    /// Which rule found it.
     pub kind: Kind,
     /// `error` where users get no answers, else `warning`.
     pub severity: &'static str,

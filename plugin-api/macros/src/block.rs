@@ -20,7 +20,7 @@ pub(crate) struct Block {
     pub(crate) shutdown: Option<Ident>,
 }
 
-/// One `#[command]`.
+/// A method with `#[command]`, read.
 pub(crate) struct Command {
     pub(crate) method: Ident,
     pub(crate) name: String,

@@ -93,7 +93,7 @@ pub struct HostApi {
 pub struct RawEvent<'a> {
     /// Never 0.
     pub id: u64,
-    /// [`flags`].
+    /// A sum of the constants in [`flags`].
     pub flags: u32,
     /// How long the host will wait for the answer, in milliseconds. A handler that waits longer is dropped; 0 gives it
     /// its first poll and no more.

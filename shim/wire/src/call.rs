@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Call<'a> {
     /// Read one key. The answer is [`Returned::Value`].
     Get {
-        /// Whose.
+        /// Where the key is looked for.
         scope: Scope,
         /// Its name.
         #[serde(borrow)]
@@ -19,7 +19,7 @@ pub enum Call<'a> {
     },
     /// Read keys in order. The answer is [`Returned::Page`].
     List {
-        /// Whose.
+        /// Where the keys are looked for.
         scope: Scope,
         /// How they begin.
         prefix: &'a str,
@@ -37,7 +37,7 @@ pub enum Call<'a> {
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Returned<'a> {
-    /// A value.
+    /// To [`Call::Get`].
     Value {
         /// Its version; 0 when there is none.
         version: u64,
@@ -56,7 +56,7 @@ pub enum Returned<'a> {
         /// The highest version among all of them.
         version: u64,
     },
-    /// Timers.
+    /// To [`Call::Timers`].
     Timers(Vec<TimerInfo<'a>>),
     /// The changes are applied and durable.
     Done,
@@ -69,7 +69,7 @@ pub enum Returned<'a> {
 /// One timer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimerInfo<'a> {
-    /// Its name.
+    /// The name that it was set under.
     pub name: &'a str,
     /// When it fires next, in milliseconds since 1970.
     pub due_ms: u64,

@@ -32,9 +32,9 @@ pub struct Effects<'a> {
 /// Something that was read, and in which state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Read<'a> {
-    /// One key.
+    /// The value of one key.
     Key {
-        /// Whose.
+        /// Where the key was looked for.
         scope: Scope,
         /// Its name.
         key: &'a str,
@@ -43,7 +43,7 @@ pub enum Read<'a> {
     },
     /// All keys that begin like this.
     Prefix {
-        /// Whose.
+        /// Where the keys were looked for.
         scope: Scope,
         /// How they begin.
         prefix: &'a str,
@@ -59,7 +59,7 @@ pub enum Read<'a> {
 pub enum Effect<'a> {
     /// Store a value, in place of the one that is there.
     Put {
-        /// Whose.
+        /// Where the value is stored.
         scope: Scope,
         /// Its name.
         key: &'a str,
@@ -70,14 +70,14 @@ pub enum Effect<'a> {
     },
     /// Remove a value; nothing happens where there is none.
     Delete {
-        /// Whose.
+        /// Where the value is.
         scope: Scope,
         /// Its name.
         key: &'a str,
     },
     /// Add to a whole number; what is not there counts as 0. Needs no read, so it never conflicts.
     Add {
-        /// Whose.
+        /// Where the number is.
         scope: Scope,
         /// Its name.
         key: &'a str,
@@ -86,9 +86,9 @@ pub enum Effect<'a> {
     },
     /// Say a line.
     Say {
-        /// To whom.
+        /// Who reads it.
         to: Target<'a>,
-        /// How.
+        /// Whether it is a message, a notice or an action.
         style: Style,
         /// What, perhaps in several lines.
         text: &'a str,
@@ -97,19 +97,19 @@ pub enum Effect<'a> {
     SetTimer {
         /// Its name; a timer of this name that is there already is replaced.
         name: &'a str,
-        /// When.
+        /// The time at which it fires, or the times.
         when: When<'a>,
         /// The plugin's own bytes, handed back when it is due.
         payload: &'a [u8],
     },
     /// Remove a timer; nothing happens where there is none.
     CancelTimer {
-        /// Its name.
+        /// The name that it was set under.
         name: &'a str,
     },
     /// Send a signal to the plugins that subscribe to it.
     Publish {
-        /// Its topic.
+        /// What the other plugins subscribe to.
         topic: &'a str,
         /// The plugin's own bytes.
         payload: &'a [u8],

@@ -44,7 +44,7 @@ impl Kind {
         Self::Start,
     ];
 
-    /// Its name.
+    /// `command`, `message` and so on.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Command => "command",
@@ -77,7 +77,7 @@ pub struct Occurrence<'a> {
     pub channel: &'a str,
     /// What brought it: `console`, `irc`; empty for what comes from no network.
     pub connector: &'a str,
-    /// What happened.
+    /// The kind of event, and what belongs to it.
     #[serde(borrow)]
     pub body: Body<'a>,
 }
@@ -122,7 +122,7 @@ pub enum Body<'a> {
     Signal {
         /// The plugin that published it.
         from: &'a str,
-        /// Its topic.
+        /// What the plugin subscribed to.
         topic: &'a str,
         /// The publisher's own bytes.
         payload: &'a [u8],
@@ -134,7 +134,7 @@ pub enum Body<'a> {
 }
 
 impl Body<'_> {
-    /// Its kind.
+    /// The kind of event that this is the body of.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Message { .. } => Kind::Message,

@@ -35,7 +35,7 @@ pub enum ChangeError {
     /// The probe failed as often as it may.
     #[error("the health check failed {attempts} times: {why}")]
     Probe {
-        /// How often.
+        /// How often it was tried.
         attempts: u32,
         /// The last time.
         why: String,
@@ -54,7 +54,7 @@ pub enum ChangeError {
     HandoffTimedOut {
         /// Whom it took too long.
         who: &'static str,
-        /// What.
+        /// The step that it did not finish.
         what: &'static str,
         /// How long it may take.
         limit: Duration,

@@ -68,7 +68,7 @@ pub enum Phase {
         generation: GenerationId,
         /// What it runs.
         artifact: Hash,
-        /// Since when.
+        /// When it began to serve.
         since: Instant,
         /// Whether it has stayed up for long enough to forget the crashes before it.
         stable: bool,
@@ -110,7 +110,7 @@ pub enum StateLeft {
     HandedBack,
     /// What it was when the newer build took over.
     OfTheSwap,
-    /// Nothing.
+    /// Nothing is left: the older build begins anew.
     Nothing,
 }
 
@@ -163,26 +163,26 @@ pub enum Effect {
     },
     /// Give the state; answer with [`State::restored`](super::State::restored).
     Restore {
-        /// To whom.
+        /// The generation that takes over the state.
         generation: GenerationId,
         /// The state.
         snapshot: Arc<Snapshot>,
     },
     /// Ask a generation to stop; its end comes as [`State::exited`](super::State::exited).
     Retire {
-        /// Which.
+        /// The generation that is to stop.
         generation: GenerationId,
     },
     /// End a generation now. One that has started ends in [`State::exited`](super::State::exited); one that has not is just gone.
     Kill {
-        /// Which.
+        /// The generation that is to end.
         generation: GenerationId,
         /// Why, for the log.
         why: &'static str,
     },
     /// Answer a request.
     Finish {
-        /// Which.
+        /// The ticket of the request.
         ticket: Ticket,
         /// How it ended.
         result: Result<Done, ChangeError>,
@@ -198,23 +198,23 @@ pub enum Effect {
 pub enum StateEvent {
     /// A generation serves from now on.
     Active {
-        /// Which.
+        /// The generation that serves.
         generation: GenerationId,
         /// What it runs.
         artifact: Hash,
     },
     /// The active generation died.
     Crashed {
-        /// Which.
+        /// The generation that died.
         generation: GenerationId,
-        /// How.
+        /// How its process ended.
         cause: String,
     },
     /// It did not come up.
     StartFailed {
-        /// Which.
+        /// The generation that did not come up.
         generation: GenerationId,
-        /// Why.
+        /// The reason, for the operator.
         why: String,
     },
     /// A start is due.
@@ -226,7 +226,7 @@ pub enum StateEvent {
     },
     /// No more restarts.
     GaveUp {
-        /// Why.
+        /// The reason, for the operator.
         why: String,
         /// Whose fault it is.
         fault: Fault,
@@ -237,7 +237,7 @@ pub enum StateEvent {
         from: Hash,
         /// The artifact that serves again.
         to: Hash,
-        /// Why.
+        /// The reason, for the operator.
         why: String,
         /// Whether the old process was still there.
         warm: bool,
@@ -246,21 +246,21 @@ pub enum StateEvent {
     },
     /// A bake is over.
     BakeOver {
-        /// How.
+        /// What the bake has shown.
         verdict: Verdict,
         /// Events seen in it.
         events: u64,
     },
     /// An old generation did not finish in time; what it had is delivered again.
     DrainTimedOut {
-        /// Which.
+        /// The generation whose events are delivered again.
         generation: GenerationId,
     },
     /// A generation ended that was not active.
     OldGone {
-        /// Which.
+        /// The generation that ended.
         generation: GenerationId,
-        /// How.
+        /// How its process ended.
         cause: String,
     },
 }

@@ -54,24 +54,24 @@ pub struct Change {
 pub enum Step {
     /// Exclusive: the old generation answers what it has.
     Releasing {
-        /// It.
+        /// The generation that served until now.
         old: GenerationId,
         /// Then it is stopped all the same.
         until: Instant,
     },
     /// Exclusive: the old generation is told to stop, and its end awaited.
     Retiring {
-        /// It.
+        /// The generation that served until now.
         old: GenerationId,
     },
     /// The new generation comes up.
     Starting {
-        /// It.
+        /// The staged one.
         new: GenerationId,
     },
     /// The new generation answers the probe.
     Probing {
-        /// It.
+        /// The staged one.
         new: GenerationId,
         /// 1 for the first.
         attempt: u32,
@@ -80,7 +80,7 @@ pub enum Step {
     },
     /// Handoff: the old generation answers what it has.
     Emptying {
-        /// It.
+        /// The generation that served until now.
         old: GenerationId,
         /// The staged one.
         new: GenerationId,
@@ -89,7 +89,7 @@ pub enum Step {
     },
     /// Handoff: the old generation writes its state.
     Snapshotting {
-        /// It.
+        /// The generation that served until now.
         old: GenerationId,
         /// The staged one.
         new: GenerationId,
@@ -98,7 +98,7 @@ pub enum Step {
     },
     /// Handoff: the new generation reads it.
     Restoring {
-        /// It.
+        /// The staged one.
         new: GenerationId,
         /// Then the change has failed.
         until: Instant,

@@ -64,7 +64,7 @@ pub struct Verified {
 /// The end of a chain: how many records there are, and the hash of the last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Head {
-    /// Records.
+    /// How many records it has.
     pub count: i64,
     /// The last one's hash; empty when there is none.
     pub hash: String,

@@ -31,7 +31,7 @@ pub enum AuditError {
     File {
         /// Where it is.
         path: PathBuf,
-        /// Why not.
+        /// The system's reason.
         source: io::Error,
     },
 }

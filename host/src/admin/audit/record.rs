@@ -72,15 +72,15 @@ pub struct AuditRecord {
     pub stage: Stage,
     /// Of an action that ended: the record of its beginning.
     pub about: Option<i64>,
-    /// Who.
+    /// The name of the person who asked, or `rosey`.
     pub user: String,
     /// How the name was verified: `console`, `system`, `account`, `token` or `nick`; `host` for Rosey itself.
     pub verified: String,
     /// `chat`, `shell` or `dashboard`; `host` for Rosey itself.
     pub via: String,
-    /// Where exactly.
+    /// The channel, terminal or address.
     pub place: String,
-    /// The command.
+    /// The line, without `!admin`.
     pub command: String,
     /// The plugin it is about.
     pub plugin: Option<String>,

@@ -29,7 +29,7 @@ pub struct IrcConfig {
     pub kind: Option<Kind>,
     /// The server's name or address.
     pub server: String,
-    /// Its port.
+    /// 6697 unless set.
     pub port: u16,
     /// Whether the connection is encrypted, and the server's certificate checked.
     pub tls: bool,
@@ -85,7 +85,7 @@ impl fmt::Debug for Secret {
 /// A channel to be in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Channel {
-    /// Its name.
+    /// With its `#`.
     pub name: String,
     /// What it takes to enter, where it takes something.
     pub key: Option<String>,
@@ -98,7 +98,7 @@ pub struct Settings {
     pub id: ConnectorId,
     /// The server's name or address.
     pub server: String,
-    /// Its port.
+    /// The port of the server.
     pub port: u16,
     /// Whether the connection is encrypted.
     pub tls: bool,

@@ -35,24 +35,24 @@ pub enum ConnectionEvent {
     },
     /// The wanted nick is the bot's again.
     NickBack {
-        /// Which.
+        /// The nick that was wanted.
         nick: String,
     },
     /// The connection is over, or could not be made.
     Lost {
-        /// Why.
+        /// What ended it, for the operator.
         why: String,
         /// When the next attempt is made.
         after: Duration,
     },
     /// In a channel.
     Joined {
-        /// Which.
+        /// The channel, as the server spells it.
         channel: String,
     },
     /// Thrown out of a channel.
     Removed {
-        /// Which.
+        /// The channel, as the server spells it.
         channel: String,
         /// By whom, and what they said.
         why: String,
@@ -61,7 +61,7 @@ pub enum ConnectionEvent {
     },
     /// A channel cannot be entered.
     Refused {
-        /// Which.
+        /// The channel, as the server spells it.
         channel: String,
         /// What the server says.
         why: String,
@@ -72,26 +72,26 @@ pub enum ConnectionEvent {
     },
     /// In a channel where the bot should not be; it leaves again.
     Misplaced {
-        /// Which.
+        /// The channel, as the server spells it.
         channel: String,
     },
     /// Nothing can be said in a channel.
     Muted {
-        /// Which.
+        /// The channel, as the server spells it.
         channel: String,
         /// What the server says.
         why: String,
     },
     /// Somebody gives more commands than one person may.
     Flood {
-        /// Who.
+        /// The nick of that person.
         who: String,
     },
     /// So many answers are due that commands are dropped.
     Busy,
     /// Answers were dropped.
     Late {
-        /// How many.
+        /// How many answers were dropped.
         answers: usize,
     },
 }

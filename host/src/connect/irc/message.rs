@@ -90,7 +90,7 @@ impl<'a> Message<'a> {
 /// A person on the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sender<'a> {
-    /// The nick.
+    /// What others call them, without user and host.
     pub nick: &'a str,
     /// The user's name at their host, as the server shows it.
     pub user: &'a str,

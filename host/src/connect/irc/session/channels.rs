@@ -40,7 +40,7 @@ pub(super) struct Channel {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// Since then.
+    /// The bot is in it since this time.
     Inside(Instant),
     /// To be entered at that time.
     Outside(Instant),

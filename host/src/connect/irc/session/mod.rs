@@ -53,7 +53,7 @@ pub enum Effect {
 /// A message of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inbound {
-    /// The nick.
+    /// What the sender is called.
     pub nick: String,
     /// Who that is, as far as the server says.
     pub identity: Identity,
