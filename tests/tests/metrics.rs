@@ -3,7 +3,7 @@
 
 use rosey_tests::{
     bot::{Bot, Folder, children, signal_process, wait_until},
-    http,
+    build, http,
     tool::{self, Server},
 };
 use rustix::process::Signal;
@@ -381,6 +381,7 @@ fn secrets_are_not_shown_and_commands_that_are_somebody_elses_are_marked() {
     std::fs::copy(folder.library("dice-roller"), folder.library("roller")).expect("our directory");
     let mut bot = folder.start(&format!(
         "{SETTINGS}[plugins.roller]\n[plugins.roller.config]\ncity = \"Bern\"\napi_key = \"hunter2\"\n\
+         passphrase = \"hunter sesame\"\nfeed = \"https://bot:hunter4@example/\"\n\
          [plugins.roller.config.db]\nPassword = \"hunter3\"\n"
     ));
     let address = bot.dashboard();
@@ -393,6 +394,21 @@ fn secrets_are_not_shown_and_commands_that_are_somebody_elses_are_marked() {
     assert_eq!(roller["commands"][0]["taken"], serde_json::json!({"r": "dice-roller", "roll": "dice-roller"}));
     assert!(http::get(&address, "/plugin/roller").text().contains("!roll is taken by dice-roller"));
     assert_eq!(http::get(&address, "/api/plugin/dice-roller").json()["commands"][0]["taken"], serde_json::json!({}));
+    assert!(bot.end().success());
+}
+
+#[test]
+fn hidden_characters_of_people_are_written_out_on_every_page() {
+    let folder = Folder::new(&["dice-roller"]);
+    build::variant(&folder.library("misbehave"), "echo-crashes");
+    let mut bot = folder.start(SETTINGS);
+    let address = bot.dashboard();
+    assert!(bot.ask("!echo roll\u{200b} \u{202e}live").contains("crashed on that twice"));
+    for path in ["/plugin/misbehave", "/events"] {
+        wait_until("it is shown", || http::get(&address, path).text().contains("!echo roll"));
+        let page = http::get(&address, path).text();
+        assert!(page.contains("!echo roll\\u{200b} \\u{202e}live") && !page.contains('\u{202e}'), "{path}: {page}");
+    }
     assert!(bot.end().success());
 }
 

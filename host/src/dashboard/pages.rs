@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     metrics::marks::{KINDS, SEVERITIES},
+    text,
     view::{Mark, Plugin, Point, Snapshot, trouble},
 };
 use askama::Template;
@@ -354,14 +355,18 @@ pub fn page(status: StatusCode, page: &impl Template, headers: &HeaderMap) -> Re
     response.into_response()
 }
 
-/// A page as HTML.
+/// A page as HTML. Hidden characters of plugins and users are written out here, once for every page: of our own there are none.
 pub fn shown_page(page: &impl Template) -> String {
     // A template fails only when a value cannot be written, and ours are texts and numbers.
-    page.render().unwrap_or_else(|error| {
-        let mut text = String::new();
-        let _ = write!(text, "This page cannot be shown: {error}");
-        text
-    })
+    let html = page.render().unwrap_or_else(|error| format!("This page cannot be shown: {error}"));
+    if !html.contains(|c| text::is_hidden(c) && !['\n', '\t'].contains(&c)) {
+        return html;
+    }
+    let part = |part: &str| {
+        let text = part.trim_end_matches(['\n', '\t']);
+        text::visible(text).into_owned() + &part[text.len()..]
+    };
+    html.split_inclusive(['\n', '\t']).map(part).collect()
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ use crate::{
         view::View,
     },
     store::{Database, StoreError},
+    text::clean,
     time,
     view::{Change, Custom, Detail, Mark, Plugin, Point, Snapshot},
 };
@@ -61,6 +62,9 @@ const COLLECT_WITHIN: Duration = Duration::from_millis(20);
 
 /// Users that have a series of their own in `rosey_admin_commands_total`.
 const MOST_USERS: usize = 64;
+
+/// Bytes of a user's name as a label.
+const MAX_USER: usize = 64;
 
 /// Dead letters shown of a plugin.
 const MOST_LETTERS: u32 = 50;
@@ -343,9 +347,11 @@ impl Metrics {
     /// `_denied`; beyond 64 users, all others as `_other`.
     pub fn admin_command(&self, command: &str, user: Option<&str>) {
         let mut tallies = self.tallies();
-        let user = user.unwrap_or("_denied");
+        let mut user = user.map_or_else(|| "_denied".to_owned(), |user| clean(user, MAX_USER));
         let users: HashSet<&str> = tallies.admin.keys().map(|(_, user)| user.as_str()).collect();
-        let user = if users.len() >= MOST_USERS && !users.contains(user) { "_other" } else { user }.to_owned();
+        if users.len() >= MOST_USERS && !users.contains(user.as_str()) {
+            "_other".clone_into(&mut user);
+        }
         *tallies.admin.entry((command.to_owned(), user)).or_default() += 1;
     }
 

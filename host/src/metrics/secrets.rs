@@ -1,30 +1,86 @@
-//! What of a plugin's configuration nobody is shown. Pure.
+//! What of a plugin's settings people are shown. Nobody declares which settings are secret, so only values that can hardly be
+//! one are shown: switches, numbers and short words, under names that do not sound like a secret. Pure.
 
 use serde_json::Value;
 
 /// Parts of names, in small letters, whose values are secrets. Rather one too many hidden than one too few.
-const NAMES: [&str; 6] = ["token", "secret", "password", "passwd", "key", "auth"];
+const PARTS: [&str; 19] = [
+    "token",
+    "secret",
+    "pass",
+    "pwd",
+    "key",
+    "auth",
+    "cred",
+    "dsn",
+    "hook",
+    "url",
+    "uri",
+    "phrase",
+    "cookie",
+    "session",
+    "private",
+    "signature",
+    "salt",
+    "seed",
+    "login",
+];
 
-/// What stands in place of a secret.
+/// Whole words of names that mean the same, and would be part of too many others.
+const WORDS: [&str; 5] = ["pin", "otp", "code", "hash", "cert"];
+
+/// Letters of a word that is shown. Secrets that people choose are longer, and so are those of machines.
+const LONGEST: usize = 16;
+
+/// Words of a text that is shown: `Europe/Zurich`, `New York`, `a.txt`. A passphrase has more.
+const MOST_WORDS: usize = 3;
+
+/// Digits of a word that has letters too: `v2`, `h264`, and no password.
+const MOST_DIGITS: usize = 3;
+
+/// Digits of a word that has nothing else: a date, a port.
+const LONGEST_NUMBER: usize = 8;
+
+/// What stands in place of the rest.
 const HIDDEN: &str = "(hidden)";
 
-/// A configuration without its secrets.
-pub fn hidden(config: &Value) -> Value {
-    let is_secret = |name: &str| {
-        let name = name.to_lowercase();
-        NAMES.iter().any(|part| name.contains(part))
-    };
-    match config {
+/// Settings with all that may be a secret hidden.
+pub fn hidden(settings: &Value) -> Value {
+    match settings {
         Value::Object(all) => all
             .iter()
             .map(|(name, value)| {
                 let shown = if is_secret(name) { Value::from(HIDDEN) } else { hidden(value) };
-                (name.clone(), shown)
+                // A name may be one as well: accounts by their token.
+                (if is_plain(name) { name.clone() } else { HIDDEN.to_owned() }, shown)
             })
             .collect(),
         Value::Array(all) => all.iter().map(hidden).collect(),
+        Value::String(text) if !is_plain(text) => Value::from(HIDDEN),
         other => other.clone(),
     }
+}
+
+/// Whether a setting of this name may be a secret, whatever its value.
+fn is_secret(name: &str) -> bool {
+    let small = name.to_lowercase();
+    let mut words = small.split(|c: char| !c.is_alphanumeric());
+    PARTS.iter().any(|part| small.contains(part)) || words.any(|word| WORDS.contains(&word))
+}
+
+/// Whether a text can hardly be a secret: a few short words, or a figure.
+fn is_plain(text: &str) -> bool {
+    let is_between = |c: char| " _-./#:,%+".contains(c);
+    let words: Vec<&str> = text.split(is_between).filter(|word| !word.is_empty()).collect();
+    let is_word = |word: &&str| {
+        let digits = word.chars().filter(char::is_ascii_digit).count();
+        let length = word.chars().count();
+        // A capital behind a small letter stands in no word, but in what a machine made.
+        let is_mixed = word.chars().zip(word.chars().skip(1)).any(|(a, b)| a.is_lowercase() && b.is_uppercase());
+        let is_figure = digits <= if digits == length { LONGEST_NUMBER } else { MOST_DIGITS };
+        word.chars().all(char::is_alphanumeric) && length <= LONGEST && is_figure && !is_mixed
+    };
+    words.len() <= MOST_WORDS && words.iter().all(is_word) && !text.contains("://")
 }
 
 #[cfg(test)]
@@ -33,14 +89,30 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn secrets_are_hidden_however_deep_they_lie() {
-        let config = json!({"city": "Bern", "apiKey": "k1", "auth": {"user": "u1"}, "feeds": [{"url": "x", "Token": "t1"}],
-                            "db": {"PASSWORD": "p1", "port": 5432}});
-        let shown = hidden(&config);
-        assert_eq!(shown["city"], "Bern");
-        assert_eq!((&shown["db"]["port"], &shown["feeds"][0]["url"]), (&json!(5432), &json!("x")));
+    fn secrets_are_hidden_however_deep_they_lie_and_whatever_they_are_called() {
+        let settings = json!({
+            "apiKey": "k1", "auth": {"user": "u1"}, "feeds": [{"Token": "t1"}], "db": {"PASSWORD": "p1"},
+            "passphrase": "open sesame", "pwd": 1234, "dsn": "sqlite", "webhook": "x", "Pin": 1234, "url": "host",
+            "database": "postgres://bot:hunter2@db/bot", "endpoint": "https://hooks.example/T00/B00",
+            "word": "correct horse battery staple", "id": "AKIAIOSFODNN7EXAMPLE", "value": "hunter2024",
+            "mixed": "aGVsbG8", "long": "abcdefghijklmnopqrst", "hex": "9f86d081884c7d65", "list": ["sk-live-4eC39HqL"],
+            "accounts": {"xoxb-17653672481-19874698323": "alice"},
+        });
+        let shown = hidden(&settings);
         let text = shown.to_string();
-        assert!(!["k1", "u1", "t1", "p1"].iter().any(|secret| text.contains(secret)), "{text}");
-        assert_eq!(text.matches(HIDDEN).count(), 4);
+        for (name, value) in shown.as_object().expect("it was one") {
+            assert!(value.to_string().contains(HIDDEN) || name == "accounts", "{name} is {value}");
+        }
+        assert!(!text.contains("xoxb") && !text.contains("hunter") && !text.contains("1234"), "{text}");
+    }
+
+    #[test]
+    fn what_can_hardly_be_a_secret_is_shown() {
+        let settings = json!({
+            "city": "Bern", "zone": "Europe/Zurich", "place": "New York", "units": "metric", "sides": 6, "ratio": 0.5,
+            "loud": true, "none": null, "channels": ["#rosey", "#dice-2"], "file": "quotes.txt", "at": "08:30:00",
+            "model": "v2", "ping": 5, "barcode_width": 3, "since": "2026-11-26", "empty": "", "limits": {"rolls": 100},
+        });
+        assert_eq!(hidden(&settings), settings);
     }
 }

@@ -1,5 +1,6 @@
 //! Names in a configuration that would fail only later: of people, and of hosts.
 
+use crate::text::is_hidden;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// What is wrong with the name of a person; nothing when it can be somebody's.
@@ -7,13 +8,8 @@ pub fn person_problem(name: &str) -> Option<&'static str> {
     if name.is_empty() || name.ends_with(':') {
         return Some("a name is missing between the quotes");
     }
-    let is_blank = |c: char| c.is_whitespace() || c.is_control() || is_invisible(c);
+    let is_blank = |c: char| c.is_whitespace() || is_hidden(c);
     name.contains(is_blank).then_some("a name has no spaces and no invisible characters")
-}
-
-/// Characters that nobody sees: zero-width ones, marks of direction, the byte-order mark.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// What is wrong with the name or address of a host; nothing when it is one. `port` says where a port belongs instead.
