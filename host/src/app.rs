@@ -230,9 +230,10 @@ async fn stop(
 fn make_starter(config: &Config, state: &State, program: PathBuf, ops: &Handle) -> Result<Arc<Starter>, AppError> {
     let store = artifact::Store::open(config.state_dir.join("artifacts")).map_err(|source| state.problem(source))?;
     let shims = Shims {
-        spawner: Spawner::start().map_err(AppError::Runtime)?,
+        spawner: Spawner::start_with_keeper(program.clone()).map_err(AppError::Runtime)?,
         program,
         run_dir: state.run_dir.clone(),
+        data_dir: state.data_dir(),
         spare: config.spare_shim,
     };
     Ok(Arc::new(Starter::new(shims, store, ops.clone(), Journal::default())))

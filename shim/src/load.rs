@@ -19,6 +19,9 @@ pub type LoadError = (LoadStep, String);
 /// The step that failed and why. The process is of no further use then.
 pub fn load(request: &Load<'_>) -> Result<(PluginModRef, String), LoadError> {
     page::map(request.page).map_err(|error| (LoadStep::Open, error))?;
+    // The host has started this process in the folder of all plugins' working directories, and made this one.
+    std::env::set_current_dir(request.plugin)
+        .map_err(|error| (LoadStep::Open, format!("its working directory {}: {error}", request.plugin)))?;
     let module = open(request.library)?;
     let json = module.manifest()();
     let manifest = String::from_utf8(json.into()).map_err(|_| (LoadStep::Manifest, "it is not UTF-8".to_owned()))?;

@@ -4,8 +4,11 @@
 //! (`link`), then read frames until told to stop (`serve`), the first of which says what to load (`load`).
 //! It has one thread, the main one, which sleeps in `read`; a plugin that awaits gets a second from its own library.
 //!
+//! One more of it runs beside each host as its `keeper`.
+//!
 //! It knows nothing of chat, of restarts, or of other plugins, and it keeps no state beyond the plugin's.
 
+mod keeper;
 mod life;
 mod link;
 mod load;
@@ -31,6 +34,10 @@ fn main() -> ExitCode {
     let code = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--version"] => {
             println!("rosey-shim {} (protocol {})", env!("CARGO_PKG_VERSION"), rosey_wire::VERSION);
+            exit::DONE
+        }
+        ["--keeper", mark] => {
+            keeper::keep(mark);
             exit::DONE
         }
         [socket, host] => run(socket, host),

@@ -148,7 +148,7 @@ impl Bot {
     /// When it runs none.
     pub fn pid_of(&mut self, plugin: &str) -> u32 {
         let status = self.ask(&format!("!admin status {plugin}"));
-        let pid = status.split("pid ").nth(1).and_then(|rest| rest.split(',').next());
+        let pid = status.split("pid ").nth(1).and_then(|rest| rest.split([',', '.']).next());
         pid.and_then(|pid| pid.parse().ok()).unwrap_or_else(|| panic!("no process: {status}"))
     }
 

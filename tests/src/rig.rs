@@ -95,7 +95,8 @@ impl Rig {
         std::fs::create_dir_all(&run_dir).expect("our directory");
         let mut ops = tokio::runtime::Builder::new_multi_thread();
         let ops = ops.worker_threads(1).enable_all().build().expect("a runtime");
-        let shims = Shims { spawner: Spawner::start().expect("a thread"), program, run_dir, spare };
+        let data_dir = state.join("data");
+        let shims = Shims { spawner: Spawner::start().expect("a thread"), program, run_dir, data_dir, spare };
         let store = artifact::Store::open(state.join("artifacts")).expect("a directory");
         let starter = Starter::new(shims, store, ops.handle().clone(), Journal::default());
         let database = Database::open(&state.join("rosey.db"), &plugins::SCHEMA).expect("a database");

@@ -131,8 +131,8 @@ fn kill_9_of_the_host_leaves_no_orphan_and_the_next_start_works() {
     let plugins = "[plugins.dice-roller]\n[plugins.eight-ball]\n";
     let mut bot = folder.start(plugins);
     bot.ask("!roll 2d6");
-    // One for each plugin, and the spare.
-    wait_until("there is a spare", || children(bot.pid()).len() == 3);
+    // One for each plugin, the spare, and the keeper.
+    wait_until("there is a spare", || children(bot.pid()).len() == 4);
     let shims = children(bot.pid());
     bot.signal(Signal::KILL);
     bot.exit();

@@ -34,6 +34,7 @@ impl Room {
             spawner: Spawner::start().expect("a thread"),
             program: "/nonexistent".into(),
             run_dir: path.to_owned(),
+            data_dir: path.to_owned(),
             spare: false,
         };
         let store = artifact::Store::open(path.join("artifacts")).expect("a directory");

@@ -42,7 +42,13 @@ fn plugins(config: &Config) -> Result<Vec<Problem>, Problem> {
     runtime.block_on(async {
         let store = Store::open(directory.path().join("artifacts")).map_err(cannot)?;
         let spawner = Spawner::start().map_err(cannot)?;
-        let shims = Shims { spawner, program: shim, run_dir: directory.path().to_owned(), spare: false };
+        let shims = Shims {
+            spawner,
+            program: shim,
+            run_dir: directory.path().to_owned(),
+            data_dir: directory.path().join("data"),
+            spare: false,
+        };
         let starter = Starter::new(shims, store, tokio::runtime::Handle::current(), Journal::default());
         let starter = Arc::new(starter);
         let mut problems = Vec::new();

@@ -136,6 +136,11 @@ impl State {
         }
     }
 
+    /// Where each plugin has its working directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.path.join("data")
+    }
+
     /// What is wrong with it.
     pub fn problem(&self, source: io::Error) -> AppError {
         AppError::State { path: self.path.clone(), source }

@@ -6,6 +6,7 @@ use crate::{
         link::{Link, LinkError},
         spawn::{Exit, Process, SpawnRequest, Spawner},
     },
+    report,
     text::clean,
 };
 use interprocess::{
@@ -18,8 +19,9 @@ use rosey_wire::{
     hello::{self, Answer, Hello},
 };
 use std::{
-    fs::File,
-    io::Read,
+    fs::{DirBuilder, File},
+    io::{self, Read},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -32,6 +34,7 @@ const LAST_WORDS: usize = 1024;
 pub struct Launcher {
     spawner: Spawner,
     run_dir: PathBuf,
+    data_dir: PathBuf,
     program: PathBuf,
     files: AtomicU64,
 }
@@ -48,9 +51,17 @@ pub struct Shim {
 }
 
 impl Launcher {
-    /// Starts `program` as a shim, with sockets in `run_dir`, where only this host's user may look inside.
-    pub fn new(spawner: Spawner, run_dir: PathBuf, program: PathBuf) -> Self {
-        Self { spawner, run_dir, program, files: AtomicU64::new(0) }
+    /// Starts `program` as a shim in `data_dir`, with sockets in `run_dir`, where only this host's user may look inside.
+    pub fn new(spawner: Spawner, run_dir: PathBuf, data_dir: PathBuf, program: PathBuf) -> Self {
+        Self { spawner, run_dir, data_dir, program, files: AtomicU64::new(0) }
+    }
+
+    /// Makes the working directory of a plugin, which a shim goes to when it loads that plugin.
+    ///
+    /// # Errors
+    /// [`StartError::Prepare`].
+    pub fn make_working_directory(&self, plugin: &str) -> Result<(), StartError> {
+        make_private(&self.data_dir.join(plugin))
     }
 
     /// A path in the run directory that is not used twice.
@@ -63,13 +74,14 @@ impl Launcher {
     /// # Errors
     /// [`StartError`]; nothing is left behind then.
     pub async fn launch(&self) -> Result<Shim, StartError> {
+        make_private(&self.data_dir)?;
         let socket = self.file("sock");
         let listener = listen(&socket)?;
         let token = new_token()?;
         let request = SpawnRequest {
             program: self.program.clone(),
             args: vec![super::start::text(&socket)?.to_owned(), std::process::id().to_string()],
-            directory: self.run_dir.clone(),
+            directory: self.data_dir.clone(),
             token: token.clone(),
         };
         let mut process = self.spawner.spawn(request).await?;
@@ -93,6 +105,16 @@ impl Launcher {
     }
 }
 
+/// Makes a directory that only this user may look into, unless it is there.
+fn make_private(path: &Path) -> Result<(), StartError> {
+    let problem = |why| StartError::Prepare(path.to_owned(), why);
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => problem("it is no folder; move it away".to_owned()),
+        _ => problem(report::os(&error)),
+    })
+}
+
 /// Nothing but our own code has run in it, so what it said is in the pipe, whole.
 fn died(exit: Exit, mut process: Process) -> StartError {
     let mut said = [0; LAST_WORDS];
@@ -104,7 +126,7 @@ fn died(exit: Exit, mut process: Process) -> StartError {
 
 /// A socket that exactly one shim will connect to; its file goes when the listener does.
 fn listen(path: &Path) -> Result<Listener, StartError> {
-    let problem = |error: std::io::Error| StartError::Prepare(path.to_owned(), error.to_string());
+    let problem = |error: io::Error| StartError::Prepare(path.to_owned(), report::os(&error));
     let name = path.to_fs_name::<GenericFilePath>().map_err(problem)?;
     ListenerOptions::new().name(name).mode(0o600).create_tokio().map_err(problem)
 }
@@ -146,6 +168,6 @@ fn new_token() -> Result<String, StartError> {
     let source = Path::new("/dev/urandom");
     std::fs::File::open(source)
         .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes))
-        .map_err(|error| StartError::Prepare(source.to_owned(), error.to_string()))?;
+        .map_err(|error| StartError::Prepare(source.to_owned(), report::os(&error)))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,6 +1,6 @@
 //! The page of memory that host and shim share: it names what a generation is executing, and outlives its process.
 
-use crate::process::start::StartError;
+use crate::{process::start::StartError, report};
 use rosey_wire::message::PAGE_BYTES;
 use std::{
     fs::OpenOptions,
@@ -25,7 +25,7 @@ impl Page {
         // From here on it is removed with this, also where it cannot be written.
         let page = made.map(|file| (file, Self { path: path.clone() }));
         page.and_then(|(mut file, page)| file.write_all(&[0; PAGE_BYTES]).map(|()| page))
-            .map_err(|error| StartError::Prepare(path, error.to_string()))
+            .map_err(|error| StartError::Prepare(path, report::os(&error)))
     }
 
     /// Where it is.

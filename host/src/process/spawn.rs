@@ -3,6 +3,10 @@
 //! The parent death signal of a process is bound to the *thread* that started it, so all are started by one thread that
 //! lives as long as the host. Nothing here ever signals a bare process id, which might be somebody else's by then.
 
+use crate::{
+    process::orphans::{Family, MARK, Member},
+    report,
+};
 use rustix::{
     fd::{AsFd, OwnedFd},
     process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid},
@@ -10,8 +14,8 @@ use rustix::{
 use std::{
     fmt,
     io::{self, Write},
-    path::PathBuf,
-    process::{Command, Stdio},
+    path::{Path, PathBuf},
+    process::{ChildStdin, Command, Stdio},
     sync::mpsc as blocking,
     thread,
 };
@@ -40,7 +44,7 @@ pub struct SpawnRequest {
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     /// The operating system says no.
-    #[error("{program}: {source}", program = .program.display())]
+    #[error("{program}: {}", report::os(.source), program = .program.display())]
     Os {
         /// What was to be started.
         program: PathBuf,
@@ -61,17 +65,42 @@ pub struct Spawner {
 }
 
 impl Spawner {
-    /// Starts the thread.
+    /// Starts the thread. What its processes leave behind is somebody else's.
     ///
     /// # Errors
     /// When there can be no more threads.
     pub fn start() -> io::Result<Self> {
+        Self::of(Family::without_orphans(), None)
+    }
+
+    /// Starts the thread. What its processes leave behind ends with them, and with this process, for which a keeper is
+    /// started that outlives it. On a runtime. Once in a process.
+    ///
+    /// # Errors
+    /// When there can be no more threads.
+    pub fn start_with_keeper(keeper: PathBuf) -> io::Result<Self> {
+        Self::of(Family::adopt_orphans()?, Some(keeper))
+    }
+
+    fn of(family: Family, keeper: Option<PathBuf>) -> io::Result<Self> {
         let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
         thread::Builder::new().name("rosey-spawn".to_owned()).spawn(move || {
             let reaper = Reaper::start();
+            // Held for as long as this process lives: its end is what the keeper waits for.
+            let _keeper = keeper.and_then(|program| match start_keeper(&program, &family) {
+                Ok(keeper) => Some(std::mem::ManuallyDrop::new(keeper)),
+                Err(error) => {
+                    let why = report::os(&error);
+                    tracing::warn!(
+                        "should Rosey be killed, what its plugins started may live on: {}: {why}",
+                        program.display()
+                    );
+                    None
+                }
+            });
             while let Some((request, answer)) = waiting.blocking_recv() {
                 // Whoever asked may have stopped waiting; the process then ends with the answer.
-                let _ = answer.send(spawn(&request, &reaper));
+                let _ = answer.send(spawn(&request, &family, &reaper));
             }
         })?;
         Ok(Self { jobs })
@@ -111,21 +140,33 @@ struct Child {
     pid: Pid,
     fd: Option<OwnedFd>,
     /// For the reaper.
-    own: Option<OwnedFd>,
+    own: Option<(OwnedFd, Member)>,
     reaper: Reaper,
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if let Some(fd) = self.own.take() {
+        if let Some((fd, member)) = self.own.take() {
             // Fails only when it has ended.
             let _ = pidfd_send_signal(&fd, Signal::KILL);
-            self.reaper.reap(fd);
+            self.reaper.reap(fd, member);
         }
     }
 }
 
-fn spawn(request: &SpawnRequest, reaper: &Reaper) -> Result<Spawned, SpawnError> {
+/// Starts the process that ends what is left behind by one that is killed. Gives what it waits for the end of.
+fn start_keeper(program: &Path, family: &Family) -> io::Result<(ChildStdin, Member)> {
+    let mut members = family.members();
+    #[expect(clippy::disallowed_methods, reason = "the one place")]
+    let mut command = Command::new(program);
+    command.arg("--keeper").arg(format!("{MARK}={}-", family.host())).env_clear();
+    let mut keeper = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let pid = i32::try_from(keeper.id()).ok().and_then(Pid::from_raw);
+    let member = pid.map(|pid| family.join(&mut members, pid));
+    keeper.stdin.take().zip(member).ok_or_else(|| io::Error::other("it has no input"))
+}
+
+fn spawn(request: &SpawnRequest, family: &Family, reaper: &Reaper) -> Result<Spawned, SpawnError> {
     let problem = |source| SpawnError::Os { program: request.program.clone(), source };
     #[expect(clippy::disallowed_methods, reason = "the one place")]
     let mut command = Command::new(&request.program);
@@ -133,14 +174,18 @@ fn spawn(request: &SpawnRequest, reaper: &Reaper) -> Result<Spawned, SpawnError>
     command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "RUST_BACKTRACE" || name == "TZ"));
     command.args(&request.args).current_dir(&request.directory);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut members = family.members();
+    command.env(MARK, family.mark(&members));
     let mut process = command.spawn().map_err(problem)?;
     let raw = i32::try_from(process.id()).ok().and_then(Pid::from_raw);
     let pid = raw.ok_or_else(|| problem(io::Error::other("it has no process id")))?;
+    let member = family.join(&mut members, pid);
+    drop(members);
     // Not reaped yet, so the id is still its own.
     let fd = pidfd_open(pid, PidfdFlags::NONBLOCK).map_err(|error| problem(error.into()))?;
     // Not a clone: the reaper must block, and whether waiting blocks belongs to what a clone would share.
     let own = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| problem(error.into()))?;
-    let child = Child { pid, fd: Some(fd), own: Some(own), reaper: reaper.clone() };
+    let child = Child { pid, fd: Some(fd), own: Some((own, member)), reaper: reaper.clone() };
     if let Some(mut input) = process.stdin.take() {
         // A pipe holds a line; a process that is gone already shows in its exit.
         let _ = input.write_all(format!("{}\n", request.token).as_bytes());
@@ -255,26 +300,26 @@ fn signal_name(signal: i32) -> Option<&'static str> {
 /// A thread that waits for processes nobody else waits for.
 #[derive(Debug, Clone)]
 struct Reaper {
-    orphans: Option<blocking::SyncSender<OwnedFd>>,
+    ending: Option<blocking::SyncSender<(OwnedFd, Member)>>,
 }
 
 impl Reaper {
     fn start() -> Self {
-        let (orphans, waiting) = blocking::sync_channel::<OwnedFd>(QUEUE);
+        let (ending, waiting) = blocking::sync_channel::<(OwnedFd, Member)>(QUEUE);
         let thread = thread::Builder::new().name("rosey-reap".to_owned()).spawn(move || {
-            for fd in waiting {
+            for (fd, _member) in waiting {
                 // Already killed, so this is a matter of microseconds.
                 while matches!(waitid(WaitId::PidFd(fd.as_fd()), WaitIdOptions::EXITED), Err(rustix::io::Errno::INTR)) {
                 }
             }
         });
-        Self { orphans: thread.is_ok().then_some(orphans) }
+        Self { ending: thread.is_ok().then_some(ending) }
     }
 
-    fn reap(&self, fd: OwnedFd) {
-        if let Some(orphans) = &self.orphans {
+    fn reap(&self, fd: OwnedFd, member: Member) {
+        if let Some(ending) = &self.ending {
             // Full only after a thousand at once, and then waiting is right; closed only at the end of the host.
-            let _ = orphans.send(fd);
+            let _ = ending.send((fd, member));
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct Shims {
     pub program: PathBuf,
     /// Where sockets and pages lie; only this host's user may look inside.
     pub run_dir: PathBuf,
+    /// Where each plugin has its working directory, by its name.
+    pub data_dir: PathBuf,
     /// Whether one waits warm for the next start.
     pub spare: bool,
 }
@@ -60,7 +62,7 @@ pub struct Starter {
 impl Starter {
     /// Makes generations of what is in `store`. On the runtime on which they will be started.
     pub fn new(shims: Shims, store: Store, output_runtime: tokio::runtime::Handle, journal: Journal) -> Self {
-        let launcher = Arc::new(Launcher::new(shims.spawner, shims.run_dir, shims.program));
+        let launcher = Arc::new(Launcher::new(shims.spawner, shims.run_dir, shims.data_dir, shims.program));
         let spare = shims.spare.then(|| Spare::keep(Arc::clone(&launcher)));
         Self { launcher, spare, store, output_runtime, journal }
     }
@@ -270,6 +272,7 @@ async fn bring_up(starter: &Arc<Starter>, order: &StartSpec) -> Result<StartedGe
         let (starter, hash) = (Arc::clone(starter), order.artifact);
         tokio::task::spawn_blocking(move || starter.store.verify(&hash))
     });
+    starter.launcher.make_working_directory(&order.plugin)?;
     let Shim { mut process, mut link, page } = starter.shim().await?;
     let output = Output {
         plugin: Arc::clone(&order.plugin),
