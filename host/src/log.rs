@@ -25,6 +25,12 @@ const WAITING: usize = 4096;
 /// For the last records, at the end. A reader that stalls loses them.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// The environment variable that says what is logged.
+const VARIABLE: &str = "ROSEY_LOG";
+
+/// What can be logged, from nothing to everything.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 static RECORDS: OnceLock<SyncSender<Job>> = OnceLock::new();
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
@@ -43,7 +49,10 @@ pub fn start(level: &str) {
         // The first one stays.
         let _ = RECORDS.set(records);
     }
-    let filter = EnvFilter::try_from_env("ROSEY_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let wanted = std::env::var(VARIABLE).unwrap_or_default();
+    let understood = filter(&wanted);
+    let is_understood = wanted.is_empty() || understood.is_some();
+    let filter = understood.unwrap_or_else(|| EnvFilter::new(level));
     let format = fmt::fmt()
         .with_env_filter(filter)
         .with_writer(Records)
@@ -52,6 +61,19 @@ pub fn start(level: &str) {
         .with_timer(fmt::time::SystemTime);
     // Fails only when somebody has started logging already, as tests do.
     let _ = format.try_init();
+    if !is_understood {
+        tracing::warn!(
+            "{VARIABLE} is not understood, so {level} holds; write {VARIABLE}=debug, or {VARIABLE}=rosey=trace"
+        );
+    }
+}
+
+/// What is to be logged. The crate takes a word that is no level for the name of a module, and then logs nothing.
+fn filter(wanted: &str) -> Option<EnvFilter> {
+    let is_level = |word: &str| LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level));
+    let fits = |part: &str| part.split_once('=').map_or(is_level(part), |(_, level)| is_level(level));
+    let fits = wanted.split(',').all(fits);
+    EnvFilter::try_new(wanted).ok().filter(|_| fits)
 }
 
 /// Waits until what was logged is written, for a second at most.
@@ -108,6 +130,21 @@ impl Drop for Record {
         let record = Job::Write(mem::take(&mut self.0));
         if RECORDS.get().is_none_or(|records| records.try_send(record).is_err()) {
             LEFT_OUT.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_that_is_misspelled_is_not_taken_for_a_module() {
+        for good in ["debug", "INFO", "rosey=trace", "warn,rosey=debug", "off"] {
+            assert!(filter(good).is_some(), "{good}");
+        }
+        for bad in ["", "debgu", "rosey", "rosey=loud", "rosey=debug,", "=="] {
+            assert!(filter(bad).is_none(), "{bad}");
         }
     }
 }

@@ -107,3 +107,26 @@ fn a_bot_says_once_which_setting_is_refused_and_what_helps() {
     assert!(refused.contains("plugins.misbehave.config.limit is refused"), "before anyone says yes: {refused}");
     assert!(bot.end().success());
 }
+
+#[test]
+fn what_would_keep_the_bot_from_running_is_named_before_it_runs() {
+    let folder = Folder::new(&["dice-roller"]);
+    std::fs::create_dir(folder.path().join("state")).expect("ours");
+    std::fs::write(folder.path().join("state/photo.jpg"), "somebody's").expect("ours");
+    folder.configure(
+        "[admin]\naudit_file = \"logs/audit.jsonl\"\n[dashboard]\nenabled = true\nhost = \"no such host\"\n\
+         [plugins.dice-roller]\nprobe = \"rol 1d6\"\n[plugins.zero]\nlibrary = \"/dev/zero\"\n",
+    );
+    let (code, said) = check(&folder);
+    assert_eq!(code, 3, "{said}");
+    for problem in [
+        "rosey.toml:3: state_dir: ",
+        "rosey.toml:8: admin.audit_file: its folder ",
+        "rosey.toml:11: dashboard.host: needs the name of a host",
+        "rosey.toml:13: plugins.dice-roller.probe: needs a command of the plugin, without a prefix; it has roll",
+        "rosey.toml:15: plugins.zero.library: /dev/zero is not a file",
+    ] {
+        assert!(said.contains(problem), "{problem}\n{said}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path().join("state")).expect("there").count(), 1, "nothing was touched");
+}

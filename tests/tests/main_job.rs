@@ -228,9 +228,9 @@ fn two_hosts_do_not_share_a_state() {
 }
 
 #[test]
-fn the_prds_json_loads_as_it_stands_and_a_wrong_one_says_what_is_wrong() {
+fn json_is_checked_as_toml_is() {
     let folder = Folder::new(&[]);
-    let prd = r#"{
+    let settings = r#"{
       "dashboard": {"enabled": true, "port": 8080, "host": "0.0.0.0"},
       "metrics": {"poll_interval": 5, "history_duration": 3600, "prometheus_enabled": true},
       "admins": ["bot_owner", "operator1", "operator2"]
@@ -242,10 +242,10 @@ fn the_prds_json_loads_as_it_stands_and_a_wrong_one_says_what_is_wrong() {
         (check.exit().code(), check.rest().join("\n"), check)
     };
     // It says nothing of a connector, without which nobody can talk to the bot.
-    let (code, _, wrong) = check(prd);
+    let (code, _, wrong) = check(settings);
     assert_eq!(code, Some(3));
     wrong.until_logged("config.json: connect: no connector is configured");
-    let whole = prd.replacen('{', r#"{"connect": {"console": {"user": "bot_owner"}}, "#, 1);
+    let whole = settings.replacen('{', r#"{"connect": {"console": {"user": "bot_owner"}}, "#, 1);
     let (code, said, _) = check(&whole);
     assert_eq!(code, Some(0));
     assert!(said.contains("bot_owner, operator1, operator2") && said.contains("8080"), "{said}");

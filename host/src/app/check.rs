@@ -1,6 +1,6 @@
 //! What a bot could not do with a configuration whose settings make sense one by one.
 
-use super::{AppError, shim};
+use super::{AppError, shim, state};
 use crate::{
     artifact::Store,
     config::Config,
@@ -13,16 +13,29 @@ use crate::{
     report,
     settings::Problem,
 };
-use std::{io, sync::Arc};
+use rosey_wire::manifest::Manifest;
+use std::{io, net::ToSocketAddrs, path::Path, sync::Arc};
 
-/// Every problem: no connector, no shim, and each library that is not there, is no plugin, or refuses its settings. Each
-/// library is loaded in a process of its own, which makes no plugin of it; nothing in the state directory is touched. Blocks
-/// for as long as that takes, `start_timeout` at most for each.
+/// Every problem: no connector, no shim, a folder that is not there or is somebody else's, and each library that is not there,
+/// is no plugin, or refuses its settings. Each library is loaded in a process of its own, which makes no plugin of it; nothing in
+/// the state directory is touched. Blocks for as long as that takes, `start_timeout` at most for each.
 pub fn problems(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     if config.connect.names().next().is_none() {
         let text = "no connector is configured, so nobody can talk to the bot; add [connect.console] or [connect.irc]";
         problems.push(Problem::new("connect", text));
+    }
+    problems.extend(state::refusal(&config.state_dir).map(|error| Problem::new("state_dir", error.to_string())));
+    if let Some(folder) = config.admin.audit_file.as_deref().and_then(Path::parent)
+        && !folder.is_dir()
+    {
+        let text = format!("its folder {} is not there; make it first", folder.display());
+        problems.push(Problem::new("admin.audit_file", text));
+    }
+    let dashboard = &config.dashboard;
+    if dashboard.enabled && (dashboard.host.as_str(), dashboard.port).to_socket_addrs().is_err() {
+        let text = "no address is known for this name; write an address, such as 127.0.0.1 or 0.0.0.0";
+        problems.push(Problem::new("dashboard.host", text));
     }
     match plugins(config) {
         Ok(of_plugins) => problems.extend(of_plugins),
@@ -53,11 +66,25 @@ fn plugins(config: &Config) -> Result<Vec<Problem>, Problem> {
         let starter = Arc::new(starter);
         let mut problems = Vec::new();
         for config in config.plugins() {
-            let looked = plugins::inspect(&starter, &config, config.own()).await;
-            problems.extend(looked.err().map(|error| problem(&config, error)));
+            problems.extend(match plugins::inspect(&starter, &config, config.own()).await {
+                Ok(candidate) => unknown_probe(&config, &candidate.manifest),
+                Err(error) => Some(problem(&config, error)),
+            });
         }
         Ok(problems)
     })
+}
+
+/// A probe that no build of this plugin could pass.
+fn unknown_probe(config: &PluginConfig, manifest: &Manifest) -> Option<Problem> {
+    let command = config.probe.as_deref()?.split_whitespace().next().unwrap_or_default();
+    let mut known = manifest.commands.iter().flat_map(|command| command.aliases.iter().chain([&command.name]));
+    if known.any(|name| name == command) {
+        return None;
+    }
+    let names: Vec<_> = manifest.commands.iter().map(|command| command.name.as_str()).collect();
+    let text = format!("needs a command of the plugin, without a prefix; it has {}", names.join(", "));
+    Some(Problem::new(format!("plugins.{}.probe", config.name), text))
 }
 
 fn problem(config: &PluginConfig, error: PluginError) -> Problem {

@@ -5,7 +5,7 @@
 use super::AppError;
 use std::{
     ffi::{OsStr, OsString},
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError},
     io::{self, Write},
     os::unix::{
         ffi::{OsStrExt, OsStringExt},
@@ -172,33 +172,65 @@ fn run_dir(state: &Path) -> PathBuf {
 fn claim(path: &Path) -> Result<PathBuf, AppError> {
     let problem = |source| AppError::State { path: path.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => problem(io::Error::other("it is a file, or a link that leads nowhere")),
+        io::ErrorKind::AlreadyExists => problem(no_directory()),
         _ => problem(error),
     })?;
     let path = path.canonicalize().map_err(problem)?;
     let meta = fs::metadata(&path).map_err(problem)?;
+    if meta.mode() & 0o002 != 0 {
+        tracing::warn!("every user may write to {0}; take that away with: chmod o-w {0}", path.display());
+    }
+    match standing(&path)? {
+        Standing::Marked => return Ok(path),
+        Standing::Earlier => {
+            tracing::info!("{} is a state directory of an earlier Rosey, and is marked as one now", path.display());
+        }
+        Standing::Empty => {}
+    }
+    let marker = path.join(MARKER);
+    let mut marker_file = OpenOptions::new();
+    let written = marker_file.write(true).create(true).truncate(true).mode(0o600).open(&marker);
+    written.and_then(|mut file| file.write_all(MARKER_TEXT.as_bytes())).map_err(problem)?;
+    Ok(path)
+}
+
+fn no_directory() -> io::Error {
+    io::Error::other("it is a file, or a link that leads nowhere")
+}
+
+/// What a directory is that may hold Rosey's state.
+enum Standing {
+    Marked,
+    /// Of a Rosey that did not mark its own.
+    Earlier,
+    Empty,
+}
+
+/// Whether a directory may hold Rosey's state. Changes nothing.
+fn standing(path: &Path) -> Result<Standing, AppError> {
+    let problem = |source| AppError::State { path: path.to_owned(), source };
+    let meta = fs::metadata(path).ok().filter(Metadata::is_dir).ok_or_else(|| problem(no_directory()))?;
     if meta.uid() != rustix::process::geteuid().as_raw() {
         return Err(problem(io::Error::other(
             "it belongs to another user; run Rosey as that user, or set another state_dir",
         )));
     }
-    if meta.mode() & 0o002 != 0 {
-        tracing::warn!("every user may write to {0}; take that away with: chmod o-w {0}", path.display());
+    if path.join(MARKER).symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+        return Ok(Standing::Marked);
     }
-    let marker = path.join(MARKER);
-    if marker.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
-        return Ok(path);
+    match first_entry(path).map_err(problem)? {
+        None => Ok(Standing::Empty),
+        Some(_) if is_of_a_rosey_before(path) => Ok(Standing::Earlier),
+        Some(name) => Err(AppError::NotOurs { path: path.to_owned(), name: name.to_string_lossy().into_owned() }),
     }
-    if let Some(name) = first_entry(&path).map_err(problem)? {
-        if !is_of_a_rosey_before(&path) {
-            return Err(AppError::NotOurs { path, name: name.to_string_lossy().into_owned() });
-        }
-        tracing::info!("{} is a state directory of an earlier Rosey, and is marked as one now", path.display());
+}
+
+/// Why a directory cannot be the state directory, if it is there already. Changes nothing.
+pub(super) fn refusal(path: &Path) -> Option<AppError> {
+    if path.symlink_metadata().is_err() {
+        return None;
     }
-    let mut marker_file = OpenOptions::new();
-    let written = marker_file.write(true).create(true).truncate(true).mode(0o600).open(&marker);
-    written.and_then(|mut file| file.write_all(MARKER_TEXT.as_bytes())).map_err(problem)?;
-    Ok(path)
+    standing(path).err()
 }
 
 fn first_entry(directory: &Path) -> io::Result<Option<OsString>> {

@@ -7,6 +7,7 @@ pub mod elf;
 
 use rosey_core::hash::Hash;
 
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use std::{
     collections::{HashMap, HashSet},
@@ -65,6 +66,14 @@ pub enum IntakeError {
     )]
     NotCdylib {
         /// Whose library it was to be.
+        plugin: String,
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// It is a folder, a pipe or a device.
+    #[error("{path} is not a file; set plugins.{plugin}.library to the library that cargo builds", path = .path.display())]
+    NotAFile {
+        /// The plugin.
         plugin: String,
         /// Where it was looked for.
         path: PathBuf,
@@ -188,7 +197,10 @@ impl Store {
 
     fn copy(&self, plugin: &str, library: &Path) -> Result<Artifact, IntakeError> {
         let problem = |source| IntakeError::Io { path: library.to_owned(), source };
-        let mut source = File::open(library).map_err(|error| match error.kind() {
+        // A pipe is opened at once that way, and not only when somebody writes to it. Reading files is as ever.
+        let at_once = OFlags::NONBLOCK.bits().cast_signed();
+        let opened = OpenOptions::new().read(true).custom_flags(at_once).open(library);
+        let mut source = opened.map_err(|error| match error.kind() {
             // As cargo leaves it beside the place where the library would be.
             io::ErrorKind::NotFound if library.with_extension("rlib").exists() => {
                 IntakeError::NotCdylib { plugin: plugin.to_owned(), path: library.to_owned() }
@@ -196,7 +208,11 @@ impl Store {
             io::ErrorKind::NotFound => IntakeError::Missing { plugin: plugin.to_owned(), path: library.to_owned() },
             _ => problem(error),
         })?;
-        let before = Stamp::of(&source.metadata().map_err(problem)?);
+        let meta = source.metadata().map_err(problem)?;
+        if !meta.is_file() {
+            return Err(IntakeError::NotAFile { plugin: plugin.to_owned(), path: library.to_owned() });
+        }
+        let before = Stamp::of(&meta);
         if before.size > MAX_SIZE {
             return Err(IntakeError::TooLarge { path: library.to_owned(), size: before.size });
         }
@@ -455,6 +471,19 @@ mod tests {
         fs::write(dir.path().join("libdice_roller.rlib"), "").expect("ours");
         let error = store.intake("dice-roller", &dir.path().join("libdice_roller.so")).expect_err("not there");
         assert!(error.to_string().contains("add crate-type = [\"cdylib\"] under [lib]"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_at_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path().join("artifacts")).expect("it can be made");
+        let pipe = dir.path().join("libpipe.so");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).expect("our directory");
+        for path in [pipe.as_path(), dir.path(), Path::new("/dev/zero")] {
+            let error = store.intake("x", path).expect_err("no file");
+            assert!(matches!(error, IntakeError::NotAFile { .. }), "{error}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ fn load(name: &str, text: &str) -> Result<Config, String> {
 }
 
 #[test]
-fn the_prds_appendix_loads_as_it_stands() {
+fn json_without_connectors_or_plugins_loads() {
     let text = r#"{
   "dashboard": {
 "enabled": true,

@@ -537,6 +537,23 @@ fn what_the_host_cannot_do_is_not_counted_against_the_plugin() {
 }
 
 #[test]
+fn settings_that_are_refused_are_not_tried_again_before_somebody_says_so() {
+    let mut world = World::running();
+    world.exit(1);
+    world.fakes.remove(&2);
+    let refused = StartProblem { why: "its setting city is refused".into(), fault: Fault::Settings };
+    world.state.started(world.now, 2, Err(refused));
+    world.settle();
+    assert_eq!(world.state.word(), "failed");
+    world.pass(3600 * SECOND);
+    assert_eq!(world.state.word(), "failed");
+    assert!(world.state.start(artifact(1)));
+    world.settle();
+    world.started(3, true);
+    assert_eq!(world.state.word(), "running");
+}
+
+#[test]
 fn a_start_by_hand_and_a_new_build_get_a_whole_hour_of_crashes() {
     let mut world = World::running();
     let crash_until_it_fails = |world: &mut World| {
