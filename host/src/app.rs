@@ -161,6 +161,7 @@ async fn live(
     metrics.remember(database.clone()).await?;
     config.connect.names().for_each(|name| metrics.expect_connector(name));
     router.set_starting(true);
+    router.expect(config.plugins.iter().filter(|(_, plugin)| plugin.enabled).map(|(name, _)| name.as_str()));
     let (plugins, changed) = make_plugins(&config, starter, database.clone(), &router, metrics.clone()).await?;
     // Before anybody looks: a plugin that is about to start is not shown as stopped.
     plugins.start_all().await;

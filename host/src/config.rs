@@ -291,7 +291,9 @@ impl Config {
             },
         ));
         let instead = instead(&dashboard.host, dashboard.public, dashboard.token.is_some());
-        rows.extend(instead.filter(|_| dashboard.enabled).map(|(_, warning)| ("dashboard", warning)));
+        rows.extend(
+            instead.filter(|_| dashboard.enabled).map(|(_, warning)| ("dashboard", format!("WARNING: {warning}"))),
+        );
         rows.retain(|(name, value)| *name != "roles" || !value.is_empty());
         rows.extend(self.admin.audit_file.iter().map(|file| ("audit_file", file.display().to_string())));
         if self.admin.trust_nicks {

@@ -26,6 +26,16 @@ pub struct User {
     pub identity: Identity,
 }
 
+/// With the account, where the chat network verified one: it says who that is, and the nick does not.
+impl fmt::Display for User {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.identity {
+            Identity::Account { name, .. } if *name != self.name => write!(out, "{} (account {name})", self.name),
+            _ => out.write_str(&self.name),
+        }
+    }
+}
+
 /// How a user's name was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
@@ -199,9 +209,12 @@ pub enum ReplyTo {
 }
 
 impl ReplyTo {
-    /// Hands over how the event ended: a text for the user, or `None` when there is nothing to say.
+    /// Hands over how the event ended: a text for the user, or `None` when there is nothing to say. A text without
+    /// anything to see is nothing.
     pub fn answer(self, place: Arc<Place>, user: Arc<User>, text: Option<String>) {
         if let Self::Connector(permit) = self {
+            let is_empty = |text: &str| text.chars().all(|c| c.is_whitespace() || c.is_control());
+            let text = text.filter(|text| !is_empty(text));
             permit.send(Outgoing { place, user, text });
         }
     }
@@ -235,6 +248,27 @@ mod tests {
         assert_eq!((bare.command(), bare.args()), ("roll", ""));
         let wide = event("!würfle\u{3000}ja");
         assert_eq!((wide.command(), wide.args()), ("würfle", "ja"));
+    }
+
+    #[test]
+    fn a_user_is_named_with_the_account_that_was_verified() {
+        let network = Network { id: "irc".into(), case: CaseMapping::Ascii };
+        let account = |name: &str| Identity::Account { network: network.clone(), name: name.into() };
+        let shown = |identity| User { name: "al".into(), identity }.to_string();
+        assert_eq!(shown(account("alice")), "al (account alice)");
+        assert_eq!(shown(account("al")), "al");
+        assert_eq!(shown(Identity::Nick { network: network.clone() }), "al");
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_anything_to_see_is_none() {
+        let (outgoing, mut answers) = tokio::sync::mpsc::channel(1);
+        for (text, said) in [("", None), (" \u{2}\n", None), (" x ", Some(" x "))] {
+            let Event { user, place, .. } = event("!roll");
+            let permit = outgoing.clone().reserve_owned().await.expect("there is room");
+            ReplyTo::Connector(permit).answer(place, user, Some(text.to_owned()));
+            assert_eq!(answers.recv().await.expect("an end").text.as_deref(), said, "{text:?}");
+        }
     }
 
     #[test]

@@ -235,14 +235,14 @@ fn an_address_that_nobody_allowed_is_replaced_by_loopback_loudly() {
     let mut bot = folder.start("[dashboard]\nenabled = true\nport = 0\nhost = \"0.0.0.0\"\n[plugins.dice-roller]\n");
     let address = bot.dashboard();
     assert!(address.starts_with("127.0.0.1:"), "{address}");
-    const WARNING: &str = "WARNING: the dashboard listens on 127.0.0.1 and not on 0.0.0.0, where everybody could read it. Set \
+    const WARNING: &str = "the dashboard listens on 127.0.0.1 and not on 0.0.0.0, where everybody could read it. Set \
                            dashboard.token";
-    bot.until_logged(WARNING);
+    bot.until_logged(&format!("WARN {WARNING}"));
     assert!(bot.ask("!roll 2d6").starts_with("2d6: "));
     let check =
         Command::new(build::rosey()).args(["check", "--config", "rosey.toml"]).current_dir(folder.path()).output();
     let said = String::from_utf8_lossy(&check.expect("it is built").stdout).into_owned();
-    assert!(said.contains(WARNING), "{said}");
+    assert!(said.contains(&format!("WARNING: {WARNING}")), "{said}");
     assert!(bot.end().success());
 }
 

@@ -108,6 +108,36 @@ fn however_a_command_is_typed_the_plugin_gets_it_as_it_spells_it() {
 }
 
 #[test]
+fn a_plugin_that_does_not_run_is_named_and_not_denied() {
+    let folder = Folder::new(&["dice-roller"]);
+    build::variant(&folder.library("misbehave"), "create-refuses");
+    let settings =
+        "[limits]\ncrash_loop_starts = 1\n[admin]\ncooldown = 0\n[plugins.dice-roller]\n[plugins.misbehave]\n";
+    let mut bot = folder.start(settings);
+    bot.until_logged("FAILED");
+    bot.until_logged("ready");
+    let unknown = bot.ask("!variant");
+    assert_eq!(unknown, "There is no such command; !help lists them. Not running: misbehave.");
+    build::variant(&folder.library("misbehave"), "good");
+    assert!(bot.ask("!admin reload misbehave").ends_with("Type 'yes' to confirm (30 s)"));
+    bot.say("yes");
+    while !bot.answer().contains("is active") {}
+    assert_eq!(bot.ask("!variant"), "good");
+    assert!(bot.ask("!admin stop misbehave").starts_with("Stop misbehave"));
+    let again = bot.ask("!admin stop misbehave");
+    assert!(again.ends_with("Type 'yes' to confirm (30 s)"), "the same question again is no other: {again}");
+    bot.say("yes");
+    while !bot.answer().contains("stopped") {}
+    assert_eq!(bot.ask("!variant"), "misbehave is not running.");
+    // An answer without anything to see is none.
+    assert!(bot.ask("!admin start misbehave").starts_with("Start misbehave"));
+    bot.say("yes");
+    while !bot.answer().contains("is running") {}
+    bot.say("!echo \u{2}");
+    assert_eq!(bot.ask("!echo something"), "something");
+}
+
+#[test]
 fn what_is_typed_is_never_trusted() {
     let folder = Folder::new(&["dice-roller"]);
     let mut bot = folder.start("[plugins.dice-roller]\n");

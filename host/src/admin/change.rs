@@ -191,7 +191,7 @@ impl Admin {
     ) -> Refusal {
         let (from, to) = ends.texts();
         if let Refusal::Failed { .. } = refusal {
-            tracing::warn!(%plugin, user = %actor.user.name, via = actor.via, "{refusal}");
+            actor.log_refusal(Some(plugin), &refusal.to_string());
         }
         let record = AuditRecord::new(Stage::Refused, actor, &action.in_full(), Some(plugin));
         self.note(record.between(from, to).ended(false, &refusal.to_string(), None)).await;

@@ -119,7 +119,8 @@ impl Admin {
     ) {
         let mut serves = false;
         // An error is having missed something, or the end of the host.
-        while let Ok(LifecycleEvent { plugin: other, kind: LifecycleKind::State(event), .. }) = followed.recv().await {
+        while let Ok(LifecycleEvent { plugin: other, kind, .. }) = followed.recv().await {
+            let LifecycleKind::State(event) = kind else { continue };
             match event {
                 _ if *other != *plugin => {}
                 StateEvent::Active { generation, .. } if generation == new.generation => serves = true,
@@ -165,10 +166,12 @@ impl Admin {
 
     /// Puts the question, and says so when nobody answers in time.
     async fn ask(self: Arc<Self>, chat: Chat, who: String, proposal: Proposal, old: Option<Proposal>) {
-        let text = format!("{} Type 'yes' to confirm ({} s)", proposal.question, CONFIRM_WITHIN.as_secs());
+        let mut text = format!("{} Type 'yes' to confirm ({} s)", proposal.question, CONFIRM_WITHIN.as_secs());
+        if let Some(old) = old.filter(|old| old.question != proposal.question) {
+            text += &format!(" (Instead of: {})", old.question);
+        }
         let (number, _) = self.pending.ask(who.clone(), chat.place.key, proposal);
-        let replaced = old.map(|old| format!("{} (Instead of: {})", text, old.question));
-        chat.say(replaced.unwrap_or(text)).await;
+        chat.say(text).await;
         // Weak: a question that waits does not keep a connector from closing.
         let (weak, actor) = (chat.weak(), chat.actor.clone());
         tokio::spawn(async move {

@@ -23,7 +23,12 @@ pub use command::Action;
 pub use refusal::Refusal;
 pub use work::Completed;
 
-use crate::{event::User, metrics::Metrics, plugins::Plugins, router::Router};
+use crate::{
+    event::{Identity, User},
+    metrics::Metrics,
+    plugins::Plugins,
+    router::Router,
+};
 use audit::{Audit, AuditError, AuditRecord, Stage};
 use command::Query;
 use grammar::Surface;
@@ -31,6 +36,7 @@ use limit::{Cooldown, PerMinute};
 use permission::{Permissions, Role};
 use std::{
     collections::BTreeMap,
+    io::IsTerminal,
     path::PathBuf,
     sync::{
         Arc, OnceLock, Weak,
@@ -97,6 +103,20 @@ pub struct Actor {
     pub via: &'static str,
     /// Where exactly: a channel, a process, an address.
     pub place: String,
+}
+
+impl Actor {
+    /// Logs what they were refused, unless they read it in the same terminal anyway.
+    fn log_refusal(&self, plugin: Option<&str>, text: &str) {
+        if !self.reads_log() {
+            tracing::warn!(plugin = plugin.map(tracing::field::display), user = %self.user, place = %self.place, "{text}");
+        }
+    }
+
+    /// Whether they sit at the terminal that shows the log.
+    fn reads_log(&self) -> bool {
+        self.user.identity == Identity::Console && std::io::stderr().is_terminal()
+    }
 }
 
 /// What was asked to know: in words, and as data.

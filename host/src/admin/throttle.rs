@@ -85,7 +85,7 @@ impl Admin {
             self.count(key, record).await;
             return true;
         }
-        tracing::warn!(user = %actor.user.name, place = %actor.place, "{word} denied");
+        actor.log_refusal(None, &format!("{word} denied"));
         self.note(record).await;
         false
     }

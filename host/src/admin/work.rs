@@ -70,7 +70,9 @@ impl Work {
             }
             Err(refusal) => (false, refusal.to_string(), ends.texts()),
         };
-        tracing::info!(%plugin, user = %before.user, via = actor.via, "{}: {text}", action.word());
+        if ok || !actor.reads_log() {
+            tracing::info!(%plugin, user = %actor.user, via = actor.via, "{}: {text}", action.word());
+        }
         let after = before.after(ok, &text, Some(took)).between(from, to);
         if let Err(error) = self.audit.write(after).await {
             tracing::error!(%plugin, "its end cannot be recorded: {error}");

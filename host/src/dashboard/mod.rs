@@ -175,7 +175,7 @@ pub fn instead(host: &str, public: bool, has_token: bool) -> Option<(IpAddr, Str
         IpAddr::V6(_) => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
     };
     let warning = format!(
-        "WARNING: the dashboard listens on {here} and not on {host}, where everybody could read it. Set dashboard.token to \
+        "the dashboard listens on {here} and not on {host}, where everybody could read it. Set dashboard.token to \
          ask for a token there, dashboard.public = true if everybody may read, or dashboard.host = \"{here}\" to say that \
          this is right"
     );

@@ -1,7 +1,7 @@
 //! What happened, as an operator asks about it: the marks on the charts, and the list of events.
 
 use crate::{
-    slot::lifecycle::{LifecycleEvent, LifecycleKind, left},
+    slot::lifecycle::{LifecycleEvent, LifecycleKind, left, restarting},
     text::bounded,
     time,
     view::{Lately, Mark},
@@ -181,11 +181,7 @@ fn describe_state(note: &StateEvent) -> Option<(&'static str, &'static str, Stri
             ("active", "info", format!("generation {generation} serves (artifact {})", artifact.short()))
         }
         StateEvent::StartFailed { why, .. } => ("failed", "error", format!("did not start: {why}")),
-        StateEvent::Restarting { after, failures } => {
-            let when = if after.is_zero() { "at once".to_owned() } else { format!("in {}", time::short(*after)) };
-            let starts = if *failures == 1 { "1 start".to_owned() } else { format!("{failures} starts in a row") };
-            ("restart", "warning", format!("starting again {when}; {starts} did not stay up"))
-        }
+        StateEvent::Restarting { after, failures } => ("restart", "warning", restarting(*after, *failures)),
         StateEvent::GaveUp { why, .. } => ("failed", "error", format!("gave up: {why}")),
         StateEvent::RolledBack { from, to, why, state, .. } => {
             ("rollback", "error", format!("rolled back from {} to {}: {why}{}", from.short(), to.short(), left(*state)))

@@ -107,9 +107,9 @@ impl Output {
             let line = clean(line, MAX_LINE);
             if let Some(dropped) = budget.take(Instant::now()) {
                 if dropped > 0 {
-                    tracing::warn!(plugin = %self.plugin, self.generation, "{dropped} lines of its {stream} left out");
+                    tracing::warn!(plugin = %self.plugin, generation = self.generation, "{dropped} lines of its {stream} left out");
                 }
-                tracing::info!(plugin = %self.plugin, self.generation, stream, "{line}");
+                tracing::info!(plugin = %self.plugin, generation = self.generation, stream, "{line}");
                 self.journal.push(&self.plugin, &line);
             } else {
                 self.journal.leave_out(&self.plugin);

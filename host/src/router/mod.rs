@@ -112,12 +112,23 @@ impl Router {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Names the plugins that are configured. What is not known of one until it has run once are its commands.
+    pub fn expect<'a>(&self, plugins: impl Iterator<Item = &'a str>) {
+        self.known().expect(plugins);
+    }
+
     /// What is said to an unknown command, where something is said.
     pub fn unknown(&self, line: &str) -> String {
         let nearest = event::command_of(bare(line)).and_then(|command| self.table.load().nearest(command));
         let meant = nearest.map(|name| format!("; did you mean {}{name}?", event::PREFIX));
         let meant = meant.as_deref().unwrap_or(";");
-        format!("There is no such command{meant} {}help lists them.", event::PREFIX)
+        let unknown = self.known().unknown();
+        let why = match *self.starting.borrow() {
+            _ if unknown.is_empty() => String::new(),
+            true => format!(" Still starting, try again in a moment: {unknown}."),
+            false => format!(" Not running: {unknown}."),
+        };
+        format!("There is no such command{meant} {}help lists them.{why}", event::PREFIX)
     }
 
     /// Hands a line to whoever it is for. Waits for room in the connector's outgoing queue, and no longer. Cancelled,

@@ -18,9 +18,14 @@ use std::{
 /// Commands named in one line of help; a chat line carries no more.
 const NAMED: usize = 40;
 
+/// Plugins named in the answer to an unknown command.
+const UNKNOWN: usize = 5;
+
 /// What the plugins say of themselves, and who owns what.
 #[derive(Debug)]
 pub struct Known<H> {
+    /// The plugins that are configured.
+    expected: BTreeSet<String>,
     plugins: BTreeMap<String, (H, Arc<Manifest>)>,
     /// The plugin of each command, by its folded name.
     owners: BTreeMap<String, String>,
@@ -28,7 +33,7 @@ pub struct Known<H> {
 
 impl<H> Default for Known<H> {
     fn default() -> Self {
-        Self { plugins: BTreeMap::new(), owners: BTreeMap::new() }
+        Self { expected: BTreeSet::new(), plugins: BTreeMap::new(), owners: BTreeMap::new() }
     }
 }
 
@@ -46,6 +51,20 @@ impl<H: Clone> Known<H> {
                 self.owners.entry(command.clone()).or_insert_with(|| (*plugin).clone());
             }
         }
+    }
+
+    /// Takes note of the plugins that are configured.
+    pub fn expect<'a>(&mut self, plugins: impl Iterator<Item = &'a str>) {
+        self.expected.extend(plugins.map(str::to_owned));
+    }
+
+    /// The plugins that have not said yet which commands they have, in a list for people.
+    pub fn unknown(&self) -> String {
+        let unknown: Vec<_> = self.expected.iter().filter(|name| !self.plugins.contains_key(*name)).collect();
+        let named: Vec<_> = unknown.iter().take(UNKNOWN).map(|name| name.as_str()).collect();
+        let more = unknown.len().saturating_sub(UNKNOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}", named.join(", "))
     }
 
     /// The commands of this manifest that the plugin would not get, each with the plugin that has it.
@@ -250,6 +269,16 @@ mod tests {
         assert_eq!(clash, [("admin", "Rosey"), ("roll", "dice")].map(|(a, b)| (a.into(), b.into())).into());
         known.learn("dice", "dice", manifest("dice", &["throw"]), false);
         assert_eq!(reached(&known.table(), "!roll 1").expect("there").0, "alias", "it is free now");
+    }
+
+    #[test]
+    fn a_plugin_that_never_ran_is_named_where_a_command_is_unknown() {
+        let mut known = known(&[("dice", &["roll"])], true);
+        assert_eq!(known.unknown(), "");
+        known.expect(["dice", "quotes", "a", "b", "c", "d", "e"].into_iter());
+        assert_eq!(known.unknown(), "a, b, c, d, e and 1 more");
+        known.learn("a", "a", manifest("a", &[]), true);
+        assert_eq!(known.unknown(), "b, c, d, e, quotes");
     }
 
     #[test]

@@ -108,6 +108,16 @@ pub fn left(state: Option<StateLeft>) -> String {
     state.map(|state| format!("; {state}")).unwrap_or_default()
 }
 
+/// That the plugin is started again, when, and how many starts in a row did not stay up.
+pub fn restarting(after: Duration, failures: u32) -> String {
+    let when = if after.is_zero() { "now".to_owned() } else { format!("in {}", short(after)) };
+    match failures {
+        0 => format!("restarting {when}"),
+        1 => format!("restarting {when}, after 1 start that did not stay up"),
+        failures => format!("restarting {when}, after {failures} starts in a row that did not stay up"),
+    }
+}
+
 fn state_line(note: &StateEvent) -> (Level, String) {
     match note {
         StateEvent::Active { generation, artifact } => {
@@ -118,11 +128,7 @@ fn state_line(note: &StateEvent) -> (Level, String) {
         StateEvent::StartFailed { generation, why } => {
             (Level::ERROR, format!("generation {generation} did not start: {why}"))
         }
-        StateEvent::Restarting { after, failures } => {
-            let when = if after.is_zero() { "at once".to_owned() } else { format!("in {}", short(*after)) };
-            let starts = if *failures == 1 { "1 start".to_owned() } else { format!("{failures} starts") };
-            (Level::WARN, format!("starting again {when}, after {starts} that did not last"))
-        }
+        StateEvent::Restarting { after, failures } => (Level::WARN, restarting(*after, *failures)),
         // Of its settings it says itself what helps.
         StateEvent::GaveUp { why, fault: Fault::Settings } => (Level::ERROR, format!("FAILED and stays down: {why}")),
         StateEvent::GaveUp { why, .. } => {
@@ -154,5 +160,18 @@ fn state_line(note: &StateEvent) -> (Level, String) {
         StateEvent::OldGone { generation, cause } => {
             (Level::WARN, format!("generation {generation}, which was no longer active, ended: {cause}"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_says_when_and_after_what() {
+        assert_eq!(restarting(Duration::ZERO, 0), "restarting now");
+        assert_eq!(restarting(Duration::from_secs(2), 1), "restarting in 2 s, after 1 start that did not stay up");
+        let third = "restarting in 4 s, after 3 starts in a row that did not stay up";
+        assert_eq!(restarting(Duration::from_secs(4), 3), third);
     }
 }

@@ -2,7 +2,7 @@
 //! words only.
 
 use super::{message::plain, split::head};
-use crate::{event::ConnectorId, metrics::Metrics, time::span};
+use crate::{event::ConnectorId, metrics::Metrics, text::visible, time::span};
 use std::time::Duration;
 use tracing::Level;
 
@@ -151,7 +151,7 @@ impl ConnectionEvent {
     }
 }
 
-/// What a server or a person said, short and without control characters.
+/// What a server or a person said, short, and without anything that cannot be seen.
 pub fn quoted(text: &str) -> String {
-    head(&plain(text), QUOTED).trim().to_owned()
+    visible(head(&plain(text), QUOTED).trim()).into_owned()
 }

@@ -214,7 +214,7 @@ impl Session {
         let account = if self.account_tag { message.tag("account") } else { None };
         let network = Network { id: self.settings.id.clone(), case: self.case };
         let identity = match account.filter(|account| account != "*") {
-            Some(name) => Identity::Account { network, name },
+            Some(name) => Identity::Account { network, name: quoted(&name) },
             None => Identity::Nick { network },
         };
         self.effects.push(Effect::Inbound(Inbound {
