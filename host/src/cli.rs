@@ -1,4 +1,4 @@
-//! The command line: what can be given, and what exit codes mean. May import `admin::{command, grammar}`.
+//! The command line: what can be given, and what exit codes mean.
 
 mod admin;
 

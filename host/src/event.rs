@@ -202,7 +202,7 @@ fn first_word(text: &str) -> &str {
 /// of room, and a connector that cannot send takes no new events.
 #[derive(Debug)]
 pub enum ReplyTo {
-    /// To a connector.
+    /// The room that a connector has reserved for the answer.
     Connector(OwnedPermit<Outgoing>),
     /// Nowhere: nobody waits for it.
     Nobody,

@@ -1,5 +1,5 @@
-//! The one read model: what chat, the shell, JSON and HTML show of the plugins. Data only, in the shapes of the PRD's
-//! Appendix C with more fields beside them; and what is wrong with it all, in sentences (`trouble`). May import `plugin`.
+//! The one read model: what chat, the shell, JSON and HTML show of the plugins. Data only, in the shapes
+//! that docs/openapi.json describes; and what is wrong with it all, in sentences (`trouble`).
 //!
 //! Times are RFC 3339 in UTC, durations seconds, memory both MB (10^6 bytes) and bytes.
 
@@ -67,7 +67,7 @@ pub struct Plugin {
     pub response_p95: Option<f64>,
     /// Crashes since the host started.
     pub crash_count: u64,
-    /// The last one.
+    /// The newest of them, also one from before the host started.
     pub last_crash: Option<Crash>,
     /// Crashes by cause, as in [`Crash::kind`].
     pub crash_causes: BTreeMap<&'static str, u64>,
@@ -225,7 +225,7 @@ pub struct Detail {
     pub custom: Vec<Custom>,
 }
 
-/// Figures of one plugin, as the PRD groups them.
+/// Figures of one plugin: now, over the last hour, and over the window that was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Metrics {
     /// At the last poll.

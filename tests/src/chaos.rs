@@ -33,7 +33,7 @@ use tokio::sync::{Mutex, mpsc};
 pub struct Plan {
     /// Decides everything that is decided at random.
     pub seed: u64,
-    /// How many plugins.
+    /// Plugins under the storm, a third in each reload mode.
     pub plugins: usize,
     /// How many channels talk, each to all plugins.
     pub channels: usize,

@@ -263,7 +263,7 @@ fn the_json_is_as_described_and_has_every_field_of_the_prd() {
         assert!(refused["error"].as_str().is_some_and(|error| error.starts_with("window: a time")), "{refused}");
     }
 
-    let sample = |text: &str| serde_json::from_str::<Value>(text).expect("the PRD's Appendix C");
+    let sample = |text: &str| serde_json::from_str::<Value>(text).expect("JSON, as docs/openapi.json describes it");
     let metrics = sample(
         r#"{"timestamp": "2025-12-01T10:30:00Z", "bot_uptime": 86400, "plugins": [{"name": "dice-roller", "version": "1.1",
             "state": "running", "pid": 12345, "uptime": 3600, "cpu_percent": 1.2, "memory_mb": 45, "event_count": 1234,

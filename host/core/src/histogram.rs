@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Upper edges in seconds: from what a warm round trip takes (some 10 µs) to the longest deadline (30 s), about three a
-/// decade, with the PRD's limits (100 ms, 3 s, 5 s, 30 s) as edges.
+/// decade, with what is promised (100 ms, 3 s, 5 s, 30 s) as edges.
 pub const EDGES: [f64; 20] = [
     0.000_010, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
     0.5, 1.0, 3.0, 5.0, 10.0, 30.0,

@@ -63,7 +63,7 @@ impl Restart {
         Self { policy, random, up_since: None, failures: 0, downs: VecDeque::new() }
     }
 
-    /// It is up.
+    /// A generation serves from now on.
     pub fn on_up(&mut self, now: Instant) {
         self.up_since = Some(now);
     }

@@ -36,7 +36,7 @@ pub struct Proposal {
     pub question: String,
     /// What is to be done.
     pub action: Action,
-    /// To which plugin.
+    /// The plugin that it is done to.
     pub plugin: String,
     /// From which build to which.
     pub ends: BuildChange,

@@ -25,7 +25,7 @@ pub const QUEUE: usize = 64;
 /// Lines taken at a time, those included that wait for another of the same person.
 const AT_ONCE: usize = 256;
 
-/// How long a question waits for its answer (PRD).
+/// How long a question waits for its answer: long enough to read it and ask a colleague.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
 
 /// When a look at a new build takes longer than this, that is said: people begin to wonder.

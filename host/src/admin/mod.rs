@@ -1,7 +1,7 @@
 //! What an operator may do, from wherever they say it: chat (`chat`), the shell (`socket`), or the dashboard. Every
 //! privileged action passes through [`Admin::propose`] and [`Admin::carry_out`] (`change`), and is recorded (`audit`).
 //!
-//! May import `router`, `plugin`, `metrics`, `view`, `event`, `store`, `time` and `report`; knows nothing of HTTP.
+//! Knows nothing of HTTP.
 
 pub mod audit;
 pub mod build_change;

@@ -82,7 +82,7 @@ pub enum Refusal {
     Failed {
         /// What was to be done.
         what: &'static str,
-        /// To which plugin.
+        /// The plugin that it was to be done to.
         plugin: String,
         /// What the plugin, or its build, says.
         source: Box<PluginError>,

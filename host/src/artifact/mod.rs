@@ -91,7 +91,7 @@ pub enum IntakeError {
         /// What is wrong with it.
         problem: elf::ElfProblem,
     },
-    /// It is too large.
+    /// It has more bytes than a library is allowed.
     #[error("{path} has {size} bytes, and {MAX_SIZE} are the limit; strip it, or build it with --release", path = .path.display())]
     TooLarge {
         /// Where it lies.

@@ -1,5 +1,4 @@
-//! Connectors: they bring chat lines to the router and answers back. May import `router`, `event`,
-//! `metrics`, `settings`, `text` and `time`.
+//! Connectors: they bring chat lines to the router and answers back.
 //!
 //! `config` is what an operator writes under `[connect]`, [`start`] makes a [`Connector`] of each entry, and
 //! [`Connectors`] is what the host holds. A new kind of network is a module with a configuration and a [`Connector`], an arm

@@ -1,5 +1,5 @@
-//! What programs read: JSON in the shapes of the PRD's Appendix C, Prometheus text, and two lights. docs/openapi.json
-//! describes it, and is served as `/openapi.json`.
+//! What programs read: JSON, Prometheus text, and two lights. docs/openapi.json describes it, and is served as
+//! `/openapi.json`.
 
 use super::{Shared, auth::Login, cache::Rendered, pages};
 use crate::metrics::Board;
@@ -97,7 +97,7 @@ pub async fn plugin(
     }
 }
 
-/// For Prometheus.
+/// `GET /metrics`: the text that Prometheus scrapes.
 pub async fn prometheus(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     match shared.prometheus {
         true => shared_body(&shared, "/metrics", PROMETHEUS, |board| board.prometheus(), &headers).await,

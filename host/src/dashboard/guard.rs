@@ -26,7 +26,7 @@ use std::{
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Requests a second from one address, over time: twice the PRD's floor. This machine itself may ask as much as it likes.
+/// Requests a second from one address, over time: twice the 100 that each client can count on. This machine itself may ask as much as it likes.
 const PER_SECOND: f64 = 200.0;
 
 /// Requests at once from one address.

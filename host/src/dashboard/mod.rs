@@ -4,7 +4,7 @@
 //! what browsers may do, `api` has what programs read, `pages`, `plugin`, `words` and `chart` what people read, `live` tells an open page that there is
 //! something new. All of it reads the metrics' newest board and is rendered once for each (`cache`), so it costs the bot
 //! nothing however many look. `auth` knows who holds the token, `guesses` how often others try, and `action` does what they want through
-//! the admin room. May import `admin`, `metrics`, `plugin::journal`, `view` and `time`.
+//! the admin room.
 
 mod action;
 mod api;

@@ -33,7 +33,7 @@ use tokio::{
     time::Sleep,
 };
 
-/// Connections at a time (PRD).
+/// Connections at a time: as many as clients can count on.
 pub const MOST_CONNECTIONS: usize = 100;
 
 /// Of them, from one address that is not this machine: two such clients do not fill the house.

@@ -5,7 +5,7 @@ use rosey_core::outcome::OUTCOMES;
 use std::{collections::VecDeque, time::Duration};
 
 /// Points kept of a plugin, whatever was configured: with a poll each 0.2 s, three and a half hours. A ring doubles as it
-/// grows, and one of so many points takes 4.7 MB (PRD: less than 5 MB a plugin).
+/// grows, and one of so many points takes 4.7 MB: a plugin's history stays below 5 MB.
 const MOST: usize = 1 << 16;
 
 /// The points of one plugin, the oldest first.

@@ -4,9 +4,9 @@
 //! them, measures the processes (`usage`), keeps a history (`series`, `history`) and writes a [`Board`]: the read model, JSON
 //! and Prometheus text of one moment, shared by all who ask until the next. What happens in between (`marks`) makes a new
 //! board within a quarter of a second, and outlives the host (`keep`). A plugin's own metrics are checked (`custom`, `lint`)
-//! and added up across its generations (`totals`). May import `plugin`, `router`, `view`, `event`, `store` and `time`; knows
-//! nothing of HTTP.
+//! and added up across its generations (`totals`). Knows nothing of HTTP.
 
+mod connectors;
 mod custom;
 mod history;
 mod lint;
@@ -36,6 +36,7 @@ use crate::{
     view::{Change, Custom, Detail, Mark, Plugin, Point, Snapshot},
 };
 use arc_swap::ArcSwap;
+use connectors::Connector;
 use show::Measured;
 use state::State;
 use std::{
@@ -48,7 +49,6 @@ use tokio::{
     sync::{Notify, watch},
     time::MissedTickBehavior,
 };
-use traffic::Traffic;
 use usage::{Meter, Usage};
 
 pub use persist::SCHEMA;
@@ -145,16 +145,6 @@ struct Tallies {
     /// Seconds since 1970.
     started: f64,
     poll: Duration,
-}
-
-/// One way in and out.
-#[derive(Debug, Clone, Default)]
-struct Connector {
-    /// Whether it is connected, once it has tried.
-    connected: Option<bool>,
-    /// Whether it is connected, and in none of its channels.
-    is_nowhere: bool,
-    traffic: Arc<Traffic>,
 }
 
 impl Default for Metrics {
@@ -353,44 +343,6 @@ impl Metrics {
             "_other".clone_into(&mut user);
         }
         *tallies.admin.entry((command.to_owned(), user)).or_default() += 1;
-    }
-
-    /// A connector is configured: it has a series from now on, though it is not connected yet.
-    pub fn expect_connector(&self, id: impl Into<ConnectorId>) {
-        self.tallies().connectors.entry(id.into()).or_default();
-    }
-
-    /// Notes that a connector is connected, or is not any more.
-    pub fn connector(&self, id: impl Into<ConnectorId>, connected: bool) {
-        let id = id.into();
-        let before = {
-            let mut tallies = self.tallies();
-            let connector = tallies.connectors.entry(id.clone()).or_default();
-            let before = connector.connected.replace(connected);
-            if connected && before != Some(true) {
-                connector.traffic.connected();
-            }
-            before
-        };
-        if before != Some(connected) {
-            let (severity, text) = match (before, connected) {
-                (None, true) => ("info", "connected"),
-                (Some(_), true) => ("info", "is back"),
-                (None, false) => ("error", "cannot connect"),
-                (Some(_), false) => ("error", "dropped"),
-            };
-            self.mark(None, "connector", severity, &format!("{id} {text}"));
-        }
-    }
-
-    /// Notes that a connector is in none of the channels where it should be, or is in one again.
-    pub fn connector_nowhere(&self, id: impl Into<ConnectorId>, is_nowhere: bool) {
-        self.tallies().connectors.entry(id.into()).or_default().is_nowhere = is_nowhere;
-    }
-
-    /// Where a connector counts what goes through it.
-    pub fn traffic(&self, id: impl Into<ConnectorId>) -> Arc<Traffic> {
-        Arc::clone(&self.tallies().connectors.entry(id.into()).or_default().traffic)
     }
 
     fn tallies(&self) -> MutexGuard<'_, Tallies> {

@@ -1,8 +1,7 @@
 //! The set of plugins: one slot each, started, changed and stopped side by side.
 //!
 //! [`Plugins`] is what everything above talks to. `startup` decides what a plugin runs when the host starts, `garbage`
-//! removes artifacts that no plugin needs. May import `slot`, `process`, `artifact`, `journal`, `event`, `store`, `text` and
-//! `report`; knows nothing of chat, admin or HTTP.
+//! removes artifacts that no plugin needs. Knows nothing of chat, admin or HTTP.
 
 mod garbage;
 mod startup;

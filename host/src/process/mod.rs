@@ -2,8 +2,7 @@
 //!
 //! `start` brings one up: `launch` starts a shim (or takes the warm one of `spare`), `link` talks to it, `manifest` checks
 //! what the plugin says of itself. `spawn` has the process itself by its pidfd, `page` the memory shared with it, `output`
-//! what it prints, `orphans` what it leaves behind. May import `artifact`, `journal`, `report` and `text`; knows nothing of
-//! queues, routes or people.
+//! what it prints, `orphans` what it leaves behind. Knows nothing of queues, routes or people.
 
 pub mod launch;
 pub mod link;

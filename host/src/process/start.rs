@@ -89,7 +89,7 @@ pub struct OwnSettings {
     pub file: Option<PathBuf>,
 }
 
-/// What to start.
+/// All that a generation needs to come up.
 #[derive(Debug, Clone)]
 pub struct StartSpec {
     /// The plugin's name.
@@ -104,7 +104,7 @@ pub struct StartSpec {
     pub inspect: bool,
     /// State to give it before its first event.
     pub restore: Option<Arc<Snapshot>>,
-    /// For everything.
+    /// From the spawn to a plugin that stands.
     pub timeout: Duration,
     /// Lines of output a second that reach the log.
     pub log_lines: u32,

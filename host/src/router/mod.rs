@@ -1,4 +1,4 @@
-//! Who gets a chat line: a plugin, the admin, or the help text. May import `slot`, `event` and `text`.
+//! Who gets a chat line: a plugin, the admin, or the help text.
 
 mod table;
 

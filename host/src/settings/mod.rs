@@ -1,7 +1,6 @@
 //! Reads a file of settings strictly, and names every problem in it: `document` makes a tree of TOML or JSON, `section`
 //! takes typed values out of it, `name` checks names of people and hosts. Pure.
 //!
-//! May import `plugin::nearest` and `time`.
 
 mod document;
 mod name;

@@ -2,8 +2,6 @@
 //! (`control`), read its audit (`audit`), look at its database (`db`), and help the shell (`completion`, `man`). Each
 //! returns an exit code.
 //!
-//! May import `cli`, `config`, `admin::{audit, socket}`, `app` (for where things lie), `metrics::secrets`,
-//! `plugin::nearest`, `store` (for its errors), `time` and `report`.
 
 pub mod audit;
 pub mod check;

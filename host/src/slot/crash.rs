@@ -20,7 +20,7 @@ pub enum Cause {
     Protocol(String),
     /// It was killed for using more memory than it may, in bytes.
     Memory {
-        /// What it used.
+        /// Resident memory when it was measured.
         used: u64,
         /// What it may use.
         limit: u64,

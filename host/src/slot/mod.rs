@@ -3,8 +3,7 @@
 //! [`handle::Handle`] is the way in; behind it one task ([`actor`]) owns everything. `rosey_core::flow` decides about the
 //! events and `rosey_core::state` about the generations; the actor applies what they decide (`effects`). What shims say
 //! comes in through `inbound`, what people see goes out through [`view`] and [`lifecycle`].
-//! May import `process`, `artifact`, `journal`, `event`, `store`, `text` and `time`; knows nothing of connectors, admin or
-//! HTTP.
+//! Knows nothing of connectors, admin or HTTP.
 
 mod actor;
 mod effects;

@@ -37,7 +37,7 @@ pub struct GenerationView {
 pub struct View {
     /// The name that the operator gave it.
     pub plugin: Arc<str>,
-    /// The state in the PRD's words.
+    /// `running`, `reloading`, `failed` and so on.
     pub state: &'static str,
     /// What to know about the state: why it failed, when the next start is due, what a change waits for.
     pub explanation: Option<String>,
@@ -137,7 +137,7 @@ impl Task {
         }
     }
 
-    /// The state in the PRD's words. `unhealthy` is a generation that serves and has not answered the last ping.
+    /// The state in a word. `unhealthy` is a generation that serves and has not answered the last ping.
     fn word(&self) -> &'static str {
         let silent = |generation| {
             let live = self.live.iter().find(|live| live.generation == generation);

@@ -50,7 +50,7 @@ pub enum Kind {
     Refused,
     /// It crashed, and runs again.
     Crashes,
-    /// Somebody stopped it.
+    /// An operator stopped it.
     Stopped,
 }
 

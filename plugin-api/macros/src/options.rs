@@ -62,7 +62,7 @@ pub(crate) struct Versions {
     pub(crate) last: u32,
 }
 
-/// `#[command(…)]`.
+/// What is in the parentheses of `#[command(…)]`.
 pub(crate) struct CommandOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) aliases: Vec<LitStr>,

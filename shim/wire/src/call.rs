@@ -66,7 +66,7 @@ pub enum Returned<'a> {
     Failed(&'a str),
 }
 
-/// One timer.
+/// A timer that is set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimerInfo<'a> {
     /// The name that it was set under.

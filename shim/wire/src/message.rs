@@ -53,7 +53,7 @@ pub enum ToShim<'a> {
     },
 }
 
-/// What to load.
+/// The library, and what the shim needs to serve it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load<'a> {
     /// The plugin's name, as the operator configured it.

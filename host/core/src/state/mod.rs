@@ -238,12 +238,12 @@ impl State {
         if self.change.as_ref().is_some_and(Change::holds) { None } else { self.active() }
     }
 
-    /// The active generation.
+    /// The generation that serves, if one does.
     pub fn active(&self) -> Option<GenerationId> {
         if let Phase::Running { generation, .. } = self.phase { Some(generation) } else { None }
     }
 
-    /// The staged generation.
+    /// The generation that a change brings up.
     pub fn staged(&self) -> Option<GenerationId> {
         self.change.as_ref().and_then(Change::staged)
     }
@@ -278,7 +278,7 @@ impl State {
         &self.history
     }
 
-    /// The state in the PRD's words.
+    /// `running`, `reloading`, `failed` and so on.
     pub fn word(&self) -> &'static str {
         match (&self.phase, &self.change) {
             (_, Some(_)) => "reloading",

@@ -244,7 +244,7 @@ pub enum StateEvent {
         /// What is left of its state, if it has one to hand over.
         state: Option<StateLeft>,
     },
-    /// A bake is over.
+    /// A bake ended without a rollback.
     BakeOver {
         /// What the bake has shown.
         verdict: Verdict,

@@ -39,7 +39,7 @@ pub struct Change {
     pub to: Hash,
     /// What ran before.
     pub from: Option<Hash>,
-    /// When it began.
+    /// The time of the request, from which the answer counts.
     pub began: Instant,
     /// Where it is.
     pub step: Step,

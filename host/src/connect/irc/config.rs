@@ -49,7 +49,7 @@ pub struct IrcConfig {
     pub password_file: Option<PathBuf>,
     /// The bot's services account.
     pub account: Option<String>,
-    /// Its password.
+    /// What SASL shows for the account.
     pub account_password: Option<Secret>,
     /// A file with its password.
     pub account_password_file: Option<PathBuf>,

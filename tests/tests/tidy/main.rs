@@ -1,0 +1,71 @@
+//! What the documents say of the code is so, and the code keeps the rules of the house.
+
+mod layers;
+mod pages;
+mod promises;
+mod sizes;
+mod words;
+
+use std::path::{Path, PathBuf};
+
+/// The top of the checkout.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("this package is in it")
+}
+
+/// A file of the checkout.
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A source of ours, in Rust.
+struct Source {
+    /// From the top of the checkout: `host/src/view.rs`.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// Its lines, without the tests at its end.
+    fn lines_before_tests(&self) -> Vec<&str> {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let tests = lines.windows(2).position(|pair| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod tests"));
+        lines[..tests.unwrap_or(lines.len())].to_vec()
+    }
+}
+
+/// All our sources in these folders, but for what authors get wrong on purpose.
+fn sources(folders: &[&str]) -> Vec<Source> {
+    let mut found = Vec::new();
+    for folder in folders {
+        visit(&root().join(folder), &mut |path| {
+            let name = path.strip_prefix(root()).expect("it is below the top").display().to_string();
+            if name.ends_with(".rs") && !name.starts_with("plugin-api/tests/diagnostics/") {
+                let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
+                found.push(Source { path: name, text });
+            }
+        });
+    }
+    found
+}
+
+/// All files in a folder, but for what is built.
+fn visit(folder: &Path, each: &mut impl FnMut(&Path)) {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    for entry in entries.flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        if !path.is_dir() {
+            each(&path);
+        } else if name != "target" && name != ".git" && name != ".rosey" {
+            visit(&path, each);
+        }
+    }
+}
+
+/// Every folder with sources of ours.
+const ALL: [&str; 7] = ["benches", "examples", "host", "plugin-api", "plugins", "shim", "tests"];
+
+/// The words in code spans of a line of Markdown.
+fn spans(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
