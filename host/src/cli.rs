@@ -25,7 +25,7 @@ pub mod exit {
     pub const LATER: u8 = 6;
     /// The question was not answered with yes; nothing was done.
     pub const UNCONFIRMED: u8 = 7;
-    /// The audit was changed by somebody else than Rosey.
+    /// The audit was changed, and not by Rosey.
     pub const TAMPERED: u8 = 8;
 
     /// Each with what it means, for the man pages.
@@ -41,7 +41,7 @@ pub mod exit {
             "Not now: too often, too soon after another change, or another change is under way. Try again in a moment.",
         ),
         (UNCONFIRMED, "The question was not answered with yes; nothing was done."),
-        (TAMPERED, "rosey audit verify: the audit was changed by somebody else than Rosey."),
+        (TAMPERED, "rosey audit verify: the audit was changed, and not by Rosey."),
     ];
 }
 
@@ -131,8 +131,8 @@ fn word(text: &str) -> Result<String, String> {
 pub enum AuditCommand {
     /// Look for edits, deletions and truncation. Exit code 8 when there are any.
     ///
-    /// What nobody can see in the audit alone is that its newest records, or all of it, were removed with care. For that
-    /// note the head that this prints somewhere else, and give it the next time.
+    /// The audit alone cannot show that its newest records, or all of it, were removed with care. To find that, note the head
+    /// that this prints somewhere else, and give it the next time.
     Verify {
         /// A head that this command printed before, and that was noted elsewhere: HASH@COUNT, or a hash alone.
         #[arg(long, value_name = "HEAD")]

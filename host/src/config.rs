@@ -77,7 +77,7 @@ pub struct Dashboard {
     pub host: String,
     /// The port it listens on; 0 for any that is free.
     pub port: u16,
-    /// Whether everybody who can reach an address beyond this machine may read.
+    /// Whether all who can reach the address may read, without a token.
     pub public: bool,
     /// Who shows this may act; where others can reach the address, it also takes this to read.
     pub token: Option<String>,
@@ -274,9 +274,9 @@ impl Config {
 
     /// What is in force, aligned, for `rosey check`.
     pub fn summary(&self) -> String {
-        let names = |names: &[String]| if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+        let names = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let mut rows = vec![
-            ("owner", self.owner.clone().unwrap_or_else(|| "nobody".to_owned())),
+            ("owner", self.owner.clone().unwrap_or_else(|| "none".to_owned())),
             ("admins", names(&self.admins)),
             ("roles", self.roles.iter().map(|(name, role)| format!("{name} {role}")).collect::<Vec<_>>().join(", ")),
             ("state_dir", self.state_dir.display().to_string()),
@@ -297,7 +297,7 @@ impl Config {
         rows.retain(|(name, value)| *name != "roles" || !value.is_empty());
         rows.extend(self.admin.audit_file.iter().map(|file| ("audit_file", file.display().to_string())));
         if self.admin.trust_nicks {
-            rows.push(("admin", "WARNING: trusts nicks that nobody verified".to_owned()));
+            rows.push(("admin", "WARNING: trusts unverified nicks".to_owned()));
         }
         let plugins = self.plugins();
         rows.extend(plugins.iter().map(|plugin| ("plugin", format!("{}  {}", plugin.name, plugin.library.display()))));

@@ -7,7 +7,7 @@ use super::{
     Action, Actor, Admin, Proposal, Refusal,
     build_change::{Build, BuildChange},
     grammar,
-    grammar::Request,
+    grammar::ParsedLine,
     permission,
 };
 use crate::{
@@ -63,7 +63,7 @@ impl Admin {
         let chat = Chat::of(line.user, line.place, line.outgoing);
         let who = permission::key(&chat.actor.user);
         match grammar::parse(&line.line) {
-            Request::Yes => match self.pending.take(&who, chat.place.key) {
+            ParsedLine::Yes => match self.pending.take(&who, chat.place.key) {
                 Some(question) => {
                     chat.say(question.progress()).await;
                     drop(turn);
@@ -74,18 +74,18 @@ impl Admin {
                 }
                 None => {}
             },
-            Request::No => {
+            ParsedLine::No => {
                 if let Some(question) = self.pending.take(&who, chat.place.key) {
                     self.drop_question(&chat.actor, &question, "answered no").await;
                     chat.say(format!("{} {}: left as it is.", question.action.word(), question.plugin)).await;
                 }
             }
-            Request::Change(action, plugin) => self.change(chat, who, action, &plugin).await,
-            Request::Query(query, plugin) => match self.query(&chat.actor, query, plugin.as_deref()).await {
+            ParsedLine::Change(action, plugin) => self.change(chat, who, action, &plugin).await,
+            ParsedLine::Query(query, plugin) => match self.query(&chat.actor, query, plugin.as_deref()).await {
                 Ok(answer) => chat.say(answer.text).await,
                 Err(refusal) => chat.refuse(&refusal, "").await,
             },
-            Request::Unclear(text) => match self.unclear(&chat.actor, text).await {
+            ParsedLine::Unclear(text) => match self.unclear(&chat.actor, text).await {
                 Refusal::Unclear(text) => chat.say(text).await,
                 refusal => chat.refuse(&refusal, "").await,
             },

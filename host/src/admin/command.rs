@@ -94,7 +94,7 @@ pub const FORMS: [Form; 15] = [
     form("logs", ONE, Ask(Query::Logs), Operator, "The last lines of a plugin: what it printed, and what happened to it. Chat shows 8, the shell all that are kept (200)."),
     form("deadletters", &[], Ask(Query::DeadLetters), Operator, "Events that were set aside because a plugin crashed on them twice."),
     form("deadletters", ONE, Ask(Query::DeadLetters), Operator, "Those of one plugin."),
-    form("deadletters", &[Plugin, Word("replay"), Number], Change(Replay(0)), Operator, "Delivers the event with this number again. Its answer goes to nobody."),
+    form("deadletters", &[Plugin, Word("replay"), Number], Change(Replay(0)), Operator, "Delivers the event with this number again. Its answer is dropped."),
     form("reload", ONE, Change(Reload), Operator, "Changes to the build in the plugin folder while users talk."),
     // It brings back a build that was blocked for crashing.
     form("reload", &[Plugin, Word("force")], Change(ForceReload), Owner, "Changes to the build in the plugin folder also when it runs already, was rolled back from, or is another plugin's."),

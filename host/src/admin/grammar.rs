@@ -10,7 +10,7 @@ use crate::{
 };
 use std::fmt;
 
-/// How commands are written where somebody reads.
+/// Where a text is read, which decides how it writes commands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Surface {
     /// `!admin reload x force`
@@ -60,7 +60,7 @@ impl Form {
     }
 
     /// What these words ask for, if they are words of this form.
-    fn read(&self, words: &[&str]) -> Option<Request> {
+    fn read(&self, words: &[&str]) -> Option<ParsedLine> {
         if words.len() != self.takes.len() {
             return None;
         }
@@ -74,14 +74,14 @@ impl Form {
             }
         }
         Some(match self.purpose {
-            Purpose::Ask(query) => Request::Query(query, plugin),
-            Purpose::Change(Action::Replay(_)) => Request::Change(Action::Replay(number), plugin?),
-            Purpose::Change(action) => Request::Change(action, plugin?),
+            Purpose::Ask(query) => ParsedLine::Query(query, plugin),
+            Purpose::Change(Action::Replay(_)) => ParsedLine::Change(Action::Replay(number), plugin?),
+            Purpose::Change(action) => ParsedLine::Change(action, plugin?),
         })
     }
 }
 
-/// The answer to `!admin help`: what somebody with this role may say.
+/// The answer to `!admin help`: the commands that this role may use.
 pub fn help(role: Role, surface: Surface) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut before = None;
@@ -115,7 +115,7 @@ fn who(role: Role) -> &'static str {
 
 /// A line, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Request {
+pub enum ParsedLine {
     /// To the last question.
     Yes,
     /// To the last question.
@@ -129,35 +129,35 @@ pub enum Request {
 }
 
 /// Understands a line of chat.
-pub fn parse(line: &str) -> Request {
+pub fn parse(line: &str) -> ParsedLine {
     let line = line.trim();
     match line.to_ascii_lowercase().as_str() {
-        "yes" | "y" => Request::Yes,
-        "no" | "n" => Request::No,
+        "yes" | "y" => ParsedLine::Yes,
+        "no" | "n" => ParsedLine::No,
         // The first word is what brought the line here.
         _ => command(line.split_once(char::is_whitespace).map_or("", |(_, rest)| rest), Surface::Chat),
     }
 }
 
 /// Understands a command without `!admin`.
-pub fn command(text: &str, surface: Surface) -> Request {
+pub fn command(text: &str, surface: Surface) -> ParsedLine {
     let words: Vec<String> = text.split_whitespace().map(str::to_ascii_lowercase).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let Some((name, rest)) = words.split_first() else { return Request::Query(Query::Help, None) };
+    let Some((name, rest)) = words.split_first() else { return ParsedLine::Query(Query::Help, None) };
     let Some(forms) = commands().find(|forms| forms[0].name == *name) else {
         let meant = nearest(name, FORMS.iter().map(|form| form.name));
         let meant = meant.map(|word| format!(" Did you mean {word}?")).unwrap_or_default();
         let help = surface.command("help");
-        return Request::Unclear(format!("{} is no admin command.{meant} {help} says what is.", clean(name, 32)));
+        return ParsedLine::Unclear(format!("{} is no admin command.{meant} {help} says what is.", clean(name, 32)));
     };
     if let Some(request) = forms.iter().find_map(|form| form.read(rest)) {
         return request;
     }
     let usages: Vec<_> = forms.iter().map(|form| surface.command(form.usage(surface))).collect();
     if rest.is_empty() {
-        return Request::Unclear(format!("Which plugin? {}; {} names them.", usages[0], surface.command("list")));
+        return ParsedLine::Unclear(format!("Which plugin? {}; {} names them.", usages[0], surface.command("list")));
     }
-    Request::Unclear(format!("That is not how {name} is used. It is: {}", usages.join(", or ")))
+    ParsedLine::Unclear(format!("That is not how {name} is used. It is: {}", usages.join(", or ")))
 }
 
 #[cfg(test)]
@@ -167,8 +167,8 @@ mod tests {
 
     #[test]
     fn lines_are_understood() {
-        let change = |action, plugin: &str| Request::Change(action, plugin.to_owned());
-        let query = |query, plugin: Option<&str>| Request::Query(query, plugin.map(str::to_owned));
+        let change = |action, plugin: &str| ParsedLine::Change(action, plugin.to_owned());
+        let query = |query, plugin: Option<&str>| ParsedLine::Query(query, plugin.map(str::to_owned));
         for (line, request) in [
             ("!admin reload dice-roller", change(Action::Reload, "dice-roller")),
             ("!ADMIN  Reload Dice-Roller ", change(Action::Reload, "dice-roller")),
@@ -180,8 +180,8 @@ mod tests {
             ("!admin", query(Query::Help, None)),
             ("!admin status", query(Query::Status, None)),
             ("!admin list", query(Query::List, None)),
-            (" yes ", Request::Yes),
-            ("No", Request::No),
+            (" yes ", ParsedLine::Yes),
+            ("No", ParsedLine::No),
         ] {
             assert_eq!(parse(line), request, "{line}");
         }
@@ -201,9 +201,9 @@ mod tests {
             ("!admin stop a force", "That is not how stop is used. It is: !admin stop <plugin>"),
             ("!admin list x", "That is not how list is used. It is: !admin list"),
         ] {
-            assert_eq!(parse(line), Request::Unclear(said.to_owned()), "{line}");
+            assert_eq!(parse(line), ParsedLine::Unclear(said.to_owned()), "{line}");
         }
-        let Request::Unclear(text) = parse("!admin deadletters x replay it") else { panic!("which?") };
+        let ParsedLine::Unclear(text) = parse("!admin deadletters x replay it") else { panic!("which?") };
         assert!(text.ends_with(", or !admin deadletters <plugin> replay <number>"), "{text}");
     }
 
@@ -223,7 +223,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_line_is_taken_for_a_change_but_the_ones_that_say_so(line in "[!a-zA-Z0-9ä\u{3000} -]{0,60}") {
-            if let Request::Change(action, plugin) = parse(&line) {
+            if let ParsedLine::Change(action, plugin) = parse(&line) {
                 let words: Vec<String> = line.split_whitespace().skip(1).map(str::to_ascii_lowercase).collect();
                 prop_assert_eq!(&words[0], action.word());
                 prop_assert_eq!(&words[1], &plugin);
@@ -236,7 +236,7 @@ mod tests {
             let line = format!("!admin {}{space}", usage.to_uppercase()).replace(' ', &space);
             let request = parse(&line);
             prop_assert_eq!(&request, &parse(&format!("!admin {usage}")));
-            prop_assert!(!matches!(request, Request::Unclear(_)), "{}", usage);
+            prop_assert!(!matches!(request, ParsedLine::Unclear(_)), "{}", usage);
         }
     }
 }

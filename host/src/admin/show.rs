@@ -250,7 +250,7 @@ async fn dead_letters(admin: &Admin, plugin: Option<&str>, most: usize) -> Resul
     Ok(Answer { text, data: json!({ "dead_letters": data }) })
 }
 
-/// The plugin as it is now; of its memory, before anybody has measured it, what the kernel says.
+/// The plugin as it is now. Its memory is what the kernel says until it has been measured.
 fn read_model(admin: &Admin, view: &View) -> Plugin {
     let mut plugin = admin.metrics.plugin(view);
     if plugin.memory_bytes == 0 {

@@ -5,7 +5,7 @@
 
 use super::{
     Action, Actor, Admin, Completed, Proposal, Refusal, grammar,
-    grammar::{Request, Surface},
+    grammar::{ParsedLine, Surface},
     show::counted,
 };
 use crate::{
@@ -60,7 +60,7 @@ pub const SILENCE: Duration = Duration::from_secs(15);
 /// What a client sends: one command, and after a question `{"answer":"yes"}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ask {
+pub enum Request {
     /// A command as in chat, without `!admin`.
     Command {
         /// `reload dice-roller`
@@ -76,7 +76,7 @@ pub enum Ask {
 /// What the host answers. The last one is `Done` or `Refused`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Tell {
+pub enum Response {
     /// What a yes would do.
     Question(String),
     /// What is going on.
@@ -113,7 +113,7 @@ pub enum RefusalKind {
     Failed,
 }
 
-impl From<&Refusal> for Tell {
+impl From<&Refusal> for Response {
     fn from(refusal: &Refusal) -> Self {
         let kind = match refusal {
             Refusal::Denied { .. } => RefusalKind::Denied,
@@ -171,15 +171,15 @@ async fn client(admin: &Arc<Admin>, stream: Stream) -> io::Result<()> {
     if peer.euid() != Some(me) {
         let text = format!("this bot belongs to {}; run rosey as that user.", user_name(me));
         admin.deny(&actor, "connect", None, &text).await;
-        return client.tell(&Tell::Refused { text, kind: RefusalKind::Denied }).await;
+        return client.tell(&Response::Refused { text, kind: RefusalKind::Denied }).await;
     }
-    let Some(Ask::Command { line, wait }) = asked? else {
+    let Some(Request::Command { line, wait }) = asked? else {
         let text = "a request is one JSON line: {\"command\":{\"line\":\"list\"}}".to_owned();
-        return client.tell(&Tell::Refused { text, kind: RefusalKind::Unclear }).await;
+        return client.tell(&Response::Refused { text, kind: RefusalKind::Unclear }).await;
     };
     let last = match client.command(admin, &actor, &line, wait).await? {
         Ok(done) => done,
-        Err(refusal) => Tell::from(&refusal),
+        Err(refusal) => Response::from(&refusal),
     };
     client.tell(&last).await
 }
@@ -192,14 +192,14 @@ struct Client {
 }
 
 impl Client {
-    async fn tell(&mut self, what: &Tell) -> io::Result<()> {
+    async fn tell(&mut self, what: &Response) -> io::Result<()> {
         let mut line = serde_json::to_vec(what)?;
         line.push(b'\n');
         self.stream.get_mut().write_all(&line).await
     }
 
     /// The next line; nothing when it makes no sense.
-    async fn ask(&mut self) -> io::Result<Option<Ask>> {
+    async fn ask(&mut self) -> io::Result<Option<Request>> {
         let mut line = Vec::new();
         let mut request = (&mut self.stream).take(MAX_REQUEST);
         tokio::time::timeout(PATIENCE, request.read_until(b'\n', &mut line)).await??;
@@ -212,16 +212,16 @@ impl Client {
         actor: &Actor,
         line: &str,
         wait: bool,
-    ) -> io::Result<Result<Tell, Refusal>> {
+    ) -> io::Result<Result<Response, Refusal>> {
         match grammar::command(line, Surface::Shell) {
-            Request::Query(query, plugin) => {
+            ParsedLine::Query(query, plugin) => {
                 let answer = admin.query(actor, query, plugin.as_deref()).await;
-                Ok(answer.map(|answer| Tell::Done { text: answer.text, data: answer.data }))
+                Ok(answer.map(|answer| Response::Done { text: answer.text, data: answer.data }))
             }
-            Request::Change(action, plugin) => self.change(admin, actor, action, &plugin, wait).await,
-            Request::Unclear(text) => Ok(Err(admin.unclear(actor, text).await)),
+            ParsedLine::Change(action, plugin) => self.change(admin, actor, action, &plugin, wait).await,
+            ParsedLine::Unclear(text) => Ok(Err(admin.unclear(actor, text).await)),
             // Not from `command`.
-            Request::Yes | Request::No => Ok(Err(Refusal::Unclear("There is no question.".to_owned()))),
+            ParsedLine::Yes | ParsedLine::No => Ok(Err(Refusal::Unclear("There is no question.".to_owned()))),
         }
     }
 
@@ -232,7 +232,7 @@ impl Client {
         action: Action,
         plugin: &str,
         wait: bool,
-    ) -> io::Result<Result<Tell, Refusal>> {
+    ) -> io::Result<Result<Response, Refusal>> {
         // A look is worth a word when it takes so long that people wonder.
         self.said_at = Some(Instant::now());
         let looking = action.is_reload().then(|| format!("Looking at the new build of {plugin} …"));
@@ -241,12 +241,12 @@ impl Client {
             Ok(proposal) => proposal,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        self.tell(&Tell::Question(proposal.question.clone())).await?;
+        self.tell(&Response::Question(proposal.question.clone())).await?;
         let answer = self.ask().await;
-        if !matches!(&answer, Ok(Some(Ask::Answer(text))) if grammar::parse(text) == Request::Yes) {
+        if !matches!(&answer, Ok(Some(Request::Answer(text))) if grammar::parse(text) == ParsedLine::Yes) {
             return Ok(Ok(unconfirmed(admin, actor, &proposal, &answer).await));
         }
-        self.tell(&Tell::Progress(proposal.progress())).await?;
+        self.tell(&Response::Progress(proposal.progress())).await?;
         self.said_at = None;
         let followed = admin.plugins.follow();
         let completed = match self.during(admin.carry_out(actor, proposal), admin, plugin, None).await? {
@@ -257,7 +257,7 @@ impl Client {
             return Ok(Err(refusal));
         }
         let data = data(action, plugin, &completed);
-        Ok(Ok(Tell::Done { text: completed.text, data }))
+        Ok(Ok(Response::Done { text: completed.text, data }))
     }
 
     /// Waits for something, and tells meanwhile what is going on: what is given, or what the plugin is doing.
@@ -314,20 +314,25 @@ impl Client {
     async fn say(&mut self, doing: String) -> io::Result<()> {
         self.said_at = Some(Instant::now());
         self.said = Some(doing.clone());
-        self.tell(&Tell::Progress(doing)).await
+        self.tell(&Response::Progress(doing)).await
     }
 }
 
 /// Records that the question was not answered with yes.
-async fn unconfirmed(admin: &Admin, actor: &Actor, proposal: &Proposal, answer: &io::Result<Option<Ask>>) -> Tell {
+async fn unconfirmed(
+    admin: &Admin,
+    actor: &Actor,
+    proposal: &Proposal,
+    answer: &io::Result<Option<Request>>,
+) -> Response {
     let (late, why) = match answer {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => (" no answer in time,", "no answer in time"),
-        Ok(Some(Ask::Answer(_))) => ("", "answered no"),
+        Ok(Some(Request::Answer(_))) => ("", "answered no"),
         _ => ("", "the shell went away without an answer"),
     };
     admin.drop_question(actor, proposal, why).await;
     let text = format!("{} {}:{late} left as it is.", proposal.action.word(), proposal.plugin);
-    Tell::Refused { text, kind: RefusalKind::Unconfirmed }
+    Response::Refused { text, kind: RefusalKind::Unconfirmed }
 }
 
 /// What was done, for programs.
@@ -419,13 +424,13 @@ mod tests {
 
     #[test]
     fn the_words_on_the_socket_stay_what_they_are() {
-        let json = |ask: &Ask| serde_json::to_string(ask).expect("JSON");
-        let command = Ask::Command { line: "reload x force".into(), wait: true };
+        let json = |ask: &Request| serde_json::to_string(ask).expect("JSON");
+        let command = Request::Command { line: "reload x force".into(), wait: true };
         assert_eq!(json(&command), r#"{"command":{"line":"reload x force","wait":true}}"#);
-        assert_eq!(json(&Ask::Answer("yes".into())), r#"{"answer":"yes"}"#);
-        let short: Ask = serde_json::from_str(r#"{"command":{"line":"list"}}"#).expect("wait may be left out");
-        assert_eq!(short, Ask::Command { line: "list".into(), wait: false });
-        let refused = Tell::Refused { text: "no.".into(), kind: RefusalKind::Later };
+        assert_eq!(json(&Request::Answer("yes".into())), r#"{"answer":"yes"}"#);
+        let short: Request = serde_json::from_str(r#"{"command":{"line":"list"}}"#).expect("wait may be left out");
+        assert_eq!(short, Request::Command { line: "list".into(), wait: false });
+        let refused = Response::Refused { text: "no.".into(), kind: RefusalKind::Later };
         assert_eq!(serde_json::to_string(&refused).expect("JSON"), r#"{"refused":{"text":"no.","kind":"later"}}"#);
     }
 

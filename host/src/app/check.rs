@@ -16,7 +16,7 @@ use crate::{
 use rosey_wire::manifest::Manifest;
 use std::{io, net::ToSocketAddrs, path::Path, sync::Arc};
 
-/// Every problem: no connector, no shim, a folder that is not there or is somebody else's, and each library that is not there,
+/// Every problem: no connector, no shim, a folder that is not there or not Rosey's, and each library that is not there,
 /// is no plugin, or refuses its settings. Each library is loaded in a process of its own, which makes no plugin of it; nothing in
 /// the state directory is touched. Blocks for as long as that takes, `start_timeout` at most for each.
 pub fn problems(config: &Config) -> Vec<Problem> {

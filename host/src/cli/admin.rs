@@ -115,7 +115,7 @@ mod tests {
             let (here, in_chat) = (arguments.command.line(), form.usage(Surface::Chat));
             assert_eq!(here, in_chat.replace("<plugin>", "dice-roller").replace("<number>", "3"));
             let request = grammar::command(here, Surface::Shell);
-            assert!(!matches!(request, grammar::Request::Unclear(_)), "{here}");
+            assert!(!matches!(request, grammar::ParsedLine::Unclear(_)), "{here}");
         }
     }
 

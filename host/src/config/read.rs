@@ -116,8 +116,8 @@ impl Config {
             problem("dashboard.trusted_proxies", &why);
         }
         if !dashboard.trusted_proxies.is_empty() && dashboard.token.is_none() && !dashboard.public {
-            let why = "makes the dashboard readable by everybody; set dashboard.token, or dashboard.public = true if that \
-                       is right";
+            let why = "lets all who reach the proxy read the dashboard; set dashboard.token, or dashboard.public = true if \
+                       that is right";
             problem("dashboard.trusted_proxies", why);
         }
         problems.extend(self.connect.problems());

@@ -3,7 +3,7 @@
 use crate::text::is_hidden;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What is wrong with the name of a person; nothing when it can be somebody's.
+/// What is wrong with the name of a person, if anything is.
 pub fn person_problem(name: &str) -> Option<&'static str> {
     if name.is_empty() || name.ends_with(':') {
         return Some("a name is missing between the quotes");

@@ -139,7 +139,7 @@ impl<'a> Section<'a> {
         all
     }
 
-    /// A table whose settings are somebody else's, as JSON.
+    /// A table whose settings are not Rosey's own, as JSON.
     pub fn foreign(&mut self, name: &'static str) -> serde_json::Map<String, serde_json::Value> {
         let mut all = serde_json::Map::new();
         for (entry, node) in self.inner(name).into_iter().flatten() {

@@ -151,7 +151,7 @@ fn list(
     for record in chain::list(connection, plugin, since, limit)? {
         let line = if json { serde_json::to_string(&record).unwrap_or_default() } else { line(&record) };
         if writeln!(output, "{line}").is_err() {
-            // Whoever read it has had enough.
+            // The reader has had enough, as `head` does.
             return Ok(exit::OK);
         }
     }

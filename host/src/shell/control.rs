@@ -2,7 +2,7 @@
 
 use super::{fail, forgotten, say};
 use crate::{
-    admin::socket::{self, Ask, RefusalKind, Tell},
+    admin::socket::{self, RefusalKind, Request, Response},
     app::state::{Host, Life},
     cli::{AdminArgs, Cli, exit},
     config::Config,
@@ -57,8 +57,8 @@ pub fn admin(config: &Config, config_given: bool, arguments: &AdminArgs) -> u8 {
             let who = host(&config.state_dir).map(|host| format!(" (process {})", host.pid)).unwrap_or_default();
             let seconds = socket::SILENCE.as_secs();
             let text = format!(
-                "the bot{who} has not answered for {seconds} s: it was suspended, or the machine is overloaded. Nobody \
-                 knows what it will do with the command when it goes on; look with: rosey audit list"
+                "the bot{who} has not answered for {seconds} s: it was suspended, or the machine is overloaded. It may \
+                 still carry the command out; look with: rosey audit list"
             );
             refused(arguments, exit::FAILED, "failed", &text)
         }
@@ -97,7 +97,7 @@ fn refused(arguments: &AdminArgs, code: u8, kind: &str, text: &str) -> u8 {
 fn talk(stream: Stream, arguments: &AdminArgs) -> io::Result<u8> {
     let mut stream = BufReader::new(stream);
     // A host that refuses before it reads has closed this way already; what it said can be read all the same.
-    match send(&mut stream, &Ask::Command { line: arguments.command.line().to_owned(), wait: arguments.wait }) {
+    match send(&mut stream, &Request::Command { line: arguments.command.line().to_owned(), wait: arguments.wait }) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
         _ => {}
     }
@@ -107,23 +107,23 @@ fn talk(stream: Stream, arguments: &AdminArgs) -> io::Result<u8> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         match serde_json::from_str(&line)? {
-            Tell::Question(question) => match confirm(arguments.yes, &question)? {
+            Response::Question(question) => match confirm(arguments.yes, &question)? {
                 Ok(()) => {
                     // Fails when the answer took too long; the host has said so already.
-                    let _ = send(&mut stream, &Ask::Answer("yes".to_owned()));
+                    let _ = send(&mut stream, &Request::Answer("yes".to_owned()));
                 }
                 Err(text) => {
                     // It goes into the audit. Whether the host still listens does not matter.
-                    let _ = send(&mut stream, &Ask::Answer("no".to_owned()));
+                    let _ = send(&mut stream, &Request::Answer("no".to_owned()));
                     return Ok(refused(arguments, exit::UNCONFIRMED, "unconfirmed", &text));
                 }
             },
-            Tell::Progress(text) => eprintln!("{text}"),
-            Tell::Done { data, .. } if arguments.json => {
+            Response::Progress(text) => eprintln!("{text}"),
+            Response::Done { data, .. } if arguments.json => {
                 return Ok(say(&format!("{}\n", serde_json::to_string_pretty(&data)?)));
             }
-            Tell::Done { text, .. } => return Ok(say(&format!("{text}\n"))),
-            Tell::Refused { text, kind } => {
+            Response::Done { text, .. } => return Ok(say(&format!("{text}\n"))),
+            Response::Refused { text, kind } => {
                 if arguments.json {
                     say(&line);
                 }
@@ -133,7 +133,7 @@ fn talk(stream: Stream, arguments: &AdminArgs) -> io::Result<u8> {
     }
 }
 
-fn send(stream: &mut BufReader<Stream>, ask: &Ask) -> io::Result<()> {
+fn send(stream: &mut BufReader<Stream>, ask: &Request) -> io::Result<()> {
     let mut line = serde_json::to_vec(ask)?;
     line.push(b'\n');
     stream.get_mut().write_all(&line)

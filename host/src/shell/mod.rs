@@ -25,7 +25,7 @@ pub fn fail(code: u8, problem: &str) -> u8 {
     code
 }
 
-/// Writes to standard output. Whoever reads it may have had enough, as `head` does: then there is nothing more to do.
+/// Writes to standard output. A reader that has had enough, such as `head`, is no failure.
 pub fn say(text: &str) -> u8 {
     let mut output = io::stdout().lock();
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
