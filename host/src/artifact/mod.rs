@@ -73,7 +73,7 @@ pub enum IntakeError {
     /// It is a folder, a pipe or a device.
     #[error("{path} is not a file; set plugins.{plugin}.library to the library that cargo builds", path = .path.display())]
     NotAFile {
-        /// The plugin.
+        /// Whose library it was to be.
         plugin: String,
         /// Where it was looked for.
         path: PathBuf,

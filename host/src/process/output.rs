@@ -191,7 +191,8 @@ fn last_bytes(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }
-    let begin = text.ceil_char_boundary(text.len() - (most - '…'.len_utf8()));
+    let least = text.len() - (most - '…'.len_utf8());
+    let begin = (least..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
     format!("…{}", &text[begin..])
 }
 
