@@ -1,13 +1,18 @@
 //! The one read model: what chat, the shell, JSON and HTML show of the plugins. Data only, in the shapes
 //! that docs/openapi.json describes; and what is wrong with it all, in sentences (`trouble`).
 //!
-//! Times are RFC 3339 in UTC, durations seconds, memory both MB (10^6 bytes) and bytes.
+//! Times are RFC 3339 in UTC, durations seconds, memory both MiB (2^20 bytes) and bytes.
 
 pub mod trouble;
 
 use serde::Serialize;
 use std::collections::BTreeMap;
 use trouble::Trouble;
+
+/// Bytes in MiB, to a tenth: the unit of `memory_mb`, as a limit and as what is shown.
+pub fn mebibytes(bytes: u64) -> f64 {
+    (bytes as f64 / f64::from(1 << 20) * 10.0).round() / 10.0
+}
 
 /// All plugins and the host at one moment: `GET /api/metrics`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -43,7 +48,7 @@ pub struct Plugin {
     pub loaded_at: Option<String>,
     /// Of one core, all processes of the plugin.
     pub cpu_percent: f64,
-    /// Resident memory of all its processes, in MB.
+    /// Memory of all its processes, in MiB; what they share counts once.
     pub memory_mb: f64,
     /// The same in bytes.
     pub memory_bytes: u64,
@@ -245,7 +250,7 @@ pub struct Window {
     pub points: usize,
     /// Of one core.
     pub cpu: Sums,
-    /// In MB.
+    /// In MiB.
     pub memory: Sums,
     /// Events accepted a second.
     pub events_per_second: Sums,
@@ -278,7 +283,7 @@ pub struct Sums {
 pub struct Current {
     /// Of one core.
     pub cpu_percent: f64,
-    /// In MB.
+    /// In MiB.
     pub memory_mb: f64,
     /// In seconds.
     pub uptime: u64,
@@ -305,7 +310,7 @@ pub struct Point {
     pub at: u64,
     /// Of one core.
     pub cpu: f32,
-    /// In MB.
+    /// In MiB.
     pub memory: f32,
     /// Events accepted a second since the point before.
     pub events_per_second: f32,
@@ -332,7 +337,7 @@ pub struct Sample {
     pub timestamp: String,
     /// Of one core.
     pub cpu: f32,
-    /// In MB.
+    /// In MiB.
     pub memory: f32,
     /// Events accepted a second since the point before.
     pub events_per_second: f32,

@@ -12,7 +12,7 @@ use crate::{
 use rosey::{
     event::Place,
     plugins::PluginConfig,
-    process::output::resident_bytes,
+    process::memory::resident_bytes,
     slot::{command::Command, lifecycle::LifecycleKind},
 };
 use rosey_core::{limits::Limits, outcome::OUTCOMES, state::ReloadMode};

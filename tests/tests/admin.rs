@@ -161,7 +161,7 @@ fn every_command_works_in_chat() {
     let build = format!("(gen. 1, {}", artifact(&bot.ask("!admin status misbehave")));
     assert_eq!(bot.ask("!admin list"), format!("misbehave 1.0.0 running {build})"));
     let status = bot.ask("!admin status misbehave");
-    for part in ["misbehave 1.0.0 running", "up ", " MB", "1 event,", "0 crashes", "generation 1", "artifact ", "pid "]
+    for part in ["misbehave 1.0.0 running", "up ", " MiB", "1 event,", "0 crashes", "generation 1", "artifact ", "pid "]
     {
         assert!(status.contains(part), "{part} in {status}");
     }

@@ -1,6 +1,6 @@
 //! A thousand reloads under load leave nothing behind.
 
-use rosey::process::output::resident_bytes;
+use rosey::process::memory::resident_bytes;
 use rosey_tests::{
     bot::children,
     build,

@@ -11,7 +11,7 @@ use rosey::{
     event::Place,
     metrics::{Metrics, MetricsConfig},
     plugins::{self, PluginConfig},
-    process::output::resident_bytes,
+    process::memory::resident_bytes,
     router::Router,
 };
 use rosey_core::limits::Limits;

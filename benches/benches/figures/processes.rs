@@ -6,7 +6,7 @@ use benches::{
     table::{Row, quantile},
     used::Used,
 };
-use rosey::process::output::resident_bytes;
+use rosey::process::memory::resident_bytes;
 use rosey_core::limits::Limits;
 use rosey_tests::{bot::signal_process, rig::Rig};
 use rustix::process::Signal;

@@ -169,7 +169,7 @@ limits! {
     heartbeat: Duration = seconds(2), millis(250), seconds(600), "";
     /// How long a plugin may then stay silent before it counts as hanging.
     hang_timeout: Duration = seconds(10), millis(250), HOUR, "";
-    /// Resident memory of one process of the plugin, in MiB. While a build is on trial there are two.
+    /// Memory of one generation with all that it starts, in MiB. Pages shared with other processes count in part.
     memory_mb: u64 = 512, 1, 1_048_576, "MiB";
     /// How long a start must last to count as good.
     stable_after: Duration = seconds(30), Duration::ZERO, HOUR, "";

@@ -193,6 +193,9 @@ impl Admin {
         if let Refusal::Failed { .. } = refusal {
             actor.log_refusal(Some(plugin), &refusal.to_string());
         }
+        if refusal.is_of_the_build() && (action.is_reload() || matches!(action, Action::Rollback | Action::Restart)) {
+            self.metrics.change_refused(plugin);
+        }
         let record = AuditRecord::new(Stage::Refused, actor, &action.in_full(), Some(plugin));
         self.note(record.between(from, to).ended(false, &refusal.to_string(), None)).await;
         refusal

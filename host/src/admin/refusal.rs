@@ -141,6 +141,11 @@ impl Refusal {
         }
     }
 
+    /// Whether the plugin or its build is the reason, and not who asked or when.
+    pub fn is_of_the_build(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::Blocked { .. } | Self::OtherPlugin { .. })
+    }
+
     /// Whether the same may be done a moment later.
     pub fn is_temporary(&self) -> bool {
         match self {

@@ -7,11 +7,11 @@ use super::{
 };
 use crate::{
     plugins::PluginError,
-    process::output,
+    process::memory,
     slot::{dead_letter, view::View},
     text::bounded,
     time::{rfc3339, span},
-    view::Plugin,
+    view::{Plugin, mebibytes},
 };
 use serde_json::{Value, json};
 use std::time::SystemTime;
@@ -89,13 +89,13 @@ fn metrics(admin: &Admin) -> Answer {
 /// Rosey itself.
 fn host(admin: &Admin) -> Answer {
     let (version, pid, up) = (env!("CARGO_PKG_VERSION"), std::process::id(), admin.since.elapsed());
-    let bytes = output::resident_bytes(pid).unwrap_or_default();
+    let bytes = memory::resident_bytes(pid).unwrap_or_default();
     let state = if admin.is_stopping() { "stopping" } else { "running" };
     let plugins = admin.plugins.names().count();
     let text = format!(
-        "rosey {version} {state}, up {}, {:.1} MB, {}, pid {pid}. admin is part of it.",
+        "rosey {version} {state}, up {}, {:.1} MiB, {}, pid {pid}. admin is part of it.",
         span(up),
-        bytes as f64 / 1e6,
+        mebibytes(bytes),
         counted(plugins as u64, "plugin")
     );
     let data = json!({
@@ -167,7 +167,7 @@ fn figures(admin: &Admin, view: &View) -> String {
     let shown = read_model(admin, view);
     if shown.pid.is_some() {
         parts.push(format!("CPU {:.1} %", shown.cpu_percent));
-        parts.push(format!("{:.1} MB", shown.memory_mb));
+        parts.push(format!("{:.1} MiB", shown.memory_mb));
     }
     parts.push(counted(view.ledger.accepted, "event"));
     parts.push(counted(view.account.crash_count, "crash"));
@@ -254,8 +254,8 @@ async fn dead_letters(admin: &Admin, plugin: Option<&str>, most: usize) -> Resul
 fn read_model(admin: &Admin, view: &View) -> Plugin {
     let mut plugin = admin.metrics.plugin(view);
     if plugin.memory_bytes == 0 {
-        plugin.memory_bytes = plugin.pid.and_then(output::resident_bytes).unwrap_or_default();
-        plugin.memory_mb = plugin.memory_bytes as f64 / 1e6;
+        plugin.memory_bytes = plugin.pid.and_then(memory::used_bytes).unwrap_or_default();
+        plugin.memory_mb = mebibytes(plugin.memory_bytes);
     }
     plugin
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     metrics::marks::{KINDS, SEVERITIES},
     text,
-    view::{Mark, Plugin, Point, Snapshot, trouble},
+    view::{Mark, Plugin, Point, Snapshot, mebibytes, trouble},
 };
 use askama::Template;
 use axum::{
@@ -221,7 +221,7 @@ fn render_overview(shared: &Shared, snapshot: &Snapshot, look: &Look, login: Log
         more: more.collect(),
         snapshot,
         uptime: words::span(snapshot.bot_uptime),
-        memory: format!("{:.1} MB", system.memory_bytes as f64 / 1e6),
+        memory: format!("{:.1} MiB", mebibytes(system.memory_bytes)),
         outcomes: words::outcomes(&system.outcomes),
         connectors: words::list(system.connectors.iter().map(|(name, state)| format!("{name} {state}")).collect()),
         rows,
@@ -272,7 +272,7 @@ fn row<'a>(plugin: &'a Plugin, points: &[Point], range: Range) -> Row<'a> {
         p95: words::response(plugin.response_p95),
         sparks: Sparks {
             cpu: spark("CPU in percent", |point| point.cpu),
-            memory: spark("memory in MB", |point| point.memory),
+            memory: spark("memory in MiB", |point| point.memory),
             rate: spark("events a second", |point| point.events_per_second),
             p95: spark("response time in milliseconds", |point| point.response_p95 * 1e3),
         },

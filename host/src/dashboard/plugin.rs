@@ -135,7 +135,7 @@ fn charts(points: &[Point], marks: &[Mark], range: Range) -> Vec<String> {
             ],
         ),
         chart("CPU", "% of one core", &[Line { name: "CPU", value: &|point| point.cpu }]),
-        chart("Memory", "MB", &[Line { name: "memory", value: &|point| point.memory }]),
+        chart("Memory", "MiB", &[Line { name: "memory", value: &|point| point.memory }]),
     ]
 }
 

@@ -72,13 +72,16 @@ impl History {
     }
 }
 
-/// Least, mean, greatest, 95th percentile (nearest rank); `None` of nothing.
+/// Least, mean, greatest, 95th percentile (nearest rank); `None` of nothing. To a millionth: a point has no more, and what
+/// is behind that in a short number is noise.
 fn statistics(values: impl Iterator<Item = f32>) -> Option<[f64; 4]> {
-    let mut values: Vec<f64> = values.map(f64::from).collect();
+    let rounded = |value: f64| (value * 1e6).round() / 1e6;
+    let mut values: Vec<f64> = values.map(|value| rounded(f64::from(value))).collect();
     values.sort_unstable_by(f64::total_cmp);
     let (least, greatest) = (values.first()?, values.last()?);
     let rank = (values.len() * 95).div_ceil(100).max(1);
-    Some([*least, values.iter().sum::<f64>() / values.len() as f64, *greatest, values[rank - 1]])
+    let mean = rounded(values.iter().sum::<f64>() / values.len() as f64);
+    Some([*least, mean, *greatest, values[rank - 1]])
 }
 
 #[cfg(test)]
@@ -99,6 +102,12 @@ mod tests {
         let all = filled().aggregates(0);
         assert_eq!((all.cpu_min, all.cpu_avg, all.cpu_max, all.cpu_p95), (1.0, 50.5, 100.0, 95.0));
         assert_eq!((all.memory_min, all.memory_avg, all.memory_p95), (10.0, 10.0, 10.0));
+        let mut short = History::default();
+        for cpu in [1.2, 0.1, 0.7] {
+            short.push(Point { cpu, ..Point::default() }, Duration::from_secs(3600));
+        }
+        let shown = serde_json::to_string(&short.aggregates(0)).expect("numbers");
+        assert!(shown.contains(r#""cpu_min":0.1,"cpu_avg":0.666667,"cpu_max":1.2,"#), "{shown}");
         let late = filled().aggregates(90);
         assert_eq!((late.cpu_min, late.cpu_p95), (91.0, 100.0));
         assert_eq!(History::default().aggregates(0), Aggregates::default());

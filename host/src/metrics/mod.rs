@@ -317,6 +317,13 @@ impl Metrics {
         self.0.something.notify_one();
     }
 
+    /// Counts a reload, restart or rollback that was refused before its slot heard of it; the slot counts the others.
+    pub fn change_refused(&self, plugin: &str) {
+        if let Some(measured) = self.state().measured.get_mut(plugin) {
+            measured.reloads_refused += 1;
+        }
+    }
+
     /// Counts a hit of one of [`DASHBOARD_LIMITS`].
     pub fn dashboard_limit(&self, limit: &'static str) {
         *self.tallies().dashboard_limits.entry(limit).or_default() += 1;

@@ -129,8 +129,8 @@ fn one_plugin(page: &mut Page, plugin: &Plugin) {
     let in_flight = plugin.in_flight as f64;
     page.gauge("rosey_plugin_in_flight", "Events that left the queue and have no outcome yet.", &of, in_flight);
     page.gauge("rosey_plugin_cpu_percent", "Processor time in percent of one core.", &of, plugin.cpu_percent);
-    page.gauge("rosey_plugin_memory_mb", "Resident memory in MB (10^6 bytes).", &of, plugin.memory_mb);
-    page.gauge("rosey_plugin_memory_bytes", "Resident memory.", &of, plugin.memory_bytes as f64);
+    page.gauge("rosey_plugin_memory_mb", "Memory in MiB (2^20 bytes).", &of, plugin.memory_mb);
+    page.gauge("rosey_plugin_memory_bytes", "Memory.", &of, plugin.memory_bytes as f64);
     page.gauge("rosey_plugin_uptime_seconds", "Time since the active generation was ready.", &of, plugin.uptime as f64);
     page.gauge("rosey_plugin_crash_count", "Crashes since the host started.", &of, plugin.crash_count as f64);
     page.counter(
@@ -184,7 +184,7 @@ fn one_slot(page: &mut Page, view: &View) {
         let help = "Starts that the host made by itself, by what made them necessary.";
         page.counter("rosey_plugin_restarts_total", help, &[of[0], ("cause", cause)], count as f64);
     }
-    let help = "Time from acceptance to outcome.";
+    let help = "Time from acceptance to outcome, of events that were not rejected.";
     page.times("rosey_plugin_response_time_seconds", help, &of, &view.account.response);
     page.times(
         "rosey_reload_duration_seconds",

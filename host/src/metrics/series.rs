@@ -1,7 +1,10 @@
 //! One plugin over time: from the slot's counts at each poll to rates, recent sums and a point of the history.
 
 use super::{history::History, now_seconds, show, usage::Usage};
-use crate::{slot::view::View, view::Point};
+use crate::{
+    slot::view::View,
+    view::{Point, mebibytes},
+};
 use rosey_core::{histogram::Histogram, ledger::Ledger, outcome::OUTCOMES};
 use std::{
     collections::VecDeque,
@@ -63,14 +66,14 @@ impl Series {
         self.before = *ledger;
         let last = self.minute.back().map_or(Histogram::default(), |(_, last)| *last);
         let lately = response.since(&last);
-        let quantile = |share| lately.quantile(share).map_or(f32::NAN, |seconds| seconds as f32);
+        let quantile = |share| lately.quantile(share).map_or(f32::NAN, |seconds| show::rounded(seconds) as f32);
         let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         self.history.push(
             Point {
                 at: now_seconds(),
-                cpu: usage.cpu_percent as f32,
-                memory: show::megabytes(usage.memory_bytes) as f32,
-                events_per_second: rate as f32,
+                cpu: ((usage.cpu_percent * 10.0).round() / 10.0) as f32,
+                memory: mebibytes(usage.memory_bytes) as f32,
+                events_per_second: ((rate * 100.0).round() / 100.0) as f32,
                 response_p50: quantile(0.5),
                 response_p95: quantile(0.95),
                 outcomes,

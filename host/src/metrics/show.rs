@@ -3,14 +3,16 @@
 use super::{Connector, secrets, series::Recent, usage::Usage};
 use crate::{
     plugins::PluginConfig,
-    process::output,
+    process::memory,
     slot::{
         crash,
         dead_letter::DeadLetter,
         view::{GenerationView, View},
     },
     time::rfc3339,
-    view::{Command, Crash, Detail, Generation, Lately, Letter, Plugin, Point, Sample, Snapshot, System, trouble},
+    view::{
+        Command, Crash, Detail, Generation, Lately, Letter, Plugin, Point, Sample, Snapshot, System, mebibytes, trouble,
+    },
 };
 use rosey_core::{ledger::Ledger, limits::Limits, outcome::OUTCOMES, state::ReloadMode};
 use std::{
@@ -35,6 +37,8 @@ pub struct Measured {
     pub lines_left_out: u64,
     /// Metrics of its own that were refused.
     pub custom_refused: u64,
+    /// Changes that were refused before the slot heard of them.
+    pub reloads_refused: u64,
 }
 
 /// Events by how they ended.
@@ -43,7 +47,7 @@ pub fn outcomes(ledger: &Ledger) -> BTreeMap<&'static str, u64> {
 }
 
 /// Seconds to the microsecond: a histogram knows no better.
-fn rounded(seconds: f64) -> f64 {
+pub fn rounded(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e6
 }
 
@@ -67,8 +71,8 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
         pid: active.map(|active| active.pid),
         uptime: active.and_then(|active| active.since.elapsed().ok()).unwrap_or_default().as_secs(),
         loaded_at: active.map(|active| rfc3339(active.since)),
-        cpu_percent: (measured.usage.cpu_percent * 100.0).round() / 100.0,
-        memory_mb: megabytes(measured.usage.memory_bytes),
+        cpu_percent: (measured.usage.cpu_percent * 10.0).round() / 10.0,
+        memory_mb: mebibytes(measured.usage.memory_bytes),
         memory_bytes: measured.usage.memory_bytes,
         event_count: view.ledger.accepted,
         events_per_second: (recent.rate * 100.0).round() / 100.0,
@@ -84,7 +88,7 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
         crash_causes: account.causes.clone(),
         restarts: account.restarts.values().sum(),
         reloads: account.reloads.0,
-        reloads_refused: account.reloads.1,
+        reloads_refused: account.reloads.1 + measured.reloads_refused,
         rollbacks: account.rollbacks,
         limit_hits,
         generation: active.map(|active| active.number),
@@ -128,7 +132,7 @@ impl super::Metrics {
             outcomes,
             queued: views.iter().map(|view| view.queued).sum(),
             in_flight: views.iter().map(|view| view.in_flight).sum(),
-            memory_bytes: output::resident_bytes(pid).unwrap_or_default(),
+            memory_bytes: memory::resident_bytes(pid).unwrap_or_default(),
             pid,
             version: env!("CARGO_PKG_VERSION"),
             connectors,
@@ -147,11 +151,6 @@ impl super::Metrics {
         snapshot.system.troubles = troubles;
         snapshot
     }
-}
-
-/// In units of 10^6 bytes, to a tenth.
-pub fn megabytes(bytes: u64) -> f64 {
-    (bytes as f64 / 1e5).round() / 10.0
 }
 
 /// What people read of a crash.

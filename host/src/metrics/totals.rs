@@ -1,5 +1,6 @@
 //! A plugin's own metrics across its generations: each begins to count at 0, and a counter that people and Prometheus read
-//! only grows. What a generation counted is added to what those before it did. Pure.
+//! only grows. What a generation counted is added to what those before it did. Only series of the current generation are shown;
+//! sums of the others wait for it to have them too. Pure.
 
 use crate::view::Custom;
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ type Key = (String, BTreeMap<String, String>);
 #[derive(Debug, Default)]
 pub struct Totals {
     series: BTreeMap<Key, Sum>,
+    /// How often a generation has said what it counted.
+    look: u64,
 }
 
 #[derive(Debug)]
@@ -22,33 +25,44 @@ struct Sum {
     /// What the last one said.
     last: Custom,
     generation: u64,
+    /// When that was.
+    look: u64,
 }
 
 impl Totals {
-    /// Takes in what a generation says that it has counted so far.
+    /// Takes in all that a generation says that it has counted so far.
     pub fn take(&mut self, generation: u64, said: Vec<Custom>) {
+        self.look += 1;
+        let look = self.look;
+        let mut new = Vec::new();
         for one in said {
             let key = (one.name.clone(), one.labels.clone());
-            if let Some(sum) = self.series.get_mut(&key) {
-                sum.take(generation, one);
-            } else if self.series.len() < MOST {
-                self.series.insert(key, Sum { before: None, last: one, generation });
+            match self.series.get_mut(&key) {
+                Some(sum) => sum.take(generation, look, one),
+                None => new.push((key, Sum { before: None, last: one, generation, look })),
             }
         }
-        // A gauge says what is now: that of a generation which is gone says nothing.
-        self.series.retain(|_, sum| sum.last.kind != "gauge" || sum.generation == generation);
+        // A gauge says what is now, and what this generation has dropped is gone. What only others counted is remembered,
+        // unless the room is needed.
+        self.series.retain(|_, sum| sum.look == look || sum.generation != generation && sum.last.kind != "gauge");
+        if self.series.len() + new.len() > MOST {
+            self.series.retain(|_, sum| sum.look == look);
+        }
+        let room = MOST.saturating_sub(self.series.len());
+        self.series.extend(new.into_iter().take(room));
     }
 
-    /// All of them, by name and labels.
+    /// Those that were said last, by name and labels.
     pub fn shown(&self) -> Vec<Custom> {
-        self.series.values().map(Sum::total).collect()
+        self.series.values().filter(|sum| sum.look == self.look).map(Sum::total).collect()
     }
 }
 
 impl Sum {
-    fn take(&mut self, generation: u64, said: Custom) {
+    fn take(&mut self, generation: u64, look: u64, said: Custom) {
+        self.look = look;
         if self.last.kind != said.kind {
-            *self = Self { before: None, last: said, generation };
+            *self = Self { before: None, last: said, generation, look };
             return;
         }
         // One that counts less than it did has begun anew, whatever its number.
@@ -93,7 +107,7 @@ mod tests {
         totals.take(1, vec![one("counter", 5.0, &[]), one("gauge", 7.0, &[])]);
         totals.take(1, vec![one("counter", 6.0, &[]), one("gauge", 3.0, &[])]);
         totals.take(2, vec![]);
-        assert_eq!((value(&totals, "counter"), value(&totals, "gauge")), (Some(6.0), None));
+        assert_eq!((value(&totals, "counter"), value(&totals, "gauge")), (None, None), "it has neither yet");
         totals.take(2, vec![one("counter", 1.0, &[]), one("gauge", 2.0, &[])]);
         assert_eq!((value(&totals, "counter"), value(&totals, "gauge")), (Some(7.0), Some(2.0)));
         totals.take(2, vec![one("counter", 2.0, &[])]);
@@ -112,12 +126,29 @@ mod tests {
         assert_eq!(value(&totals, "histogram"), Some(1.0));
     }
 
+    fn many(kind: &'static str, from: usize, count: usize) -> Vec<Custom> {
+        (from..from + count).map(|number| Custom { name: number.to_string(), kind, ..Custom::default() }).collect()
+    }
+
+    #[test]
+    fn series_that_the_current_generation_has_not_are_gone() {
+        let mut totals = Totals::default();
+        totals.take(1, many("counter", 0, MOST));
+        assert_eq!(totals.shown().len(), MOST);
+        totals.take(2, many("counter", 0, 3));
+        assert_eq!((totals.shown().len(), totals.series.len()), (3, MOST), "remembered, not shown");
+        totals.take(2, many("counter", 0, 2));
+        assert_eq!((totals.shown().len(), totals.series.len()), (2, MOST - 1), "what it has dropped is forgotten");
+        totals.take(2, many("gauge", MOST, 5));
+        assert_eq!((totals.shown().len(), totals.series.len()), (5, 5), "what is there needs the room");
+        totals.take(3, Vec::new());
+        assert!(totals.shown().is_empty() && totals.series.is_empty(), "no gauge outlives its generation");
+    }
+
     #[test]
     fn what_is_remembered_is_bounded() {
         let mut totals = Totals::default();
-        for number in 0..2 * MOST {
-            totals.take(1, vec![Custom { name: number.to_string(), kind: "counter", ..Custom::default() }]);
-        }
-        assert_eq!(totals.shown().len(), MOST);
+        totals.take(1, many("counter", 0, 2 * MOST));
+        assert_eq!((totals.shown().len(), totals.series.len()), (MOST, MOST));
     }
 }

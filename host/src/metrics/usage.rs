@@ -1,17 +1,18 @@
-//! Processor time and memory of processes, through `sysinfo`.
+//! Processor time (through `sysinfo`) and memory of processes.
 
+use crate::process::memory;
 use std::{collections::HashMap, time::Instant};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Processes of one plugin that are counted: a shim and what it has started.
-const MOST_PROCESSES: usize = 64;
+const MOST_PROCESSES: usize = 256;
 
 /// What some processes use.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Usage {
     /// Percent of one processor, since the look before.
     pub cpu_percent: f64,
-    /// Resident memory in bytes.
+    /// Memory in bytes; what they share with each other counts once.
     pub memory_bytes: u64,
 }
 
@@ -30,7 +31,7 @@ impl Meter {
         let groups: Vec<Vec<Pid>> = groups.iter().map(|group| family(group)).collect();
         let all: Vec<Pid> = groups.iter().flatten().copied().collect();
         // What a process uses includes its threads.
-        let kind = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
+        let kind = ProcessRefreshKind::nothing().with_cpu().without_tasks();
         self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&all), true, kind);
         let now = Instant::now();
         let spent: HashMap<Pid, u64> =
@@ -44,7 +45,7 @@ impl Meter {
         let sum = |group: &Vec<Pid>| {
             group.iter().fold(Usage::default(), |sum, pid| Usage {
                 cpu_percent: sum.cpu_percent + share(pid),
-                memory_bytes: sum.memory_bytes + self.system.process(*pid).map_or(0, sysinfo::Process::memory),
+                memory_bytes: sum.memory_bytes + memory::used_bytes(pid.as_u32()).unwrap_or_default(),
             })
         };
         groups.iter().map(sum).collect()

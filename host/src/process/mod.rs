@@ -2,11 +2,12 @@
 //!
 //! `start` brings one up: `launch` starts a shim (or takes the warm one of `spare`), `link` talks to it, `manifest` checks
 //! what the plugin says of itself. `spawn` has the process itself by its pidfd, `page` the memory shared with it, `output`
-//! what it prints, `orphans` what it leaves behind. Knows nothing of queues, routes or people.
+//! what it prints, `memory` what it uses, `orphans` what it leaves behind. Knows nothing of queues, routes or people.
 
 pub mod launch;
 pub mod link;
 pub mod manifest;
+pub mod memory;
 pub mod orphans;
 pub mod output;
 pub mod page;

@@ -153,12 +153,12 @@ impl Records {
         Self { plugin, generation: *generation, journal, budget: Budget::new(*lines_per_second) }
     }
 
-    /// Logs one. False when it was left out, because there are too many.
-    pub fn log(&mut self, now: Instant, record: Record<'_>) -> bool {
+    /// Logs one, or counts it in the journal when there are too many.
+    pub fn log(&mut self, now: Instant, record: Record<'_>) {
         let (plugin, generation) = (&*self.plugin, self.generation);
         let Some(dropped) = self.budget.take(now) else {
             self.journal.leave_out(plugin);
-            return false;
+            return;
         };
         if dropped > 0 {
             tracing::warn!(plugin, generation, "{dropped} log records left out");
@@ -174,7 +174,6 @@ impl Records {
             4 => tracing::debug!(plugin, generation, origin, "{message}"),
             _ => tracing::trace!(plugin, generation, origin, "{message}"),
         }
-        true
     }
 }
 
@@ -194,13 +193,6 @@ fn last_bytes(text: &str, most: usize) -> String {
     let least = text.len() - (most - '…'.len_utf8());
     let begin = (least..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
     format!("…{}", &text[begin..])
-}
-
-/// The resident memory of a process in bytes, as the kernel says; `None` when it is gone.
-pub fn resident_bytes(pid: u32) -> Option<u64> {
-    let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    let resident: u64 = pages.split_whitespace().nth(1)?.parse().ok()?;
-    Some(resident * rustix::param::page_size() as u64)
 }
 
 /// How many lines may still be logged this second.

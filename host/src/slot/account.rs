@@ -15,7 +15,7 @@ const CRASHES: usize = 50;
 /// Since the host started.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
-    /// From acceptance to outcome.
+    /// From acceptance to outcome, of events that were not rejected: those end at once, and say nothing of the plugin.
     pub response: Histogram,
     /// How many crashes.
     pub crash_count: u64,
@@ -43,7 +43,9 @@ pub struct Account {
 impl Account {
     /// An event ended.
     pub fn ended(&mut self, outcome: &Outcome, waited: Duration) {
-        self.response.observe(waited);
+        if !matches!(outcome, Outcome::Rejected(_)) {
+            self.response.observe(waited);
+        }
         match outcome {
             Outcome::Rejected(Rejection::QueueFull) => self.hit("queue"),
             Outcome::Rejected(Rejection::WaitedTooLong) | Outcome::TimedOut => self.hit("event_deadline"),
@@ -97,5 +99,23 @@ impl Account {
     /// A limit was hit.
     pub fn hit(&mut self, limit: &'static str) {
         *self.limit_hits.entry(limit).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_rejected_says_nothing_of_how_fast_the_plugin_answers() {
+        let mut account = Account::default();
+        account.ended(&Outcome::Ignored, Duration::from_millis(200));
+        for rejection in [Rejection::QueueFull, Rejection::NotRunning, Rejection::WaitedTooLong] {
+            account.ended(&Outcome::Rejected(rejection), Duration::from_micros(5));
+        }
+        account.ended(&Outcome::TimedOut, Duration::from_secs(30));
+        assert_eq!(account.response.count(), 2);
+        assert!(account.response.quantile(0.5).is_some_and(|median| median > 0.1), "{:?}", account.response);
+        assert_eq!(account.limit_hits, BTreeMap::from([("queue", 1), ("event_deadline", 2)]));
     }
 }

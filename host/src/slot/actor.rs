@@ -15,7 +15,7 @@ use crate::slot::{
 use crate::{
     event::{self, Event},
     process::{
-        output,
+        memory, output,
         spawn::Exit,
         start::{StartError, StartedGeneration},
     },
@@ -258,7 +258,7 @@ impl Task {
                         finish(setup, account, now, ended);
                     });
                 }
-                Ok(Some(other)) => rest.extend(Inbound::of(other, &mut live.records, account, now)),
+                Ok(Some(other)) => rest.extend(Inbound::of(other, &mut live.records, now)),
                 Err(error) => break Some(error),
             }
         };
@@ -306,9 +306,9 @@ impl Task {
 
     fn check_memory(&self, at: usize) -> Result<(), String> {
         let limit = self.setup.limits.memory_mb << 20;
-        match output::resident_bytes(self.live[at].pid) {
+        match memory::used_bytes(self.live[at].pid) {
             Some(used) if used > limit => {
-                Err(format!("it uses {} MB of memory, and may use {} MB", used >> 20, limit >> 20))
+                Err(format!("it uses {} MiB of memory, and may use {} MiB", used >> 20, limit >> 20))
             }
             _ => Ok(()),
         }

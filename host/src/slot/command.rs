@@ -58,7 +58,7 @@ pub enum Command {
     Memory {
         /// The generation that was measured.
         generation: GenerationId,
-        /// Its resident memory.
+        /// Its memory, with all that it has started.
         bytes: u64,
     },
     /// PendingRequest the active generation for the plugin's own metrics; a later [`View`] has them.

@@ -59,7 +59,7 @@ impl fmt::Display for Cause {
             Self::Hung(limit) => write!(out, "hung: no sign of life for {} s", limit.as_secs_f32()),
             Self::Protocol(what) => write!(out, "broke the protocol: {what}"),
             Self::Memory { used, limit } => {
-                write!(out, "used {} MB of memory, and may use {} MB", used >> 20, limit >> 20)
+                write!(out, "used {} MiB of memory, and may use {} MiB", used >> 20, limit >> 20)
             }
         }
     }

@@ -39,7 +39,7 @@ pub enum Inbound {
 }
 
 impl Inbound {
-    pub fn of(message: ToHost<'_>, records: &mut Records, account: &mut Account, now: Instant) -> Option<Self> {
+    pub fn of(message: ToHost<'_>, records: &mut Records, now: Instant) -> Option<Self> {
         match message {
             ToHost::Reply { answer: Answer::Replied(_), .. } => Some(Self::Probe(Ok(()))),
             ToHost::Reply { answer: Answer::Ignored, .. } => {
@@ -51,9 +51,7 @@ impl Inbound {
             }
             ToHost::Pong(_) => Some(Self::Pong),
             ToHost::Log { level, target, message } => {
-                if !records.log(now, Record { level, target, message }) {
-                    account.hit("log_lines");
-                }
+                records.log(now, Record { level, target, message });
                 None
             }
             ToHost::State { version, state } => Some(Self::State(Snapshot { version, bytes: state.to_vec() })),
