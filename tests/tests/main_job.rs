@@ -2,7 +2,7 @@
 
 use rosey_tests::{
     bot::{Bot, Folder, children, runs, signal_process, wait_until},
-    build,
+    build, tool,
 };
 use rustix::process::Signal;
 use std::{
@@ -135,6 +135,32 @@ fn a_plugin_that_does_not_run_is_named_and_not_denied() {
     while !bot.answer().contains("is running") {}
     bot.say("!echo \u{2}");
     assert_eq!(bot.ask("!echo something"), "something");
+}
+
+#[test]
+fn on_a_terminal_a_refusal_is_read_once() {
+    if !tool::is_there("script", "bsdutils") {
+        return;
+    }
+    let folder = Folder::new(&["misbehave"]);
+    let file = folder.configure("[plugins.misbehave]\n");
+    // Here the log and the answers go to the same terminal.
+    let rosey = format!("exec {} run --config {}", build::rosey().display(), file.display());
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &rosey, "/dev/null"]).current_dir(folder.path());
+    let mut bot = Bot::spawn(terminal);
+    bot.say("!echo up");
+    while bot.answer() != "up" {}
+    std::fs::write(folder.library("misbehave"), "not a library").expect("our directory");
+    bot.say("!admin reload misbehave");
+    let mut lines = Vec::new();
+    while !lines.last().is_some_and(|line: &String| line.contains("refused: ")) {
+        lines.push(bot.answer());
+    }
+    assert!(bot.end().success());
+    lines.extend(bot.rest());
+    assert_eq!(lines.iter().filter(|line| line.contains("is not an ELF file")).count(), 1, "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("INFO")), "the log is there: {lines:#?}");
 }
 
 #[test]

@@ -118,10 +118,10 @@ pub async fn run(
             } else {
                 let mut routed = router.route(text.trim(), &user, &place, &outgoing).await;
                 // The pipe or the terminal keeps what follows.
-                let mut growth = (routed == Routed::Unknown).then(|| router.growth());
-                while let (Routed::Unknown, Some(growth)) = (routed, &mut growth) {
+                let mut changes = (routed == Routed::Unknown).then(|| router.commands_changed());
+                while let (Routed::Unknown, Some(changes)) = (routed, &mut changes) {
                     routed = router.route(text.trim(), &user, &place, &outgoing).await;
-                    if routed == Routed::Unknown && !growth.more().await {
+                    if routed == Routed::Unknown && !changes.wait().await {
                         break;
                     }
                 }

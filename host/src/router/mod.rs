@@ -73,16 +73,16 @@ impl Router {
 
     /// Tells when there may be more commands. A connector that loses nothing by it waits for that before it says that a
     /// command is unknown.
-    pub fn growth(&self) -> CommandsChanged {
+    pub fn commands_changed(&self) -> CommandsChanged {
         CommandsChanged(self.starting.subscribe())
     }
 
     /// Waits until all plugins are up that will be, but three seconds at most. A connector takes its first line after
     /// that.
     pub async fn wait_until_started(&self) {
-        let mut growth = self.growth();
+        let mut changes = self.commands_changed();
         // An error is one that hangs.
-        let _ = tokio::time::timeout(COMING_UP, async { while growth.more().await {} }).await;
+        let _ = tokio::time::timeout(COMING_UP, async { while changes.wait().await {} }).await;
     }
 
     /// Routes the commands of a manifest to a plugin, in place of those it had. The log says which of them belong to
@@ -205,7 +205,7 @@ pub struct CommandsChanged(watch::Receiver<bool>);
 
 impl CommandsChanged {
     /// Waits until another plugin is known, or none is coming up any more. False when that was so before.
-    pub async fn more(&mut self) -> bool {
+    pub async fn wait(&mut self) -> bool {
         let starting = *self.0.borrow_and_update();
         starting && self.0.changed().await.is_ok()
     }
