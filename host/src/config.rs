@@ -210,7 +210,7 @@ impl fmt::Display for ConfigError {
 }
 
 /// A file that was read as far as it makes sense: what is wrong in it has its default in `config`, and is a problem.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ConfigFile {
     /// Where it lies.
     pub path: PathBuf,
@@ -218,14 +218,23 @@ pub struct ConfigFile {
     pub config: Config,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
+    /// Whether it is TOML or JSON at all. If it is not, `config` is the default.
+    pub is_readable: bool,
     document: Document,
 }
 
 impl ConfigFile {
-    /// Adds a problem that only shows when the settings are used.
+    /// Adds a problem that only shows when the settings are used, unless what it is about has one already.
     pub fn add(&mut self, problem: Problem) {
-        let problem = self.document.place(problem);
-        self.problems.push(problem);
+        let is_within = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with('.'));
+        let is_known = self.problems.iter().any(|known| {
+            let (known, new) = (&known.setting, &problem.setting);
+            known == new || is_within(new, known) || is_within(known, new)
+        });
+        if !is_known {
+            let problem = self.document.place(problem);
+            self.problems.push(problem);
+        }
     }
 
     /// The configuration.

@@ -93,7 +93,9 @@ fn problem(config: &PluginConfig, error: PluginError) -> Problem {
         PluginError::Start(StartError::Settings { setting, why, .. }) => {
             Problem::new(setting, format!("is refused by the plugin: {why}"))
         }
-        PluginError::Intake(error) => Problem::new(format!("{table}.library"), report::chain(&error)),
+        PluginError::Intake(_) | PluginError::Start(StartError::Load { .. } | StartError::Manifest(_)) => {
+            Problem::new(format!("{table}.library"), report::chain(&error))
+        }
         error => Problem::new(table, report::chain(&error)),
     }
 }

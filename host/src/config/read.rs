@@ -25,10 +25,11 @@ impl ConfigFile {
         let parsed = bytes(file).map_err(|why| vec![Problem::new("", format!("cannot be read: {why}"))]);
         let parsed =
             parsed.and_then(|bytes| Document::parse(&bytes, |text| is_json || text.trim_start().starts_with('{')));
-        let (document, mut problems) = match parsed {
-            Ok(document) => (document, Vec::new()),
-            Err(problems) => (Document::default(), problems),
+        let mut document = match parsed {
+            Ok(document) => document,
+            Err(problems) => return Self { path: file.to_owned(), problems, ..Self::default() },
         };
+        let mut problems = std::mem::take(&mut document.twice);
         let mut config = document.read(&mut problems, Config::read);
         let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         config.file = Some(absolute.clone());
@@ -39,7 +40,7 @@ impl ConfigFile {
                 problems.push(document.place(problem));
             }
         }
-        Self { path: file.to_owned(), config, problems, document }
+        Self { path: file.to_owned(), config, problems, document, is_readable: true }
     }
 }
 

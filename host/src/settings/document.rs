@@ -13,6 +13,8 @@ use toml::de::{DeTable, DeValue};
 /// The longest file that is read, in bytes: a hundred plugins with all their limits have a tenth of it.
 pub const MAX_BYTES: usize = 1 << 20;
 
+const TWICE: &str = "this name stands twice in its table";
+
 /// The names of a table with what stands behind them.
 pub type Table = BTreeMap<String, Node>;
 
@@ -83,10 +85,12 @@ impl Value {
 pub struct Document {
     /// What stands in it.
     pub table: Table,
+    /// Names that stand twice in a table. The first counts.
+    pub twice: Vec<Problem>,
 }
 
 impl Document {
-    /// Reads TOML or JSON. A byte-order mark is passed over; a name that stands twice in a table is a problem.
+    /// Reads TOML or JSON, passing over a byte-order mark.
     ///
     /// # Errors
     /// Why it is neither. When there are several reasons, all that the parser finds.
@@ -99,8 +103,7 @@ impl Document {
             vec![Problem { line, ..Problem::new("", "this is not UTF-8 text; save the file as UTF-8") }]
         })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let table = if is_json(text) { json(text) } else { toml(text) }?;
-        Ok(Self { table })
+        if is_json(text) { json(text) } else { toml(text) }
     }
 
     /// Fills in the line of a problem: that of its setting, or of the innermost table around it that there is.
@@ -134,19 +137,25 @@ fn newlines(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| **byte == b'\n').count()
 }
 
-fn toml(text: &str) -> Result<Table, Vec<Problem>> {
+fn toml(text: &str) -> Result<Document, Vec<Problem>> {
     let line = |at: usize| 1 + newlines(&text.as_bytes()[..at.min(text.len())]);
     let (table, errors) = DeTable::parse_recoverable(text);
-    if errors.is_empty() {
-        return Ok(toml_table(table.into_inner(), &line));
-    }
-    let problem = |error: &toml::de::Error| {
-        let at = error.span().map_or(0, |span| line(span.start));
-        Problem { line: at, ..Problem::new("", format!("this is not TOML: {}", error.message())) }
+    let (twice, wrong): (Vec<_>, Vec<_>) = errors.iter().partition(|error| error.message() == "duplicate key");
+    let problem = |error: &&toml::de::Error, setting: &str, text: String| {
+        let line = error.span().map_or(0, |span| line(span.start));
+        Problem { line, ..Problem::new(setting, text) }
     };
-    let mut problems: Vec<_> = errors.iter().map(problem).collect();
-    problems.dedup();
-    Err(problems)
+    if wrong.is_empty() {
+        let twice = twice.iter().map(|error| {
+            let name = error.span().and_then(|span| text.get(span)).unwrap_or_default();
+            problem(error, name, TWICE.to_owned())
+        });
+        return Ok(Document { twice: twice.collect(), table: toml_table(table.into_inner(), &line) });
+    }
+    let mut wrong: Vec<_> =
+        wrong.iter().map(|error| problem(error, "", format!("this is not TOML: {}", error.message()))).collect();
+    wrong.dedup();
+    Err(wrong)
 }
 
 fn toml_table(table: DeTable<'_>, line: &impl Fn(usize) -> usize) -> Table {
@@ -173,11 +182,11 @@ fn toml_value(value: DeValue<'_>, line: &impl Fn(usize) -> usize) -> Value {
     }
 }
 
-fn json(text: &str) -> Result<Table, Vec<Problem>> {
-    let (line, twice) = (Cell::new(1), RefCell::default());
+fn json(text: &str) -> Result<Document, Vec<Problem>> {
+    let (line, path, twice) = (Cell::new(1), RefCell::default(), RefCell::default());
     let reader = Lines { rest: text.as_bytes(), line: &line, after_break: false };
     let mut deserializer = serde_json::Deserializer::from_reader(reader);
-    let seed = Json { line: &line, twice: &twice };
+    let seed = Json { line: &line, path: &path, twice: &twice };
     let read = seed.deserialize(&mut deserializer).and_then(|node| deserializer.end().map(|()| node));
     let problem = |line, text: String| vec![Problem { line, ..Problem::new("", text) }];
     let node = read.map_err(|error| {
@@ -187,10 +196,8 @@ fn json(text: &str) -> Result<Table, Vec<Problem>> {
         let what = if error.is_eof() { "the file ends before its last brace" } else { what };
         problem(error.line(), format!("this is not JSON: {what}"))
     })?;
-    let twice = twice.into_inner();
     match node.value {
-        Value::Table(table) if twice.is_empty() => Ok(table),
-        Value::Table(_) => Err(twice),
+        Value::Table(table) => Ok(Document { table, twice: twice.into_inner() }),
         _ => Err(problem(1, "a configuration in JSON begins with a brace: {".to_owned())),
     }
 }
@@ -217,6 +224,8 @@ impl Read for Lines<'_> {
 #[derive(Clone, Copy)]
 struct Json<'a> {
     line: &'a Cell<usize>,
+    /// The names around the value that is read.
+    path: &'a RefCell<Vec<String>>,
     twice: &'a RefCell<Vec<Problem>>,
 }
 
@@ -277,13 +286,16 @@ impl<'de> Visitor<'de> for Json<'_> {
         let (line, mut table) = (self.line.get(), Table::new());
         while let Some(name) = map.next_key::<String>()? {
             let line = self.line.get();
+            self.path.borrow_mut().push(name.clone());
             let value = map.next_value_seed(self)?.value;
-            if let Some(first) = table.get(&name) {
-                let text = format!("this name stands twice in its table, first on line {}", first.line);
-                self.twice.borrow_mut().push(Problem { line, ..Problem::new(name.escape_debug().to_string(), text) });
+            if table.contains_key(&name) {
+                let setting = self.path.borrow().join(".").escape_debug().to_string();
+                let problem = Problem::new(setting, TWICE);
+                self.twice.borrow_mut().push(Problem { line, ..problem });
             } else {
                 table.insert(name, Node { line, value });
             }
+            self.path.borrow_mut().pop();
         }
         Ok(Node { line, value: Value::Table(table) })
     }
@@ -322,11 +334,15 @@ mod tests {
         for text in [TOML, JSON] {
             assert_eq!(parse(&format!("\u{feff}{text}")), parse(text));
         }
-        let json = parse("{\"a\": {\"b\": 1,\n\"b\": 2}, \"c\": 1,\n\n\"c\": 1}").expect_err("twice");
-        let text = |name, line| format!("{name}: this name stands twice in its table, first on line {line}");
-        assert_eq!(json, [(2, text("b", 1)), (4, text("c", 2))]);
-        let toml = parse("a = 1\n\na = 2").expect_err("twice");
-        assert_eq!(toml, [(3, "this is not TOML: duplicate key".to_owned())]);
+        let twice = |text| {
+            let document = parse(text).expect("readable");
+            let twice = document.twice.into_iter().map(|problem| (problem.line, problem.setting));
+            (document.table["c"].value.clone(), twice.collect::<Vec<_>>())
+        };
+        let (first, json) = twice("{\"a\": {\"b\": 1,\n\"b\": 2}, \"c\": 1,\n\n\"c\": 2}");
+        assert_eq!((first, json), (Value::Integer(1), vec![(2, "a.b".to_owned()), (4, "c".to_owned())]));
+        let (first, toml) = twice("c = 1\n\nc = 2\n[t]\n[t]");
+        assert_eq!((first, toml), (Value::Integer(1), vec![(3, "c".to_owned()), (5, "t".to_owned())]));
     }
 
     #[test]

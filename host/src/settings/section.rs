@@ -241,7 +241,7 @@ pub trait Ranged: Setting + PartialOrd + Clone {
 
 impl Setting for bool {
     fn wanted() -> String {
-        "true or false, without quotes".to_owned()
+        "true or false".to_owned()
     }
 
     fn takes(value: &Value) -> bool {
@@ -434,7 +434,7 @@ mod tests {
             section.get::<String>("name");
         });
         let expected = [
-            (1, "on: needs true or false, without quotes, not text"),
+            (1, "on: needs true or false, not text"),
             (2, "n: needs a whole number from 1 to 5"),
             (3, "m: needs a whole number from 0 to 65535"),
             (

@@ -12,8 +12,10 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path};
 /// Checks a file, and shows what is in force when nothing is wrong with it.
 pub fn check_file(path: &Path) -> u8 {
     let mut file = ConfigFile::read(path);
-    for problem in app::check::problems(&file.config) {
-        file.add(problem);
+    if file.is_readable {
+        for problem in app::check::problems(&file.config) {
+            file.add(problem);
+        }
     }
     let summary = file.config.summary() + &warnings(&file.config, path);
     match file.into_config() {
