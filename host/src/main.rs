@@ -38,11 +38,21 @@ fn quick() -> u8 {
     if let Err(problem) = quick_start::build_parts() {
         return shell::fail(exit::FAILED, &problem);
     }
+    warn_of_unread();
     start(Config::embedded(&beside_me()), quick_start::greet)
+}
+
+fn warn_of_unread() {
+    if let Some(unread) = shell::unread() {
+        tracing::warn!("{unread}");
+    }
 }
 
 fn run(file: Option<PathBuf>) -> u8 {
     log::start("info");
+    if file.is_none() {
+        warn_of_unread();
+    }
     with(file, |config| start(config, |_, _| tracing::info!("ready")))
 }
 

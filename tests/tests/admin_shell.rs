@@ -99,6 +99,9 @@ fn a_forgotten_configuration_is_hinted_at() {
         let error = text(&output.expect("it is built").stderr);
         assert!(error.contains("did you mean --config rosey.toml?"), "{error}");
     }
+    let output = Command::new(build::rosey()).arg("check").current_dir(folder.path()).output();
+    let said = text(&output.expect("it is built").stdout);
+    assert!(said.contains("rosey.toml lies here and is not read; add --config rosey.toml"), "{said}");
     let (code, help, _) = shell(&folder, &["admin", "help"]);
     assert!(code == 0 && help.contains("rollback"), "the usage needs no bot: {help}");
 }

@@ -27,8 +27,9 @@ pub fn check_file(path: &Path) -> u8 {
 /// Checks what is in force without a file.
 pub fn check_default(config: &Config) -> u8 {
     let problems = app::check::problems(config);
+    let unread = super::unread().map(|text| format!("{:<10} WARNING: {text}\n", "config")).unwrap_or_default();
     if problems.is_empty() {
-        return say(&config.summary());
+        return say(&(config.summary() + &unread));
     }
     let error = ConfigError { file: "the built-in default".into(), problems };
     fail(exit::CONFIG, &error.to_string())

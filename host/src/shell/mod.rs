@@ -35,6 +35,11 @@ pub fn say(text: &str) -> u8 {
     }
 }
 
+/// The configuration that lies here and is not read, because `--config` was not given.
+pub fn unread() -> Option<String> {
+    Path::new(USUAL).is_file().then(|| format!("{USUAL} lies here and is not read; add --config {USUAL}"))
+}
+
 /// What may have been forgotten: without `--config`, the bot of a file that lies here is not found.
 fn forgotten(config_given: bool) -> String {
     let lies_here = !config_given && Path::new(USUAL).is_file();
