@@ -4,7 +4,7 @@ use super::Problem;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     fmt,
     io::{self, Read},
 };
@@ -288,12 +288,12 @@ impl<'de> Visitor<'de> for Json<'_> {
             let line = self.line.get();
             self.path.borrow_mut().push(name.clone());
             let value = map.next_value_seed(self)?.value;
-            if table.contains_key(&name) {
-                let setting = self.path.borrow().join(".").escape_debug().to_string();
-                let problem = Problem::new(setting, TWICE);
-                self.twice.borrow_mut().push(Problem { line, ..problem });
-            } else {
-                table.insert(name, Node { line, value });
+            match table.entry(name) {
+                Entry::Vacant(free) => drop(free.insert(Node { line, value })),
+                Entry::Occupied(_) => {
+                    let setting = self.path.borrow().join(".").escape_debug().to_string();
+                    self.twice.borrow_mut().push(Problem { line, ..Problem::new(setting, TWICE) });
+                }
             }
             self.path.borrow_mut().pop();
         }
