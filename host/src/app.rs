@@ -20,7 +20,7 @@ use crate::{
         start::{Shims, Starter},
     },
     report,
-    router::Router,
+    router::{self, Router},
     slot::lifecycle::{LifecycleEvent, LifecycleKind},
     store::{Database, StoreError},
     view::Change,
@@ -155,7 +155,8 @@ async fn live(
         return Err(AppError::NoShim(shim));
     }
     let starter = make_starter(&config, &state, shim, &ops)?;
-    let schema: Vec<_> = plugins::SCHEMA.into_iter().chain(admin::SCHEMA).chain([metrics::SCHEMA]).collect();
+    let schema: Vec<_> =
+        plugins::SCHEMA.into_iter().chain(admin::SCHEMA).chain([metrics::SCHEMA, router::SCHEMA]).collect();
     let database = Database::open(&config.state_dir.join(DATABASE), &schema)?;
     let router = Arc::new(Router::default());
     metrics.remember(database.clone()).await?;
@@ -251,7 +252,7 @@ async fn make_plugins(
     let (changes, changed) = watch::channel(0);
     let known: Arc<OnceLock<Arc<Plugins>>> = Arc::default();
     let listener = {
-        let (known, router) = (Arc::clone(&known), Arc::clone(router));
+        let (known, router, metrics) = (Arc::clone(&known), Arc::clone(router), metrics.clone());
         Arc::new(move |event: LifecycleEvent| {
             event.log();
             metrics.happened(&event);
@@ -259,16 +260,20 @@ async fn make_plugins(
                 && let Ok(handle) = plugins.handle(&event.plugin)
             {
                 router.learn(handle.clone(), Arc::clone(manifest));
+                metrics.set_owners(router.owners());
             }
             changes.send_modify(|count| *count += 1);
         })
     };
+    router.recall(&database).await?;
+    tokio::spawn(Arc::clone(router).keep_owners(database.clone()));
     let plugins = Arc::new(Plugins::new(config.plugins(), starter, database, listener).await?);
     for view in plugins.views().await {
         if let (Some(manifest), Ok(handle)) = (view.manifest, plugins.handle(&view.plugin)) {
             router.learn(handle.clone(), manifest);
         }
     }
+    metrics.set_owners(router.owners());
     // The first time, and the last.
     let _ = known.set(Arc::clone(&plugins));
     Ok((plugins, changed))

@@ -298,6 +298,11 @@ impl Metrics {
         Some((usage.cpu_percent, usage.memory_bytes))
     }
 
+    /// Says which plugin has which command, in small letters.
+    pub fn set_owners(&self, owners: BTreeMap<String, String>) {
+        self.state().owners = owners;
+    }
+
     /// Takes note of something that happened to a plugin. Called on a slot's task; takes a short lock.
     pub fn happened(&self, event: &LifecycleEvent) {
         if let LifecycleKind::Manifest(_) = event.kind {

@@ -4,7 +4,6 @@ use super::{
     MOST_CHANGES, custom, marks::Marks, now_seconds, persist, series::Series, show, show::Measured, totals::Totals,
 };
 use crate::{
-    event::RESERVED,
     plugins::Plugins,
     slot::{
         lifecycle::{LifecycleEvent, LifecycleKind, left},
@@ -48,7 +47,7 @@ pub struct State {
     crashes: HashMap<String, VecDeque<Crash>>,
     totals: HashMap<String, Totals>,
     /// Which plugin has a command, in small letters.
-    owners: HashMap<String, String>,
+    pub owners: BTreeMap<String, String>,
 }
 
 fn push<T>(all: &mut HashMap<String, VecDeque<T>>, plugin: &str, one: T) {
@@ -165,20 +164,14 @@ impl State {
         Some(self.versions.get(&artifact.to_string()).cloned().unwrap_or_else(|| artifact.short()))
     }
 
-    /// Learns what the plugins run, how many dead letters they have, and who has which command: of two the first by name, as the router decides.
+    /// Learns what the plugins run, and how many dead letters they have.
     pub fn learn(&mut self, views: &[View], letters: &BTreeMap<String, u32>) {
-        self.owners = RESERVED.iter().map(|word| ((*word).to_owned(), "Rosey".to_owned())).collect();
         for view in views {
             let measured = self.measured.entry(view.plugin.to_string()).or_default();
             measured.dead_letters = letters.get(&*view.plugin).copied().map_or(0, u64::from);
             for generation in &view.generations {
                 if self.versions.len() < MOST_VERSIONS {
                     self.versions.entry(generation.artifact.to_string()).or_insert_with(|| generation.version.clone());
-                }
-            }
-            for command in view.manifest.iter().flat_map(|manifest| &manifest.commands) {
-                for name in std::iter::once(&command.name).chain(&command.aliases) {
-                    self.owners.entry(name.to_lowercase()).or_insert_with(|| view.plugin.to_string());
                 }
             }
         }

@@ -1,10 +1,14 @@
 //! Who gets a chat line: a plugin, the admin, or the help text.
 
+mod persist;
 mod table;
+
+pub use persist::SCHEMA;
 
 use crate::{
     event::{self, Event, Outgoing, Place, ReplyTo, User},
     slot::handle::Handle,
+    store::{Database, StoreError},
     text::is_hidden,
 };
 use arc_swap::ArcSwap;
@@ -103,9 +107,10 @@ impl Router {
         self.known().clashes(plugin, manifest)
     }
 
-    /// The plugin of each command.
+    /// The plugin of each command, in small letters; those of the host itself included.
     pub fn owners(&self) -> BTreeMap<String, String> {
-        self.known().owners().clone()
+        let reserved = event::RESERVED.map(|command| (command.to_owned(), "Rosey".to_owned()));
+        self.known().owners().clone().into_iter().chain(reserved).collect()
     }
 
     fn known(&self) -> MutexGuard<'_, Known<Handle>> {
@@ -115,6 +120,35 @@ impl Router {
     /// Names the plugins that are configured. What is not known of one until it has run once are its commands.
     pub fn expect<'a>(&self, plugins: impl Iterator<Item = &'a str>) {
         self.known().expect(plugins);
+    }
+
+    /// Takes over from the host before which plugin had which command.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn recall(&self, database: &Database) -> Result<(), StoreError> {
+        let before = persist::load(database).await?;
+        self.known().recall(before);
+        Ok(())
+    }
+
+    /// Writes down which plugin has which command, from the end of the start on, whenever that changes. Never ends.
+    pub async fn keep_owners(self: Arc<Self>, database: Database) {
+        let (mut changes, mut kept) = (self.starting.subscribe(), None);
+        loop {
+            let starting = *changes.borrow_and_update();
+            let owners = self.known().owners().clone();
+            if !starting && kept.as_ref() != Some(&owners) {
+                match persist::save(&database, owners.clone()).await {
+                    Ok(()) => kept = Some(owners),
+                    // It is tried again at the next change.
+                    Err(error) => tracing::warn!("who has which command cannot be written down: {error}"),
+                }
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// What is said to an unknown command, where something is said.

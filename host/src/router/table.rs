@@ -1,7 +1,8 @@
 //! Which plugin has which command, and what `!help` says of it. Pure: `H` is whatever leads to a plugin.
 //!
-//! A command belongs to one plugin. It stays with the plugin that has it, so that no reload of another takes it away; of
-//! plugins that come up together the first by name gets it. `!PLUGIN:COMMAND` always reaches that plugin.
+//! A command belongs to one plugin. It stays with the plugin that has it, so that no reload of another takes it away, nor
+//! does a new start of the host; of plugins that come up together for the first time the first by name gets it.
+//! `!PLUGIN:COMMAND` always reaches that plugin.
 
 use crate::{
     event::{PREFIX, RESERVED},
@@ -29,23 +30,34 @@ pub struct Known<H> {
     plugins: BTreeMap<String, (H, Arc<Manifest>)>,
     /// The plugin of each command, by its folded name.
     owners: BTreeMap<String, String>,
+    /// The same when the host ended last.
+    before: BTreeMap<String, String>,
 }
 
 impl<H> Default for Known<H> {
     fn default() -> Self {
-        Self { expected: BTreeSet::new(), plugins: BTreeMap::new(), owners: BTreeMap::new() }
+        let (expected, plugins) = (BTreeSet::new(), BTreeMap::new());
+        Self { expected, plugins, owners: BTreeMap::new(), before: BTreeMap::new() }
     }
 }
 
 impl<H: Clone> Known<H> {
-    /// Takes the commands of a plugin, in place of those it had. While plugins come up together (`by_name`), nobody owns
-    /// anything yet, and the first by name gets it.
-    pub fn learn(&mut self, plugin: &str, handle: H, manifest: Arc<Manifest>, by_name: bool) {
+    /// Takes over which plugin had which command when the host ended.
+    pub fn recall(&mut self, before: BTreeMap<String, String>) {
+        self.before = before;
+    }
+
+    /// Takes the commands of a plugin, in place of those it had. While plugins come up together (`starting`) no plugin owns
+    /// anything yet: the one that had a command before gets it, or the first by name.
+    pub fn learn(&mut self, plugin: &str, handle: H, manifest: Arc<Manifest>, starting: bool) {
         self.plugins.insert(plugin.to_owned(), (handle, manifest));
         let claimed: BTreeMap<&String, BTreeSet<String>> =
             self.plugins.iter().map(|(name, (_, manifest))| (name, names(manifest).collect())).collect();
         let claims = |command: &String, plugin: &String| claimed.get(plugin).is_some_and(|all| all.contains(command));
-        self.owners.retain(|command, plugin| !by_name && claims(command, plugin));
+        if starting {
+            self.owners.clone_from(&self.before);
+        }
+        self.owners.retain(|command, plugin| claims(command, plugin));
         for (plugin, commands) in &claimed {
             for command in commands.iter().filter(|command| !RESERVED.contains(&command.as_str())) {
                 self.owners.entry(command.clone()).or_insert_with(|| (*plugin).clone());
@@ -285,6 +297,17 @@ mod tests {
     fn of_plugins_that_come_up_together_the_first_by_name_gets_it() {
         let known = known(&[("b", &["roll"]), ("a", &["roll"])], true);
         assert_eq!(known.owners()["roll"], "a");
+    }
+
+    #[test]
+    fn a_host_that_starts_again_gives_a_command_to_the_plugin_that_had_it() {
+        let mut known = Known::default();
+        known.recall([("roll", "b"), ("gone", "b"), ("spin", "c")].map(|(a, b)| (a.into(), b.into())).into());
+        for (plugin, commands) in [("a", &["roll", "spin"]), ("b", &["roll", "new"])] {
+            known.learn(plugin, plugin, manifest(plugin, commands), true);
+        }
+        let owners = [("new", "b"), ("roll", "b"), ("spin", "a")].map(|(a, b)| (a.into(), b.into()));
+        assert_eq!(*known.owners(), owners.into());
     }
 
     #[test]
