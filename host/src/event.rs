@@ -162,7 +162,7 @@ impl Event {
     }
 
     /// Whose answers keep an order: of two events of one plugin with the same key the one accepted first is answered
-    /// first, whatever happens. That is one person in one place, so that an answer that takes long holds up nobody else.
+    /// first, whatever happens. That is one person in one place, so that an answer that takes long holds up no other person.
     pub fn order_key(&self) -> u64 {
         FxBuildHasher.hash_one((self.place.key, &self.user.name))
     }
@@ -204,7 +204,7 @@ fn first_word(text: &str) -> &str {
 pub enum ReplyTo {
     /// The room that a connector has reserved for the answer.
     Connector(OwnedPermit<Outgoing>),
-    /// Nowhere: nobody waits for it.
+    /// Nowhere: the answer is not wanted.
     Nobody,
 }
 

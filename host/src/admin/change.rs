@@ -7,8 +7,8 @@ use super::{
     work::{Completed, Work},
 };
 use crate::{
-    event::PREFIX,
     plugins::{Candidate, PluginError},
+    router::listed,
     slot::{dead_letter, view::View},
     text::clean,
 };
@@ -17,17 +17,10 @@ use rosey_core::{
     state::{ChangeError, ExpectedState},
 };
 use rosey_wire::manifest::Manifest;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 /// Bytes of a dead letter's line that are shown.
 pub(super) const LINE: usize = 200;
-
-/// Commands that a question names for a reason; the rest is counted.
-const LISTED: usize = 8;
 
 /// An action that was found to make sense, and waits for a yes.
 #[derive(Debug, Clone)]
@@ -107,7 +100,7 @@ impl Admin {
                 }
                 extra = gone(view.manifest.as_deref(), &seen.manifest);
                 if let Some(router) = self.router.get() {
-                    extra.push_str(&clashing(&plugin, &router.clashes(&plugin, &seen.manifest)));
+                    extra.extend(router.clashing(&plugin, &seen.manifest).map(|text| format!(" {text}")));
                 }
                 candidate = Some(seen);
             }
@@ -223,28 +216,6 @@ fn is_new(view: &View, plugin: &str, version: &str, artifact: Hash) -> Result<()
         return Err(Refusal::Blocked { plugin, version, artifact: artifact.short() });
     }
     Ok(())
-}
-
-/// The commands that other plugins keep, for the question: ` !roll stays with dice; !x:roll reaches x.`
-fn clashing(plugin: &str, clashes: &BTreeMap<String, String>) -> String {
-    let owners: BTreeSet<_> = clashes.values().collect();
-    let stay = owners.into_iter().map(|owner| {
-        let kept: Vec<_> = clashes.iter().filter(|(_, other)| *other == owner).map(|(command, _)| command).collect();
-        format!("{} {} with {owner}", listed(&kept), if kept.len() == 1 { "stays" } else { "stay" })
-    });
-    let stay: Vec<_> = stay.collect();
-    match clashes.keys().next() {
-        Some(first) => format!(" {}; {PREFIX}{plugin}:{first} reaches {plugin}.", stay.join("; ")),
-        None => String::new(),
-    }
-}
-
-/// Commands as they are typed; of many the first ones and how many more.
-fn listed(commands: &[&String]) -> String {
-    let shown: Vec<_> = commands.iter().take(LISTED).map(|name| format!("{PREFIX}{name}")).collect();
-    let more = commands.len().saturating_sub(LISTED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{more}", shown.join(", "))
 }
 
 /// The commands that the new build does not have any more, for the question: ` It no longer has !x.`

@@ -38,7 +38,7 @@ pub(super) type Question = Proposal;
 type Turn = oneshot::Sender<()>;
 
 impl Admin {
-    /// Takes lines until nobody can send any more.
+    /// Takes lines until all senders are gone.
     pub async fn run(self: Arc<Self>, mut lines: mpsc::Receiver<AdminLine>) {
         let mut last: HashMap<String, oneshot::Receiver<()>> = HashMap::new();
         let room = Arc::new(Semaphore::new(AT_ONCE));
@@ -164,7 +164,7 @@ impl Admin {
         }
     }
 
-    /// Puts the question, and says so when nobody answers in time.
+    /// Puts the question, and says so when no answer comes in time.
     async fn ask(self: Arc<Self>, chat: Chat, who: String, proposal: Proposal, old: Option<Proposal>) {
         let mut text = format!("{} Type 'yes' to confirm ({} s)", proposal.question, CONFIRM_WITHIN.as_secs());
         if let Some(old) = old.filter(|old| old.question != proposal.question) {
@@ -211,7 +211,7 @@ impl Chat {
 
     async fn say(&self, text: String) {
         let (place, user) = (Arc::clone(&self.place), Arc::clone(&self.actor.user));
-        // Fails only when the connector is closed, and nobody is there to read.
+        // Fails only when the connector is closed.
         let _ = self.outgoing.send(Outgoing { place, user, text: Some(text) }).await;
     }
 

@@ -3,7 +3,7 @@
 use crate::event::{Identity, Network, User, name::CaseMapping};
 use std::{collections::HashMap, fmt};
 
-/// What somebody may do; each role includes those before it.
+/// What a person may do; each role includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// May look at states, figures and versions.
@@ -24,7 +24,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// Somebody's name, and how it was verified: `console`, `system`, `account`, `token` or `nick`.
+/// A person's name, and how it was verified: `console`, `system`, `account`, `token` or `nick`.
 pub fn identity(user: &User) -> (&str, &'static str) {
     match &user.identity {
         Identity::Console => (&user.name, "console"),
@@ -38,7 +38,7 @@ pub fn identity(user: &User) -> (&str, &'static str) {
 /// Where a name comes from, as it is written before a name in the configuration; besides, each network's name.
 pub const SOURCES: [&str; 3] = ["console", "system", PLAIN_NETWORK];
 
-/// The network on which a plain name holds. On others somebody else may have registered it.
+/// The network on which a plain name holds. On other networks another person may have registered it.
 const PLAIN_NETWORK: &str = "irc";
 
 /// The source that a configured name is bound to, if it is bound to one: `irc:alice`.
@@ -46,7 +46,7 @@ pub fn source(name: &str) -> Option<&str> {
     name.split_once(':').map(|(source, _)| source)
 }
 
-/// Somebody, for what is kept by person.
+/// The key of a person, for what is kept by person.
 pub(super) fn key(user: &User) -> String {
     let (name, verified) = identity(user);
     match &user.identity {
@@ -154,7 +154,7 @@ mod tests {
             (account("bob"), [true, true, false]),
             (account("eve"), [true, false, false]),
             (account("mallory"), [false, false, false]),
-            // The nick of an admin over somebody else's account.
+            // The nick of an admin over another person's account.
             (user("alice", on("irc", "mallory")), [false, false, false]),
             (system("mallory"), [false, false, false]),
             // The system user of the host, who is not named in the configuration.
@@ -178,7 +178,7 @@ mod tests {
         let permissions = Permissions::new(roles.into(), None, true);
         let account = |name: &str| permissions.role(&user("nick", on("irc", name)));
         assert_eq!(permissions.role(&user("alice", Identity::Console)), Some(Role::Owner));
-        assert_eq!(account("alice"), None, "whoever registers the account alice is nobody");
+        assert_eq!(account("alice"), None, "the account alice is another person");
         assert_eq!(permissions.role(&user("shell", Identity::System("alice".into()))), None);
         assert_eq!(account("bob"), Some(Role::Operator));
         assert_eq!(permissions.role(&user("bob", Identity::Console)), Some(Role::Viewer));

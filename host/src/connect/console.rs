@@ -1,7 +1,7 @@
 //! The terminal as a chat: every line in is a message of one configured user, every answer a line out.
 //!
-//! It works the same on a pipe. At the end of input it waits for the answers still due, and is done. Whoever does not read
-//! the answers stops nobody but this console: they are written by a thread of their own.
+//! It works the same on a pipe. At the end of input it waits for the answers still due, and is done. A thread of its own
+//! writes them, so a reader that stalls stops this console and nothing else.
 
 use super::{ConnectError, Connector, Ending};
 use crate::{
@@ -182,7 +182,7 @@ fn writer(
             }
             Ok(())
         };
-        // Nobody listens when the console was given up.
+        // Fails when the console was given up.
         let _ = end.send(write());
     })?;
     Ok((lines, ended))

@@ -75,7 +75,7 @@ pub fn start(connect: &Connect, router: &Arc<Router>, metrics: &Metrics) -> Resu
         all.push(Box::new(irc::Irc::start(settings, Arc::clone(router), metrics).map_err(refused)?));
     }
     if all.is_empty() {
-        tracing::warn!("no connector is configured: nobody can talk to this bot; see [connect.console]");
+        tracing::warn!("no connector is configured, so no one can talk to this bot; see [connect.console]");
     }
     Ok(Connectors(all))
 }

@@ -4,6 +4,7 @@ mod persist;
 mod table;
 
 pub use persist::SCHEMA;
+pub use table::listed;
 
 use crate::{
     event::{self, Event, Outgoing, Place, ReplyTo, User},
@@ -24,7 +25,8 @@ use tokio::sync::{
     watch,
 };
 
-/// Most plugins are up in a tenth of a second, and one that hangs is no reason to keep people from the others.
+/// How long connectors wait for plugins. Most are up in a tenth of a second; one that hangs must not keep people from the
+/// others.
 const COMING_UP: Duration = Duration::from_secs(3);
 
 /// A line for the admin.
@@ -43,11 +45,11 @@ pub struct AdminLine {
 /// What became of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Routed {
-    /// Somebody has it, and answers if there is something to say.
+    /// A plugin or the admin has it, and answers if there is something to say.
     Taken,
     /// It is no command.
     Chat,
-    /// It is a command that nobody knows.
+    /// It is a command that no plugin has.
     Unknown,
     /// The connector is closed.
     Closed,
@@ -59,7 +61,7 @@ pub struct Router {
     table: ArcSwap<Table<Handle>>,
     known: Mutex<Known<Handle>>,
     admin: OnceLock<mpsc::Sender<AdminLine>>,
-    /// Plugins are coming up that nobody knows the commands of yet.
+    /// Whether plugins come up whose commands are not known yet. It is sent again whenever a plugin is learned.
     starting: watch::Sender<bool>,
 }
 
@@ -75,17 +77,17 @@ impl Router {
         self.starting.send_replace(starting);
     }
 
-    /// Tells when there may be more commands. A connector that loses nothing by it waits for that before it says that a
-    /// command is unknown.
+    /// Tells when there may be more commands. A connector whose lines wait for it anyway waits before it says that a command
+    /// is unknown.
     pub fn commands_changed(&self) -> CommandsChanged {
         CommandsChanged(self.starting.subscribe())
     }
 
-    /// Waits until all plugins are up that will be, but three seconds at most. A connector takes its first line after
-    /// that.
+    /// Waits until every plugin is up or has failed to start, for three seconds at most. A connector takes its first line
+    /// after that.
     pub async fn wait_until_started(&self) {
         let mut changes = self.commands_changed();
-        // An error is one that hangs.
+        // A plugin that hangs at its start is not waited for.
         let _ = tokio::time::timeout(COMING_UP, async { while changes.wait().await {} }).await;
     }
 
@@ -95,16 +97,16 @@ impl Router {
         let plugin = handle.name().to_string();
         let mut known = self.known();
         known.learn(&plugin, handle, Arc::clone(&manifest), *self.starting.borrow());
-        for (command, owner) in known.clashes(&plugin, &manifest) {
-            tracing::warn!(%plugin, "!{command} belongs to {owner}; !{plugin}:{command} reaches {plugin}");
+        if let Some(clashing) = known.clashing(&plugin, &manifest) {
+            tracing::warn!(%plugin, "{clashing}");
         }
         self.table.store(Arc::new(known.table()));
         self.starting.send_modify(|_| {});
     }
 
-    /// The commands that a plugin would not get with this manifest, each with the plugin that has it.
-    pub fn clashes(&self, plugin: &str, manifest: &Manifest) -> BTreeMap<String, String> {
-        self.known().clashes(plugin, manifest)
+    /// The commands that a plugin would not get with this manifest, in a sentence that says who keeps them.
+    pub fn clashing(&self, plugin: &str, manifest: &Manifest) -> Option<String> {
+        self.known().clashing(plugin, manifest)
     }
 
     /// The plugin of each command, in small letters; those of the host itself included.
@@ -165,8 +167,8 @@ impl Router {
         format!("There is no such command{meant} {}help lists them.{why}", event::PREFIX)
     }
 
-    /// Hands a line to whoever it is for. Waits for room in the connector's outgoing queue, and no longer. Cancelled,
-    /// the line is lost before it was accepted.
+    /// Hands a line to the plugin or the admin that it is for. Waits for room in the connector's outgoing queue, and no
+    /// longer. Cancelled, the line is lost before it was accepted.
     pub async fn route(
         &self,
         line: &str,

@@ -19,6 +19,9 @@ use std::{
 /// Commands named in one line of help; a chat line carries no more.
 const NAMED: usize = 40;
 
+/// Commands that a sentence names; the rest is counted.
+const LISTED: usize = 8;
+
 /// Plugins named in the answer to an unknown command.
 const UNKNOWN: usize = 5;
 
@@ -79,8 +82,22 @@ impl<H: Clone> Known<H> {
         format!("{}{more}", named.join(", "))
     }
 
+    /// The commands of this manifest that stay with other plugins, in a sentence: `!roll stays with dice; !x:roll reaches x.`
+    pub fn clashing(&self, plugin: &str, manifest: &Manifest) -> Option<String> {
+        let clashes = self.clashes(plugin, manifest);
+        let first = clashes.keys().next()?;
+        let owners: BTreeSet<_> = clashes.values().collect();
+        let stay = owners.into_iter().map(|owner| {
+            let kept: Vec<_> =
+                clashes.iter().filter(|(_, other)| *other == owner).map(|(command, _)| command).collect();
+            format!("{} {} with {owner}", listed(&kept), if kept.len() == 1 { "stays" } else { "stay" })
+        });
+        let stay: Vec<_> = stay.collect();
+        Some(format!("{}; {PREFIX}{plugin}:{first} reaches {plugin}.", stay.join("; ")))
+    }
+
     /// The commands of this manifest that the plugin would not get, each with the plugin that has it.
-    pub fn clashes(&self, plugin: &str, manifest: &Manifest) -> BTreeMap<String, String> {
+    fn clashes(&self, plugin: &str, manifest: &Manifest) -> BTreeMap<String, String> {
         let owned = |command: String| {
             let reserved = RESERVED.contains(&command.as_str()).then(|| "Rosey".to_owned());
             let owner = reserved.or_else(|| self.owners.get(&command).cloned())?;
@@ -117,6 +134,14 @@ impl<H: Clone> Known<H> {
         }
         table
     }
+}
+
+/// Commands as they are typed; of many the first ones and how many more.
+pub fn listed(commands: &[&String]) -> String {
+    let shown: Vec<_> = commands.iter().take(LISTED).map(|name| format!("{PREFIX}{name}")).collect();
+    let more = commands.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
 }
 
 /// All names of a manifest, folded.
@@ -277,8 +302,10 @@ mod tests {
         assert_eq!(reached(&table, "!alias:roll 1"), Some(("alias", "!roll 1".to_owned())));
         assert_eq!(reached(&table, "!alias:help"), Some(("alias", "!help".to_owned())));
         assert!(table.find("help").is_none(), "that is Rosey's");
-        let clash = known.clashes("alias", &manifest("alias", &["ROLL", "other", "admin"]));
-        assert_eq!(clash, [("admin", "Rosey"), ("roll", "dice")].map(|(a, b)| (a.into(), b.into())).into());
+        let clash = known.clashing("alias", &manifest("alias", &["ROLL", "other", "admin"]));
+        let expected = "!admin stays with Rosey; !roll stays with dice; !alias:admin reaches alias.";
+        assert_eq!(clash.as_deref(), Some(expected));
+        assert_eq!(known.clashing("alias", &manifest("alias", &["other"])), None);
         known.learn("dice", "dice", manifest("dice", &["throw"]), false);
         assert_eq!(reached(&known.table(), "!roll 1").expect("there").0, "alias", "it is free now");
     }

@@ -1,4 +1,4 @@
-//! What happens to the connection: each is one line in the log, and what matters later is a mark on the time axis. Data and
+//! Events of a connection: each is one line in the log, and those that matter later are marks on the time axis. Data and
 //! words only.
 
 use super::{message::plain, split::head};
@@ -9,7 +9,7 @@ use tracing::Level;
 /// Bytes of a server's text that are quoted.
 const QUOTED: usize = 200;
 
-/// See the module.
+/// One event of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectionEvent {
     /// The server let the bot in.
@@ -19,7 +19,7 @@ pub enum ConnectionEvent {
         /// The nick that the bot has got.
         nick: String,
     },
-    /// The wanted nick belongs to somebody else.
+    /// The wanted nick is taken.
     OtherNick {
         /// The nick that the bot has.
         nick: String,
@@ -45,12 +45,12 @@ pub enum ConnectionEvent {
         /// When the next attempt is made.
         after: Duration,
     },
-    /// In a channel.
+    /// The bot is in a channel.
     Joined {
         /// The channel, as the server spells it.
         channel: String,
     },
-    /// Thrown out of a channel.
+    /// The bot was thrown out of a channel.
     Removed {
         /// The channel, as the server spells it.
         channel: String,
@@ -59,7 +59,7 @@ pub enum ConnectionEvent {
         /// When the bot tries to come back.
         after: Duration,
     },
-    /// A channel cannot be entered.
+    /// The server refuses to let the bot into a channel.
     Refused {
         /// The channel, as the server spells it.
         channel: String,
@@ -70,26 +70,26 @@ pub enum ConnectionEvent {
         /// When the bot tries again.
         after: Duration,
     },
-    /// In a channel where the bot should not be; it leaves again.
+    /// The bot was put into a channel that is not configured; it leaves again.
     Misplaced {
         /// The channel, as the server spells it.
         channel: String,
     },
-    /// Nothing can be said in a channel.
+    /// The bot may not speak in a channel.
     Muted {
         /// The channel, as the server spells it.
         channel: String,
         /// What the server says.
         why: String,
     },
-    /// Somebody gives more commands than one person may.
+    /// A person gives more commands than one person may.
     Flood {
         /// The nick of that person.
         who: String,
     },
-    /// So many answers are due that commands are dropped.
+    /// More answers are due than can be sent in time, so commands are dropped.
     Busy,
-    /// Answers were dropped.
+    /// Answers were dropped because they were too old.
     Late {
         /// How many answers were dropped.
         answers: usize,

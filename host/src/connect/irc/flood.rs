@@ -70,12 +70,12 @@ struct Person {
 }
 
 impl People {
-    /// Nobody has said anything yet.
+    /// A count of people, all of whom are silent so far.
     pub fn new(commands: u32, window: Duration) -> Self {
         Self { commands, window, seen: HashMap::new() }
     }
 
-    /// Somebody gives a command.
+    /// Counts a command of a person.
     pub fn says(&mut self, who: &str, now: Instant) -> Verdict {
         let window = self.window;
         let is_over = |person: &Person| now.saturating_duration_since(person.since) >= window;

@@ -136,7 +136,7 @@ pub fn decoded(line: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// What somebody said without colours and other control characters.
+/// A text without colours and other control characters.
 pub fn plain(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);

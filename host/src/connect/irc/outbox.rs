@@ -10,10 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long an answer is worth something: whoever asked may have gone on to other things.
+/// How long an answer is worth sending; after that the person has gone on to other things.
 pub const KEEP: Duration = Duration::from_secs(60);
 
-/// Answers that are kept: what can be said within [`KEEP`], about. More stay with whoever has room reserved for them.
+/// Answers that are kept: about what can be sent within [`KEEP`]. More wait in the queue in which room was reserved for them.
 const KEPT: usize = 64;
 
 /// See the module.

@@ -89,7 +89,7 @@ pub async fn run(
         answers: Some(answers),
     };
     task.keep_up().await;
-    // It ends with the last message, which nobody waits for any more.
+    // What is left of it would answer a connection that is gone.
     routing.abort();
 }
 
@@ -101,7 +101,7 @@ async fn route(router: Arc<Router>, mut said: mpsc::Receiver<(Heard, bool)>, out
         // In a channel it may be for another bot.
         if routed == Routed::Unknown && is_query {
             let text = Some(router.unknown(&heard.text));
-            // Fails only when the task has ended, and nobody is there to read.
+            // Fails only when the connection's task has ended.
             let _ = outgoing.send(Outgoing { place: heard.place, user: heard.user, text }).await;
         }
     }
@@ -349,7 +349,7 @@ impl Task {
         }
     }
 
-    /// Also when nobody holds the handle any more.
+    /// Also when the handle was dropped.
     fn is_leaving(&self) -> bool {
         *self.phase.borrow() == ConnectorPhase::Leaving || self.phase.has_changed().is_err()
     }
@@ -397,7 +397,7 @@ async fn next(answers: &mut Option<mpsc::Receiver<Outgoing>>) -> Option<Outgoing
     }
 }
 
-/// Answers that nobody will say.
+/// Counts the answers that can no longer be sent, and closes their queue.
 fn drain(answers: &mut mpsc::Receiver<Outgoing>) -> usize {
     answers.close();
     std::iter::from_fn(|| answers.try_recv().ok()).filter(|answer| answer.text.is_some()).count()

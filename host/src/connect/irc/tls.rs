@@ -35,7 +35,7 @@ pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String>
 /// How to connect, trusting what is in `ca_file`, or the system's authorities.
 ///
 /// # Errors
-/// When nobody would be trusted.
+/// When there is no certificate to trust.
 pub fn connector(ca_file: Option<&Path>, id: &ConnectorId) -> Result<TlsConnector, String> {
     let provider = Arc::new(ring::default_provider());
     let known = match ca_file {
@@ -84,7 +84,7 @@ fn explained(error: io::Error, id: &ConnectorId) -> io::Error {
     let own = format!("if that is expected, put its certificate into a file and set connect.{id}.ca_file");
     io::Error::other(match tls {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            format!("TLS: nobody trusted has signed the server's certificate; {own}")
+            format!("TLS: no trusted authority has signed the server's certificate; {own}")
         }
         Error::InvalidCertificate(CertificateError::Other(why)) if why.to_string().contains("CaUsedAsEndEntity") => {
             format!("TLS: the server has signed its certificate itself; {own}")

@@ -7,7 +7,7 @@ use super::{
 use crate::event::ConnectorId;
 use std::time::{Duration, Instant};
 
-/// Before the first return to a channel; it doubles up to [`LONGEST_WAIT`], so that nobody has to kick the bot every second.
+/// Before the first return to a channel; it doubles up to [`LONGEST_WAIT`], so that a channel that does not want the bot need not kick it every second.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 
 /// Between two attempts to enter a channel.
@@ -155,7 +155,7 @@ impl Session {
         }
     }
 
-    /// Somebody opens the door: no need to wait any longer.
+    /// An invitation ends the wait before the next attempt.
     pub(super) fn invited(&mut self, message: &Message<'_>, now: Instant) {
         if let (true, Some(channel)) = (self.is_me(message.parameter(0)), self.channel(message.parameter(1)))
             && matches!(channel.state, State::Outside(_))
@@ -224,7 +224,7 @@ fn advice(code: &str, forward: Option<&str>, connector: &ConnectorId) -> String 
         "474" => "the bot is banned; ask one of its operators to lift the ban, or to except the bot (+e)".to_owned(),
         "475" => format!("it needs a key; write \"#channel key\" in {}", setting("channels")),
         "477" => format!("it is for those with a services account; set {}", setting("account")),
-        "480" | "495" | "500" => "it takes nobody for a moment, mostly after a kick or while many join".to_owned(),
+        "480" | "495" | "500" => "it takes no one in for a moment, mostly after a kick or while many join".to_owned(),
         "489" | "520" => {
             format!("it needs another kind of user, mostly an encrypted connection; set {}", setting("tls"))
         }

@@ -55,15 +55,15 @@ pub enum Effect {
 pub struct Inbound {
     /// What the sender is called.
     pub nick: String,
-    /// Who that is, as far as the server says.
+    /// Who that is, as far as the server verified it.
     pub identity: Identity,
     /// User and host, by which people are counted.
     pub host: String,
-    /// The channel in lower case, or the nick where it was said to the bot alone.
+    /// The channel in lower case, or the nick where it was sent to the bot alone.
     pub place: String,
-    /// Whether it was said to the bot alone.
+    /// Whether it was sent to the bot alone.
     pub is_query: bool,
-    /// What, without control characters.
+    /// The text, without control characters.
     pub text: String,
 }
 
@@ -164,7 +164,7 @@ impl Session {
         matches!(self.phase, Phase::Registered)
     }
 
-    /// Whether something can be said there now.
+    /// Whether the bot can speak there now.
     pub fn reaches(&self, target: &str) -> bool {
         self.is_registered() && (!target.starts_with(|c| self.channel_types.contains(c)) || self.is_in(target))
     }
@@ -202,7 +202,7 @@ impl Session {
     fn inbound(&mut self, message: &Message<'_>) {
         let Some(sender) = message.sender() else { return };
         let (target, text) = (message.parameter(0), message.parameter(1));
-        // A question to the client (CTCP), or an action: nobody gives a command with it.
+        // A question to the client (CTCP), or an action, is never a command.
         if self.is_me(sender.nick) || text.starts_with('\u{1}') || !self.is_registered() {
             return;
         }
@@ -248,7 +248,7 @@ impl Session {
         format!("connect.{}.{name}", self.settings.id)
     }
 
-    /// Somebody has given up a nick: it may be the one that the bot wants.
+    /// A person has given up a nick: it may be the one that the bot wants.
     fn left(&mut self, nick: &str, now: Instant) {
         if self.is_registered() && !self.has_wanted_nick() && self.case.same(nick, &self.settings.nick) {
             self.regain(now);

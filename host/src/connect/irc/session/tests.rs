@@ -293,7 +293,8 @@ fn any_error_that_names_a_wanted_channel_is_a_refusal_and_said_once() {
         };
         assert_eq!((channel.as_str(), why.as_str()), ("#Rosey", "Not you"));
         assert!(
-            advice.contains(if code == "470" { "to ##overflow" } else { "it takes nobody" }) || advice.contains(code)
+            advice.contains(if code == "470" { "to ##overflow" } else { "it takes no one in" })
+                || advice.contains(code)
         );
         assert!(client.takes(&[&refusal]).is_empty(), "{code} again is no news");
         assert_eq!(client.takes(&[":s 474 rosey #rosey :Banned"]).len(), 1, "another reason is");
