@@ -4,7 +4,7 @@
 //! the question was put. Once an action is under way, their next line is taken.
 
 use super::{
-    Action, Actor, Admin, Proposal, Refusal,
+    Action, Actor, Admin, Proposal, Refusal, Via,
     build_change::{Build, BuildChange},
     grammar,
     grammar::ParsedLine,
@@ -205,7 +205,7 @@ struct Chat {
 
 impl Chat {
     fn of(user: Arc<User>, place: Arc<Place>, outgoing: mpsc::Sender<Outgoing>) -> Self {
-        let actor = Actor { user, via: "chat", place: format!("{}/{}", place.connector, place.channel) };
+        let actor = Actor { user, via: Via::Chat, place: format!("{}/{}", place.connector, place.channel) };
         Self { actor, place, outgoing }
     }
 

@@ -1,6 +1,7 @@
 //! What can be said to the admin. Pure.
 
 use super::{
+    Via,
     command::{Action, Argument, FORMS, Form, Purpose, Query, commands},
     permission::Role,
 };
@@ -22,8 +23,8 @@ pub enum Surface {
 
 impl Surface {
     /// The one that an actor came by: see [`Actor::via`](super::Actor::via).
-    pub fn of(via: &str) -> Self {
-        if via == "shell" { Self::Shell } else { Self::Chat }
+    pub fn of(via: Via) -> Self {
+        if via == Via::Shell { Self::Shell } else { Self::Chat }
     }
 
     /// A command with these words.

@@ -36,6 +36,7 @@ use limit::{Cooldown, PerMinute};
 use permission::{Permissions, Role};
 use std::{
     collections::BTreeMap,
+    fmt,
     io::IsTerminal,
     path::PathBuf,
     sync::{
@@ -94,13 +95,37 @@ impl AdminConfig {
     }
 }
 
-/// Somebody who asks for something, and from where.
+/// How a command came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// A connector.
+    Chat,
+    /// The control socket.
+    Shell,
+    /// A button of the dashboard.
+    Dashboard,
+    /// Rosey itself, without anybody asking.
+    Host,
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Chat => "chat",
+            Self::Shell => "shell",
+            Self::Dashboard => "dashboard",
+            Self::Host => "host",
+        })
+    }
+}
+
+/// Who asks for something, and from where.
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// The person, and how their name was verified.
     pub user: Arc<User>,
-    /// `chat`, `shell` or `dashboard`.
-    pub via: &'static str,
+    /// How the command came in.
+    pub via: Via,
     /// Where exactly: a channel, a process, an address.
     pub place: String,
 }
@@ -206,13 +231,13 @@ impl Admin {
     pub async fn query(&self, actor: &Actor, query: Query, plugin: Option<&str>) -> Result<Answer, Refusal> {
         self.allow(actor, query.word(), plugin, query.needs()).await?;
         // The shell disturbs nobody, and scripts look often.
-        if actor.via == "chat" {
+        if actor.via == Via::Chat {
             self.in_time(actor, &self.queries)?;
         }
         self.audit.tell(&AuditRecord::new(Stage::Read, actor, query.word(), plugin));
         let role = self.permissions.role(&actor.user).unwrap_or(Role::Viewer);
         let asker = show::Asker { role, surface: Surface::of(actor.via) };
-        show::answer(self, (query, plugin), &asker, if actor.via == "chat" { show::LINES } else { usize::MAX }).await
+        show::answer(self, (query, plugin), &asker, if actor.via == Via::Chat { show::LINES } else { usize::MAX }).await
     }
 
     /// What to answer to a line that makes no sense: only who may ask is told what would.

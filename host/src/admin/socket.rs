@@ -4,7 +4,7 @@
 //! kernel says who is at the other end.
 
 use super::{
-    Action, Actor, Admin, Completed, Proposal, Refusal, grammar,
+    Action, Actor, Admin, Completed, Proposal, Refusal, Via, grammar,
     grammar::{ParsedLine, Surface},
     show::counted,
 };
@@ -165,7 +165,7 @@ async fn client(admin: &Arc<Admin>, stream: Stream) -> io::Result<()> {
     let place = format!("control.sock, pid {}", peer.pid().unwrap_or_default());
     let name = peer.euid().map_or_else(|| "unknown".to_owned(), user_name);
     let user = User { name: name.clone(), identity: Identity::System(name) };
-    let actor = Actor { user: user.into(), via: "shell", place };
+    let actor = Actor { user: user.into(), via: Via::Shell, place };
     // Read in any case: a connection that is closed on unread bytes is reset, and takes the answer along.
     let asked = client.ask().await;
     if peer.euid() != Some(me) {

@@ -118,7 +118,7 @@ fn account(name: &str) -> User {
 }
 
 fn actor(name: &str) -> Actor {
-    Actor { user: account(name).into(), via: "dashboard", place: "127.0.0.1".into() }
+    Actor { user: account(name).into(), via: Via::Dashboard, place: "127.0.0.1".into() }
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn a_crowd_of_nicks_hides_nobody_with_a_name() {
     let room = Room::open(|_| {}).await;
     for stranger in 0..100 {
         let nick = User { name: format!("guest{stranger}"), identity: Identity::Nick { network: irc() } };
-        let actor = Actor { user: nick.into(), via: "chat", place: "irc/#ops".into() };
+        let actor = Actor { user: nick.into(), via: Via::Chat, place: "irc/#ops".into() };
         room.admin.query(&actor, Query::List, None).await.expect_err("nobody");
     }
     room.admin.query(&actor("mallory"), Query::List, None).await.expect_err("nobody");

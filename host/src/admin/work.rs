@@ -71,7 +71,7 @@ impl Work {
             Err(refusal) => (false, refusal.to_string(), ends.texts()),
         };
         if ok || !actor.reads_log() {
-            tracing::info!(%plugin, user = %actor.user, via = actor.via, "{}: {text}", action.word());
+            tracing::info!(%plugin, user = %actor.user, via = %actor.via, "{}: {text}", action.word());
         }
         let after = before.after(ok, &text, Some(took)).between(from, to);
         if let Err(error) = self.audit.write(after).await {

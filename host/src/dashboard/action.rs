@@ -8,7 +8,7 @@ use super::{
     pages::{self, At},
 };
 use crate::{
-    admin::{Action, Actor, Proposal, command::plain_actions},
+    admin::{Action, Actor, Proposal, Via, command::plain_actions},
     event::{Identity, User},
 };
 use askama::Template;
@@ -106,7 +106,7 @@ pub struct Yes {
 
 fn actor(client: &Client) -> Actor {
     let user = User { name: "dashboard".to_owned(), identity: Identity::Token };
-    Actor { user: Arc::new(user), via: "dashboard", place: client.address.to_string() }
+    Actor { user: Arc::new(user), via: Via::Dashboard, place: client.address.to_string() }
 }
 
 fn answer(headers: &HeaderMap, status: StatusCode, plugin: &str, text: String, question: Option<String>) -> Response {

@@ -1,7 +1,7 @@
 //! One record of the audit, and the hash that ties it to the one before.
 
 use crate::{
-    admin::{Actor, permission},
+    admin::{Actor, Via, permission},
     event::{Identity, User},
     text::clean,
     time::rfc3339,
@@ -116,7 +116,7 @@ impl AuditRecord {
             about: None,
             user: clean(user, MAX_TEXT),
             verified: verified.to_owned(),
-            via: actor.via.to_owned(),
+            via: actor.via.to_string(),
             place: clean(&actor.place, MAX_TEXT),
             command: command.to_owned(),
             plugin: plugin.map(|plugin| clean(plugin, MAX_TEXT)),
@@ -133,7 +133,7 @@ impl AuditRecord {
     /// That the audit itself was changed.
     pub(super) fn alarm(text: &str) -> Self {
         let user = User { name: "rosey".to_owned(), identity: Identity::System("rosey".to_owned()) };
-        let actor = Actor { user: user.into(), via: "host", place: String::new() };
+        let actor = Actor { user: user.into(), via: Via::Host, place: String::new() };
         let verified = "host".to_owned();
         Self { verified, ..Self::new(Stage::Alarm, &actor, "audit", None) }.ended(false, text, None)
     }

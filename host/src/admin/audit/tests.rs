@@ -5,7 +5,7 @@ use super::{
     *,
 };
 use crate::{
-    admin::Actor,
+    admin::{Actor, Via},
     event::{Identity, User},
 };
 use rusqlite::Connection;
@@ -13,7 +13,7 @@ use std::{path::Path, time::Duration};
 
 fn before(plugin: &str) -> AuditRecord {
     let user = User { name: "alice".into(), identity: Identity::Console };
-    let actor = Actor { user: user.into(), via: "chat", place: "console/terminal".into() };
+    let actor = Actor { user: user.into(), via: Via::Chat, place: "console/terminal".into() };
     AuditRecord::new(Stage::Before, &actor, "reload", Some(plugin))
 }
 
