@@ -35,8 +35,9 @@ start() {
 
 # As often as takes some ten seconds; with a seed, so that it finds the same tomorrow.
 hold() {
-    schemathesis run "http://$address/openapi.json" --url "http://$address" --seed "${SEED:-1}" -n "${EXAMPLES:-30}" \
-        --continue-on-failure "$@"
+    # It leaves folders where it runs.
+    (cd "$folder" && schemathesis run "http://$address/openapi.json" --url "http://$address" --seed "${SEED:-1}" \
+        -n "${EXAMPLES:-30}" --continue-on-failure "$@")
 }
 
 echo "== open to everybody"

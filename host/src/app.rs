@@ -11,7 +11,7 @@ use crate::{
     artifact,
     config::{self, Config},
     connect::{self, ConnectError, Connectors},
-    dashboard::{self, DashboardConfig, DashboardError},
+    dashboard::{self, DashboardConfig, DashboardError, host_of},
     journal::Journal,
     metrics::{self, Metrics, MetricsConfig},
     plugins::{self, Plugins},
@@ -309,7 +309,7 @@ async fn start_dashboard(
         port: wanted.port,
         public: wanted.public,
         token: wanted.token.clone(),
-        allowed_hosts: wanted.allowed_hosts.clone(),
+        allowed_hosts: wanted.allowed_hosts.iter().cloned().chain(wanted.url.as_deref().and_then(host_of)).collect(),
         // All of them can be read: that was checked when they were read.
         trusted_proxies: wanted.trusted_proxies.iter().filter_map(|text| text.parse().ok()).collect(),
         prometheus: config.metrics.prometheus_enabled,
@@ -329,9 +329,12 @@ async fn start_dashboard(
     }
 }
 
-/// A link that can be followed. Where the dashboard listens on every address, by a name that it answers to: one of the
+/// A link that can be followed: what the settings say, or where it listens. Where the dashboard listens on every address, by a name that it answers to: one of the
 /// settings, or with a token this machine's own.
 fn link(address: SocketAddr, settings: &config::Dashboard) -> String {
+    if let Some(url) = &settings.url {
+        return format!("{}/", url.trim_end_matches('/'));
+    }
     if !address.ip().is_unspecified() {
         return format!("http://{address}/");
     }

@@ -81,6 +81,8 @@ pub struct Dashboard {
     pub public: bool,
     /// Who shows this may act; where others can reach the address, it also takes this to read.
     pub token: Option<String>,
+    /// Where people reach it, such as `https://bot.example/rosey/`: what chat is told, and a name by which it may be reached.
+    pub url: Option<String>,
     /// Names by which it may be reached beside its address and this machine's own.
     pub allowed_hosts: Vec<String>,
     /// Addresses or networks of proxies whose word is taken for who asks, by which name, and whether encrypted.
@@ -152,6 +154,7 @@ impl Default for Dashboard {
             port: 8080,
             public: false,
             token: None,
+            url: None,
             allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             required: true,

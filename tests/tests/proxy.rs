@@ -23,9 +23,9 @@ fn browser() -> Option<Browser> {
 }
 
 /// A bot whose dashboard takes the token to read, and its address on this machine.
-fn start(folder: &Folder, hosts: &str) -> (Bot, String) {
+fn start(folder: &Folder, name: &str) -> (Bot, String) {
     let bot = folder.start(&format!(
-        "[dashboard]\nenabled = true\nport = 0\nhost = \"0.0.0.0\"\ntoken = {TOKEN:?}\nallowed_hosts = [{hosts:?}]\n\
+        "[dashboard]\nenabled = true\nport = 0\nhost = \"0.0.0.0\"\ntoken = {TOKEN:?}\n{name}\n\
          trusted_proxies = [\"127.0.0.1\"]\n[metrics]\npoll_interval = 0.2\n[admin]\ncooldown = 0\n[plugins.dice-roller]\n"
     ));
     let address = bot.dashboard().replace("0.0.0.0", "127.0.0.1");
@@ -95,7 +95,7 @@ fn site(page: String) -> u16 {
 fn at_a_plain_name_of_the_local_network_one_logs_in_and_another_sites_form_does_nothing() {
     let Some(browser) = browser() else { return };
     let folder = Folder::new(&["dice-roller"]);
-    let (mut bot, address) = start(&folder, "bot.lan");
+    let (mut bot, address) = start(&folder, "allowed_hosts = [\"bot.lan\"]");
     let base = format!("http://bot.lan:{}/", address.rsplit(':').next().expect("a port"));
     works(&browser, &mut bot, &base);
     let evil = |referrer: &str| {
@@ -149,8 +149,9 @@ fn behind_nginx_as_the_guide_sets_it_up_everything_works() {
     let (true, true) = (tool::is_there("nginx", "nginx"), tool::is_there("openssl", "openssl")) else { return };
     let Some(browser) = browser() else { return };
     let folder = Folder::new(&["dice-roller"]);
-    let (mut bot, address) = start(&folder, "bot.example");
     let (port, at) = (free_port(), folder.path().display());
+    let base = format!("https://bot.example:{port}/rosey/");
+    let (mut bot, address) = start(&folder, &format!("url = {base:?}"));
     let openssl =
         "req -x509 -newkey rsa:2048 -nodes -keyout bot.example.key -out bot.example.pem -days 1 -subj /CN=bot.example";
     let (code, said) = tool::run("openssl", &openssl.split(' ').collect::<Vec<_>>(), folder.path(), b"");
@@ -171,7 +172,8 @@ fn behind_nginx_as_the_guide_sets_it_up_everything_works() {
     let conf = format!("{at}/nginx.conf");
     let _nginx = Server::start(Command::new("nginx").args(["-c", &conf, "-e", "stderr"]).env("PATH", path));
     until_it_listens(port);
-    works(&browser, &mut bot, &format!("https://bot.example:{port}/rosey/"));
+    assert_eq!(bot.ask("!admin metrics"), format!("Dashboard: {base}"));
+    works(&browser, &mut bot, &base);
     let cookies = browser.devtools("Network.getCookies", &serde_json::json!({}));
     let cookie = &cookies["cookies"][0];
     assert_eq!((cookie["path"].as_str(), cookie["secure"].as_bool()), (Some("/rosey"), Some(true)), "{cookies}");
@@ -185,8 +187,9 @@ fn behind_caddy_as_the_guide_sets_it_up_everything_works() {
     }
     let Some(browser) = browser() else { return };
     let folder = Folder::new(&["dice-roller"]);
-    let (mut bot, address) = start(&folder, "bot.example");
     let port = free_port();
+    let base = format!("http://bot.example:{port}/rosey/");
+    let (mut bot, address) = start(&folder, &format!("url = {base:?}"));
     // Without TLS: for that Caddy asks an authority for a certificate.
     let site = guide("caddy", &address).replace("bot.example {", &format!("http://bot.example:{port} {{"));
     std::fs::write(folder.path().join("Caddyfile"), format!("{{\n\tadmin off\n\tauto_https off\n}}\n{site}"))
@@ -195,6 +198,6 @@ fn behind_caddy_as_the_guide_sets_it_up_everything_works() {
     command.args(["run", "--config", "Caddyfile"]).current_dir(folder.path());
     let _caddy = Server::start(command.env("HOME", folder.path()).env("XDG_DATA_HOME", folder.path()));
     until_it_listens(port);
-    works(&browser, &mut bot, &format!("http://bot.example:{port}/rosey/"));
+    works(&browser, &mut bot, &base);
     assert!(bot.end().success());
 }

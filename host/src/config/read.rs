@@ -3,7 +3,7 @@
 use super::{Admin, Config, ConfigFile, Connect, Dashboard, LimitsConfig, Metrics, Plugin};
 use crate::{
     admin::permission::{Role, SOURCES, source},
-    dashboard::{LEAST_TOKEN, Network},
+    dashboard::{LEAST_TOKEN, Network, host_of},
     event,
     settings::{Document, MAX_BYTES, Problem, Section, host_problem, person_problem, unreadable},
 };
@@ -108,6 +108,9 @@ impl Config {
         if let Some(why) = host_problem(&dashboard.host, "set dashboard.port for it") {
             problem("dashboard.host", &why);
         }
+        if dashboard.url.as_deref().is_some_and(|url| host_of(url).is_none()) {
+            problem("dashboard.url", "needs an address such as https://bot.example/rosey/");
+        }
         for host in &dashboard.allowed_hosts {
             if let Some(why) = host_problem(host, "it holds for every port") {
                 problem("dashboard.allowed_hosts", &format!("\"{}\" {why}", host.escape_debug()));
@@ -147,6 +150,7 @@ impl Dashboard {
             port: section.or("port", default.port),
             public: section.or("public", default.public),
             token: section.get("token"),
+            url: section.get("url"),
             allowed_hosts: section.or("allowed_hosts", default.allowed_hosts),
             trusted_proxies: section.or("trusted_proxies", default.trusted_proxies),
             required: section.or("required", default.required),

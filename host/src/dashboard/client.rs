@@ -58,6 +58,14 @@ impl Client {
     }
 }
 
+/// The name or address in a URL of http or https, without its port; `None` when it is none.
+pub fn host_of(url: &str) -> Option<String> {
+    let url: Uri = url.parse().ok()?;
+    let is_web = ["http", "https"].contains(&url.scheme_str()?);
+    let host = url.authority().filter(|authority| is_web && !authority.as_str().contains('@'))?.host();
+    Some(host.trim_matches(['[', ']']).to_lowercase()).filter(|host| !host.is_empty())
+}
+
 /// The value of a header that may stand there once.
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, &'static str> {
     let mut all = headers.get_all(name).iter();
@@ -213,6 +221,21 @@ mod tests {
             assert_eq!(of(&[("x-forwarded-for", unreadable)]), ip("10.0.0.1"), "{unreadable}");
         }
         assert_eq!(of(&[]), ip("10.0.0.1"));
+    }
+
+    #[test]
+    fn a_url_names_a_host() {
+        let host = |url: &str| host_of(url);
+        assert_eq!(host("https://Bot.example/rosey/"), Some("bot.example".into()));
+        assert_eq!(
+            (host("http://bot.lan:8080"), host("http://[::1]:1/")),
+            (Some("bot.lan".into()), Some("::1".into()))
+        );
+        for bad in
+            ["", "bot.example", "/rosey/", "ftp://bot.example/", "https://", "https://a@bot.example/", "https://a b/"]
+        {
+            assert_eq!(host(bad), None, "{bad}");
+        }
     }
 
     #[test]

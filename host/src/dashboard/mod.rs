@@ -21,7 +21,7 @@ mod server;
 mod words;
 
 pub use auth::LEAST_TOKEN;
-pub use client::Network;
+pub use client::{Network, host_of};
 
 use crate::{admin::Admin, journal::Journal, metrics::Metrics};
 use axum::{

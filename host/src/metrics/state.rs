@@ -184,7 +184,11 @@ impl State {
             let measured = self.measured.entry(name.to_owned()).or_default();
             measured.recent = self.series.entry(name.to_owned()).or_default().poll(view, measured.usage, now, keep);
             let (generation, json) = &view.account.custom;
-            let (said, refused) = custom::read(json);
+            let (mut said, refused) = custom::read(json);
+            if view.generations.is_empty() {
+                // A gauge says what is now, and of a plugin that does not run nothing is.
+                said.retain(|one| one.kind != "gauge");
+            }
             measured.custom_refused = measured.custom_refused.max(refused);
             self.totals.entry(name.to_owned()).or_default().take(*generation, said);
         }
