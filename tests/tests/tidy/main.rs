@@ -1,6 +1,7 @@
 //! What the documents say of the code is so, and the code keeps the rules of the house.
 
 mod layers;
+mod map;
 mod pages;
 mod promises;
 mod sizes;

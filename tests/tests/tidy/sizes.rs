@@ -18,7 +18,10 @@ fn files_and_functions_are_small() {
     for source in sources(&ALL) {
         let lines = source.lines_before_tests();
         let is_tests = source.path.ends_with("/tests.rs");
-        if lines.len() > FILE && !is_tests && !LONGER.iter().any(|(path, _)| *path == source.path) {
+        let may_be_longer = is_tests || LONGER.iter().any(|(path, _)| *path == source.path);
+        if lines.len() <= FILE && may_be_longer && !is_tests {
+            problems.push(format!("{} is within the limit and needs no exception", source.path));
+        } else if lines.len() > FILE && !may_be_longer {
             problems.push(format!("{} has {} lines; {FILE} are the limit", source.path, lines.len()));
         }
         let lines: Vec<&str> = source.text.lines().collect();
