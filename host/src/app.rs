@@ -21,6 +21,7 @@ use crate::{
     },
     report,
     router::{self, Router},
+    settings::in_link,
     slot::lifecycle::{LifecycleEvent, LifecycleKind},
     store::{Database, StoreError},
     view::Change,
@@ -340,7 +341,7 @@ fn link(address: SocketAddr, settings: &config::Dashboard) -> String {
     }
     let mine = || settings.token.as_ref().and_then(|_| fs::read_to_string("/proc/sys/kernel/hostname").ok());
     let host = settings.allowed_hosts.first().cloned().or_else(mine);
-    format!("http://{}:{}/", host.as_deref().map_or("localhost", str::trim), address.port())
+    format!("http://{}:{}/", in_link(host.as_deref().map_or("localhost", str::trim)), address.port())
 }
 
 fn metrics_config(config: &Config) -> MetricsConfig {

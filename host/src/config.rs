@@ -7,7 +7,7 @@ use crate::{
     connect::config::{Connect, ConsoleConfig},
     dashboard::instead,
     plugins::PluginConfig,
-    settings::{Document, Problem},
+    settings::{Document, Problem, in_link},
 };
 pub use limits::LimitsConfig;
 use rosey_core::limits::Limits;
@@ -298,7 +298,7 @@ impl Config {
         rows.push((
             "dashboard",
             match dashboard.enabled {
-                true => format!("http://{}:{}/", dashboard.host, dashboard.port),
+                true => format!("http://{}:{}/", in_link(&dashboard.host), dashboard.port),
                 false => "off".to_owned(),
             },
         ));

@@ -60,6 +60,11 @@
 //! may block it. A handler that is not ready then moves to a second thread, where tokio's timers and tasks work as usual;
 //! at the event's [deadline](Context::deadline) it is dropped.
 //!
+//! The settings are read, with serde, before anything else: what cannot be read is refused when an operator checks the
+//! configuration, and before a reload is confirmed, with the name of the setting and what it needs. So a rule belongs into the
+//! type (`#[serde(try_from = "u32")]`) rather than into `#[create]`, whose errors are taken for something that may pass, and
+//! tried again.
+//!
 //! When a new version is loaded, it first answers the `probe` as a user would see it, and then takes over between two
 //! events. [`state`] shows how it takes over the memory as well. [`testing`] runs the plugin in its own unit tests.
 //!

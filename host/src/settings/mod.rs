@@ -7,7 +7,7 @@ mod name;
 mod section;
 
 pub use document::{Document, MAX_BYTES, Value};
-pub use name::{host_problem, person_problem};
+pub use name::{host_problem, in_link, person_problem};
 pub use section::{Ranged, Section, Setting};
 
 use std::{fmt, io};

@@ -1,7 +1,10 @@
 //! Names in a configuration that would fail only later: of people, and of hosts.
 
 use crate::text::is_hidden;
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv6Addr},
+};
 
 /// What is wrong with the name of a person, if anything is.
 pub fn person_problem(name: &str) -> Option<&'static str> {
@@ -40,6 +43,11 @@ pub fn host_problem(host: &str, port: &str) -> Option<String> {
     (!is_name).then(|| "needs the name of a host, such as bot.example, or an address, such as 192.0.2.1".to_owned())
 }
 
+/// A host as it stands in a link: an address of IPv6 in brackets.
+pub fn in_link(host: &str) -> Cow<'_, str> {
+    if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]").into() } else { host.into() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +68,7 @@ mod tests {
             ["localhost", "irc.libera.chat", "bot.example.", "127.0.0.1", "::1", "fe80::1", "my_bot", "bücher.example"]
         {
             assert_eq!(host_problem(host, ""), None, "{host}");
+            assert_eq!(in_link(host).contains('['), host.contains(':'), "{host}");
         }
         for (host, hint) in [
             ("localhost:6667", "set the port"),

@@ -6,6 +6,7 @@
 
 use super::config::Settings;
 use crate::event::ConnectorId;
+use crate::settings::unreadable;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
@@ -13,7 +14,10 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{
+        CertificateDer, ServerName, UnixTime,
+        pem::{self, PemObject},
+    },
 };
 use std::{io, path::Path, sync::Arc};
 use tokio::net::TcpStream;
@@ -28,7 +32,8 @@ pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String>
     match read {
         Ok(found) if found.is_empty() => Err(format!("{} has no certificate in it (PEM)", file.display())),
         Ok(found) => Ok(found),
-        Err(error) => Err(format!("{}: {error}", file.display())),
+        Err(pem::Error::Io(error)) => Err(format!("{} cannot be read: {}", file.display(), unreadable(&error))),
+        Err(_) => Err(format!("{} has a certificate that is damaged or not in PEM", file.display())),
     }
 }
 
