@@ -13,6 +13,9 @@ use std::{
 /// How long an answer is worth sending; after that the person has gone on to other things.
 pub const KEEP: Duration = Duration::from_secs(60);
 
+/// Lines of the protocol that wait: a bot enters 200 channels at most. More would come of a server that has gone mad.
+const OWN: usize = 256;
+
 /// Answers that are kept: about what can be sent within [`KEEP`]. More wait in the queue in which room was reserved for them.
 const KEPT: usize = 64;
 
@@ -79,9 +82,12 @@ impl Outbox {
         self.answers.push_back(Answer { since: now, target, text });
     }
 
-    /// Takes a line of the protocol that can wait for its turn.
+    /// Takes a line of the protocol that can wait for its turn. Beyond [`OWN`] it is left out; entering a
+    /// channel and asking for a nick are tried again anyway.
     pub fn push_own(&mut self, line: String) {
-        self.own.push_back(line);
+        if self.own.len() < OWN {
+            self.own.push_back(line);
+        }
     }
 
     /// Takes note of a line that did not wait for its turn.

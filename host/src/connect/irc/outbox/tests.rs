@@ -48,6 +48,14 @@ fn the_protocol_goes_first_and_answers_in_their_order() {
 }
 
 #[test]
+fn a_server_that_has_gone_mad_fills_no_memory() {
+    let now = Instant::now();
+    let mut outbox = outbox(1, 9, now);
+    (0..10_000).for_each(|n| outbox.push_own(format!("PART #{n}")));
+    assert_eq!(outbox.own.len(), OWN);
+}
+
+#[test]
 fn while_connected_it_takes_one_answer_at_a_time() {
     let now = Instant::now();
     let (session, mut outbox) = (inside(now), outbox(1, 9, now));
