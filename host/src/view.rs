@@ -56,7 +56,7 @@ pub struct Plugin {
     pub event_count: u64,
     /// Events accepted a second, over the last poll.
     pub events_per_second: f64,
-    /// Events by outcome, names as in [`crate::event::OUTCOMES`].
+    /// Events by outcome, names as in [`rosey_core::outcome::OUTCOMES`].
     pub outcomes: BTreeMap<&'static str, u64>,
     /// Events waiting for a generation.
     pub queued: usize,
@@ -318,7 +318,7 @@ pub struct Point {
     pub response_p50: f32,
     /// Seconds; not a number without events.
     pub response_p95: f32,
-    /// Events that ended since the point before, by outcome as in [`crate::event::OUTCOMES`].
+    /// Events that ended since the point before, by outcome as in [`rosey_core::outcome::OUTCOMES`].
     pub outcomes: [u32; 6],
     /// Crashes since the host started.
     pub crashes: u32,

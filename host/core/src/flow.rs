@@ -1,7 +1,7 @@
 //! The events of one plugin between acceptance and outcome: queue, in-flight table, order, guilt.
 //!
 //! Pure: no clock, no I/O, generic over what an event is. Each event is one entry in a slab from [`Flow::admit`] until
-//! its outcome is handed out, and only [`Flow::release`] removes an entry, so the ledger balances by construction.
+//! its outcome is handed out, and only `Flow::release` removes an entry, so the ledger balances by construction.
 //!
 //! **Order.** Entries with one order key (the caller says whose order that is) form a chain in the order of their
 //! acceptance. Generations may finish them in any order; an outcome waits in its entry until everything before it in the

@@ -26,7 +26,7 @@ pub enum ChangeRequest {
 pub struct ExpectedState {
     /// [`State::current`].
     pub current: Option<Hash>,
-    /// [`State::earlier`], where the change goes there.
+    /// [`State::rollback_target`], where the change goes there.
     pub rollback_target: Option<Hash>,
 }
 
