@@ -1,11 +1,12 @@
 //! What the bot does when the machine has not what it needs: room on a disk, descriptors, a mount that programs run from.
 
 use rosey_tests::{
-    bot::{Bot, Folder, wait_until},
+    bot::{Bot, Folder, children, signal_process, wait_until},
     http,
     shell::shell,
     tool,
 };
+use rustix::process::Signal;
 use std::{fs, path::PathBuf, process::Command};
 
 const SETTINGS: &str = "[admin]\ncooldown = 0\n[metrics]\npoll_interval = 0.2\n[dashboard]\nenabled = true\nport = 0\n\
@@ -97,5 +98,122 @@ fn a_change_whose_record_cannot_be_found_again_is_refused() {
     let mut bot = folder.start(SETTINGS);
     serves(&mut bot);
     assert_eq!(shell(&folder, &["admin", "restart", "dice-roller", "--yes"]).0, 0);
+    assert!(bot.end().success());
+}
+
+#[test]
+fn what_the_machine_lacks_at_the_start_is_tried_again_and_never_held_against_a_plugin() {
+    if !tool::may_unshare(&["-m"]) {
+        return;
+    }
+    // Debug builds with all that they are linked to: some MB each.
+    let folder = Folder::new(&["dice-roller"]);
+    let (mut bot, state) = on_a_mount(&folder, "size=1m", SETTINGS);
+    bot.until_logged("cannot be started yet");
+    let status = bot.ask("!admin status dice-roller");
+    assert!(status.contains("the disk is full; make room; tried again every 5 s"), "{status}");
+    let room = Command::new("nsenter")
+        .args(["-m", "-t", &bot.pid().to_string(), "mount", "-o", "remount,size=512m"])
+        .arg(folder.path().join("state"))
+        .status();
+    assert!(room.is_ok_and(|status| status.success()));
+    bot.until_logged("generation 1 is active");
+    serves(&mut bot);
+    assert!(bot.ask("!admin status dice-roller").contains("0 crashes"));
+    assert!(state.join("artifacts").exists());
+    assert!(bot.end().success());
+}
+
+#[test]
+fn a_mount_that_nothing_runs_from_is_named_and_waited_for() {
+    if !tool::may_unshare(&["-m"]) {
+        return;
+    }
+    let folder = Folder::new(&["dice-roller"]);
+    let (mut bot, _) = on_a_mount(&folder, "noexec", SETTINGS);
+    bot.until_logged("is mounted noexec, so no library can be loaded from it; mount it without noexec, or set another");
+    let status = bot.ask("!admin status dice-roller");
+    assert!(status.contains("mounted noexec") && status.contains("next start in"), "{status}");
+    let exec = Command::new("nsenter")
+        .args(["-m", "-t", &bot.pid().to_string(), "mount", "-o", "remount,exec"])
+        .arg(folder.path().join("state"))
+        .status();
+    assert!(exec.is_ok_and(|status| status.success()));
+    bot.until_logged("is active");
+    serves(&mut bot);
+    assert!(bot.end().success());
+}
+
+#[test]
+fn without_descriptors_the_limit_is_named_and_nothing_is_given_up() {
+    let folder = Folder::new(&["dice-roller"]);
+    let mut bot = folder.start("[plugins.dice-roller]\n");
+    serves(&mut bot);
+    wait_until("there is a spare", || children(bot.pid()).len() == 3);
+    let limit = |bot: &Bot, files: usize| {
+        let set = Command::new("prlimit")
+            .arg(format!("--nofile={files}:1000"))
+            .args(["--pid", &bot.pid().to_string()])
+            .status();
+        assert!(set.is_ok_and(|status| status.success()));
+    };
+    // What is open stays open, and nothing more can be opened.
+    limit(&bot, 3);
+    let why = "Rosey has as many files open as it may (3); raise that limit";
+    signal_process(bot.pid_of("dice-roller"), Signal::KILL);
+    // The spare takes its place, where the artifact has been read for long enough.
+    wait_until("it runs, or the limit is named", || {
+        bot.log().contains(why) || bot.log().contains("generation 2 is active")
+    });
+    if !bot.log().contains(why) {
+        signal_process(bot.pid_of("dice-roller"), Signal::KILL);
+    }
+    bot.until_logged(why);
+    let status = bot.ask("!admin status dice-roller");
+    assert!(status.contains(why) && status.contains("next start in"), "{status}");
+    limit(&bot, 1000);
+    serves(&mut bot);
+    assert!(!bot.log().contains("FAILED"), "{}", bot.log());
+    assert!(bot.end().success());
+}
+
+#[test]
+fn a_library_that_never_ends_is_refused_and_keeps_nothing_from_ending() {
+    let folder = Folder::new(&["dice-roller"]);
+    let library = folder.library("dice-roller");
+    let mut bot = folder.start(SETTINGS);
+    serves(&mut bot);
+    fs::remove_file(&library).expect("it is there");
+    let made = Command::new("mkfifo").arg(&library).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let refused = bot.ask("!admin reload dice-roller");
+    assert!(
+        refused.contains("is not a file; set plugins.dice-roller.library") && refused.ends_with("1.0.0 goes on."),
+        "{refused}"
+    );
+    assert!(bot.end().success());
+    fs::remove_dir_all(folder.path().join("state")).expect("our directory");
+    let mut bot = folder.start(SETTINGS);
+    bot.until_logged("is not a file; set plugins.dice-roller.library");
+    assert!(bot.end().success());
+}
+
+#[test]
+fn a_restart_with_a_damaged_artifact_is_refused_and_what_runs_goes_on() {
+    let folder = Folder::new(&["dice-roller"]);
+    let mut bot = folder.start(SETTINGS);
+    serves(&mut bot);
+    let pid = bot.pid_of("dice-roller");
+    let artifact = fs::read_dir(folder.path().join("state/artifacts")).expect("it is there").flatten().next();
+    let artifact = artifact.expect("the one that runs").path();
+    let mut bytes = fs::read(&artifact).expect("ours");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::remove_file(&artifact).and_then(|()| fs::write(&artifact, bytes)).expect("our directory");
+    let (code, _, problem) = shell(&folder, &["admin", "restart", "dice-roller", "--yes"]);
+    assert_eq!(code, 1);
+    assert!(problem.contains("is corrupted") && problem.ends_with("1.0.0 goes on."), "{problem}");
+    serves(&mut bot);
+    assert_eq!(bot.pid_of("dice-roller"), pid, "the very same process");
     assert!(bot.end().success());
 }

@@ -118,12 +118,20 @@ impl Work {
         match self.plugins.change(plugin, wish, Some(*seen)).await {
             Ok(done) => Ok(self.completed(done).await),
             Err(PluginError::Change(ChangeError::Changed)) => Err(self.changed(&*self.look().await?)),
-            Err(error) => Err(self.failed(error)),
+            Err(error) => Err(self.not_changed(error).await),
         }
     }
 
     async fn look(&self) -> Result<Box<View>, Refusal> {
         self.plugins.view(&self.proposal.plugin).await.map_err(|error| self.failed(error))
+    }
+
+    /// A change was refused, or has failed: says what serves now, if anything does.
+    async fn not_changed(&self, source: PluginError) -> Refusal {
+        let Proposal { action, plugin, .. } = &self.proposal;
+        let view = self.plugins.view(plugin).await.ok();
+        let active = view.as_ref().and_then(|view| Some(Build::of(view, view.active()?.artifact)));
+        Refusal::failed(action.word(), plugin, source, active.as_ref().map(Build::short))
     }
 
     fn failed(&self, source: PluginError) -> Refusal {

@@ -4,9 +4,11 @@
 //! written again; before each load it is hashed again, unless the kernel says that nobody has touched it since it was.
 
 pub mod elf;
+mod error;
+
+pub use error::{IntakeError, VerifyError};
 
 use rosey_core::hash::Hash;
-
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use std::{
@@ -46,101 +48,6 @@ pub struct Artifact {
     pub path: PathBuf,
     /// Its size in bytes.
     pub size: u64,
-}
-
-/// Why a library was not taken in. Each text says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum IntakeError {
-    /// There is none.
-    #[error("{path} is not there; build it with: cargo build --release -p {plugin}", path = .path.display())]
-    Missing {
-        /// Whose library it was to be.
-        plugin: String,
-        /// Where it was looked for.
-        path: PathBuf,
-    },
-    /// There is none, but it was built as something that cannot be loaded.
-    #[error(
-        "{path} is not there, but {plugin} was built as a library for Rust code; add crate-type = [\"cdylib\"] under [lib] in \
-         its Cargo.toml, and build it again: cargo build --release -p {plugin}", path = .path.display()
-    )]
-    NotCdylib {
-        /// Whose library it was to be.
-        plugin: String,
-        /// Where it was looked for.
-        path: PathBuf,
-    },
-    /// It is a folder, a pipe or a device.
-    #[error("{path} is not a file; set plugins.{plugin}.library to the library that cargo builds", path = .path.display())]
-    NotAFile {
-        /// Whose library it was to be.
-        plugin: String,
-        /// Where it was looked for.
-        path: PathBuf,
-    },
-    /// It kept changing.
-    #[error("{path} changes while it is copied: is cargo still building? Try again when it is done", path = .0.display())]
-    Changing(PathBuf),
-    /// It is not a library, or not a whole one.
-    #[error("{path} is {problem}; is cargo still building? If not, build it again: cargo build --release -p {plugin}", path = .path.display())]
-    NotALibrary {
-        /// Whose library it was to be.
-        plugin: String,
-        /// Where it lies.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: elf::ElfProblem,
-    },
-    /// It has more bytes than a library is allowed.
-    #[error("{path} has {size} bytes, and {MAX_SIZE} are the limit; strip it, or build it with --release", path = .path.display())]
-    TooLarge {
-        /// Where it lies.
-        path: PathBuf,
-        /// Bytes that it has.
-        size: u64,
-    },
-    /// It cannot be read, or the copy cannot be written.
-    #[error("{path} cannot be copied into the artifact store: {source}", path = .path.display())]
-    Io {
-        /// Where it lies.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-}
-
-/// Why an artifact of the store cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// It cannot be read.
-    #[error("artifact {hash} cannot be read: {source}; build the plugin again and reload it", hash = .hash.short())]
-    Unreadable {
-        /// The hash that it is stored under.
-        hash: Hash,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// Its content is not what it was.
-    #[error(
-        "artifact {hash} is corrupted: its content has the hash {found} now; build the plugin again and reload it",
-        hash = .hash.short(), found = .found.short()
-    )]
-    Corrupted {
-        /// The hash that it is stored under.
-        hash: Hash,
-        /// What it is now.
-        found: Hash,
-    },
-}
-
-impl VerifyError {
-    /// Whether the artifact is gone or changed, and will not come back by itself.
-    pub fn is_lost(&self) -> bool {
-        match self {
-            Self::Unreadable { source, .. } => source.kind() == io::ErrorKind::NotFound,
-            Self::Corrupted { .. } => true,
-        }
-    }
 }
 
 /// The store: one directory.
@@ -197,10 +104,7 @@ impl Store {
 
     fn copy(&self, plugin: &str, library: &Path) -> Result<Artifact, IntakeError> {
         let problem = |source| IntakeError::Io { path: library.to_owned(), source };
-        // A pipe is opened at once that way, and not only when somebody writes to it. Reading files is as ever.
-        let at_once = OFlags::NONBLOCK.bits().cast_signed();
-        let opened = OpenOptions::new().read(true).custom_flags(at_once).open(library);
-        let mut source = opened.map_err(|error| match error.kind() {
+        let mut source = open(library).map_err(|error| match error.kind() {
             // As cargo leaves it beside the place where the library would be.
             io::ErrorKind::NotFound if library.with_extension("rlib").exists() => {
                 IntakeError::NotCdylib { plugin: plugin.to_owned(), path: library.to_owned() }
@@ -364,9 +268,19 @@ impl Drop for Part {
 /// The hash that a library would have in the store. Reads all of it.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When it cannot be read, or would not be taken in.
 pub fn hash_of(library: &Path) -> io::Result<Hash> {
-    copy_hashing(&mut File::open(library)?, &mut io::sink()).map(|(hash, _)| hash)
+    let mut file = open(library)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() || meta.len() > MAX_SIZE {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    copy_hashing(&mut file, &mut io::sink()).map(|(hash, _)| hash)
+}
+
+/// Opens what an operator's path leads to, which may be anything: without waiting for the other end of a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
 }
 
 fn copy_hashing(source: &mut impl Read, target: &mut impl Write) -> io::Result<(Hash, u64)> {
@@ -383,6 +297,10 @@ fn copy_hashing(source: &mut impl Read, target: &mut impl Write) -> io::Result<(
         hasher.update(&chunk[..bytes]);
         target.write_all(&chunk[..bytes])?;
         size += bytes as u64;
+        if size > MAX_SIZE {
+            // It grows as fast as it is read. That it is another size than before is seen later.
+            break;
+        }
     }
     Ok((Hash::from_bytes(hasher.finalize().into()), size))
 }
@@ -483,6 +401,7 @@ mod tests {
         for path in [pipe.as_path(), dir.path(), Path::new("/dev/zero")] {
             let error = store.intake("x", path).expect_err("no file");
             assert!(matches!(error, IntakeError::NotAFile { .. }), "{error}");
+            hash_of(path).expect_err("no file");
         }
     }
 

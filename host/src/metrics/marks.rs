@@ -182,6 +182,7 @@ fn describe_state(note: &StateEvent) -> Option<(&'static str, &'static str, Stri
         }
         StateEvent::StartFailed { why, .. } => ("failed", "error", format!("did not start: {why}")),
         StateEvent::Restarting { after, failures } => ("restart", "warning", restarting(*after, *failures)),
+        StateEvent::StartPostponed { why } => ("restart", "warning", format!("cannot be started yet: {why}")),
         StateEvent::GaveUp { why, .. } => ("failed", "error", format!("gave up: {why}")),
         StateEvent::RolledBack { from, to, why, state, .. } => {
             ("rollback", "error", format!("rolled back from {} to {}: {why}{}", from.short(), to.short(), left(*state)))

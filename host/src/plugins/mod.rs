@@ -140,6 +140,9 @@ pub enum PluginError {
     /// The build cannot be taken in.
     #[error(transparent)]
     Intake(#[from] artifact::IntakeError),
+    /// What is to be started is damaged or gone.
+    #[error(transparent)]
+    Artifact(#[from] artifact::VerifyError),
     /// The build cannot run.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -286,11 +289,29 @@ impl Plugins {
         expected: Option<ExpectedState>,
     ) -> Result<Done, PluginError> {
         let handle = &self.slot(name)?.handle;
+        self.verify_target(handle, request).await?;
         let result = handle.change(|answer| Command::Change { request, expected, answer }).await?;
         if matches!(request, ChangeRequest::Reload { .. }) {
             self.collect_garbage_soon();
         }
         Ok(result?)
+    }
+
+    /// Makes sure that what a change is to start can be read, before anything that runs is touched for it.
+    async fn verify_target(&self, handle: &Handle, request: ChangeRequest) -> Result<(), PluginError> {
+        let view = handle.view().await?;
+        let target = match request {
+            ChangeRequest::Reload { to, .. } => Some(to),
+            ChangeRequest::Restart => view.current,
+            // Its process is still there.
+            ChangeRequest::Rollback if view.bake_left.is_some() => None,
+            ChangeRequest::Rollback => view.rollback_target,
+        };
+        let Some(target) = target else { return Ok(()) };
+        let starter = Arc::clone(&self.starter);
+        let verified = tokio::task::spawn_blocking(move || starter.store.verify(&target)).await;
+        verified.expect("it does not panic, and the runtime waits for it")?;
+        Ok(())
     }
 
     /// What becomes active from now on, and how bakes end.

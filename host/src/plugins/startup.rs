@@ -11,7 +11,10 @@ use crate::{
         handle::{Gone, Handle},
     },
 };
-use rosey_core::{hash::Hash, state::BuildHistory};
+use rosey_core::{
+    hash::Hash,
+    state::{BuildHistory, Fault, HOST_RETRY, StartProblem},
+};
 use std::sync::Arc;
 use tokio::{sync::oneshot, task::spawn_blocking};
 
@@ -20,21 +23,55 @@ use tokio::{sync::oneshot, task::spawn_blocking};
 /// # Errors
 /// When the host is stopping.
 pub async fn start(starter: Arc<Starter>, handle: Handle, config: PluginConfig) -> Result<bool, Gone> {
+    let tried = try_start(&starter, &handle, &config, false).await?;
+    if tried == Tried::Waits {
+        tokio::spawn(retry(starter, handle, config));
+    }
+    Ok(tried != Tried::NotNow)
+}
+
+/// What came of a try to start a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tried {
+    /// It starts, or has failed.
+    Done,
+    /// It is up already, or was stopped or changed meanwhile.
+    NotNow,
+    /// The host could not, and tries again.
+    Waits,
+}
+
+/// Tries until it is no longer the host that keeps the plugin from starting, or somebody decides otherwise.
+async fn retry(starter: Arc<Starter>, handle: Handle, config: PluginConfig) {
+    loop {
+        tokio::time::sleep(HOST_RETRY).await;
+        // An error is the host stopping.
+        if !matches!(try_start(&starter, &handle, &config, true).await, Ok(Tried::Waits)) {
+            return;
+        }
+    }
+}
+
+async fn try_start(starter: &Arc<Starter>, handle: &Handle, config: &PluginConfig, retry: bool) -> Result<Tried, Gone> {
     let history = handle.view().await?.history;
-    let choice = match choice(&starter, &config, &history).await {
+    let (answer, answered) = oneshot::channel();
+    let choice = match choice(starter, config, &history).await {
         Ok(choice) => choice,
-        Err(why) => return handle.tell(Command::CannotStart(why)).await.map(|()| true),
+        Err(problem) => {
+            handle.tell(Command::CannotStart { problem, retry, answer }).await?;
+            let waits = answered.await.map_err(|_| Gone)?;
+            return Ok(if waits { Tried::Waits } else { Tried::Done });
+        }
     };
-    let (answer, starts) = oneshot::channel();
     let lost = choice.lost.iter().map(|(artifact, _)| *artifact).collect();
-    handle.tell(Command::Start { artifact: choice.artifact, lost, answer }).await?;
-    let starts = starts.await.map_err(|_| Gone)?;
+    handle.tell(Command::Start { artifact: choice.artifact, lost, retry, answer }).await?;
+    let starts = answered.await.map_err(|_| Gone)?;
     // On its first day it runs what was built, as everybody expects.
     if starts && history.last_good.is_some() {
         // It need not wait for that.
-        tokio::spawn(tell(handle, config, history, choice));
+        tokio::spawn(tell(handle.clone(), config.clone(), history, choice));
     }
-    Ok(starts)
+    Ok(if starts { Tried::Done } else { Tried::NotNow })
 }
 
 /// Says what was startup_choice, where that is worth a word.
@@ -53,7 +90,7 @@ async fn choice(
     starter: &Arc<Starter>,
     config: &PluginConfig,
     history: &BuildHistory,
-) -> Result<StartupChoice, String> {
+) -> Result<StartupChoice, StartProblem> {
     let unproven = history.active.filter(|active| history.last_good.is_some_and(|good| good != *active));
     let older = history.good.iter().rev().copied().filter(|hash| history.last_good != Some(*hash));
     let mut lost = Vec::new();
@@ -66,14 +103,18 @@ async fn choice(
             _ => return Ok(StartupChoice { artifact, lost, unproven, other: None }),
         }
     }
-    let left = take_in(starter, config).await.map(|artifact| match history.blocked.contains(&artifact) {
-        false => Ok(artifact),
-        true => Err(format!("artifact {} in the build folder was rolled back from; build a new one", artifact.short())),
-    });
-    match left.map_err(|error| error.to_string()).flatten() {
-        Ok(artifact) => Ok(StartupChoice { artifact, lost, unproven, other: None }),
-        Err(why) => Err(lost.into_iter().map(|(_, why)| why).chain([why]).collect::<Vec<_>>().join("; ")),
-    }
+    let (why, fault) = match take_in(starter, config).await {
+        Ok(artifact) if history.blocked.contains(&artifact) => {
+            let artifact = artifact.short();
+            let why = format!("artifact {artifact} in the build folder was rolled back from; build a new one");
+            (why, Fault::Artifact)
+        }
+        Ok(artifact) => return Ok(StartupChoice { artifact, lost, unproven, other: None }),
+        Err(error) if error.is_of_the_machine() => (error.to_string(), Fault::Host),
+        Err(error) => (error.to_string(), Fault::Artifact),
+    };
+    let why = lost.into_iter().map(|(_, why)| why).chain([why]).collect::<Vec<_>>().join("; ");
+    Err(StartProblem { why, fault })
 }
 
 /// Copies what the build left into the store.

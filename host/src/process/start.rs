@@ -7,7 +7,7 @@ use crate::process::{
 };
 use crate::text::clean;
 use crate::{
-    artifact::{Artifact, Store},
+    artifact::{Artifact, Store, VerifyError},
     journal::Journal,
     process::{
         link::{Link, LinkError},
@@ -25,6 +25,7 @@ use rosey_wire::{
     manifest::Manifest,
     message::{Load, LoadStep, ToHost, ToShim},
 };
+use rustix::fs::StatVfsMountFlags;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -135,8 +136,14 @@ pub struct StartedGeneration {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The artifact is gone or changed.
-    #[error("{0}")]
-    Artifact(String),
+    #[error(transparent)]
+    Artifact(#[from] VerifyError),
+    /// Nothing can be executed where the artifacts lie.
+    #[error(
+        "{path} lies on a file system that is mounted noexec, so no library can be loaded from it; mount it without noexec, or \
+         set another state_dir", path = .0.display()
+    )]
+    NoExec(PathBuf),
     /// A file in the run directory could not be made.
     #[error("cannot prepare {path}: {why}", path = .0.display(), why = .1)]
     Prepare(PathBuf, String),
@@ -219,6 +226,11 @@ fn explain(step: LoadStep, message: &str) -> String {
     }
 }
 
+/// Whether the file system of a path is mounted so that nothing on it can be executed.
+fn is_noexec(path: &Path) -> bool {
+    rustix::fs::statvfs(path).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::NOEXEC))
+}
+
 fn in_file(file: Option<&Path>) -> String {
     file.map(|file| format!(" in {}", file.display())).unwrap_or_default()
 }
@@ -239,11 +251,12 @@ impl StartError {
     pub fn problem(&self) -> StartProblem {
         let fault = match self {
             Self::Settings { .. } => Fault::Settings,
+            Self::Artifact(error) if !error.is_lost() => Fault::Host,
             Self::Artifact(_) | Self::Version { .. } | Self::Manifest(_) => Fault::Artifact,
             // A plugin may refuse to start because of something outside of it.
             Self::Load { step: LoadStep::Create, .. } => Fault::Start,
             Self::Load { .. } => Fault::Artifact,
-            Self::Prepare(..) | Self::Spawn(_) => Fault::Host,
+            Self::Prepare(..) | Self::Spawn(_) | Self::NoExec(_) => Fault::Host,
             Self::Exited { .. } | Self::Stranger(_) | Self::Restore(_) | Self::Link(_) | Self::TooSlow(_) => {
                 Fault::Start
             }
@@ -286,8 +299,8 @@ async fn bring_up(starter: &Arc<Starter>, order: &StartSpec) -> Result<StartedGe
         let artifact = match artifact {
             Ok(unchanged) => unchanged,
             Err(reading) => {
-                let read = reading.await.map_err(|error| StartError::Artifact(error.to_string()))?;
-                read.map_err(|error| StartError::Artifact(error.to_string()))?
+                let read = reading.await.expect("it does not panic, and the runtime waits for it");
+                read.map_err(StartError::Artifact)?
             }
         };
         let manifest = load(&mut link, order, &artifact, &page, &mut records).await?;
@@ -351,6 +364,10 @@ async fn load(
             }
             ToHost::Described(json) => return super::manifest::read(json).map_err(StartError::Manifest),
             ToHost::LoadFailed { step: LoadStep::Settings, message } => return Err(refused_settings(order, message)),
+            ToHost::LoadFailed { step: LoadStep::Open, .. } if is_noexec(&artifact.path) => {
+                let store = artifact.path.parent().unwrap_or(&artifact.path);
+                return Err(StartError::NoExec(store.to_owned()));
+            }
             ToHost::LoadFailed { step, message } => {
                 return Err(StartError::Load { step, message: clean(message, 500) });
             }

@@ -389,8 +389,8 @@ impl Task {
 
     fn command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Start { artifact, lost, answer } => {
-                let starts = self.state.start(artifact);
+            Command::Start { artifact, lost, retry, answer } => {
+                let starts = (!retry || self.state.is_waiting()) && self.state.start(artifact);
                 if starts {
                     self.startup = None;
                     self.state.lost(&lost);
@@ -399,7 +399,13 @@ impl Task {
                 let _ = answer.send(starts);
             }
             Command::StartupChosen(choice) => self.startup_choice(choice),
-            Command::CannotStart(why) => self.state.cannot_start(why),
+            Command::CannotStart { problem, retry, answer } => {
+                if !retry || self.state.is_waiting() {
+                    self.state.cannot_start(problem);
+                }
+                // As above.
+                let _ = answer.send(self.state.is_waiting());
+            }
             Command::Change { request, expected, answer } => {
                 let (ticket, mode) = (self.ask(request.word(), now, answer), self.reload_mode());
                 self.state.change_to(now, ticket, request, mode, expected);

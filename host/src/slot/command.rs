@@ -9,7 +9,7 @@ use crate::{
     slot::{startup::StartupChoice, view::View},
 };
 use rosey_core::hash::Hash;
-use rosey_core::state::{ChangeError, ChangeRequest, Done, ExpectedState, GenerationId};
+use rosey_core::state::{ChangeError, ChangeRequest, Done, ExpectedState, GenerationId, StartProblem};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -22,13 +22,22 @@ pub enum Command {
         artifact: Hash,
         /// The store has lost these.
         lost: Vec<Hash>,
+        /// Only if an earlier try left the slot waiting for this.
+        retry: bool,
         /// Whether it starts; not when it is up already.
         answer: oneshot::Sender<bool>,
     },
     /// Say why it is this that was started.
     StartupChosen(Arc<StartupChoice>),
-    /// Nothing can be started, for this reason.
-    CannotStart(String),
+    /// Nothing can be started.
+    CannotStart {
+        /// The reason, and whose fault it is.
+        problem: StartProblem,
+        /// Only note this if an earlier one left the slot waiting.
+        retry: bool,
+        /// Whether the slot waits now.
+        answer: oneshot::Sender<bool>,
+    },
     /// Reload, restart, roll back or start.
     Change {
         /// The change that is asked for.

@@ -3,7 +3,7 @@
 use crate::process::output::last_words;
 use crate::slot::{crash::Crash, startup::StartupChoice};
 use crate::time::short;
-use rosey_core::state::{ChangeError, Done, Fault, StateEvent, StateLeft, Verdict};
+use rosey_core::state::{ChangeError, Done, Fault, HOST_RETRY, StateEvent, StateLeft, Verdict};
 use rosey_wire::manifest::Manifest;
 use std::{
     sync::Arc,
@@ -129,6 +129,9 @@ fn state_line(note: &StateEvent) -> (Level, String) {
             (Level::ERROR, format!("generation {generation} did not start: {why}"))
         }
         StateEvent::Restarting { after, failures } => (Level::WARN, restarting(*after, *failures)),
+        StateEvent::StartPostponed { why } => {
+            (Level::WARN, format!("cannot be started yet: {why}; tried again every {} s", HOST_RETRY.as_secs()))
+        }
         // Of its settings it says itself what helps.
         StateEvent::GaveUp { why, fault: Fault::Settings } => (Level::ERROR, format!("FAILED and stays down: {why}")),
         StateEvent::GaveUp { why, .. } => {

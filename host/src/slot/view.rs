@@ -3,7 +3,7 @@
 use crate::slot::account::Account;
 use crate::slot::startup::StartupChoice;
 use crate::slot::{actor::Task, lifecycle::LifecycleKind, live::Live};
-use rosey_core::state::{GenerationId, OldPhase, Phase, ReloadMode};
+use rosey_core::state::{GenerationId, HOST_RETRY, OldPhase, Phase, ReloadMode};
 use rosey_core::{hash::Hash, ledger::Ledger, state::BuildHistory};
 use rosey_wire::manifest::Manifest;
 use std::{
@@ -119,9 +119,11 @@ impl Task {
         }
         match self.state.phase() {
             Phase::Failed { why } => Some(why.clone()),
-            Phase::Backoff { until, .. } => {
-                Some(format!("next start in {:.1} s", until.saturating_duration_since(now).as_secs_f32()))
+            Phase::Backoff { until, why, .. } => {
+                let next = format!("next start in {:.1} s", until.saturating_duration_since(now).as_secs_f32());
+                Some(why.as_ref().map_or(next.clone(), |why| format!("{why}; {next}")))
             }
+            Phase::Waiting { why } => Some(format!("{why}; tried again every {} s", HOST_RETRY.as_secs())),
             Phase::Running { .. } => {
                 self.startup.as_ref().map(|choice| choice.text(&format!("reload {}", self.setup.name)))
             }

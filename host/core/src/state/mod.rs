@@ -42,7 +42,7 @@ const BLOCKED_KEPT: usize = 32;
 
 /// Before another try to start, when it was the host that could not (a full disk, no more processes): nothing that
 /// trying more often mends, and soon enough for whoever mends it.
-const HOST_RETRY: Duration = Duration::from_secs(5);
+pub const HOST_RETRY: Duration = Duration::from_secs(5);
 
 /// How many old generations may be draining. A further swap ends the oldest; each holds memory and a window of events.
 const OLD_KEPT: usize = 3;
@@ -98,19 +98,31 @@ impl State {
             // Somebody decided to try anew. A host that starts has decided nothing, and goes on counting.
             self.restart.forget();
         }
-        let starts = (failed || self.phase == Phase::Stopped) && self.change.is_none();
+        let starts = (failed || self.phase == Phase::Stopped || self.is_waiting()) && self.change.is_none();
         if starts {
             self.spawn_active(artifact, None);
         }
         starts
     }
 
-    /// Gives up before anything ran: there is nothing that could.
-    pub fn cannot_start(&mut self, why: String) {
-        if self.will_run() {
+    /// Nothing can be started. If that is the host's fault, the slot waits for a [`State::start`]; else it gives up.
+    pub fn cannot_start(&mut self, problem: StartProblem) {
+        if self.will_run() && !self.is_waiting() {
             return;
         }
-        self.give_up(why, Fault::Artifact);
+        if problem.fault != Fault::Host {
+            return self.give_up(problem.why, problem.fault);
+        }
+        let waiting = Phase::Waiting { why: problem.why.clone() };
+        if self.phase != waiting {
+            self.phase = waiting;
+            self.effects.push(Effect::Emit(StateEvent::StartPostponed { why: problem.why }));
+        }
+    }
+
+    /// Whether the host is trying again to find out what to run.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Waiting { .. })
     }
 
     /// Stops the plugin: what is in flight is answered, up to the drain timeout, and the ticket is answered after that.
@@ -121,7 +133,11 @@ impl State {
         match std::mem::replace(&mut self.phase, Phase::Stopped) {
             Phase::Running { generation, artifact, .. } => self.drain(now, generation, artifact, false),
             Phase::Starting { generation, .. } => self.kill(generation, "it was stopped while starting"),
-            Phase::Stopped | Phase::Backoff { .. } | Phase::Replacing | Phase::Failed { .. } => {}
+            Phase::Stopped
+            | Phase::Backoff { .. }
+            | Phase::Waiting { .. }
+            | Phase::Replacing
+            | Phase::Failed { .. } => {}
         }
         self.stopping.push(ticket);
         self.finish_stopping();
@@ -152,12 +168,8 @@ impl State {
                 }
                 match problem.fault {
                     Fault::Artifact | Fault::Settings => self.give_up(problem.why, problem.fault),
-                    Fault::Start => self.restart_after_crash(now, artifact, &problem.why),
-                    Fault::Host => {
-                        let failures = self.restart.failures();
-                        self.effects.push(Effect::Emit(StateEvent::Restarting { after: HOST_RETRY, failures }));
-                        self.phase = Phase::Backoff { until: now + HOST_RETRY, artifact };
-                    }
+                    Fault::Start => self.restart_after_failed_start(now, artifact, problem.why),
+                    Fault::Host => self.retry_for_host(now, artifact, problem.why),
                 }
             }
         }
@@ -183,7 +195,7 @@ impl State {
         {
             self.effects.push(Effect::Emit(StateEvent::Crashed { generation, cause: cause.to_owned() }));
             // It is gone: nothing below may drain it or wait for its end.
-            self.phase = Phase::Backoff { until: now, artifact };
+            self.phase = Phase::Backoff { until: now, artifact, why: None };
             if !self.released_by_crash(now, generation) {
                 self.crashed(now, artifact, cause, counts);
             }
@@ -194,7 +206,7 @@ impl State {
 
     /// Does what has become due.
     pub fn tick(&mut self, now: Instant) {
-        if let Phase::Backoff { until, artifact } = self.phase
+        if let Phase::Backoff { until, artifact, .. } = self.phase
             && until <= now
         {
             self.spawn_active(artifact, None);
@@ -285,7 +297,7 @@ impl State {
             (Phase::Stopped, None) if !self.old.is_empty() => "draining",
             (Phase::Stopped, None) => "stopped",
             (Phase::Starting { .. } | Phase::Replacing, None) => "starting",
-            (Phase::Backoff { .. }, None) => "crashed",
+            (Phase::Backoff { .. } | Phase::Waiting { .. }, None) => "crashed",
             (Phase::Running { .. }, None) => "running",
             (Phase::Failed { .. }, None) => "failed",
         }
@@ -346,7 +358,7 @@ impl State {
                 self.history.failures = failures;
                 self.effects.push(Effect::Persist);
                 self.effects.push(Effect::Emit(StateEvent::Restarting { after, failures }));
-                self.phase = Phase::Backoff { until: now + after, artifact };
+                self.phase = Phase::Backoff { until: now + after, artifact, why: None };
             }
             Decision::GiveUp(reason) => {
                 self.history.failures = self.restart.failures();
@@ -354,6 +366,20 @@ impl State {
                 self.give_up(format!("{reason}; the last time: {cause}"), Fault::Start);
             }
         }
+    }
+
+    fn restart_after_failed_start(&mut self, now: Instant, artifact: Hash, cause: String) {
+        self.restart_after_crash(now, artifact, &cause);
+        if let Phase::Backoff { why, .. } = &mut self.phase {
+            *why = Some(cause);
+        }
+    }
+
+    /// Tries again what the host could not do. That does not count against the plugin.
+    fn retry_for_host(&mut self, now: Instant, artifact: Hash, why: String) {
+        let failures = self.restart.failures();
+        self.effects.push(Effect::Emit(StateEvent::Restarting { after: HOST_RETRY, failures }));
+        self.phase = Phase::Backoff { until: now + HOST_RETRY, artifact, why: Some(why) };
     }
 
     fn give_up(&mut self, why: String, fault: Fault) {

@@ -55,12 +55,19 @@ pub enum Phase {
         /// What it runs.
         artifact: Hash,
     },
-    /// Between a crash and the next start.
+    /// Between a crash or a failed start and the next start.
     Backoff {
         /// When the next start is due.
         until: Instant,
         /// What it will run.
         artifact: Hash,
+        /// Why the last start failed, for the operator; nothing after a crash, which says more itself.
+        why: Option<String>,
+    },
+    /// The host could not find out what to run: a full disk, no more open files. The shell tries again by itself.
+    Waiting {
+        /// The reason, for the operator.
+        why: String,
     },
     /// A generation serves.
     Running {
@@ -223,6 +230,11 @@ pub enum StateEvent {
         after: Duration,
         /// How many starts in a row did not stay up.
         failures: u32,
+    },
+    /// The host could not find out what to run, and tries again until it can.
+    StartPostponed {
+        /// The reason, for the operator.
+        why: String,
     },
     /// No more restarts.
     GaveUp {

@@ -225,6 +225,12 @@ impl State {
 
     pub(super) fn change_started(&mut self, now: Instant, new: GenerationId, result: Result<(), StartProblem>) {
         if let Err(problem) = result {
+            let restarts = self.change.as_ref().filter(|change| change.kind == ChangeKind::Restart);
+            if let (Some(artifact), Fault::Host, Phase::Replacing) =
+                (restarts.map(|change| change.to), problem.fault, &self.phase)
+            {
+                self.retry_for_host(now, artifact, problem.why.clone());
+            }
             return self.abort(now, ChangeError::Start(problem.why));
         }
         let until = now + self.policy.probe_timeout;

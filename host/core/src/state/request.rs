@@ -70,7 +70,7 @@ impl State {
     pub fn current(&self) -> Option<Hash> {
         match self.phase {
             Phase::Stopped => None,
-            Phase::Failed { .. } | Phase::Replacing => self.history.active,
+            Phase::Failed { .. } | Phase::Waiting { .. } | Phase::Replacing => self.history.active,
             Phase::Running { .. } | Phase::Starting { .. } | Phase::Backoff { .. } => self.running_artifact(),
         }
     }
@@ -170,7 +170,7 @@ impl State {
             Phase::Running { artifact, .. } | Phase::Starting { artifact, .. } | Phase::Backoff { artifact, .. } => {
                 Some(artifact)
             }
-            Phase::Stopped | Phase::Replacing | Phase::Failed { .. } => None,
+            Phase::Stopped | Phase::Waiting { .. } | Phase::Replacing | Phase::Failed { .. } => None,
         }
     }
 

@@ -673,7 +673,7 @@ proptest! {
                 prop_assert_eq!(live, 1);
                 prop_assert!(world.fakes.contains_key(generation));
             }
-            Phase::Stopped | Phase::Failed { .. } => prop_assert_eq!(live, 0),
+            Phase::Stopped | Phase::Waiting { .. } | Phase::Failed { .. } => prop_assert_eq!(live, 0),
             other => prop_assert!(false, "not at rest: {other:?}"),
         }
     }
@@ -692,6 +692,41 @@ fn a_host_that_starts_again_goes_on_counting_failures() {
     state.started(now, 2, Ok(()));
     state.exited(now, 2, "SIGSEGV");
     assert_eq!(state.word(), "starting", "by hand it is tried anew");
+}
+
+#[test]
+fn what_the_host_could_not_do_is_tried_again_and_never_counted() {
+    let mut now = Instant::now();
+    let mut state = State::new(policy(), restart(), BuildHistory::default(), 1);
+    let full = || StartProblem { why: "the disk is full".into(), fault: Fault::Host };
+    for _ in 0..100 {
+        state.cannot_start(full());
+    }
+    assert_eq!(state.phase(), &Phase::Waiting { why: "the disk is full".into() });
+    assert!(state.will_run(), "events have something to wait for");
+    let postponed = StateEvent::StartPostponed { why: "the disk is full".into() };
+    assert_eq!(state.effects(), [Effect::Emit(postponed)], "said once");
+    assert!(state.start(artifact(1)));
+    for generation in 1..100 {
+        state.started(now, generation, Err(full()));
+        let Phase::Backoff { until, why, .. } = state.phase().clone() else { panic!("{:?}", state.phase()) };
+        assert_eq!(why.as_deref(), Some("the disk is full"));
+        now = until;
+        state.tick(now);
+    }
+    state.started(now, 100, Ok(()));
+    assert_eq!((state.word(), state.history().failures), ("running", 0));
+    // A restart that finds the disk full.
+    state.restart(now, 7);
+    state.drained(now, 100);
+    state.exited(now, 100, "told to stop");
+    for generation in 101..200 {
+        state.started(now, generation, Err(full()));
+        now += HOST_RETRY;
+        state.tick(now);
+    }
+    state.started(now, 200, Ok(()));
+    assert_eq!((state.word(), state.history().failures), ("running", 0));
 }
 
 #[test]
