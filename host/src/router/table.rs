@@ -248,6 +248,7 @@ impl<H> Table<H> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// A plugin with these commands, each with its aliases behind a `/`.
     fn manifest(name: &str, commands: &[&str]) -> Arc<Manifest> {
@@ -346,5 +347,24 @@ mod tests {
         assert_eq!(table.help(Some("other:roll")), "!roll ARGS — Does it (other; also !dice:roll)");
         assert_eq!(table.help(Some("dance\u{200b}")), r"There is no command !dance\u{200b}. !help lists all.");
         assert!(Table::<()>::default().help(None).contains("No plugin"));
+    }
+    proptest! {
+        #[test]
+        fn a_plugin_gets_nothing_but_its_own_commands_and_what_stood_behind_them(
+            command in "(dice:|DICE:|other:|:)?(roll|ROLL|Würfle|WÜRFLE|w|İ|ẞ|x)(:roll)?",
+            rest in "( [ -~ä\u{3000}]{0,20})?",
+        ) {
+            let table = known(&[("dice", &["roll/Würfle", "ẞ/İ"])], false).table();
+            let line = format!("!{command}{rest}");
+            if let Some((plugin, line)) = reached(&table, &line) {
+                prop_assert_eq!(plugin, "dice");
+                let typed = crate::event::command_of(&line).expect("it is a command");
+                prop_assert!(["roll", "Würfle", "ẞ", "İ"].contains(&typed), "{}", line);
+                prop_assert!(line.ends_with(&rest));
+            } else {
+                prop_assert!(["x", "w"].contains(&command.trim_start_matches("dice:").trim_start_matches("DICE:"))
+                    || command.starts_with(['o', ':']) || command.ends_with(":roll"), "{} reaches nothing", line);
+            }
+        }
     }
 }
