@@ -183,7 +183,8 @@ pub fn random() -> Option<String> {
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+    let (scheme, shown) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| shown.trim())
 }
 
 /// The session that the browser's cookie names.
@@ -211,7 +212,8 @@ pub fn is_own(method: &Method, headers: &HeaderMap, client: &Client) -> Result<(
     let is_own = match (site, origin.and_then(|origin| origin.split_once("://"))) {
         (Some(site), _) => site == "same-origin",
         (None, Some((scheme, named))) => {
-            named.eq_ignore_ascii_case(host) && client.scheme.is_none_or(|known| known == scheme)
+            let is_here = without_usual_port(scheme, named).eq_ignore_ascii_case(without_usual_port(scheme, host));
+            is_here && !host.is_empty() && client.scheme.is_none_or(|known| known == scheme)
         }
         (None, None) => false,
     };
@@ -229,6 +231,12 @@ pub fn is_own(method: &Method, headers: &HeaderMap, client: &Client) -> Result<(
          Bearer …\n",
         client.scheme.unwrap_or("http")
     ))
+}
+
+/// A host without the port that its scheme has anyway: a browser leaves it out, a proxy may not.
+fn without_usual_port<'a>(scheme: &str, host: &'a str) -> &'a str {
+    let usual = if scheme == "https" { ":443" } else { ":80" };
+    host.strip_suffix(usual).unwrap_or(host)
 }
 
 /// The answer for who would have to log in first: the form for a browser, a line for a script.
@@ -379,6 +387,8 @@ mod tests {
         let auth = Auth::new(Some(TOKEN.into()), Readers::All);
         let (right, wrong) = (format!("Bearer {TOKEN}"), "Bearer no");
         assert_eq!(auth.login(&headers(&[("authorization", &right)])), Login::In);
+        assert_eq!(auth.login(&headers(&[("authorization", &format!("bearer {TOKEN}"))])), Login::In);
+        assert_eq!(auth.login(&headers(&[("authorization", &format!("Basic {TOKEN}"))])), Login::Out);
         assert_eq!(auth.login(&headers(&[("authorization", wrong)])), Login::Out);
         let show = |pairs: &[(&'static str, &str)]| auth.shown(&headers(pairs), &here(), Instant::now());
         let tried: Vec<_> = (0..12).map(|_| show(&[("authorization", wrong)])).collect();
@@ -420,6 +430,13 @@ mod tests {
         assert!(local(&[("origin", "null")]).is_err_and(|problem| problem.contains("came with Origin: \"null\"")));
         let proxied = client([192, 0, 2, 7], "Bot.example", Some("https"));
         assert_eq!(post(&proxied, &[("origin", "https://bot.example")]), Ok(()));
+        let with_port = client([192, 0, 2, 7], "bot.example:443", None);
+        assert_eq!(post(&with_port, &[("origin", "https://bot.example")]), Ok(()), "the port that it has anyway");
+        assert!(post(&with_port, &[("origin", "http://bot.example")]).is_err());
+        let nameless = Client { host: None, ..here() };
+        assert!(
+            post(&nameless, &[("origin", "http://")]).is_err() && post(&nameless, &[("origin", "http://:80")]).is_err()
+        );
         assert!(post(&proxied, &[("origin", "http://bot.example")]).is_err(), "another scheme is another origin");
         assert_eq!(is_own(&Method::GET, &HeaderMap::new(), &here()), Ok(()));
     }

@@ -160,7 +160,7 @@ pub fn crash(crash: &crash::Crash) -> Crash {
         generation: crash.generation,
         version: crash.version.clone(),
         artifact: crash.artifact.to_string(),
-        uptime: crash.uptime.as_secs_f64(),
+        uptime: rounded(crash.uptime.as_secs_f64()),
         kind: crash.cause.name(),
         cause: crash.cause.to_string(),
         executing: crash.executing.clone(),
