@@ -204,8 +204,8 @@ fn first_word(text: &str) -> &str {
 pub enum ReplyTo {
     /// The room that a connector has reserved for the answer.
     Connector(OwnedPermit<Outgoing>),
-    /// Nowhere: the answer is not wanted.
-    Nobody,
+    /// The answer is not wanted.
+    Nowhere,
 }
 
 impl ReplyTo {
@@ -237,7 +237,7 @@ mod tests {
 
     fn event(line: &str) -> Event {
         let user = User { name: "al".into(), identity: Identity::Console };
-        Event::new(line, user.into(), Place::new("console", "terminal").into(), ReplyTo::Nobody)
+        Event::new(line, user.into(), Place::new("console", "terminal").into(), ReplyTo::Nowhere)
     }
 
     #[test]

@@ -239,7 +239,7 @@ impl Rig {
     /// # Panics
     /// When there is no such plugin.
     pub async fn tell(&self, plugin: &str, line: &str) {
-        self.deliver(plugin, line, Arc::new(Place::new("test", "telling")), ReplyTo::Nobody).await;
+        self.deliver(plugin, line, Arc::new(Place::new("test", "telling")), ReplyTo::Nowhere).await;
     }
 
     async fn deliver(&self, plugin: &str, line: &str, place: Arc<Place>, reply_to: ReplyTo) {

@@ -74,7 +74,7 @@ impl DeadLetter {
         let network = Network { id: self.connector.as_str().into(), case: CaseMapping::default() };
         let user = User { name: self.user.clone(), identity: Identity::Nick { network } };
         let place = Place::new("replay", format!("{}/{}", self.connector, self.channel));
-        Event::new(self.line.as_str(), user.into(), place.into(), ReplyTo::Nobody)
+        Event::new(self.line.as_str(), user.into(), place.into(), ReplyTo::Nowhere)
     }
 }
 
