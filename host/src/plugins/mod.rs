@@ -297,17 +297,22 @@ impl Plugins {
         Ok(result?)
     }
 
-    /// Makes sure that what a change is to start can be read, before anything that runs is touched for it.
+    /// Makes sure that what a change is to start is whole, before anything that runs is touched for it.
     async fn verify_target(&self, handle: &Handle, request: ChangeRequest) -> Result<(), PluginError> {
+        if matches!(request, ChangeRequest::Reload { .. }) {
+            // It was taken in and loaded just now, to be looked at.
+            return Ok(());
+        }
         let view = handle.view().await?;
         let target = match request {
-            ChangeRequest::Reload { to, .. } => Some(to),
-            ChangeRequest::Restart => view.current,
             // Its process is still there.
             ChangeRequest::Rollback if view.bake_left.is_some() => None,
             ChangeRequest::Rollback => view.rollback_target,
+            ChangeRequest::Restart | ChangeRequest::Reload { .. } => view.current,
         };
-        let Some(target) = target else { return Ok(()) };
+        let Some(target) = target.filter(|target| self.starter.store.unchanged(target).is_none()) else {
+            return Ok(());
+        };
         let starter = Arc::clone(&self.starter);
         let verified = tokio::task::spawn_blocking(move || starter.store.verify(&target)).await;
         verified.expect("it does not panic, and the runtime waits for it")?;
