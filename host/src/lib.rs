@@ -13,6 +13,7 @@ pub mod text;
 pub mod time;
 
 pub mod artifact;
+pub mod commit;
 pub mod process;
 pub mod slot;
 

@@ -32,6 +32,10 @@ const INDEX_BITS: u32 = 24;
 /// third would take the plugin down for everyone.
 const QUARANTINED_AT: usize = 2;
 
+/// How often an event runs at most when what it reads is changed by others each time. Each run is a full round trip; by the
+/// third the plugin should be using an addition instead of a read.
+pub const RUNS: u32 = 3;
+
 /// An id that [`Flow`] never gives out, for the `n`th health check.
 pub fn probe_id(n: u64) -> u64 {
     (n << INDEX_BITS) | ((1 << INDEX_BITS) - 1)
@@ -97,9 +101,11 @@ struct Entry<E> {
     record: Option<Box<Record>>,
 }
 
-/// What speaks against an event.
+/// What speaks against an event, and how often it ran in vain.
 #[derive(Debug, Default)]
 struct Record {
+    /// How often something that it had read was changed by another event before its effects were applied.
+    conflicts: u32,
     /// The crashes it was executing at.
     causes: Vec<String>,
     /// Whether it was in flight at a crash that nobody could explain.
@@ -111,6 +117,8 @@ struct Record {
 enum Stage {
     Queued,
     InFlight(u64),
+    /// Answered by this generation with effects; waiting for them to be applied.
+    Committing(u64),
     /// Ended, and waiting for those before it in its chain.
     Answered(Box<(Outcome, Option<u64>)>),
     /// Guilty; waiting for its dead letter to be durable.
@@ -210,16 +218,63 @@ impl<E> Flow<E> {
     /// Notes how a generation says that an event ended, and hands out every outcome that is now due. An answer that
     /// nobody waits for is counted as late and dropped; then this is false.
     pub fn answered(&mut self, id: u64, generation: u64, outcome: Outcome, due: &mut impl FnMut(Ended<E>)) -> bool {
-        let known = self.entries.get(index(id)).is_some_and(|entry| {
-            entry.id == id && matches!(entry.stage, Stage::InFlight(holder) if holder == generation)
-        });
-        if !known {
+        if !self.is_in_flight(id, generation) {
             self.ledger.late += 1;
             return false;
         }
         self.count_in_flight(generation, -1);
         self.settle(index(id), outcome, Some(generation), due);
         true
+    }
+
+    /// Notes that a generation has answered an event with effects. It has the event no longer, and what becomes of the event is
+    /// said by [`Flow::committed`] or [`Flow::conflicted`]; until then neither a deadline nor a crash touches it. False, and
+    /// counted as late, when nothing waits for this answer.
+    pub fn begin_commit(&mut self, id: u64, generation: u64) -> bool {
+        let known = self.is_in_flight(id, generation);
+        if known {
+            self.count_in_flight(generation, -1);
+            self.entries[index(id)].stage = Stage::Committing(generation);
+        } else {
+            self.ledger.late += 1;
+        }
+        known
+    }
+
+    /// Ends an event whose effects were applied, or could not be, and hands out every outcome that is now due.
+    pub fn committed(&mut self, id: u64, outcome: Outcome, due: &mut impl FnMut(Ended<E>)) {
+        if let Some(generation) = self.committing(id) {
+            self.settle(index(id), outcome, Some(generation), due);
+        }
+    }
+
+    /// Has an event run again, before all that is queued: something that it had read was changed meanwhile. False when that
+    /// happened [`RUNS`] times; the caller then ends it by [`Flow::committed`].
+    pub fn conflicted(&mut self, id: u64) -> bool {
+        if self.committing(id).is_none() {
+            return true;
+        }
+        let entry = &mut self.entries[index(id)];
+        let record = entry.record.get_or_insert_default();
+        record.conflicts += 1;
+        if record.conflicts >= RUNS {
+            return false;
+        }
+        entry.stage = Stage::Queued;
+        self.queue.push_front(id);
+        self.queued += 1;
+        true
+    }
+
+    fn committing(&self, id: u64) -> Option<u64> {
+        let entry = self.entries.get(index(id)).filter(|entry| entry.id == id)?;
+        if let Stage::Committing(generation) = entry.stage { Some(generation) } else { None }
+    }
+
+    fn is_in_flight(&self, id: u64, generation: u64) -> bool {
+        self.entries.get(index(id)).is_some_and(|entry| {
+            entry.id == id && matches!(entry.stage, Stage::InFlight(holder) if holder == generation)
+        })
     }
 
     /// Ends every event whose time is up: those in flight as timed out, those queued as rejected. Returns the ids of

@@ -185,6 +185,10 @@ limits! {
     artifacts_kept: usize = 5, 1, 100, "builds";
     /// The longest reply; the rest of a longer one is cut off.
     reply_bytes: usize = 4096, 16, 65_536, "bytes";
+    /// Keys that the plugin may have in the store.
+    store_keys: u64 = 100_000, 0, 100_000_000, "keys";
+    /// Bytes that the plugin may have in the store, keys and values together.
+    store_bytes: u64 = 67_108_864, 0, 1 << 40, "bytes";
     /// Lines of output a second that reach the log; the others are counted.
     log_lines: u32 = 200, 0, 100_000, "lines a second";
 }

@@ -26,6 +26,8 @@ struct Model {
     in_flight: Vec<(u64, u64)>,
     guilty: HashMap<Numbered, usize>,
     quarantined: Vec<u64>,
+    committing: Vec<u64>,
+    conflicts: HashMap<u64, u32>,
 }
 
 impl Model {
@@ -38,6 +40,8 @@ impl Model {
             in_flight: Vec::new(),
             guilty: HashMap::new(),
             quarantined: Vec::new(),
+            committing: Vec::new(),
+            conflicts: HashMap::new(),
         }
     }
 
@@ -71,6 +75,37 @@ impl Model {
         let late = self.flow.ledger().late;
         assert!(!self.flow.answered(id, generation, replied(), &mut |_| panic!("answered twice")));
         assert_eq!(self.flow.ledger().late, late + 1);
+        self.check();
+    }
+
+    fn begin_commit(&mut self, at: usize) {
+        if self.in_flight.is_empty() {
+            return;
+        }
+        let (id, generation) = self.in_flight.swap_remove(at % self.in_flight.len());
+        assert!(self.flow.begin_commit(id, generation));
+        assert!(!self.flow.begin_commit(id, generation), "one answer is enough");
+        self.committing.push(id);
+        self.check();
+    }
+
+    /// Ends a commit: well, or with a conflict.
+    fn end_commit(&mut self, at: usize, conflict: bool) {
+        if self.committing.is_empty() {
+            return;
+        }
+        let id = self.committing.swap_remove(at % self.committing.len());
+        if conflict {
+            let conflicts = self.conflicts.entry(id).or_default();
+            *conflicts += 1;
+            assert_eq!(self.flow.conflicted(id), *conflicts < RUNS);
+            if *conflicts < RUNS {
+                return self.check();
+            }
+        }
+        let ended = &mut self.ended;
+        self.flow.committed(id, replied(), &mut |end| ended.push((end.event, end.outcome)));
+        self.flow.committed(id, replied(), &mut |_| panic!("ended twice"));
         self.check();
     }
 
@@ -129,6 +164,8 @@ enum Op {
     Admit(u64),
     Deliver(u64),
     Answer(usize),
+    BeginCommit(usize),
+    EndCommit(usize, bool),
     Crash(u64, Option<usize>, bool),
     Dismissed(u64),
     Bury,
@@ -140,6 +177,8 @@ fn op() -> impl Strategy<Value = Op> {
         8 => (0u64..3).prop_map(Op::Admit),
         8 => (1u64..4).prop_map(Op::Deliver),
         6 => any::<usize>().prop_map(Op::Answer),
+        3 => any::<usize>().prop_map(Op::BeginCommit),
+        3 => (any::<usize>(), any::<bool>()).prop_map(|(at, conflict)| Op::EndCommit(at, conflict)),
         2 => (1u64..4, prop::option::of(any::<usize>()), any::<bool>()).prop_map(|(g, e, o)| Op::Crash(g, e, o)),
         1 => (1u64..4).prop_map(Op::Dismissed),
         1 => Just(Op::Bury),
@@ -157,6 +196,8 @@ proptest! {
                 Op::Admit(channel) => model.admit(channel),
                 Op::Deliver(generation) => model.deliver(generation),
                 Op::Answer(at) => model.answer(at),
+                Op::BeginCommit(at) => model.begin_commit(at),
+                Op::EndCommit(at, conflict) => model.end_commit(at, conflict),
                 Op::Crash(generation, executing, own_doing) => model.crash(generation, executing, own_doing),
                 Op::Dismissed(generation) => {
                     model.in_flight.retain(|held| held.1 != generation);
@@ -168,6 +209,9 @@ proptest! {
             }
         }
         model.bury();
+        while !model.committing.is_empty() {
+            model.end_commit(0, false);
+        }
         model.pass(DEADLINE);
         prop_assert!(model.flow.is_empty());
         prop_assert_eq!(model.flow.suspects, 0);

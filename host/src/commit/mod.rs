@@ -1,0 +1,214 @@
+//! What plugins keep: effects applied in one transaction each, and reads of what was applied.
+//!
+//! [`Batch`] is all that one slot wants of the store at one moment. [`run`] does it in one transaction and one sync of the
+//! disk, so that a busy plugin pays for many events at once. `sql` knows the tables, `scope` whose data a key belongs to.
+//! May import `event` and `store`; knows nothing of slots, links or plugins' processes.
+
+pub mod scope;
+mod sql;
+
+pub use sql::SCHEMA;
+
+use crate::store::{Database, StoreError};
+use std::sync::Arc;
+
+/// Bytes of a key. Long enough for a sentence, short enough for a line of `rosey store list`.
+pub const MAX_KEY: usize = 256;
+
+/// Bytes of one value. What is larger belongs in a file.
+pub const MAX_VALUE: usize = 256 << 10;
+
+/// Changes of one event.
+pub const MAX_CHANGES: usize = 256;
+
+/// Keys on one page of a list.
+pub const MAX_PAGE: u32 = 1000;
+
+/// Bytes on one page of a list: far below what a frame holds.
+pub const MAX_PAGE_BYTES: usize = 1 << 20;
+
+/// How much one plugin may keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Keys.
+    pub keys: u64,
+    /// Bytes of keys and values.
+    pub bytes: u64,
+}
+
+/// What one event, or one transaction, read and wants changed: all of it is applied, or nothing.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// What was read; it must be unchanged.
+    pub reads: Vec<Read>,
+    /// Applied in order.
+    pub changes: Vec<Change>,
+}
+
+/// Something that was read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Read {
+    /// One key, in this version; 0 when there was none.
+    Key {
+        /// Whose, as [`scope`] writes it.
+        scope: Arc<str>,
+        /// Its name.
+        key: String,
+        /// The version that was seen.
+        version: u64,
+    },
+    /// All keys with this beginning.
+    Prefix {
+        /// Whose.
+        scope: Arc<str>,
+        /// The beginning.
+        prefix: String,
+        /// How many there were.
+        count: u64,
+        /// The highest version of them.
+        version: u64,
+    },
+}
+
+/// One change.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Whose.
+    pub scope: Arc<str>,
+    /// Which key.
+    pub key: String,
+    /// What becomes of it.
+    pub to: To,
+}
+
+/// What becomes of a key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum To {
+    /// It has this value, JSON, for so many milliseconds; 0 for ever.
+    Value(String, u64),
+    /// It is gone.
+    Nothing,
+    /// Its number is changed by this.
+    Sum(i64),
+}
+
+/// A question.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Question {
+    /// The value of one key.
+    Get {
+        /// Whose.
+        scope: Arc<str>,
+        /// Which.
+        key: String,
+    },
+    /// Keys in order.
+    List {
+        /// Whose.
+        scope: Arc<str>,
+        /// How they begin.
+        prefix: String,
+        /// At most so many, and at most [`MAX_PAGE`].
+        limit: u32,
+        /// Only those after this one.
+        after: String,
+    },
+}
+
+/// An answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A value and its version; an empty one with version 0 when there is none.
+    Value {
+        /// JSON.
+        value: String,
+        /// See [`Read::Key`].
+        version: u64,
+    },
+    /// A page.
+    Page {
+        /// Keys and values.
+        entries: Vec<(String, String)>,
+        /// Whether more follow.
+        more: bool,
+        /// See [`Read::Prefix`].
+        count: u64,
+        /// See [`Read::Prefix`].
+        version: u64,
+    },
+    /// Why there is none.
+    Failed(String),
+}
+
+/// Why a record was not applied. Nothing of it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// Something that it read has changed since.
+    #[error("something that it had read was changed meanwhile")]
+    Conflict,
+    /// Something about it is not allowed.
+    #[error("{0}")]
+    Refused(String),
+    /// The database cannot take it.
+    #[error("its changes cannot be stored: {0}")]
+    Store(String),
+}
+
+/// All that one slot wants of the store at one moment.
+#[derive(Debug)]
+pub struct Batch {
+    /// The plugin.
+    pub plugin: Arc<str>,
+    /// How much it may keep.
+    pub quota: Quota,
+    /// To be applied, in this order.
+    pub records: Vec<Record>,
+    /// To be answered after that.
+    pub questions: Vec<Question>,
+}
+
+/// What came of a [`Batch`], each in its order.
+#[derive(Debug)]
+pub struct Results {
+    /// Of the records.
+    pub records: Vec<Result<(), CommitError>>,
+    /// Of the questions.
+    pub answers: Vec<Answer>,
+}
+
+/// Does all of a batch. What is applied is durable when this returns. Cancelled, it is done all the same.
+pub async fn run(database: &Database, batch: Batch) -> Results {
+    let (records, questions) = (batch.records.len(), batch.questions.len());
+    match database.run(move |connection| sql::run(connection, &batch)).await {
+        Ok(results) => results,
+        Err(error) => failed(records, questions, &error),
+    }
+}
+
+fn failed(records: usize, questions: usize, error: &StoreError) -> Results {
+    let text = error.to_string();
+    Results {
+        records: vec![Err(CommitError::Store(text.clone())); records],
+        answers: (0..questions).map(|_| Answer::Failed(format!("the store cannot be read: {text}"))).collect(),
+    }
+}
+
+/// What a plugin keeps, in figures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Keys.
+    pub keys: u64,
+    /// Bytes of keys and values.
+    pub bytes: u64,
+    /// Records that were applied in the life of the store.
+    pub commits: u64,
+}
+
+/// What this plugin keeps, in figures.
+///
+/// # Errors
+/// As the database says.
+pub async fn usage(database: &Database, plugin: &str) -> Result<Usage, StoreError> {
+    let plugin = plugin.to_owned();
+    database.run(move |connection| sql::usage(connection, &plugin)).await
+}

@@ -1,0 +1,52 @@
+//! Whose data a key belongs to, as the store writes it.
+//!
+//! A plugin names a scope by its kind alone; which channel and which person it is comes from the event. So no plugin can reach
+//! the data of another channel or person than those it is talking to.
+
+use crate::event::{Identity, Place, User};
+use rosey_wire::effect::Scope;
+use std::sync::Arc;
+
+/// What the store calls this scope of an event. Without an event there is only the global one.
+pub fn name(scope: Scope, event: Option<(&Place, &User)>) -> Option<Arc<str>> {
+    let channel = |place: &Place| format!("{}:{}", place.connector, place.channel);
+    Some(match (scope, event) {
+        (Scope::Global, _) => "".into(),
+        (Scope::Channel, Some((place, _))) => format!("channel {}", channel(place)).into(),
+        (Scope::User, Some((_, user))) => format!("user {}", person(user)).into(),
+        (Scope::Member, Some((place, user))) => format!("member {} {}", channel(place), person(user)).into(),
+        (_, None) => return None,
+    })
+}
+
+/// A person: the account where it is verified, else the name on that network, told apart from any account.
+fn person(user: &User) -> String {
+    match &user.identity {
+        Identity::Account { network, name } => format!("{}:account:{}", network.id, network.case.lower(name)),
+        Identity::Nick { network } => format!("{}:nick:{}", network.id, network.case.lower(&user.name)),
+        Identity::Console => format!("console:{}", user.name),
+        Identity::System(name) => format!("system:{name}"),
+        Identity::Token => "token".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Network, name::CaseMapping};
+
+    #[test]
+    fn a_nick_is_not_the_account_of_that_name() {
+        let network = Network { id: "irc".into(), case: CaseMapping::Rfc1459 };
+        let place = Place::new("irc", "#dice");
+        let nick = User { name: "Al[1]".into(), identity: Identity::Nick { network: network.clone() } };
+        let account = User { name: "x".into(), identity: Identity::Account { network, name: "Al".into() } };
+        let of = |scope, user| name(scope, Some((&place, user))).map(|name| name.to_string());
+        assert_eq!(of(Scope::Global, &nick).as_deref(), Some(""));
+        assert_eq!(of(Scope::Channel, &nick).as_deref(), Some("channel irc:#dice"));
+        assert_eq!(of(Scope::User, &nick).as_deref(), Some("user irc:nick:al{1}"));
+        assert_eq!(of(Scope::User, &account).as_deref(), Some("user irc:account:al"));
+        assert_eq!(of(Scope::Member, &account).as_deref(), Some("member irc:#dice irc:account:al"));
+        assert_eq!(name(Scope::User, None), None);
+    }
+}

@@ -1,0 +1,251 @@
+//! The store in `rosey.db`.
+
+use super::{
+    Answer, Batch, Change, CommitError, MAX_CHANGES, MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE, Question, Quota,
+    Read, Record, Results, To, Usage,
+};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The tables.
+pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS kept (
+    plugin  TEXT NOT NULL,
+    scope   TEXT NOT NULL,      -- '' is global; else which channel or person
+    key     TEXT NOT NULL,
+    value   TEXT NOT NULL,      -- JSON
+    version INTEGER NOT NULL,   -- the commit that wrote it
+    expires INTEGER NOT NULL,   -- milliseconds since 1970, 0 for never
+    PRIMARY KEY (plugin, scope, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS kept_expires ON kept (expires) WHERE expires > 0;
+CREATE TABLE IF NOT EXISTS kept_usage (
+    plugin  TEXT PRIMARY KEY,
+    commits INTEGER NOT NULL,   -- how many records were applied; the last one's number is its version
+    keys    INTEGER NOT NULL,
+    bytes   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;";
+
+/// Does all of a batch in one transaction.
+pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Results> {
+    let now = now();
+    let mut records = Vec::with_capacity(batch.records.len());
+    if !batch.records.is_empty() {
+        let mut transaction = connection.transaction()?;
+        let before = usage(&transaction, &batch.plugin)?;
+        let mut counted = before;
+        forget_expired(&transaction, &batch.plugin, now, &mut counted)?;
+        for record in &batch.records {
+            records.push(apply(&mut transaction, &batch.plugin, batch.quota, record, now, &mut counted)?);
+        }
+        if counted != before {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO kept_usage (plugin, commits, keys, bytes) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (plugin) DO UPDATE SET commits = ?2, keys = ?3, bytes = ?4",
+                )?
+                .execute(params![batch.plugin, counted.commits, counted.keys, counted.bytes])?;
+        }
+        transaction.commit()?;
+    }
+    let answers = batch.questions.iter().map(|question| answer(connection, &batch.plugin, question, now));
+    Ok(Results { records, answers: answers.collect::<rusqlite::Result<_>>()? })
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+pub fn usage(connection: &Connection, plugin: &str) -> rusqlite::Result<Usage> {
+    let mut statement = connection.prepare_cached("SELECT keys, bytes, commits FROM kept_usage WHERE plugin = ?1")?;
+    let row = |row: &rusqlite::Row<'_>| Ok(Usage { keys: row.get(0)?, bytes: row.get(1)?, commits: row.get(2)? });
+    Ok(statement.query_row([plugin], row).optional()?.unwrap_or_default())
+}
+
+/// Removes what is over. A read passes over it anyway; here its room is given back.
+fn forget_expired(transaction: &Transaction<'_>, plugin: &str, now: i64, counted: &mut Usage) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(
+        "DELETE FROM kept WHERE expires > 0 AND expires <= ?2 AND plugin = ?1
+         RETURNING length(CAST(key AS BLOB)) + length(CAST(value AS BLOB))",
+    )?;
+    let mut rows = statement.query(params![plugin, now])?;
+    while let Some(row) = rows.next()? {
+        counted.keys -= 1;
+        counted.bytes -= row.get::<_, u64>(0)?;
+    }
+    Ok(())
+}
+
+/// Applies one record, or nothing of it. The inner error is this record's own; the outer one is the database's.
+fn apply(
+    transaction: &mut Transaction<'_>,
+    plugin: &str,
+    quota: Quota,
+    record: &Record,
+    now: i64,
+    counted: &mut Usage,
+) -> rusqlite::Result<Result<(), CommitError>> {
+    for read in &record.reads {
+        if !is_unchanged(transaction, plugin, read, now)? {
+            return Ok(Err(CommitError::Conflict));
+        }
+    }
+    if record.changes.is_empty() {
+        return Ok(Ok(()));
+    }
+    if record.changes.len() > MAX_CHANGES {
+        let text = format!("it changes {} keys, and one event may change {MAX_CHANGES}", record.changes.len());
+        return Ok(Err(CommitError::Refused(text)));
+    }
+    let mut after = *counted;
+    after.commits += 1;
+    let savepoint = transaction.savepoint()?;
+    for change in &record.changes {
+        if let Err(error) = change_key(&savepoint, plugin, change, now, &mut after)? {
+            return Ok(Err(error));
+        }
+    }
+    let grew = (after.keys > counted.keys, after.bytes > counted.bytes);
+    if grew.0 && after.keys > quota.keys {
+        return Ok(Err(over(&format!("{} keys", quota.keys), "store_keys")));
+    }
+    if grew.1 && after.bytes > quota.bytes {
+        return Ok(Err(over(&format!("{} bytes", quota.bytes), "store_bytes")));
+    }
+    savepoint.commit()?;
+    *counted = after;
+    Ok(Ok(()))
+}
+
+fn over(limit: &str, setting: &str) -> CommitError {
+    CommitError::Refused(format!(
+        "the store of the plugin is full: it may keep {limit}; delete something, or raise limits.{setting}"
+    ))
+}
+
+fn is_unchanged(transaction: &Transaction<'_>, plugin: &str, read: &Read, now: i64) -> rusqlite::Result<bool> {
+    match read {
+        Read::Key { scope, key, version } => Ok(get(transaction, plugin, scope, key, now)?.1 == *version),
+        Read::Prefix { scope, prefix, count, version } => {
+            Ok(extent(transaction, plugin, scope, prefix, now)? == (*count, *version))
+        }
+    }
+}
+
+fn change_key(
+    transaction: &Connection,
+    plugin: &str,
+    change: &Change,
+    now: i64,
+    counted: &mut Usage,
+) -> rusqlite::Result<Result<(), CommitError>> {
+    let Change { scope, key, to } = change;
+    if key.is_empty() || key.len() > MAX_KEY {
+        return Ok(Err(CommitError::Refused(format!(
+            "a key has 1 to {MAX_KEY} bytes, and this one has {}",
+            key.len()
+        ))));
+    }
+    let (old, version) = get(transaction, plugin, scope, key, now)?;
+    let (value, expires) = match to {
+        To::Value(value, 0) => (Some(value.clone()), 0),
+        To::Value(value, ttl) => (Some(value.clone()), now.saturating_add_unsigned(*ttl)),
+        To::Nothing => (None, 0),
+        To::Sum(by) => {
+            let number = if version == 0 { Some(0) } else { old.parse::<i64>().ok() };
+            let Some(sum) = number.and_then(|number| number.checked_add(*by)) else {
+                let text = format!(
+                    "{by} cannot be added to what {key:?} has: that is no whole number, or the sum is too large"
+                );
+                return Ok(Err(CommitError::Refused(text)));
+            };
+            (Some(sum.to_string()), 0)
+        }
+    };
+    if version > 0 {
+        counted.keys -= 1;
+        counted.bytes -= (key.len() + old.len()) as u64;
+    }
+    let Some(value) = value else {
+        transaction
+            .prepare_cached("DELETE FROM kept WHERE plugin = ?1 AND scope = ?2 AND key = ?3")?
+            .execute(params![plugin, scope, key])?;
+        return Ok(Ok(()));
+    };
+    if value.len() > MAX_VALUE {
+        return Ok(Err(CommitError::Refused(format!(
+            "a value has at most {MAX_VALUE} bytes, and that of {key:?} has {}",
+            value.len()
+        ))));
+    }
+    counted.keys += 1;
+    counted.bytes += (key.len() + value.len()) as u64;
+    transaction
+        .prepare_cached(
+            "INSERT INTO kept (plugin, scope, key, value, version, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (plugin, scope, key) DO UPDATE SET value = ?4, version = ?5, expires = ?6",
+        )?
+        .execute(params![plugin, scope, key, value, counted.commits, expires])?;
+    Ok(Ok(()))
+}
+
+fn get(connection: &Connection, plugin: &str, scope: &str, key: &str, now: i64) -> rusqlite::Result<(String, u64)> {
+    connection
+        .prepare_cached(
+            "SELECT value, version FROM kept
+             WHERE plugin = ?1 AND scope = ?2 AND key = ?3 AND (expires = 0 OR expires > ?4)",
+        )?
+        .query_row(params![plugin, scope, key, now], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+        .map(Option::unwrap_or_default)
+}
+
+/// How many keys begin like this, and the highest version among them.
+fn extent(connection: &Connection, plugin: &str, scope: &str, prefix: &str, now: i64) -> rusqlite::Result<(u64, u64)> {
+    connection
+        .prepare_cached(
+            "SELECT count(*), coalesce(max(version), 0) FROM kept
+             WHERE plugin = ?1 AND scope = ?2 AND key >= ?3 AND key < ?4 AND (expires = 0 OR expires > ?5)",
+        )?
+        .query_row(params![plugin, scope, prefix, end_of(prefix), now], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// What is after every key with this beginning, in the order of bytes that SQLite compares texts in.
+fn end_of(prefix: &str) -> String {
+    format!("{prefix}{}", char::MAX)
+}
+
+fn answer(connection: &Connection, plugin: &str, question: &Question, now: i64) -> rusqlite::Result<Answer> {
+    match question {
+        Question::Get { scope, key } => {
+            let (value, version) = get(connection, plugin, scope, key, now)?;
+            Ok(Answer::Value { value, version })
+        }
+        Question::List { scope, prefix, limit, after } => {
+            let limit = (*limit).clamp(1, MAX_PAGE);
+            let (count, version) = extent(connection, plugin, scope, prefix, now)?;
+            let mut statement = connection.prepare_cached(
+                "SELECT key, value FROM kept
+                 WHERE plugin = ?1 AND scope = ?2 AND key >= ?3 AND key < ?4 AND key > ?5 AND (expires = 0 OR expires > ?6)
+                 ORDER BY key LIMIT ?7",
+            )?;
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            let parameters = params![plugin, scope, prefix, end_of(prefix), after, now, limit + 1];
+            let mut entries: Vec<(String, String)> =
+                statement.query_map(parameters, row)?.collect::<rusqlite::Result<_>>()?;
+            let mut bytes = 0;
+            let fits = |(key, value): &&(String, String)| {
+                bytes += key.len() + value.len();
+                bytes <= MAX_PAGE_BYTES
+            };
+            // One at least, or a reader would never come past a large value.
+            let fitting = entries.iter().take(limit as usize).take_while(fits).count().max(1);
+            let more = entries.len() > fitting;
+            entries.truncate(fitting);
+            Ok(Answer::Page { entries, more, count, version })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
