@@ -30,7 +30,7 @@ pub const MAX_PAGE_BYTES: usize = 1 << 20;
 /// How much one plugin may keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// Keys.
+    /// How many keys may be there at a time.
     pub keys: u64,
     /// Bytes of keys and values.
     pub bytes: u64,
@@ -59,7 +59,7 @@ pub enum Read {
     },
     /// All keys with this beginning.
     Prefix {
-        /// Whose.
+        /// The scope as [`scope`] writes it.
         scope: Arc<str>,
         /// The beginning.
         prefix: String,
@@ -70,12 +70,12 @@ pub enum Read {
     },
 }
 
-/// One change.
+/// What is to happen to one key.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Whose.
+    /// The scope as [`scope`] writes it.
     pub scope: Arc<str>,
-    /// Which key.
+    /// The name within the scope.
     pub key: String,
     /// What becomes of it.
     pub to: To,
@@ -92,19 +92,19 @@ pub enum To {
     Sum(i64),
 }
 
-/// A question.
+/// What a plugin wants to know of the store.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Question {
     /// The value of one key.
     Get {
-        /// Whose.
+        /// The scope as [`scope`] writes it.
         scope: Arc<str>,
-        /// Which.
+        /// The name within the scope.
         key: String,
     },
     /// Keys in order.
     List {
-        /// Whose.
+        /// The scope as [`scope`] writes it.
         scope: Arc<str>,
         /// How they begin.
         prefix: String,
@@ -115,7 +115,7 @@ pub enum Question {
     },
 }
 
-/// An answer.
+/// What the store says to a [`Question`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     /// A value and its version; an empty one with version 0 when there is none.
@@ -125,7 +125,7 @@ pub enum Answer {
         /// See [`Read::Key`].
         version: u64,
     },
-    /// A page.
+    /// Keys with their values, as many as one page has.
     Page {
         /// Keys and values.
         entries: Vec<(String, String)>,
@@ -157,7 +157,7 @@ pub enum CommitError {
 /// All that one slot wants of the store at one moment.
 #[derive(Debug)]
 pub struct Batch {
-    /// The plugin.
+    /// Whose records and questions these are.
     pub plugin: Arc<str>,
     /// How much it may keep.
     pub quota: Quota,
@@ -170,7 +170,7 @@ pub struct Batch {
 /// What came of a [`Batch`], each in its order.
 #[derive(Debug)]
 pub struct Results {
-    /// Of the records.
+    /// One for each record: applied and durable, or why not.
     pub records: Vec<Result<(), CommitError>>,
     /// Of the questions.
     pub answers: Vec<Answer>,
@@ -196,7 +196,7 @@ fn failed(records: usize, questions: usize, error: &StoreError) -> Results {
 /// What a plugin keeps, in figures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Keys.
+    /// How many keys it has.
     pub keys: u64,
     /// Bytes of keys and values.
     pub bytes: u64,

@@ -7,7 +7,7 @@ mod garbage;
 mod startup;
 
 use crate::{
-    artifact,
+    artifact, commit,
     journal::Journal,
     process::start::{self, OwnSettings, StartError, StartSpec, Starter},
     slot::{
@@ -36,7 +36,7 @@ use tokio::{
 };
 
 /// The tables of this room in `rosey.db`.
-pub const SCHEMA: [&str; 2] = [history::SCHEMA, dead_letter::SCHEMA];
+pub const SCHEMA: [&str; 3] = [history::SCHEMA, dead_letter::SCHEMA, commit::SCHEMA];
 
 /// Ends of bakes and swaps that a follower may be behind: each comes after an operator's change, or a crash.
 const FOLLOWED: usize = 64;

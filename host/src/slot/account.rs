@@ -33,6 +33,8 @@ pub struct Account {
     pub rolled_back: Option<(SystemTime, String)>,
     /// How long the good changes took.
     pub reload_times: Histogram,
+    /// How often an event ran again because something that it had read was changed meanwhile.
+    pub conflicts: u64,
     /// How often a limit was hit, by its setting.
     pub limit_hits: BTreeMap<&'static str, u64>,
     /// The plugin's own metrics as a generation wrote them, JSON; empty before they were collected.

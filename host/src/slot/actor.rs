@@ -7,6 +7,7 @@ use crate::slot::{
     Setup,
     account::Account,
     command::{Command, Report},
+    commits::Commits,
     crash::Cause,
     lifecycle::LifecycleKind,
     live::Live,
@@ -94,6 +95,7 @@ pub(super) struct Task {
     /// Stops that are over, but for that.
     pub(super) parting: Vec<(PendingRequest, Result<Done, ChangeError>)>,
     pub(super) pace: Pace,
+    pub(super) commits: Commits,
     pub(super) account: Account,
 }
 
@@ -134,6 +136,7 @@ impl Task {
             unsaved: false,
             saving: false,
             parting: Vec::new(),
+            commits: Commits::default(),
             pace: Pace::new(Arc::clone(&setup.pacer)),
             account: Account::default(),
             setup,
@@ -169,6 +172,7 @@ impl Task {
         }
         more |= self.poll_timer(cx, now);
         self.apply_effects(now);
+        self.send_commits();
         self.pump(cx, now, has_turn);
         self.poll_flush(cx);
         more |= self.set_timer(cx, now);
@@ -242,7 +246,7 @@ impl Task {
                 return true;
             }
         }
-        let Self { live, flow, state, setup, account, .. } = self;
+        let Self { live, flow, state, setup, account, commits, .. } = self;
         let live = &mut live[at];
         let generation = live.generation;
         let mut rest = Vec::new();
@@ -253,10 +257,23 @@ impl Task {
                     let outcome = outcome(answer, setup.limits.reply_bytes, account);
                     flow.answered(event, generation, outcome, &mut |ended| {
                         if let Some(by) = ended.generation {
-                            state.outcome(now, by, matches!(ended.outcome, Outcome::Failed { .. }));
+                            judge(state, now, by, &ended);
                         }
                         finish(setup, account, now, ended);
                     });
+                }
+                Ok(Some(ToHost::ReplyWith { event, answer, effects })) if !is_probe(event) => {
+                    let outcome = outcome(answer, setup.limits.reply_bytes, account);
+                    let Some(outcome) = commits.take(flow, (event, generation), outcome, effects) else { continue };
+                    flow.answered(event, generation, outcome, &mut |ended| {
+                        if let Some(by) = ended.generation {
+                            judge(state, now, by, &ended);
+                        }
+                        finish(setup, account, now, ended);
+                    });
+                }
+                Ok(Some(ToHost::Call { call, event, request })) => {
+                    rest.push(Inbound::Call { call, event, request: request.to_owned() });
                 }
                 Ok(Some(other)) => rest.extend(Inbound::of(other, &mut live.records, now)),
                 Err(error) => break Some(error),
@@ -295,6 +312,7 @@ impl Task {
                 self.hear(at);
                 self.account.custom = (generation, json);
             }
+            Inbound::Call { call, event, request } => self.call(generation, call, event, &request),
             Inbound::Restored => self.state.restored(now, generation, Ok(())),
             // Only one of the two is waited for.
             Inbound::StateFailed(why) => {
@@ -319,6 +337,7 @@ impl Task {
             Report::Started(generation, result) => self.started(now, generation, *result),
             Report::Exited(generation, exit) => self.exited(cx, now, generation, exit),
             Report::Saved(written) => self.saved(written),
+            Report::Committed(results) => self.committed(now, results),
             Report::Buried(id) => {
                 let Self { flow, setup, account, .. } = self;
                 flow.buried(id, &mut |ended| finish(setup, account, now, ended));
@@ -524,6 +543,11 @@ impl Task {
         }
         false
     }
+}
+
+/// Has the trial of a new build know how an event ended.
+pub(super) fn judge(state: &mut State, now: Instant, by: GenerationId, ended: &Ended<Event>) {
+    state.outcome(now, by, matches!(ended.outcome, Outcome::Failed { .. }));
 }
 
 /// Hands an outcome to the user, and counts how long it took.

@@ -1,6 +1,7 @@
 //! What a slot is told, and what it tells.
 
 use crate::{
+    commit::Results,
     event::Event,
     process::{
         spawn::Exit,
@@ -83,6 +84,8 @@ pub(super) enum Report {
     Exited(GenerationId, Exit),
     /// What has to outlive the host is written down; or it could not be, and is tried again.
     Saved(bool),
+    /// The store has done what it was sent.
+    Committed(Results),
     /// A dead letter is durable.
     Buried(u64),
 }

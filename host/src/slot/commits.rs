@@ -177,6 +177,9 @@ impl Task {
                 Answer::Failed(why) => self.give_back(id, &Returned::Failed(why)),
             }
         }
+        if !self.unsaved && !self.saving && !self.commits.is_busy() {
+            self.answer_stops();
+        }
     }
 
     fn event_committed(&mut self, now: Instant, id: u64, outcome: Outcome, result: Result<(), CommitError>) {
@@ -218,7 +221,8 @@ enum Asked {
 }
 
 fn unreadable() -> String {
-    "what the plugin asks of the host cannot be read; build it with a plugin-api of this Rosey or an older one".to_owned()
+    "what the plugin asks of the host cannot be read; build it with a plugin-api of this Rosey or an older one"
+        .to_owned()
 }
 
 fn no_scope() -> String {

@@ -72,11 +72,16 @@ impl Task {
     /// A try to write the memory down ended. Whoever stops the host waits for that, but not for a disk that is full.
     pub(super) fn saved(&mut self, written: bool) {
         self.saving &= !written;
-        if !self.unsaved || !written {
-            for (ask, result) in self.parting.drain(..) {
-                // Whoever asked may have stopped waiting.
-                let _ = ask.answer.send(result);
-            }
+        if (!self.unsaved || !written) && !self.commits.is_busy() {
+            self.answer_stops();
+        }
+    }
+
+    /// Answers the stops that only waited for what had to be written down.
+    pub(super) fn answer_stops(&mut self) {
+        for (ask, result) in self.parting.drain(..) {
+            // Whoever asked may have stopped waiting.
+            let _ = ask.answer.send(result);
         }
     }
 
@@ -193,7 +198,7 @@ impl Task {
             self.account.changed(result.is_ok(), took);
             self.happened(LifecycleKind::Changed { kind: ask.kind, result: result.clone(), took });
         }
-        if ask.kind == "stop" && (self.unsaved || self.saving) {
+        if ask.kind == "stop" && (self.unsaved || self.saving || self.commits.is_busy()) {
             return self.parting.push((ask, result));
         }
         // Whoever asked may have stopped waiting.

@@ -36,16 +36,20 @@ pub enum Inbound {
     Restored,
     StateFailed(String),
     Metrics(Arc<str>),
+    Call { call: u64, event: u64, request: Vec<u8> },
 }
 
 impl Inbound {
     pub fn of(message: ToHost<'_>, records: &mut Records, now: Instant) -> Option<Self> {
         match message {
-            ToHost::Reply { answer: Answer::Replied(_), .. } => Some(Self::Probe(Ok(()))),
-            ToHost::Reply { answer: Answer::Ignored, .. } => {
+            ToHost::Reply { answer: Answer::Replied(_), .. } | ToHost::ReplyWith { answer: Answer::Replied(_), .. } => {
+                Some(Self::Probe(Ok(())))
+            }
+            ToHost::Reply { answer: Answer::Ignored, .. } | ToHost::ReplyWith { answer: Answer::Ignored, .. } => {
                 Some(Self::Probe(Err("it had nothing to say to the probe".to_owned())))
             }
-            ToHost::Reply { answer: Answer::Failed { text, detail }, .. } => {
+            ToHost::Reply { answer: Answer::Failed { text, detail }, .. }
+            | ToHost::ReplyWith { answer: Answer::Failed { text, detail }, .. } => {
                 let said = if detail.is_empty() { text } else { detail };
                 Some(Self::Probe(Err(clean(said, 500))))
             }
@@ -60,7 +64,8 @@ impl Inbound {
             // Of a plugin that says more than this nobody could read it either.
             ToHost::Metrics(json) => (json.len() <= MAX_METRICS).then(|| Self::Metrics(json.into())),
             ToHost::Loaded(_) | ToHost::Described(_) | ToHost::LoadFailed { .. } | ToHost::Stopped => None,
-            ToHost::ReplyWith { .. } | ToHost::Call { .. } => None,
+            // Taken where the message is read; of a probe nothing is kept.
+            ToHost::Call { .. } => None,
         }
     }
 }

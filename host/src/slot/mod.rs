@@ -1,11 +1,13 @@
 //! What the host keeps for one plugin: its queue, its generations, its account.
 //!
 //! [`handle::Handle`] is the way in; behind it one task (`actor`) owns everything. `rosey_core::flow` decides about the
-//! events and `rosey_core::state` about the generations; the actor applies what they decide (`effects`). What shims say
+//! events and `rosey_core::state` about the generations; the actor applies what they decide (`effects`), and `commits` is the
+//! plugin's way to what it keeps. What shims say
 //! comes in through `inbound`, what people see goes out through [`view`] and [`lifecycle`].
 //! Knows nothing of connectors, admin or HTTP.
 
 mod actor;
+mod commits;
 mod effects;
 mod inbound;
 mod live;
