@@ -2,7 +2,7 @@
 
 use rosey_tests::{
     bot::Folder,
-    shell::{folder, shell},
+    shell::{command, ended, folder, shell},
 };
 use std::os::unix::fs::PermissionsExt;
 
@@ -85,6 +85,11 @@ fn a_setting_that_its_plugin_refuses_is_named_as_it_stands_in_the_file() {
     assert!(!folder.path().join("state").exists(), "the state directory is the bot's");
     folder.configure(&REFUSED.replace("\"hunter2\"", "5"));
     assert_eq!(check(&folder).0, 0);
+    // Where a socket's path would be too long.
+    let long = folder.path().join("x".repeat(120));
+    std::fs::create_dir(&long).expect("ours");
+    let (code, said, error) = ended(command(&folder, &["check"]).env("TMPDIR", &long).output().expect("it is built"));
+    assert_eq!(code, 0, "{said} {error}");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What a bot could not do with a configuration whose settings make sense one by one.
 
-use super::{AppError, shim, state};
+use super::{
+    AppError, shim,
+    state::{self, LONGEST_RUN_DIR},
+};
 use crate::{
     artifact::Store,
     config::Config,
@@ -50,7 +53,10 @@ fn plugins(config: &Config) -> Result<Vec<Problem>, Problem> {
         return Err(Problem::new("shim", AppError::NoShim(shim).to_string()));
     }
     let cannot = |error: io::Error| Problem::new("plugins", format!("cannot be tried out: {error}"));
-    let directory = tempfile::tempdir().map_err(cannot)?;
+    let directory = match tempfile::tempdir().map_err(cannot)? {
+        long if long.path().as_os_str().len() > LONGEST_RUN_DIR => tempfile::tempdir_in("/tmp").map_err(cannot)?,
+        directory => directory,
+    };
     let runtime = plugins::runtime().map_err(cannot)?;
     runtime.block_on(async {
         let store = Store::open(directory.path().join("artifacts")).map_err(cannot)?;

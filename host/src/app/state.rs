@@ -15,7 +15,7 @@ use std::{
 };
 
 /// The longest path of a Unix socket, less the longest name that is made in the run directory.
-const LONGEST_RUN_DIR: usize = 107 - "/18446744073709551615.sock".len();
+pub(super) const LONGEST_RUN_DIR: usize = 107 - "/18446744073709551615.sock".len();
 
 /// The file in the state directory that a host locks while it lives, and in which it says where in its life it is.
 pub const LOCK: &str = "lock";
