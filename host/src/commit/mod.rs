@@ -2,7 +2,7 @@
 //!
 //! [`Batch`] is all that one slot wants of the store at one moment. [`run`] does it in one transaction and one sync of the
 //! disk, so that a busy plugin pays for many events at once. `sql` knows the tables, `scope` whose data a key belongs to.
-//! May import `event` and `store`; knows nothing of slots, links or plugins' processes.
+//! Knows nothing of slots, links or plugins' processes.
 
 pub mod scope;
 mod sql;
