@@ -60,6 +60,14 @@ pub enum Identity {
 }
 
 impl Identity {
+    /// Stands for the person where only equality matters: the account where there is one, or else the name that chat shows.
+    pub fn key(&self, name: &str) -> u64 {
+        match self {
+            Self::Account { network, name } => FxBuildHasher.hash_one((network.id.as_str(), name)),
+            _ => FxBuildHasher.hash_one(name),
+        }
+    }
+
     /// Whether the name is proved, and not only claimed.
     pub fn is_verified(&self) -> bool {
         !matches!(self, Self::Nick { .. })

@@ -41,6 +41,7 @@ pub struct Rig {
     happened: Arc<Mutex<Vec<LifecycleEvent>>>,
     changed: watch::Receiver<usize>,
     state: PathBuf,
+    run_dir: PathBuf,
     _directory: Option<TempDir>,
     ops: Option<tokio::runtime::Runtime>,
 }
@@ -91,8 +92,10 @@ impl Rig {
     }
 
     async fn start_as(state: &Path, configs: Vec<PluginConfig>, spare: bool, program: PathBuf) -> Self {
-        let run_dir = state.join("run");
-        std::fs::create_dir_all(&run_dir).expect("our directory");
+        std::fs::create_dir_all(state).expect("our directory");
+        // One of its own: a rig that is dropped leaves its files, as a host does that is killed.
+        let run_dir = tempfile::Builder::new().prefix("run").tempdir_in(state).expect("our directory").keep();
+        let runs_in = run_dir.clone();
         let mut ops = tokio::runtime::Builder::new_multi_thread();
         let ops = ops.worker_threads(1).enable_all().build().expect("a runtime");
         let data_dir = state.join("data");
@@ -128,6 +131,7 @@ impl Rig {
             happened,
             changed,
             state: state.to_owned(),
+            run_dir: runs_in,
             _directory: None,
             ops: Some(ops),
         };
@@ -253,6 +257,11 @@ impl Rig {
     /// After it has stopped.
     pub fn ops(&self) -> &tokio::runtime::Handle {
         self.ops.as_ref().expect("it has not stopped").handle()
+    }
+
+    /// Where its sockets and pages lie.
+    pub fn run_dir(&self) -> &Path {
+        &self.run_dir
     }
 
     /// Where its state lies.

@@ -307,7 +307,7 @@ async fn a_plugin_that_shouts_is_bounded_and_answers() {
 #[tokio::test]
 async fn nothing_is_left_of_a_rig_that_stopped() {
     let rig = start(|_| {}).await;
-    let (pid, state) = (pid(&rig).await, rig.state().join("run"));
+    let (pid, state) = (pid(&rig).await, rig.run_dir().to_owned());
     rig.ask("!echo hello").await;
     rig.plugins.stop_all().await;
     assert!(!rosey_tests::bot::runs(pid));

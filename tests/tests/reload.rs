@@ -46,6 +46,12 @@ impl Bench {
         Ok(done.generation.expect("a reload ends with one"))
     }
 
+    /// One generation that serves and one that is parked.
+    async fn at_rest_in_the_bake(&self) -> View {
+        let parked = |view: &View| view.generations.iter().any(|generation| generation.role == "parked");
+        self.rig.until("p", |view| view.state == "running" && parked(view)).await
+    }
+
     /// One generation, and nothing on the way.
     async fn at_rest(&self) -> View {
         self.rig.until("p", |view| view.state == "running" && view.generations.len() == 1).await
@@ -368,12 +374,47 @@ async fn too_many_failures_in_the_bake_put_the_old_generation_back() {
     let bench = Bench::start(|config| baking(&mut config.limits)).await;
     let old = bench.rig.ask("!pid").await;
     bench.reload("echo-fails").await.expect("its probe is fine");
-    for _ in 0..5 {
-        bench.rig.ask("!echo hello").await;
+    let mut channel = bench.rig.channel("here");
+    for person in ["al", "bo", "al", "bo", "al"] {
+        channel.say_as(person, "!echo hello").await;
+        channel.answer().await;
     }
     let view = bench.rig.until("p", |view| view.account.rollbacks == 1).await;
     assert_eq!(view.history.blocked.len(), 1);
     assert_eq!(bench.rig.ask("!pid").await, old);
+}
+
+#[tokio::test]
+async fn what_people_type_vetoes_no_build() {
+    let bench = Bench::start(|config| baking(&mut config.limits)).await;
+    let mut channel = bench.rig.channel("here");
+    bench.reload("new").await.expect("good");
+    for _ in 0..20 {
+        channel.say_as("mallory", "!fail").await;
+        channel.answer().await;
+    }
+    let view = bench.at_rest_in_the_bake().await;
+    assert_eq!((view.account.rollbacks, view.ledger.outcomes[2]), (0, 20), "one person");
+
+    // A line that crashes every build there is.
+    channel.say_as("mallory", "!abort").await;
+    channel.answer().await;
+    let view = bench.rig.until("p", |view| view.account.crash_count == 2 && view.state == "running").await;
+    assert_eq!((view.account.rollbacks, view.history.blocked.len()), (1, 0), "the build before crashed on it, too");
+    bench.reload_as_it_lies(false).await.expect("it is not blocked");
+}
+
+#[tokio::test]
+async fn a_restart_of_a_plugin_that_hands_its_state_over_keeps_the_state() {
+    let bench = Bench::start(|config| config.reload = Some(ReloadMode::Handoff)).await;
+    let before = bench.rig.ask("!pid").await;
+    assert_eq!(bench.rig.ask("!count").await, "1");
+    bench.rig.plugins.restart("p").await.expect("it runs");
+    assert_eq!(bench.rig.ask("!count").await, "2");
+    assert_ne!(bench.rig.ask("!pid").await, before);
+    let view = bench.at_rest().await;
+    assert_eq!(view.history.good.len(), 1);
+    assert_all_replied(&view);
 }
 
 #[tokio::test]
@@ -406,6 +447,9 @@ async fn a_rollback_on_request_goes_back_and_never_forth() {
     bench.reload("new").await.expect("good");
     bench.rig.plugins.rollback("p").await.expect("there is an earlier one");
     assert_eq!(bench.rig.ask("!variant").await, "good");
+    bench.reload_as_it_lies(false).await.expect("what a person went back from is not blocked");
+    assert_eq!(bench.rig.ask("!variant").await, "new");
+    bench.rig.plugins.rollback("p").await.expect("there is an earlier one");
     let error = bench.rig.plugins.rollback("p").await.expect_err("there is none before the first");
     assert!(error.to_string().contains("no earlier artifact"), "{error}");
 }

@@ -24,7 +24,7 @@ async fn why(kind: &str) -> String {
     let rig = Rig::start_with_shim(&folder.path().join(kind), vec![config]).await;
     let view = rig.until("p", |view| view.state == "failed").await;
     assert!(view.generations.is_empty());
-    let left = || std::fs::read_dir(rig.state().join("run")).expect("it is there").count();
+    let left = || std::fs::read_dir(rig.run_dir()).expect("it is there").count();
     rig.until("p", |_| left() == 0).await;
     let explanation = view.explanation.expect("it says why");
     rig.stop().await;

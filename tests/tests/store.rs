@@ -33,7 +33,7 @@ async fn a_host_that_starts_again_runs_the_last_good_artifact() {
     let state = directory.path().join("state");
     build::variant(&library, "first");
     let rig = Rig::start_in(&state, vec![config()]).await;
-    let baking = reload(&rig, &library, "in its bake").await.expect("good");
+    reload(&rig, &library, "in its bake").await.expect("good");
     assert_eq!(rig.ask("!variant").await, "in its bake");
     // What ran is on disk a moment after the answer, and the database does one thing after the other.
     rig.plugins.collect_garbage().await;
@@ -44,14 +44,41 @@ async fn a_host_that_starts_again_runs_the_last_good_artifact() {
     assert_eq!(rig.ask("!variant").await, "first");
     let view = rig.until("p", |view| view.startup.is_some()).await;
     let text = view.explanation.expect("it is told");
-    assert!(text.contains(&format!("artifact {}, which ran last, had not passed its bake", baking.short())), "{text}");
-    assert!(text.contains("another build lies in the build folder") && text.ends_with("reload p"), "{text}");
+    assert!(text.contains("Rosey stopped before the new build finished its 1 h trial."), "{text}");
+    assert!(text.ends_with("Another build lies in the build folder. To use that: !admin reload p."), "{text}");
     let told = || rig.lifecycle("p").into_iter().filter(|what| matches!(what, LifecycleKind::StartupChosen(_))).count();
     signal_process(view.generations[0].pid, Signal::KILL);
     rig.until("p", |view| view.account.crash_count == 1 && view.state == "running").await;
     assert_eq!(told(), 1, "once");
     reload(&rig, &library, "newest").await.expect("good");
     assert_eq!(rig.plugins.view("p").await.expect("there").startup, None, "the newest runs");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn an_orderly_stop_within_the_bake_goes_on_with_the_trial_and_a_crash_in_it_goes_back() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (state, library) = (directory.path().join("state"), directory.path().join("libp.so"));
+    let start = async || {
+        let mut config = plugin("p", &library);
+        config.limits.bake = Duration::from_secs(3600);
+        Rig::start_in(&state, vec![config]).await
+    };
+    build::variant(&library, "first");
+    let rig = start().await;
+    reload(&rig, &library, "second").await.expect("good");
+    rig.stop().await;
+
+    let rig = start().await;
+    assert_eq!(rig.ask("!variant").await, "second");
+    let view = rig.until("p", |view| view.startup.is_some() && view.history.on_trial.is_none()).await;
+    assert!(view.bake_left.is_some(), "the trial begins again");
+    let text = view.explanation.expect("it is told");
+    assert_eq!(text, "Running 1.0.0. Its trial begins again: Rosey stopped before it was over.");
+    signal_process(view.generations[0].pid, Signal::KILL);
+    let view = rig.until("p", |view| view.account.rollbacks == 1 && view.state == "running").await;
+    assert_eq!(view.history.blocked.len(), 1);
+    assert_eq!(rig.ask("!variant").await, "first");
     rig.stop().await;
 }
 
@@ -102,10 +129,14 @@ async fn a_build_that_was_rolled_back_from_is_never_what_a_host_starts() {
     let directory = tempfile::tempdir().expect("a directory");
     let (state, library) = (directory.path().join("state"), directory.path().join("libp.so"));
     build::variant(&library, "first");
-    let start = async || Rig::start_in(&state, vec![plugin("p", &library)]).await;
+    let start = async || {
+        let mut config = plugin("p", &library);
+        config.limits.bake = Duration::from_secs(3600);
+        Rig::start_in(&state, vec![config]).await
+    };
     let rig = start().await;
-    reload(&rig, &library, "second").await.expect("good");
-    rig.plugins.rollback("p").await.expect("there is one");
+    reload(&rig, &library, "echo-crashes").await.expect("its probe is fine");
+    rig.ask("!echo hello").await;
     rig.stop().await;
 
     let rig = start().await;
@@ -185,7 +216,8 @@ async fn artifacts_are_collected_after_a_refused_reload_and_when_a_host_starts()
     age_artifacts(&state);
     rig.plugins.collect_garbage().await;
     assert_eq!(artifacts(&state).len(), 3, "the active ones and the parked one");
-    rig.stop().await;
+    // An orderly stop would go on with the trial.
+    drop(rig);
 
     let garbage = state.join("artifacts").join(format!("{}.so", "ab".repeat(32)));
     std::fs::write(&garbage, "of a host that was killed").expect("our directory");

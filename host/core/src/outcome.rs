@@ -38,6 +38,16 @@ pub enum Rejection {
 }
 
 impl Outcome {
+    /// Whether the plugin failed at the event, as far as that speaks against its build. An author who tells the user just
+    /// what the operator reads has refused the input.
+    pub fn speaks_against_build(&self) -> bool {
+        match self {
+            Self::Failed { text, detail } => text.is_empty() || text != detail,
+            Self::TimedOut => true,
+            Self::Replied(_) | Self::Ignored | Self::Rejected(_) | Self::DeadLettered => false,
+        }
+    }
+
     /// The name in metrics and logs.
     pub fn name(&self) -> &'static str {
         OUTCOMES[self.index()]

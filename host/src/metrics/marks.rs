@@ -1,7 +1,7 @@
 //! What happened, as an operator asks about it: the marks on the charts, and the list of events.
 
 use crate::{
-    slot::lifecycle::{LifecycleEvent, LifecycleKind, left, restarting},
+    slot::lifecycle::{LifecycleEvent, LifecycleKind, left, reload, restarting},
     text::bounded,
     time,
     view::{Lately, Mark},
@@ -168,7 +168,7 @@ fn describe(event: &LifecycleEvent) -> Option<(&'static str, &'static str, Strin
                 Level::WARN => "warning",
                 _ => "info",
             };
-            ("active", severity, choice.text(&format!("reload {}", event.plugin)))
+            ("active", severity, choice.text(&reload(&event.plugin)))
         }
         LifecycleKind::State(note) => return describe_state(note),
         LifecycleKind::Manifest(_) => return None,
@@ -186,6 +186,9 @@ fn describe_state(note: &StateEvent) -> Option<(&'static str, &'static str, Stri
         StateEvent::GaveUp { why, .. } => ("failed", "error", format!("gave up: {why}")),
         StateEvent::RolledBack { from, to, why, state, .. } => {
             ("rollback", "error", format!("rolled back from {} to {}: {why}{}", from.short(), to.short(), left(*state)))
+        }
+        StateEvent::Unblocked { artifact } => {
+            ("bake", "info", format!("artifact {} may run again: its crash was its event's fault", artifact.short()))
         }
         StateEvent::BakeOver { verdict: Verdict::Good, events } => {
             ("bake", "info", format!("the new build is good ({events} events)"))

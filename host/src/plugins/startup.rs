@@ -1,4 +1,4 @@
-//! What a plugin that starts runs: its last good artifact; where the store has lost that, the good one before it; where
+//! What a plugin that starts runs: what an orderly stop left on trial; else its last good artifact; where the store has lost that, the good one before it; where
 //! there is none, what the build left. Whoever may have expected another build is told.
 
 use crate::slot::startup::{OtherBuild, StartupChoice};
@@ -74,7 +74,7 @@ async fn try_start(starter: &Arc<Starter>, handle: &Handle, config: &PluginConfi
     Ok(if starts { Tried::Done } else { Tried::NotNow })
 }
 
-/// Says what was startup_choice, where that is worth a word.
+/// Says what was chosen, where an operator may expect another build.
 async fn tell(handle: Handle, config: PluginConfig, history: BuildHistory, mut choice: StartupChoice) {
     let lies = spawn_blocking(move || artifact::hash_of(&config.library)).await;
     // A library that is not there, or cannot be read, is told when somebody wants to change to it.
@@ -93,14 +93,17 @@ async fn choice(
 ) -> Result<StartupChoice, StartProblem> {
     let unproven = history.active.filter(|active| history.last_good.is_some_and(|good| good != *active));
     let older = history.good.iter().rev().copied().filter(|hash| history.last_good != Some(*hash));
+    let chosen = |artifact| StartupChoice::of(artifact, history.versions.clone(), config.limits.bake);
     let mut lost = Vec::new();
-    for artifact in history.last_good.into_iter().chain(older) {
+    for artifact in history.on_trial.into_iter().chain(history.last_good).chain(older) {
+        let on_trial = history.on_trial == Some(artifact);
         let starter = Arc::clone(starter);
         let checked = spawn_blocking(move || starter.store.verify(&artifact)).await;
         match checked.expect("it does not panic, and the runtime waits for it") {
             Err(error) if error.is_lost() => lost.push((artifact, error.to_string())),
             // What else is wrong with it, its start says: that may be over at the next.
-            _ => return Ok(StartupChoice { artifact, lost, unproven, other: None }),
+            _ if on_trial => return Ok(StartupChoice { on_trial, ..chosen(artifact) }),
+            _ => return Ok(StartupChoice { lost, unproven, ..chosen(artifact) }),
         }
     }
     let (why, fault) = match take_in(starter, config).await {
@@ -109,7 +112,7 @@ async fn choice(
             let why = format!("artifact {artifact} in the build folder was rolled back from; build a new one");
             (why, Fault::Artifact)
         }
-        Ok(artifact) => return Ok(StartupChoice { artifact, lost, unproven, other: None }),
+        Ok(artifact) => return Ok(StartupChoice { lost, unproven, ..chosen(artifact) }),
         Err(error) if error.is_of_the_machine() => (error.to_string(), Fault::Host),
         Err(error) => (error.to_string(), Fault::Artifact),
     };

@@ -52,7 +52,10 @@ use tokio::{
     time::Sleep,
 };
 
-use crate::slot::inbound::{Inbound, outcome};
+use crate::slot::{
+    effects::ending,
+    inbound::{Inbound, outcome},
+};
 
 /// Messages taken in one turn before anything is sent. Large enough to fill a write, small enough that a busy slot
 /// leaves the thread to others every few hundred microseconds.
@@ -506,7 +509,7 @@ impl Task {
         let Self { flow, state, setup, account, .. } = self;
         flow.expire(now, &mut |ended| {
             if let (Outcome::TimedOut, Some(by)) = (&ended.outcome, ended.generation) {
-                state.outcome(now, by, true);
+                state.outcome(now, by, ending(&ended));
             }
             finish(setup, account, now, ended);
         });
@@ -547,7 +550,7 @@ impl Task {
 
 /// Has the trial of a new build know how an event ended.
 pub(super) fn judge(state: &mut State, now: Instant, by: GenerationId, ended: &Ended<Event>) {
-    state.outcome(now, by, matches!(ended.outcome, Outcome::Failed { .. }));
+    state.outcome(now, by, ending(ended));
 }
 
 /// Hands an outcome to the user, and counts how long it took.

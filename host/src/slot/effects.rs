@@ -2,6 +2,7 @@
 
 use crate::slot::actor::{PendingRequest, SAVE_RETRY, Task, finish};
 use crate::{
+    event::Event,
     process::start::{self, StartSpec},
     slot::{
         command::Report,
@@ -12,16 +13,26 @@ use crate::{
     },
 };
 use rosey_core::{
-    flow::probe_id,
+    flow::{Ended, probe_id},
     hash::Hash,
-    state::{ChangeError, Done, Effect, GenerationId, Snapshot, StateEvent, Ticket},
+    state::{ChangeError, Done, Effect, Ending, GenerationId, Snapshot, StateEvent, Ticket},
 };
 use rosey_wire::message::{Event as WireEvent, ToShim};
+use rustc_hash::FxBuildHasher;
 use std::{
+    hash::BuildHasher,
     sync::Arc,
     time::{Instant, SystemTime},
 };
 use tokio::sync::oneshot;
+
+/// What the end of an event says about the generation that had it.
+pub(super) fn ending(ended: &Ended<Event>) -> Ending {
+    let failed = ended.outcome.speaks_against_build();
+    // Only whose events failed is looked at.
+    let person = if failed { ended.event.user.identity.key(&ended.event.user.name) } else { 0 };
+    Ending { failed, kind: FxBuildHasher.hash_one(ended.event.command()), person }
+}
 
 impl Task {
     /// Performs what the state machine wants, until it wants nothing more.

@@ -19,6 +19,10 @@ pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS plugin (
 CREATE TABLE IF NOT EXISTS plugin_versions (
     name     TEXT PRIMARY KEY,
     versions TEXT NOT NULL        -- JSON: the versions of the artifacts that its row in plugin names
+) STRICT;
+CREATE TABLE IF NOT EXISTS plugin_trial (
+    name     TEXT PRIMARY KEY,
+    artifact TEXT NOT NULL        -- sha256 of what was on trial at an orderly stop
 ) STRICT;";
 
 /// Writes it down. Cancelled, it is written all the same.
@@ -42,6 +46,13 @@ pub async fn save(
              ON CONFLICT (name) DO UPDATE SET versions = ?2",
             [&plugin, &versions],
         )?;
+        match &history.on_trial {
+            Some(artifact) => transaction.execute(
+                "INSERT INTO plugin_trial (name, artifact) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET artifact = ?2",
+                [&plugin, &artifact.to_string()],
+            )?,
+            None => transaction.execute("DELETE FROM plugin_trial WHERE name = ?1", [&plugin])?,
+        };
         transaction.execute(
             "INSERT INTO plugin (name, active, last_good, history, condemned, failures, manifest)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -72,13 +83,15 @@ pub async fn load(database: &Database, plugin: &str) -> Result<(BuildHistory, Op
         .run(move |connection| {
             connection
                 .query_row(
-                    "SELECT active, last_good, history, condemned, failures, manifest, versions
-                     FROM plugin LEFT JOIN plugin_versions USING (name) WHERE name = ?1",
+                    "SELECT active, last_good, history, condemned, failures, manifest, versions, artifact
+                     FROM plugin LEFT JOIN plugin_versions USING (name) LEFT JOIN plugin_trial USING (name)
+                     WHERE name = ?1",
                     [plugin],
                     |row| {
                         let history = BuildHistory {
                             active: row.get::<_, Option<String>>(0)?.and_then(|text| text.parse().ok()),
                             last_good: row.get::<_, Option<String>>(1)?.and_then(|text| text.parse().ok()),
+                            on_trial: row.get::<_, Option<String>>(7)?.and_then(|text| text.parse().ok()),
                             good: split(&row.get::<_, String>(2)?),
                             blocked: split(&row.get::<_, String>(3)?),
                             failures: row.get(4)?,
@@ -150,9 +163,13 @@ mod tests {
         assert_eq!(history.good, [first, second]);
         assert_eq!(history.versions.get(&first), None);
         history.versions.insert(first, "1.0.0".to_owned());
+        history.on_trial = Some(second);
         save(&database, "x", history.clone(), None).await.expect("there is room");
         let (again, manifest) = load(&database, "x").await.expect("readable");
         assert_eq!(again, history);
+        history.on_trial = None;
+        save(&database, "x", history.clone(), None).await.expect("there is room");
+        assert_eq!(load(&database, "x").await.expect("readable").0, history);
         assert_eq!(
             manifest.map(|manifest| manifest.version).as_deref(),
             history.versions.get(&second).map(String::as_str)

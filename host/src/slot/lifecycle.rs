@@ -1,5 +1,6 @@
 //! What happens to plugins in words: one line each, with what to do where there is something to do.
 
+use crate::event::PREFIX;
 use crate::process::output::last_words;
 use crate::slot::{crash::Crash, startup::StartupChoice};
 use crate::time::short;
@@ -83,7 +84,7 @@ impl LifecycleEvent {
                 );
                 (Level::ERROR, text)
             }
-            LifecycleKind::StartupChosen(choice) => (choice.level(), choice.text(&format!("reload {}", self.plugin))),
+            LifecycleKind::StartupChosen(choice) => (choice.level(), choice.text(&reload(&self.plugin))),
             LifecycleKind::Manifest(manifest) => {
                 (Level::DEBUG, format!("version {}, {} commands", manifest.version, manifest.commands.len()))
             }
@@ -101,6 +102,11 @@ impl LifecycleEvent {
             }
         }
     }
+}
+
+/// The command that changes a plugin to what was built last, as it is typed in chat.
+pub fn reload(plugin: &str) -> String {
+    format!("{PREFIX}admin reload {plugin}")
 }
 
 /// What is left of a plugin's state after a rollback, behind what else is said of it.
@@ -144,6 +150,14 @@ fn state_line(note: &StateEvent) -> (Level, String) {
             let text =
                 format!("ROLLED BACK from {from} to {to}: {why}; what ran before serves again ({how}){}", left(*state));
             (Level::ERROR, text)
+        }
+        StateEvent::Unblocked { artifact } => {
+            let artifact = artifact.short();
+            let text = format!(
+                "the event that crashed artifact {artifact} has crashed the build before it, too; artifact {artifact} may \
+                 be loaded again"
+            );
+            (Level::INFO, text)
         }
         StateEvent::BakeOver { verdict: Verdict::Good, events } => {
             (Level::INFO, format!("the new build is good, after {events} events"))

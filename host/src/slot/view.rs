@@ -2,7 +2,11 @@
 
 use crate::slot::account::Account;
 use crate::slot::startup::StartupChoice;
-use crate::slot::{actor::Task, lifecycle::LifecycleKind, live::Live};
+use crate::slot::{
+    actor::Task,
+    lifecycle::{LifecycleKind, reload},
+    live::Live,
+};
 use rosey_core::state::{GenerationId, HOST_RETRY, OldPhase, Phase, ReloadMode};
 use rosey_core::{hash::Hash, ledger::Ledger, state::BuildHistory};
 use rosey_wire::manifest::Manifest;
@@ -124,9 +128,7 @@ impl Task {
                 Some(why.as_ref().map_or(next.clone(), |why| format!("{why}; {next}")))
             }
             Phase::Waiting { why } => Some(format!("{why}; tried again every {} s", HOST_RETRY.as_secs())),
-            Phase::Running { .. } => {
-                self.startup.as_ref().map(|choice| choice.text(&format!("reload {}", self.setup.name)))
-            }
+            Phase::Running { .. } => self.startup.as_ref().map(|choice| choice.text(&reload(&self.setup.name))),
             Phase::Stopped | Phase::Starting { .. } | Phase::Replacing => None,
         }
     }

@@ -1,45 +1,123 @@
 //! The time after a swap in which a new build must prove itself, and the way back when it does not.
 
 use super::{
-    BLOCKED_KEPT, Bake, ChangeError, Effect, GenerationId, Phase, ReloadMode, State, StateEvent, StateLeft, Verdict,
+    BLOCKED_KEPT, Bake, ChangeError, Effect, GenerationId, Phase, Policy, ReloadMode, State, StateEvent, StateLeft,
+    Verdict,
 };
 use crate::hash::Hash;
 use std::time::Instant;
 
+/// Kinds of input that are told apart for a generation. A plugin rarely has more commands; the rest counts as one kind.
+pub(super) const KINDS: usize = 32;
+
+/// What one event says about the generation that had it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// Whether the plugin failed, as opposed to telling the user what is wrong with the input.
+    pub failed: bool,
+    /// Stands for the kind of input, such as the command; used only for equality.
+    pub kind: u64,
+    /// Stands for the person whose event it was; used only for equality.
+    pub person: u64,
+}
+
+/// Failed and all events of a generation, for each kind of input.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally(pub(super) Vec<(u64, u32, u32)>);
+
+impl Tally {
+    pub(super) fn count(&mut self, kind: u64, failed: bool) {
+        let at = self.0.iter().position(|(known, ..)| *known == kind).unwrap_or_else(|| {
+            if self.0.len() < KINDS {
+                self.0.push((kind, 0, 0));
+            }
+            self.0.len() - 1
+        });
+        let (_, failures, all) = &mut self.0[at];
+        *failures = failures.saturating_add(u32::from(failed));
+        *all = all.saturating_add(1);
+    }
+
+    /// The share of failed events of this kind; nothing when there was none.
+    pub(super) fn rate(&self, kind: u64) -> Option<f64> {
+        let found = self.0.iter().find(|(known, ..)| *known == kind);
+        found.map(|(_, failures, all)| f64::from(*failures) / f64::from(*all))
+    }
+}
+
+impl Bake {
+    /// A trial of what follows `previous`. Nothing is parked for it.
+    pub(super) fn new(now: Instant, policy: &Policy, previous: Hash, mode: ReloadMode) -> Self {
+        Self {
+            until: now + policy.bake,
+            previous,
+            mode,
+            old: None,
+            snapshot: None,
+            events: 0,
+            failed: 0,
+            failed_for: Vec::new(),
+            usual: Tally::default(),
+        }
+    }
+
+    /// Counts an event, unless its kind failed that often in the build before, too: then it says nothing about this one.
+    fn count(&mut self, ending: Ending, most: f64) {
+        if self.usual.rate(ending.kind).is_some_and(|usual| usual > most) {
+            return;
+        }
+        self.events += 1;
+        self.failed += u64::from(ending.failed);
+        // Two are as good as more: they are not one person who can type what makes any build fail.
+        if ending.failed && self.failed_for.len() < 2 && !self.failed_for.contains(&ending.person) {
+            self.failed_for.push(ending.person);
+        }
+    }
+
+    fn fails_more_than(&self, most: f64) -> bool {
+        self.failed as f64 > most * self.events as f64
+    }
+}
+
 impl State {
     /// Notes how an event ended in a generation, for the bake.
-    pub fn outcome(&mut self, now: Instant, generation: GenerationId, failed: bool) {
+    pub fn outcome(&mut self, now: Instant, generation: GenerationId, ending: Ending) {
         if self.active() != Some(generation) {
             return;
         }
-        self.events_since_active.0 += u64::from(failed);
-        self.events_since_active.1 += 1;
-        self.works |= !failed;
+        self.tally.count(ending.kind, ending.failed);
+        self.works |= !ending.failed;
+        let (most, enough) = (self.policy.bake_failure_rate, self.policy.bake_min_events);
         let Some(bake) = &mut self.bake else { return };
-        bake.events += 1;
-        bake.failed += u64::from(failed);
-        if !failed || bake.events < self.policy.bake_min_events {
-            return;
-        }
-        let rate = bake.failed as f64 / bake.events as f64;
-        if rate > self.policy.bake_failure_rate && rate > bake.usual_rate {
+        bake.count(ending, most);
+        if bake.events >= enough && bake.failed_for.len() > 1 && bake.fails_more_than(most) {
             let why = format!("{} of {} events failed since the reload", bake.failed, bake.events);
             self.roll_back_bake(now, Some(why));
         }
     }
 
-    /// Goes back to what ran before the bake, and blocks what runs now: by itself for this reason, or on request. The one
-    /// place that does either.
+    /// The build on trial, if nothing speaks against it so far.
+    pub(super) fn on_trial(&self) -> Option<Hash> {
+        let bake = self.bake.as_ref()?;
+        match self.phase {
+            Phase::Running { artifact, .. } if !bake.fails_more_than(self.policy.bake_failure_rate) => Some(artifact),
+            _ => None,
+        }
+    }
+
+    /// Goes back to what ran before the bake: by itself for this reason, which blocks what runs now, or on request.
     pub(super) fn roll_back_bake(&mut self, now: Instant, why: Option<String>) -> Option<StateLeft> {
         let bake = self.bake.take()?;
-        let from = self.history.active.unwrap_or(bake.previous);
+        let from = self.running_artifact().or(self.history.active).unwrap_or(bake.previous);
         self.abort(now, ChangeError::RolledBack);
         match self.phase {
             Phase::Running { generation, artifact, .. } => self.drain(now, generation, artifact, false),
             Phase::Starting { generation, .. } => self.kill(generation, "the build before it comes back"),
             _ => {}
         }
-        self.block_artifact(from);
+        if why.is_some() {
+            self.block_artifact(from);
+        }
         self.restart.reset();
         let parked = bake.old.and_then(|generation| self.unpark(generation));
         let warm = parked.is_some();
@@ -62,25 +140,36 @@ impl State {
         state
     }
 
-    /// Lets an artifact prove itself whose bake was cut short by one that failed. Nothing is parked for it any more.
+    /// Lets an artifact prove itself whose bake was cut short: by a build that failed, or by the end of the host. Nothing is
+    /// parked for it any more.
     pub(super) fn bake_again(&mut self, now: Instant, artifact: Hash, mode: ReloadMode) {
         // A bake that goes on keeps what is parked for it.
         if self.bake.is_none()
+            && self.is_unproven(artifact)
             && let Some(previous) = self.history.last_good
-            && !self.history.is_good(&artifact)
         {
-            let until = now + self.policy.bake;
-            self.bake =
-                Some(Bake { until, previous, mode, old: None, snapshot: None, events: 0, failed: 0, usual_rate: 0.0 });
+            self.bake = Some(Bake::new(now, &self.policy, previous, mode));
         }
     }
 
-    pub(super) fn block_artifact(&mut self, artifact: Hash) {
+    /// Takes an artifact out of those that a rollback goes to: it was rolled back from by hand.
+    pub(super) fn pass_over(&mut self, artifact: Hash) {
         self.history.good.retain(|hash| *hash != artifact);
+    }
+
+    pub(super) fn block_artifact(&mut self, artifact: Hash) {
+        self.pass_over(artifact);
         self.history.blocked.retain(|hash| *hash != artifact);
         self.history.blocked.push(artifact);
         let excess = self.history.blocked.len().saturating_sub(BLOCKED_KEPT);
         self.history.blocked.drain(..excess);
+        self.effects.push(Effect::Persist);
+    }
+
+    /// Takes back a block: the event that the build crashed on has crashed the build before it, too.
+    pub(super) fn unblock(&mut self, artifact: Hash) {
+        self.history.blocked.retain(|hash| *hash != artifact);
+        self.effects.push(Effect::Emit(StateEvent::Unblocked { artifact }));
         self.effects.push(Effect::Persist);
     }
 

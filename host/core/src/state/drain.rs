@@ -90,6 +90,8 @@ impl State {
         let Some(at) = self.old.iter().position(|old| old.generation == generation) else { return };
         let old = self.old.remove(at);
         if matches!(old.phase, OldPhase::Draining { .. } | OldPhase::Parked) {
+            // A crash at the very end of a trial is a crash all the same.
+            self.history.on_trial.take_if(|artifact| *artifact == old.artifact);
             self.effects.push(Effect::Emit(StateEvent::OldGone { generation, cause: cause.to_owned() }));
         }
         self.change_old_gone(now, generation);

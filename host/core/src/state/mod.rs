@@ -22,6 +22,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+pub use bake::{Ending, Tally};
 pub use drain::{OldGeneration, OldPhase};
 pub use error::ChangeError;
 pub use model::{
@@ -59,10 +60,12 @@ pub struct State {
     history: BuildHistory,
     next: GenerationId,
     stopping: Vec<Ticket>,
-    /// Failed and all events of the active generation, for the usual rate.
-    events_since_active: (u64, u64),
+    /// How events ended in the active generation.
+    tally: Tally,
     /// Whether an event ended well since the last one that was set aside.
     works: bool,
+    /// What the last crash has blocked, until another crash says whether its build or its event was to blame.
+    accused: Option<Hash>,
     effects: Vec<Effect>,
 }
 
@@ -80,8 +83,9 @@ impl State {
             history,
             next,
             stopping: Vec::new(),
-            events_since_active: (0, 0),
+            tally: Tally::default(),
             works: true,
+            accused: None,
             effects: Vec::new(),
         }
     }
@@ -128,6 +132,10 @@ impl State {
     /// Stops the plugin: what is in flight is answered, up to the drain timeout, and the ticket is answered after that.
     pub fn stop(&mut self, now: Instant, ticket: Ticket) {
         self.abort(now, ChangeError::Stopped);
+        if let Some(artifact) = self.on_trial() {
+            self.history.on_trial = Some(artifact);
+            self.effects.push(Effect::Persist);
+        }
         self.end_bake(now, Verdict::Superseded);
         self.restart.forget();
         match std::mem::replace(&mut self.phase, Phase::Stopped) {
@@ -160,6 +168,11 @@ impl State {
                 if self.history.last_good.is_none() {
                     self.remember_good(artifact);
                 }
+                self.bake_again(now, artifact, ReloadMode::Overlap);
+            }
+            Err(problem) if self.is_unproven(artifact) && matches!(problem.fault, Fault::Artifact | Fault::Start) => {
+                self.bake_again(now, artifact, ReloadMode::Overlap);
+                self.roll_back_bake(now, Some(format!("it did not start: {}", problem.why)));
             }
             Err(problem) => {
                 // What is wrong with settings is said once: nothing is tried again.
@@ -321,7 +334,8 @@ impl State {
     fn activate(&mut self, now: Instant, generation: GenerationId, artifact: Hash) {
         self.phase = Phase::Running { generation, artifact, since: now, stable: false };
         self.history.active = Some(artifact);
-        self.events_since_active = (0, 0);
+        self.tally = Tally::default();
+        self.history.on_trial = None;
         self.effects.push(Effect::Persist);
         self.effects.push(Effect::Emit(StateEvent::Active { generation, artifact }));
     }
@@ -330,8 +344,12 @@ impl State {
         if self.change.as_ref().is_some_and(Change::needs_old) {
             self.abort(now, ChangeError::OldDied(cause.to_owned()));
         }
+        if let Some(accused) = self.accused.take().filter(|_| !counts) {
+            self.unblock(accused);
+        }
         if self.bake.is_some() && counts {
             self.roll_back_bake(now, Some(format!("it crashed: {cause}")));
+            self.accused = self.history.blocked.last().copied();
         } else if !counts && std::mem::take(&mut self.works) {
             self.restart.on_poison();
             self.restart_now(artifact);

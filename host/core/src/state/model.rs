@@ -1,6 +1,6 @@
 //! The words of the state machine: what it knows, what it wants done, what it tells. Data only.
 
-use super::{ChangeError, Done, GenerationId, ReloadMode, Ticket};
+use super::{ChangeError, Done, GenerationId, ReloadMode, Tally, Ticket};
 use crate::hash::Hash;
 use std::{
     collections::BTreeMap,
@@ -102,12 +102,14 @@ pub struct Bake {
     pub old: Option<GenerationId>,
     /// The state from before the swap, for a start of the previous artifact.
     pub snapshot: Option<Arc<Snapshot>>,
-    /// Events that ended in the new generation.
+    /// Events that ended in the new generation and say something about it.
     pub events: u64,
     /// Those of them that failed or timed out.
     pub failed: u64,
-    /// The share of failed events in the generation before.
-    pub usual_rate: f64,
+    /// Whose events failed; two people at most.
+    pub failed_for: Vec<u64>,
+    /// How events ended in the generation before.
+    pub usual: Tally,
 }
 
 /// What a plugin that hands its state over (`handoff`) has left of it when the slot goes back to the build before.
@@ -256,6 +258,11 @@ pub enum StateEvent {
         /// What is left of its state, if it has one to hand over.
         state: Option<StateLeft>,
     },
+    /// The event that ended a trial crashed the build before, too: the newer build may run again.
+    Unblocked {
+        /// The artifact that is no longer blocked.
+        artifact: Hash,
+    },
     /// A bake ended without a rollback.
     BakeOver {
         /// What the bake has shown.
@@ -282,8 +289,11 @@ pub enum StateEvent {
 pub struct BuildHistory {
     /// What was active last.
     pub active: Option<Hash>,
-    /// What last finished its bake: a host that starts runs this.
+    /// What last finished its bake: a host that starts runs this, unless it goes on with a trial.
     pub last_good: Option<Hash>,
+    /// What was on trial, and had done well so far, at an orderly stop: the next start goes on with the trial. Forgotten as
+    /// soon as it runs, so that it runs only once without proving itself.
+    pub on_trial: Option<Hash>,
     /// Artifacts that were good, the newest last.
     pub good: Vec<Hash>,
     /// Artifacts that were rolled back from, the newest last.

@@ -3,7 +3,8 @@
 //! * **overlap**: start, probe, swap; the old one drains.
 //! * **handoff**: start, probe, hold new events, let the old one finish what it has, snapshot, restore, swap.
 //! * **exclusive**: hold new events, let the old one finish, stop it, start the new one, probe, let events flow.
-//!   Should that fail, the old artifact is started again. A restart is an exclusive change to the same artifact.
+//!   Should that fail, the old artifact is started again. A restart is an exclusive change to the same artifact, or a
+//!   handoff to it.
 //!
 //! Until the swap every failure leaves the old generation serving, or brings its artifact back.
 
@@ -397,11 +398,7 @@ impl State {
         if !is_same {
             self.end_bake(now, Verdict::Superseded);
         }
-        let usual_rate = if self.events_since_active.1 >= self.policy.bake_min_events {
-            self.events_since_active.0 as f64 / self.events_since_active.1 as f64
-        } else {
-            0.0
-        };
+        let usual = std::mem::take(&mut self.tally);
         let mut old = None;
         match self.phase {
             Phase::Running { generation, artifact, .. } => {
@@ -413,19 +410,18 @@ impl State {
         }
         self.restart.forget();
         self.restart.on_up(now);
+        self.accused = None;
         self.activate(now, new, change.to);
         match change.from {
             Some(previous) if bakes => {
-                let until = now + self.policy.bake;
                 let snapshot = change.snapshot;
-                self.bake =
-                    Some(Bake { until, previous, mode: change.mode, old, snapshot, events: 0, failed: 0, usual_rate });
+                self.bake = Some(Bake { old, snapshot, usual, ..Bake::new(now, &self.policy, previous, change.mode) });
             }
             // The same artifact in another process is neither better nor worse than it was.
             _ if is_same && self.history.last_good.is_some() => {}
             _ => {
                 if let (ChangeKind::Rollback, Some(from)) = (change.kind, change.from) {
-                    self.block_artifact(from);
+                    self.pass_over(from);
                 }
                 self.remember_good(change.to);
             }

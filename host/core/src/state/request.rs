@@ -62,7 +62,7 @@ impl State {
         match request {
             ChangeRequest::Reload { to, force } => self.reload(now, ticket, to, mode, force),
             ChangeRequest::Rollback => self.rollback(now, ticket, mode),
-            ChangeRequest::Restart => self.restart(now, ticket),
+            ChangeRequest::Restart => self.restart(now, ticket, mode),
         }
     }
 
@@ -73,6 +73,11 @@ impl State {
             Phase::Failed { .. } | Phase::Waiting { .. } | Phase::Replacing => self.history.active,
             Phase::Running { .. } | Phase::Starting { .. } | Phase::Backoff { .. } => self.running_artifact(),
         }
+    }
+
+    /// Whether an artifact has yet to prove itself, with a good one to go back to.
+    pub(super) fn is_unproven(&self, artifact: Hash) -> bool {
+        self.history.last_good.is_some() && !self.history.is_good(&artifact)
     }
 
     /// Where a rollback would go.
@@ -136,10 +141,13 @@ impl State {
         self.begin(now, ticket, ChangeKind::Reload, to, mode, refusal);
     }
 
-    /// Stops the active generation and starts the same artifact again. Events wait meanwhile.
-    pub fn restart(&mut self, now: Instant, ticket: Ticket) {
+    /// Starts the same artifact in a new process. A plugin that hands its state over does so while it serves; of any other, and
+    /// of one that is down, the old process goes before the new one comes. Events wait meanwhile.
+    pub fn restart(&mut self, now: Instant, ticket: Ticket, mode: ReloadMode) {
+        let hands_over = mode == ReloadMode::Handoff && self.active().is_some();
+        let mode = if hands_over { ReloadMode::Handoff } else { ReloadMode::Exclusive };
         match self.running_artifact().or(self.history.active) {
-            Some(to) => self.begin(now, ticket, ChangeKind::Restart, to, ReloadMode::Exclusive, None),
+            Some(to) => self.begin(now, ticket, ChangeKind::Restart, to, mode, None),
             None => self.refuse(ticket, ChangeError::NotRunning),
         }
     }

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
+mod trial;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn policy() -> Policy {
@@ -38,6 +40,11 @@ fn restart() -> Restart {
 
 fn artifact(n: u8) -> Hash {
     Hash::from_bytes([n; 32])
+}
+
+/// How an event of the only command there is ended.
+fn ending(person: u64, failed: bool) -> Ending {
+    Ending { failed, kind: 1, person }
 }
 
 /// Where a fake generation is.
@@ -75,8 +82,13 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::after(BuildHistory::default())
+    }
+
+    /// A world that begins with what a host before it has left.
+    fn after(history: BuildHistory) -> Self {
         Self {
-            state: State::new(policy(), restart(), BuildHistory::default(), 1),
+            state: State::new(policy(), restart(), history, 1),
             now: Instant::now(),
             fakes: BTreeMap::new(),
             asked: Vec::new(),
@@ -322,11 +334,11 @@ fn too_many_failures_in_the_bake_go_back_and_a_few_do_not() {
     world.started(2, true);
     world.answer(0, true);
     for n in 0..9 {
-        world.state.outcome(world.now, 2, n % 2 == 0);
+        world.state.outcome(world.now, 2, ending(n, n % 2 == 0));
         world.settle();
     }
     assert_eq!(world.state.route(), Some(2), "nine events prove nothing");
-    world.state.outcome(world.now, 2, true);
+    world.state.outcome(world.now, 2, ending(1, true));
     world.settle();
     assert_eq!(world.state.route(), Some(1), "six of ten failed");
 }
@@ -335,13 +347,13 @@ fn too_many_failures_in_the_bake_go_back_and_a_few_do_not() {
 fn a_plugin_that_always_fails_some_is_not_rolled_back_for_it() {
     let mut world = World::running();
     for n in 0..10 {
-        world.state.outcome(world.now, 1, n < 8);
+        world.state.outcome(world.now, 1, ending(n, n < 8));
     }
     world.reload(2, ReloadMode::Overlap);
     world.started(2, true);
     world.answer(0, true);
     for n in 0..20 {
-        world.state.outcome(world.now, 2, n % 4 != 0);
+        world.state.outcome(world.now, 2, ending(n, n % 4 != 0));
         world.settle();
     }
     assert_eq!(world.state.route(), Some(2));
@@ -459,7 +471,7 @@ fn baking() -> World {
 fn a_restart_in_the_bake_neither_ends_it_nor_makes_the_build_good() {
     let mut world = baking();
     let ticket = world.ticket();
-    world.state.restart(world.now, ticket);
+    world.state.restart(world.now, ticket, ReloadMode::Overlap);
     world.settle();
     world.drained();
     world.exit(2);
@@ -502,7 +514,7 @@ fn poison_events_do_not_make_a_working_plugin_fail_and_a_broken_one_fails_all_th
     };
     let poisoned = |world: &mut World, works: bool| {
         let Some(active) = up(world) else { return };
-        world.state.outcome(world.now, active, !works);
+        world.state.outcome(world.now, active, ending(0, !works));
         world.exit(active);
         let Some(active) = up(world) else { return };
         world.fakes.remove(&active);
@@ -581,13 +593,13 @@ enum Op {
     Start,
     Reload(u8, u8, bool),
     Rollback,
-    Restart,
+    Restart(u8),
     Stop,
     Started(usize, bool),
     Answer(usize, bool),
     Exit(usize),
     Drained,
-    Outcome(bool),
+    Outcome(u64, bool),
     Pass(u64),
 }
 
@@ -596,35 +608,38 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Start),
         4 => (1u8..6, 0u8..3, any::<bool>()).prop_map(|(to, mode, force)| Op::Reload(to, mode, force)),
         1 => Just(Op::Rollback),
-        1 => Just(Op::Restart),
+        1 => (0u8..3).prop_map(Op::Restart),
         1 => Just(Op::Stop),
         8 => (any::<usize>(), prop::bool::weighted(0.8)).prop_map(|(at, well)| Op::Started(at, well)),
         8 => (any::<usize>(), prop::bool::weighted(0.8)).prop_map(|(at, well)| Op::Answer(at, well)),
         3 => any::<usize>().prop_map(Op::Exit),
         3 => Just(Op::Drained),
-        4 => any::<bool>().prop_map(Op::Outcome),
+        4 => (0u64..3, any::<bool>()).prop_map(|(person, failed)| Op::Outcome(person, failed)),
         5 => (1u64..20_000).prop_map(Op::Pass),
     ]
+}
+
+fn mode_of(mode: u8) -> ReloadMode {
+    [ReloadMode::Overlap, ReloadMode::Handoff, ReloadMode::Exclusive][usize::from(mode)]
 }
 
 fn apply(world: &mut World, op: &Op) {
     match *op {
         Op::Start => drop(world.state.start(world.state.history().last_good.unwrap_or(artifact(1)))),
         Op::Reload(to, mode, force) => {
-            let mode = [ReloadMode::Overlap, ReloadMode::Handoff, ReloadMode::Exclusive][usize::from(mode)];
             let ticket = world.ticket();
             if force {
                 world.forced.push(artifact(to));
             }
-            world.state.reload(world.now, ticket, artifact(to), mode, force);
+            world.state.reload(world.now, ticket, artifact(to), mode_of(mode), force);
         }
         Op::Rollback => {
             let ticket = world.ticket();
             world.state.rollback(world.now, ticket, ReloadMode::Overlap);
         }
-        Op::Restart => {
+        Op::Restart(mode) => {
             let ticket = world.ticket();
-            world.state.restart(world.now, ticket);
+            world.state.restart(world.now, ticket, mode_of(mode));
         }
         Op::Stop => {
             let ticket = world.ticket();
@@ -643,9 +658,9 @@ fn apply(world: &mut World, op: &Op) {
             world.exit(number);
         }
         Op::Drained => world.drained(),
-        Op::Outcome(failed) => {
+        Op::Outcome(person, failed) => {
             if let Some(active) = world.state.active() {
-                world.state.outcome(world.now, active, failed);
+                world.state.outcome(world.now, active, ending(person, failed));
             }
         }
         Op::Pass(millis) => world.pass(Duration::from_millis(millis)),
@@ -717,7 +732,7 @@ fn what_the_host_could_not_do_is_tried_again_and_never_counted() {
     state.started(now, 100, Ok(()));
     assert_eq!((state.word(), state.history().failures), ("running", 0));
     // A restart that finds the disk full.
-    state.restart(now, 7);
+    state.restart(now, 7, ReloadMode::Overlap);
     state.drained(now, 100);
     state.exited(now, 100, "told to stop");
     for generation in 101..200 {
@@ -727,21 +742,4 @@ fn what_the_host_could_not_do_is_tried_again_and_never_counted() {
     }
     state.started(now, 200, Ok(()));
     assert_eq!((state.word(), state.history().failures), ("running", 0));
-}
-
-#[test]
-fn an_event_that_had_killed_the_old_build_does_not_condemn_the_new_one() {
-    let mut world = World::running();
-    world.reload(2, ReloadMode::Overlap);
-    world.started(2, true);
-    world.answer(0, true);
-    world.drained();
-    world.fakes.remove(&2);
-    world.state.poisoned(world.now, 2, "SIGSEGV");
-    world.settle();
-    assert_eq!(world.state.phase(), &Phase::Starting { generation: 3, artifact: artifact(2) });
-    assert!(world.state.history().blocked.is_empty() && world.state.bake().is_some());
-    world.started(3, true);
-    world.exit(3);
-    assert_eq!(world.state.history().blocked, [artifact(2)], "a crash of its own does");
 }
