@@ -9,12 +9,7 @@ use crate::{
     build,
     rig::{PATIENCE, Rig, plugin},
 };
-use rosey::{
-    event::Place,
-    plugins::PluginConfig,
-    process::memory::resident_bytes,
-    slot::{command::Command, lifecycle::LifecycleKind},
-};
+use rosey::{event::Place, plugins::PluginConfig, slot::lifecycle::LifecycleKind};
 use rosey_core::{limits::Limits, outcome::OUTCOMES, state::ReloadMode};
 use rustix::process::Signal;
 use std::{
@@ -108,7 +103,6 @@ pub async fn play(plan: Plan) -> Account {
         let what = Fault { kind, path: library(&name), name, building, number: random.u32(..) };
         changes.spawn(what.strike(Arc::clone(&rig)));
         while changes.try_join_next().is_some() {}
-        watch_memory(&rig).await;
     }
     while changes.join_next().await.is_some() {}
     stop.store(true, Relaxed);
@@ -141,17 +135,6 @@ fn limits() -> Limits {
         backoff_first: Duration::from_millis(10),
         backoff_max: Duration::from_millis(100),
         ..Limits::default()
-    }
-}
-
-/// As the metrics do at each poll.
-async fn watch_memory(rig: &Rig) {
-    for view in rig.plugins.views().await {
-        for generation in view.generations {
-            if let (Some(bytes), Ok(handle)) = (resident_bytes(generation.pid), rig.plugins.handle(&view.plugin)) {
-                handle.tell(Command::Memory { generation: generation.number, bytes }).await.expect("it runs");
-            }
-        }
     }
 }
 

@@ -371,7 +371,7 @@ impl Metrics {
         let views = plugins.views().await;
         let measures = meter.is_some();
         if let Some(meter) = meter {
-            self.measure(plugins, &views, meter).await;
+            self.measure(plugins, &views, meter);
         }
         let letters = dead_letter::counts(plugins.database()).await.unwrap_or_default();
         if measures {
@@ -410,26 +410,22 @@ impl Metrics {
         }
     }
 
-    /// Measures processor time and memory, and tells the slots of it, which enforce their limits.
-    async fn measure(&self, plugins: &Plugins, views: &[View], meter: &mut Meter) {
+    /// Measures processor time and memory.
+    fn measure(&self, plugins: &Plugins, views: &[View], meter: &mut Meter) {
         let mut groups: Vec<Vec<u32>> = Vec::with_capacity(views.len() + 1);
         let mut owners = Vec::new();
         for view in views {
             for generation in &view.generations {
-                owners.push((&*view.plugin, generation.number));
+                owners.push(&*view.plugin);
                 groups.push(vec![generation.pid]);
             }
         }
         let used = meter.look(&groups);
         let mut sums: HashMap<&str, Usage> = HashMap::new();
-        for ((plugin, generation), usage) in owners.into_iter().zip(used) {
+        for (plugin, usage) in owners.into_iter().zip(used) {
             let sum = sums.entry(plugin).or_default();
             sum.cpu_percent += usage.cpu_percent;
             sum.memory_bytes += usage.memory_bytes;
-            if let Ok(handle) = plugins.handle(plugin) {
-                // Fails only when the host is stopping.
-                let _ = handle.tell(Command::Memory { generation, bytes: usage.memory_bytes }).await;
-            }
         }
         let mut state = self.state();
         for view in views {

@@ -4,9 +4,6 @@ use crate::process::memory;
 use std::{collections::HashMap, time::Instant};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// Processes of one plugin that are counted: a shim and what it has started.
-const MOST_PROCESSES: usize = 256;
-
 /// What some processes use.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Usage {
@@ -28,7 +25,10 @@ impl Meter {
     /// What each group of processes uses together with all that they have started, in the order of the groups. The first
     /// look at a process sees no processor time. (sysinfo's own percentage stays 0 until its second tick of 10 ms.)
     pub fn look(&mut self, groups: &[Vec<u32>]) -> Vec<Usage> {
-        let groups: Vec<Vec<Pid>> = groups.iter().map(|group| family(group)).collect();
+        let groups: Vec<Vec<Pid>> = groups
+            .iter()
+            .map(|group| group.iter().flat_map(|pid| memory::family(*pid)).map(Pid::from_u32).collect())
+            .collect();
         let all: Vec<Pid> = groups.iter().flatten().copied().collect();
         // What a process uses includes its threads.
         let kind = ProcessRefreshKind::nothing().with_cpu().without_tasks();
@@ -50,21 +50,6 @@ impl Meter {
         };
         groups.iter().map(sum).collect()
     }
-}
-
-/// These processes and all that they have started, directly or not.
-fn family(roots: &[u32]) -> Vec<Pid> {
-    let mut found = roots.to_vec();
-    let mut at = 0;
-    while at < found.len() && found.len() < MOST_PROCESSES {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", found[at])).into_iter().flatten().flatten();
-        for task in tasks {
-            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            found.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
-        }
-        at += 1;
-    }
-    found.into_iter().map(Pid::from_u32).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What a plugin that starts runs: what an orderly stop left on trial; else its last good artifact; where the store has lost that, the good one before it; where
-//! there is none, what the build left. Whoever may have expected another build is told.
+//! What a plugin that starts runs: what an orderly stop left on trial; else its last good artifact; where the store has lost that,
+//! the good one before it; where there is none, what the build left. Whoever may have expected another build is told.
 
 use crate::slot::startup::{OtherBuild, StartupChoice};
 use crate::{

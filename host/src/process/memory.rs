@@ -2,6 +2,31 @@
 
 use std::fs;
 
+/// Processes of one generation that are counted: a shim and what it has started.
+const MOST_PROCESSES: usize = 256;
+
+/// This process and all that it has started, directly or not.
+pub fn family(root: u32) -> Vec<u32> {
+    let (mut found, mut at) = (vec![root], 0);
+    while at < found.len() && found.len() < MOST_PROCESSES {
+        let tasks = fs::read_dir(format!("/proc/{}/task", found[at])).into_iter().flatten().flatten();
+        for task in tasks {
+            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            found.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        }
+        at += 1;
+    }
+    found
+}
+
+/// What a process uses with all that it has started, if that is more than the limit. Cheap while it is less: the kernel knows
+/// resident memory without counting, and that is never less than the proportional set size.
+pub fn used_beyond(root: u32, limit: u64) -> Option<u64> {
+    let family = family(root);
+    let sum = |of: fn(u32) -> Option<u64>| family.iter().filter_map(|pid| of(*pid)).sum::<u64>();
+    (sum(resident_bytes) > limit).then(|| sum(used_bytes)).filter(|used| *used > limit)
+}
+
 /// What the machine would have more if a process ended, in bytes: pages that it shares with others count in part (its
 /// proportional set size), so what many forks share counts once. Where the kernel does not say that, its resident memory;
 /// `None` when it is gone.
@@ -33,6 +58,8 @@ mod tests {
         let (used, resident) = (used_bytes(me).expect("it runs"), resident_bytes(me).expect("it runs"));
         // Other tests take memory between the two.
         assert!(used > 1 << 20 && used < resident + (64 << 20), "{used} {resident}");
+        assert!(used_beyond(me, 1 << 20).is_some_and(|used| used > 1 << 20));
+        assert_eq!(used_beyond(me, u64::MAX), None);
         assert_eq!((used_bytes(u32::MAX / 2), resident_bytes(u32::MAX / 2)), (None, None));
     }
 

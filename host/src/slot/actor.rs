@@ -326,12 +326,10 @@ impl Task {
     }
 
     fn check_memory(&self, at: usize) -> Result<(), String> {
-        let limit = self.setup.limits.memory_mb << 20;
-        match memory::used_bytes(self.live[at].pid) {
-            Some(used) if used > limit => {
-                Err(format!("it uses {} MiB of memory, and may use {} MiB", used >> 20, limit >> 20))
-            }
-            _ => Ok(()),
+        let limit = self.setup.memory_limit();
+        match memory::used_beyond(self.live[at].pid, limit) {
+            Some(used) => Err(format!("it uses {} MiB of memory, and may use {} MiB", used >> 20, limit >> 20)),
+            None => Ok(()),
         }
     }
 
@@ -339,6 +337,7 @@ impl Task {
         match report {
             Report::Started(generation, result) => self.started(now, generation, *result),
             Report::Exited(generation, exit) => self.exited(cx, now, generation, exit),
+            Report::Looked(generation, beyond) => self.looked_at(generation, beyond),
             Report::Saved(written) => self.saved(written),
             Report::Committed(results) => self.committed(now, results),
             Report::Buried(id) => {
@@ -354,7 +353,13 @@ impl Task {
         let result = match result {
             Ok(started) => {
                 self.state.learn(artifact, &started.manifest.version);
-                self.live.push(Live::new(generation, artifact, started, self.reports.0.clone()));
+                self.live.push(Live::new(
+                    generation,
+                    artifact,
+                    started,
+                    self.setup.memory_limit(),
+                    self.reports.0.clone(),
+                ));
                 Ok(())
             }
             Err(error) => Err(error.problem()),
@@ -448,7 +453,6 @@ impl Task {
                 // Whoever asked may have stopped waiting.
                 let _ = answer.send(Box::new(self.view(now)));
             }
-            Command::Memory { generation, bytes } => self.memory_used(generation, bytes),
             Command::Collect => {
                 let active = self.state.active();
                 if let Some(live) = self.live.iter_mut().find(|live| Some(live.generation) == active) {
@@ -509,7 +513,7 @@ impl Task {
         let Self { flow, state, setup, account, .. } = self;
         flow.expire(now, &mut |ended| {
             if let (Outcome::TimedOut, Some(by)) = (&ended.outcome, ended.generation) {
-                state.outcome(now, by, ending(&ended));
+                judge(state, now, by, &ended);
             }
             finish(setup, account, now, ended);
         });

@@ -64,14 +64,7 @@ pub enum Command {
     },
     /// Say how it goes.
     View(oneshot::Sender<Box<View>>),
-    /// A generation uses this much memory, in bytes.
-    Memory {
-        /// The generation that was measured.
-        generation: GenerationId,
-        /// Its memory, with all that it has started.
-        bytes: u64,
-    },
-    /// PendingRequest the active generation for the plugin's own metrics; a later [`View`] has them.
+    /// Ask the active generation for the plugin's own metrics; a later [`View`] has them.
     Collect,
 }
 
@@ -82,6 +75,8 @@ pub(super) enum Report {
     Started(GenerationId, Box<Result<StartedGeneration, StartError>>),
     /// A process ended.
     Exited(GenerationId, Exit),
+    /// A generation was looked at: what it uses with all that it has started, in bytes, if that is more than it may.
+    Looked(GenerationId, Option<u64>),
     /// What has to outlive the host is written down; or it could not be, and is tried again.
     Saved(bool),
     /// The store has done what it was sent.

@@ -235,13 +235,16 @@ impl Task {
         self.happened(LifecycleKind::State(note));
     }
 
-    /// A generation uses so much memory; one that uses too much is ended.
-    pub(super) fn memory_used(&mut self, generation: GenerationId, used: u64) {
-        let limit = self.setup.limits.memory_mb << 20;
-        if used > limit
-            && let Some(live) = self.live.iter_mut().find(|live| live.generation == generation)
-        {
-            live.kill_for(Cause::Memory { used, limit });
+    /// A generation was looked at. One that uses too much memory is ended; any other is asked for a sign of life, also when it
+    /// has nothing to do.
+    pub(super) fn looked_at(&mut self, generation: GenerationId, beyond: Option<u64>) {
+        let limit = self.setup.memory_limit();
+        let Some(live) = self.live.iter_mut().find(|live| live.generation == generation && !live.closed) else {
+            return;
+        };
+        match beyond {
+            Some(used) => live.kill_for(Cause::Memory { used, limit }),
+            None => live.ask(&ToShim::Ping(0)),
         }
     }
 

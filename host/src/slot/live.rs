@@ -9,6 +9,7 @@ use crate::{
     event::Event,
     process::{
         link::Link,
+        memory,
         output::{Records, Tail},
         page::Page,
         spare::StartGuard,
@@ -27,10 +28,18 @@ use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval_at},
+};
 
 /// Looks without an answer to a ping from which a generation counts as unhealthy: half a second.
 const UNHEALTHY: u32 = 2;
+
+/// Between two looks at the memory of a generation. A plugin that takes a gigabyte a second has taken three by then, which
+/// most machines have.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// A generation between its start and its end.
 #[derive(Debug)]
@@ -63,11 +72,13 @@ pub struct Live {
 }
 
 impl Live {
-    /// Takes over a generation that has started, and watches its process: its end comes as [`Report::Exited`].
+    /// Takes over a generation that has started, and watches its process: each look at it comes as [`Report::Looked`], its end as
+    /// [`Report::Exited`].
     pub fn new(
         generation: GenerationId,
         artifact: Hash,
         started: StartedGeneration,
+        memory_limit: u64,
         reports: mpsc::Sender<Report>,
     ) -> Self {
         let StartedGeneration { mut process, link, manifest, tail, records, page, took, start } = started;
@@ -75,9 +86,16 @@ impl Live {
         let told = Arc::clone(&end);
         let (pid, last_words) = (process.pid(), tail.clone());
         tokio::spawn(async move {
+            let mut looks = interval_at((Instant::now() + LOOK_EVERY).into(), LOOK_EVERY);
+            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let exit = loop {
                 tokio::select! {
                     exit = process.exited() => break exit,
+                    _ = looks.tick() => {
+                        let beyond = spawn_blocking(move || memory::used_beyond(pid, memory_limit)).await;
+                        // Fails only when the slot is gone.
+                        let _ = reports.send(Report::Looked(generation, beyond.ok().flatten())).await;
+                    }
                     () = told.notified() => {
                         // Fails only when it has ended already, which the next turn sees.
                         let _ = process.kill(Signal::KILL);

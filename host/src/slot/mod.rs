@@ -83,6 +83,11 @@ impl Setup {
         }
     }
 
+    /// Bytes of memory that a generation may use.
+    fn memory_limit(&self) -> u64 {
+        self.limits.memory_mb << 20
+    }
+
     fn restart_policy(&self) -> RestartPolicy {
         RestartPolicy::from(&self.limits)
     }
