@@ -1,7 +1,13 @@
-//! Who said it, where, and how long the answer may take.
+//! Who said it, where, and how long the answer may take. What a handler may do from there is in [`effects`](crate::effects).
 
+use crate::{
+    Finished, Reply, Result, Store,
+    event::Kind,
+    journal::{Journal, LazyJournal},
+};
 use std::{
     fmt,
+    sync::MutexGuard,
     time::{Duration, Instant},
 };
 
@@ -13,8 +19,11 @@ pub struct Context {
     ends: [usize; PARTS],
     id: u64,
     probe: bool,
+    kind: Kind,
     limit: Duration,
     since: Instant,
+    /// Most events read nothing and change nothing, and have none.
+    journal: LazyJournal,
 }
 
 /// The texts of an event, in the order in which they are packed.
@@ -52,7 +61,23 @@ impl Context {
             text.len()
         });
         let limit = Duration::from_millis(event.deadline_ms.into());
-        Self { text, ends, id: event.id, probe: event.probe, limit, since: Instant::now() }
+        let (id, probe, kind, journal) = (event.id, event.probe, Kind::Command, LazyJournal::default());
+        Self { text, ends, id, probe, kind, limit, since: Instant::now(), journal }
+    }
+
+    /// As [`new`](Self::new), for what is no command.
+    pub(crate) fn of_kind(kind: Kind, event: &Incoming<'_>) -> Self {
+        Self { kind, ..Self::new(event) }
+    }
+
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock()
+    }
+
+    /// Ends the event: puts what the handler did beside what it returned. The code of `#[plugin]` calls it.
+    #[doc(hidden)]
+    pub fn finish(self, result: Result<Reply>) -> Finished {
+        Finished { result, journal: self.journal.into_inner() }
     }
 
     fn part(&self, part: Part) -> &str {
@@ -61,7 +86,17 @@ impl Context {
         &self.text[start..self.ends[index]]
     }
 
-    /// The command as the user typed it, without the prefix: its name or one of its aliases.
+    /// What kind of event it is. `#[migrate]` belongs to none and reads [`Kind::Start`].
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What the plugin keeps. See [`store`](crate::store).
+    pub fn store(&self) -> Store<'_> {
+        Store::new(&self.journal, self.id)
+    }
+
+    /// The command as the user typed it, without the prefix: its name or one of its aliases. Empty when it is no command.
     pub fn command(&self) -> &str {
         self.part(Part::Command)
     }
@@ -71,17 +106,17 @@ impl Context {
         self.part(Part::Args)
     }
 
-    /// Who said it, as chat shows them. Not trusted: it may be anything.
+    /// Who said or did it, as chat shows them; empty where no person did. Not trusted: it may be anything.
     pub fn user(&self) -> &str {
         self.part(Part::User)
     }
 
-    /// Where it was said.
+    /// Where it was; empty where it belongs to no channel.
     pub fn channel(&self) -> &str {
         self.part(Part::Channel)
     }
 
-    /// Which connector brought it: `console`, `irc`.
+    /// Which connector brought it: `console`, `irc`; empty for what comes from no network.
     pub fn connector(&self) -> &str {
         self.part(Part::Connector)
     }

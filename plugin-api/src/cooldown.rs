@@ -11,29 +11,37 @@ use std::{
 /// At most this many waits are remembered (64 KiB): one per user and command within a cooldown. Beyond it, calls pass.
 const REMEMBERED: usize = 2048;
 
+/// Until when a user waits, and the event that began it.
+struct Wait {
+    until: Instant,
+    event: u64,
+}
+
 /// Until when each user waits, by command.
 #[derive(Default)]
 pub(crate) struct Cooldowns {
     /// Keyed by a hash, so that a user with a long name costs no more than any other.
-    until: Mutex<HashMap<u64, Instant>>,
+    until: Mutex<HashMap<u64, Wait>>,
     hasher: RandomState,
 }
 
 impl Cooldowns {
-    /// Lets the call pass and remembers it, or says how long the user has to wait.
+    /// Lets the call pass and remembers it, or says how long the user has to wait. An event that is delivered again passes
+    /// again.
     pub(crate) fn pass(&self, command: usize, cooldown_ms: u64, cx: &Context, now: Instant) -> Result<(), Duration> {
         let key = self.hasher.hash_one((command, cx.connector(), cx.user()));
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(wait) =
-            until.get(&key).and_then(|end| end.checked_duration_since(now)).filter(|wait| !wait.is_zero())
+        let others = until.get(&key).filter(|wait| wait.event != cx.event());
+        if let Some(left) =
+            others.and_then(|wait| wait.until.checked_duration_since(now)).filter(|left| !left.is_zero())
         {
-            return Err(wait);
+            return Err(left);
         }
         if until.len() >= REMEMBERED {
-            until.retain(|_, end| *end > now);
+            until.retain(|_, wait| wait.until > now);
         }
         if until.len() < REMEMBERED {
-            until.insert(key, now + Duration::from_millis(cooldown_ms));
+            until.insert(key, Wait { until: now + Duration::from_millis(cooldown_ms), event: cx.event() });
         }
         Ok(())
     }
@@ -43,9 +51,11 @@ impl Cooldowns {
 mod tests {
     use super::*;
     use crate::context::Incoming;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     fn by(user: &str) -> Context {
-        Context::new(&Incoming { user, ..Incoming::default() })
+        static EVENTS: AtomicU64 = AtomicU64::new(1);
+        Context::new(&Incoming { id: EVENTS.fetch_add(1, Relaxed), user, ..Incoming::default() })
     }
 
     #[test]
@@ -56,7 +66,9 @@ mod tests {
         assert_eq!(cooldowns.pass(0, 1000, &by("ann"), at(400)), Err(Duration::from_millis(600)));
         assert_eq!(cooldowns.pass(1, 1000, &by("ann"), at(400)), Ok(()));
         assert_eq!(cooldowns.pass(0, 1000, &by("bob"), at(400)), Ok(()));
-        assert_eq!(cooldowns.pass(0, 1000, &by("ann"), at(1000)), Ok(()));
+        let again = by("ann");
+        assert_eq!(cooldowns.pass(0, 1000, &again, at(1000)), Ok(()));
+        assert_eq!(cooldowns.pass(0, 1000, &again, at(1001)), Ok(()), "the same event, delivered again");
     }
 
     #[test]

@@ -75,8 +75,11 @@ pub mod args;
 mod bounded;
 mod context;
 mod cooldown;
+pub mod effects;
 pub mod error;
+pub mod event;
 mod guard;
+mod journal;
 pub mod manifest;
 pub mod metrics;
 mod plugin;
@@ -84,13 +87,15 @@ pub mod prelude;
 pub mod reply;
 mod settings;
 pub mod state;
+pub mod store;
 pub mod testing;
 
 pub use context::Context;
 pub use error::{Error, Result};
-pub use plugin::{Handling, Plugin};
+pub use plugin::{Finished, Handling, Plugin};
 pub use plugin_api_macros::plugin;
 pub use reply::Reply;
+pub use store::{Store, background};
 
 /// What the code that `#[plugin]` writes needs. Not for authors: it changes without notice.
 #[doc(hidden)]
@@ -98,10 +103,12 @@ pub mod __private {
     pub use crate::{
         abi::object::lib_header,
         args::{ArgError, Args},
-        manifest::{API_VERSION, Command, Manifest, Reload},
+        event::FromBody,
+        manifest::{API_VERSION, Command, Manifest, Reload, Subscription},
         plugin::Slot,
         reply::IntoReply,
         settings::settings,
     };
     pub use abi_stable::library::LibHeader;
+    pub use rosey_wire::event::Body;
 }

@@ -13,7 +13,7 @@ pub struct Manifest {
     pub api: &'static str,
     /// The author's package description, perhaps empty.
     pub description: &'static str,
-    /// At least one.
+    /// What users may type. A plugin has a command or a subscription.
     pub commands: &'static [Command],
     /// A command line, without the prefix, that proves a new generation healthy.
     pub probe: Option<&'static str>,
@@ -23,6 +23,26 @@ pub struct Manifest {
     pub state_version: u32,
     /// The first and the last version of the state that `restore` reads.
     pub reads_state: [u32; 2],
+    /// The handlers of events that are no commands; the host names one by its place here.
+    pub subscriptions: &'static [Subscription],
+    /// The version of what it keeps in the store; 0 when it does not say.
+    pub store_version: u32,
+    /// Whether it has `#[migrate]`.
+    pub migrates: bool,
+}
+
+/// A handler of events that are no commands.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Subscription {
+    /// The name of a [`Kind`](crate::event::Kind).
+    pub kind: &'static str,
+    /// Of messages, the regular expression that a line must match. Of signals, the topic. Of a timer, its name, `*` for every
+    /// name that no other handler has. Else empty.
+    pub pattern: &'static str,
+    /// Of a timer that fires by itself, its cron expression. Else empty.
+    pub cron: &'static str,
+    /// The time zone of `cron`; UTC when empty.
+    pub zone: &'static str,
 }
 
 /// What the host needs to know of a `#[command]`.
@@ -38,6 +58,10 @@ pub struct Command {
     pub help: &'static str,
     /// Milliseconds one user waits between two calls; 0 for none.
     pub cooldown_ms: u64,
+    /// Milliseconds a channel waits between two calls by anyone; 0 for none.
+    pub channel_cooldown_ms: u64,
+    /// Milliseconds everyone waits between two calls by anyone; 0 for none.
+    pub global_cooldown_ms: u64,
 }
 
 /// How a plugin wants to be reloaded.
@@ -62,8 +86,15 @@ mod tests {
 
     #[test]
     fn the_json_is_what_the_host_expects() {
-        let commands =
-            &[Command { name: "roll", aliases: &["r"], usage: "!roll 2d6", help: "Roll", cooldown_ms: 1000 }];
+        let commands = &[Command {
+            name: "roll",
+            aliases: &["r"],
+            usage: "!roll 2d6",
+            help: "Roll",
+            cooldown_ms: 1000,
+            channel_cooldown_ms: 0,
+            global_cooldown_ms: 5,
+        }];
         let manifest = Manifest {
             name: "dice",
             version: "1.0.0",
@@ -74,10 +105,13 @@ mod tests {
             reload: Reload::Handoff,
             state_version: 2,
             reads_state: [1, 2],
+            subscriptions: &[Subscription { kind: "message", pattern: "x", cron: "", zone: "" }],
+            store_version: 3,
+            migrates: true,
         };
         assert_eq!(
             serde_json::to_string(&manifest).expect("plain data"),
-            r#"{"name":"dice","version":"1.0.0","api":"1.0.0","description":"","commands":[{"name":"roll","aliases":["r"],"usage":"!roll 2d6","help":"Roll","cooldown_ms":1000}],"probe":null,"reload":"handoff","state_version":2,"reads_state":[1,2]}"#
+            r#"{"name":"dice","version":"1.0.0","api":"1.0.0","description":"","commands":[{"name":"roll","aliases":["r"],"usage":"!roll 2d6","help":"Roll","cooldown_ms":1000,"channel_cooldown_ms":0,"global_cooldown_ms":5}],"probe":null,"reload":"handoff","state_version":2,"reads_state":[1,2],"subscriptions":[{"kind":"message","pattern":"x","cron":"","zone":""}],"store_version":3,"migrates":true}"#
         );
     }
 }

@@ -5,9 +5,17 @@ use crate::{
     args::ArgError,
     cooldown::Cooldowns,
     guard,
+    journal::Journal,
     manifest::{Command, Manifest},
 };
-use std::{future::Future, pin::Pin, time::Instant};
+use rosey_wire::event::{Body, Occurrence};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 /// A plugin. `#[plugin]` writes this implementation; by hand it is work without gain.
 pub trait Plugin: Sized + Send + Sync + 'static {
@@ -38,6 +46,19 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// When the arguments are not what the command takes: answered with its usage.
     fn call(&self, command: usize, cx: Context) -> Result<Handling<'_>, ArgError>;
 
+    /// Calls the handler at this place in `MANIFEST.subscriptions`; `None` when there is none, or none for such an event.
+    fn hear(&self, handler: usize, cx: Context, body: &Body<'_>) -> Option<Handling<'_>> {
+        let _ = (handler, cx, body);
+        None
+    }
+
+    /// Brings the store from version `from` up to `MANIFEST.store_version`.
+    fn migrate(&self, cx: Context, from: u32) -> Handling<'_> {
+        let _ = cx;
+        let text = format!("the store has version {from}, and this plugin has no #[migrate]");
+        Handling::Done(Error::internal(text).into())
+    }
+
     /// Its state, for the generation that follows it.
     ///
     /// # Errors
@@ -66,15 +87,52 @@ pub trait Plugin: Sized + Send + Sync + 'static {
 /// What calling a handler gave: an `fn` is done, an `async fn` has to be polled.
 pub enum Handling<'a> {
     /// It has answered, or failed.
-    Done(Result<Reply>),
+    Done(Finished),
     /// To be polled.
-    Future(Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>),
+    Future(Pin<Box<dyn Future<Output = Finished> + Send + 'a>>),
 }
 
 impl<'a> Handling<'a> {
     /// Boxes the future of an `async fn`.
-    pub fn future(future: impl Future<Output = Result<Reply>> + Send + 'a) -> Self {
+    pub fn future(future: impl Future<Output = Finished> + Send + 'a) -> Self {
         Self::Future(Box::pin(future))
+    }
+}
+
+/// What a handler returned, and what it has read and wants to change. [`Context::finish`] makes it.
+pub struct Finished {
+    pub(crate) result: Result<Reply>,
+    pub(crate) journal: Option<Box<Mutex<Journal>>>,
+}
+
+impl Finished {
+    /// Encoded effects, when there are any and the handler has ended well.
+    ///
+    /// # Errors
+    /// When they do not fit a message to the host.
+    pub(crate) fn effects(&self) -> Result<Option<Vec<u8>>> {
+        match &self.journal {
+            Some(journal) if self.result.is_ok() => journal.lock().unwrap_or_else(PoisonError::into_inner).pack(),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl From<Result<Reply>> for Finished {
+    fn from(result: Result<Reply>) -> Self {
+        Self { result, journal: None }
+    }
+}
+
+impl From<Error> for Finished {
+    fn from(error: Error) -> Self {
+        Err(error).into()
+    }
+}
+
+impl fmt::Debug for Finished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Finished").field("result", &self.result).finish_non_exhaustive()
     }
 }
 
@@ -98,22 +156,38 @@ impl<P: Plugin> Instance<P> {
 
     /// Starts handling an event, as far as it goes without polling. Never unwinds.
     pub(crate) fn begin(&self, cx: Context) -> Handling<'_> {
-        guard::catch(|| self.dispatch(cx)).unwrap_or_else(|panic| Handling::Done(Err(panic)))
+        guard::catch(|| self.dispatch(cx)).unwrap_or_else(|panic| Handling::Done(panic.into()))
+    }
+
+    /// As [`begin`](Self::begin), for an event that is no command.
+    pub(crate) fn hear(&self, cx: Context, event: &Occurrence<'_>) -> Handling<'_> {
+        let heard = guard::catch(|| self.plugin.hear(event.handler.into(), cx, &event.body))
+            .unwrap_or_else(|panic| Some(Handling::Done(panic.into())));
+        heard.unwrap_or_else(|| {
+            let (kind, handler) = (event.body.kind().name(), event.handler);
+            Handling::Done(Error::internal(format!("this plugin has no handler {handler} of a {kind} event")).into())
+        })
+    }
+
+    /// As [`begin`](Self::begin), for `#[migrate]`.
+    pub(crate) fn migrate(&self, cx: Context, from: u32) -> Handling<'_> {
+        guard::catch(|| self.plugin.migrate(cx, from)).unwrap_or_else(|panic| Handling::Done(panic.into()))
     }
 
     fn dispatch(&self, cx: Context) -> Handling<'_> {
         let Some((index, command)) =
             P::find(cx.command()).and_then(|index| Some((index, P::MANIFEST.commands.get(index)?)))
         else {
-            return Handling::Done(Err(Error::internal(format!("this plugin has no command {:?}", cx.command()))));
+            return Handling::Done(Error::internal(format!("this plugin has no command {:?}", cx.command())).into());
         };
         if command.cooldown_ms > 0
             && !cx.is_probe()
             && let Err(wait) = self.cooldowns.pass(index, command.cooldown_ms, &cx, Instant::now())
         {
-            return Handling::Done(Ok(Reply::text(format!("Slow down: try again in {:.1} s.", wait.as_secs_f64()))));
+            let text = format!("Slow down: try again in {:.1} s.", wait.as_secs_f64());
+            return Handling::Done(Ok(Reply::text(text)).into());
         }
-        self.plugin.call(index, cx).unwrap_or_else(|error| Handling::Done(Ok(usage(command, &error))))
+        self.plugin.call(index, cx).unwrap_or_else(|error| Handling::Done(Ok(usage(command, &error)).into()))
     }
 
     /// Takes over a state, if its version is one that the plugin reads.

@@ -1,23 +1,34 @@
-//! What stands in the `impl` block: the commands and the hooks.
+//! What stands in the `impl` block: the commands, the handlers and the hooks.
 
-use crate::options::CommandOptions;
+use crate::{
+    handler::{self, Handler},
+    options::CommandOptions,
+};
 use proc_macro2::Span;
 use syn::{
     Attribute, Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, Result, ReturnType, Type, spanned::Spanned,
 };
 
-/// The attributes that this macro understands on methods.
-const HELPERS: [&str; 5] = ["command", "create", "snapshot", "restore", "shutdown"];
+/// The attributes that this macro understands on methods, besides those of handlers.
+const HELPERS: [&str; 6] = ["command", "create", "snapshot", "restore", "shutdown", "migrate"];
 
 /// The block, read.
 pub(crate) struct Block {
     /// As written, without the helper attributes.
     pub(crate) item: ItemImpl,
     pub(crate) commands: Vec<Command>,
+    pub(crate) handlers: Vec<Handler>,
     pub(crate) create: Option<Create>,
     pub(crate) snapshot: Option<Ident>,
     pub(crate) restore: Option<Ident>,
     pub(crate) shutdown: Option<Ident>,
+    pub(crate) migrate: Option<Migrate>,
+}
+
+/// The `#[migrate]` hook.
+pub(crate) struct Migrate {
+    pub(crate) method: Ident,
+    pub(crate) is_async: bool,
 }
 
 /// A method with `#[command]`, read.
@@ -27,6 +38,8 @@ pub(crate) struct Command {
     pub(crate) name_span: Span,
     pub(crate) aliases: Vec<(String, Span)>,
     pub(crate) cooldown_ms: u64,
+    pub(crate) channel_cooldown_ms: u64,
+    pub(crate) global_cooldown_ms: u64,
     pub(crate) docs: String,
     pub(crate) is_async: bool,
     pub(crate) parameters: Vec<Parameter>,
@@ -55,21 +68,26 @@ impl Block {
         if !item.generics.params.is_empty() {
             return Err(Error::new_spanned(&item.generics, "a plugin cannot be generic: name the types"));
         }
-        let (mut commands, mut hooks) = (Vec::new(), Hooks::default());
+        let (mut commands, mut handlers, mut hooks) = (Vec::new(), Vec::new(), Hooks::default());
         for method in item.items.iter().filter_map(as_method) {
             match helper(method)? {
                 Some(attribute) if attribute.path().is_ident("command") => commands.push(command(method, attribute)?),
+                Some(attribute) if is_one_of(&handler::HELPERS, attribute) => {
+                    handlers.push(handler::read(method, attribute)?);
+                }
                 Some(attribute) => hooks.read(method, attribute)?,
                 None => {}
             }
         }
-        if commands.is_empty() {
-            let text = "a plugin has at least one command: write `#[command]` above a method";
+        if commands.is_empty() && handlers.is_empty() {
+            let text =
+                "a plugin has at least one command or handler: write `#[command]` or `#[on(message)]` above a method";
             return Err(Error::new_spanned(&item.self_ty, text));
         }
         unique(&commands)?;
-        let Hooks { create, snapshot, restore, shutdown } = hooks;
-        Ok(Self { item: without_helpers(item), commands, create, snapshot, restore, shutdown })
+        handler::unique(&handlers)?;
+        let Hooks { create, snapshot, restore, shutdown, migrate } = hooks;
+        Ok(Self { item: without_helpers(item), commands, handlers, create, snapshot, restore, shutdown, migrate })
     }
 }
 
@@ -79,10 +97,14 @@ struct Hooks {
     snapshot: Option<Ident>,
     restore: Option<Ident>,
     shutdown: Option<Ident>,
+    migrate: Option<Migrate>,
 }
 
 impl Hooks {
     fn read(&mut self, method: &ImplItemFn, attribute: &Attribute) -> Result<()> {
+        if attribute.path().is_ident("migrate") {
+            return self.read_migrate(method, attribute);
+        }
         let signature = &method.sig;
         if let Some(token) = signature.asyncness {
             return Err(Error::new(token.span(), "a hook is a plain `fn`: the host waits for it, so remove `async`"));
@@ -107,6 +129,20 @@ impl Hooks {
             return Err(Error::new_spanned(signature, form));
         }
         set_once(hook, name.clone(), name)
+    }
+
+    fn read_migrate(&mut self, method: &ImplItemFn, attribute: &Attribute) -> Result<()> {
+        let signature = &method.sig;
+        let name = &signature.ident;
+        if attribute.meta.require_path_only().is_err() {
+            return Err(Error::new_spanned(attribute, "a hook has no options: write the name alone"));
+        }
+        if !takes_context(method)? || signature.inputs.len() != 3 {
+            let form = format!("write `async fn {name}(&self, cx: &Context, from: u32) -> Result<()>`");
+            return Err(Error::new_spanned(signature, form));
+        }
+        let migrate = Migrate { method: name.clone(), is_async: signature.asyncness.is_some() };
+        set_once(&mut self.migrate, migrate, name)
     }
 
     fn read_create(&mut self, method: &ImplItemFn) -> Result<()> {
@@ -141,9 +177,8 @@ fn command(method: &ImplItemFn, attribute: &Attribute) -> Result<Command> {
     if !signature.generics.params.is_empty() {
         return Err(Error::new_spanned(&signature.generics, "a command cannot be generic: name the types"));
     }
-    let mut inputs = signature.inputs.iter().skip(1);
-    let is_context = |ty: &Type| matches!(ty, Type::Reference(it) if it.mutability.is_none());
-    if !takes_self(method)? || !matches!(inputs.next(), Some(FnArg::Typed(cx)) if is_context(&cx.ty)) {
+    let inputs = signature.inputs.iter().skip(2);
+    if !takes_context(method)? {
         let text = format!("write `fn {}(&self, cx: &Context)`, and the arguments after `cx`", signature.ident);
         return Err(Error::new_spanned(signature, text));
     }
@@ -157,6 +192,8 @@ fn command(method: &ImplItemFn, attribute: &Attribute) -> Result<Command> {
         name_span,
         aliases: options.aliases.iter().map(|alias| (alias.value(), alias.span())).collect(),
         cooldown_ms: options.cooldown_ms,
+        channel_cooldown_ms: options.channel_cooldown_ms,
+        global_cooldown_ms: options.global_cooldown_ms,
         docs: crate::usage::first_paragraph(&method.attrs),
         is_async: signature.asyncness.is_some(),
         parameters: inputs.map(parameter).collect::<Result<_>>()?,
@@ -232,18 +269,34 @@ fn takes_self(method: &ImplItemFn) -> Result<bool> {
     }
 }
 
+/// Whether a method takes `&self`, and then `cx: &Context`.
+///
+/// # Errors
+/// As [`takes_self`].
+pub(crate) fn takes_context(method: &ImplItemFn) -> Result<bool> {
+    let is_context = |ty: &Type| matches!(ty, Type::Reference(it) if it.mutability.is_none());
+    let second = method.sig.inputs.iter().nth(1);
+    Ok(takes_self(method)? && matches!(second, Some(FnArg::Typed(cx)) if is_context(&cx.ty)))
+}
+
 /// The one helper attribute of a method.
 fn helper(method: &ImplItemFn) -> Result<Option<&Attribute>> {
     let mut helpers = method.attrs.iter().filter(|attribute| is_helper(attribute));
     let first = helpers.next();
     match helpers.next() {
-        Some(second) => Err(Error::new_spanned(second, "a method is one command or one hook: remove one attribute")),
+        Some(second) => {
+            Err(Error::new_spanned(second, "a method is one command, one handler or one hook: remove one attribute"))
+        }
         None => Ok(first),
     }
 }
 
 fn is_helper(attribute: &Attribute) -> bool {
-    HELPERS.iter().any(|helper| attribute.path().is_ident(helper))
+    is_one_of(&HELPERS, attribute) || is_one_of(&handler::HELPERS, attribute)
+}
+
+fn is_one_of(helpers: &[&str], attribute: &Attribute) -> bool {
+    helpers.iter().any(|helper| attribute.path().is_ident(helper))
 }
 
 fn as_method(item: &ImplItem) -> Option<&ImplItemFn> {
@@ -271,7 +324,7 @@ fn last_ident(ty: &Type) -> Option<&Ident> {
 }
 
 /// A name as people read it: `r#type` is `type`, `_unused` is `unused`.
-fn plain(ident: &Ident) -> String {
+pub(crate) fn plain(ident: &Ident) -> String {
     let text = ident.to_string();
     text.trim_start_matches("r#").trim_start_matches('_').to_owned()
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     block::{Block, Command, Create},
+    handler::Handler,
     options::Options,
     usage,
 };
@@ -17,6 +18,7 @@ pub(crate) fn plugin(options: &Options, block: &Block) -> Result<TokenStream> {
     let create = create(block);
     let find = find(block);
     let calls = block.commands.iter().enumerate().map(|(index, command)| call(index, command));
+    let hear = hear(block);
     let hooks = hooks(block);
     Ok(quote! {
         #item
@@ -39,6 +41,7 @@ pub(crate) fn plugin(options: &Options, block: &Block) -> Result<TokenStream> {
                         _ => ::core::unreachable!("`find` knows only these"),
                     }
                 }
+                #hear
                 #hooks
                 fn slot() -> &'static __api::Slot<Self> {
                     static SLOT: __api::Slot<#this> = __api::Slot::new();
@@ -67,6 +70,10 @@ fn check(options: &Options, block: &Block) -> Result<()> {
             return Err(Error::new(probe.span(), text));
         }
     }
+    if let Some(migrate) = block.migrate.as_ref().filter(|_| options.store_version.is_none()) {
+        let text = "say to which version it brings the store: `#[plugin(store_version = 2)]`";
+        return Err(Error::new(migrate.method.span(), text));
+    }
     if let Some(reload) = options.reload.as_ref().filter(|reload| reload.value() == "handoff")
         && (block.snapshot.is_none() || block.restore.is_none())
     {
@@ -80,7 +87,7 @@ fn check(options: &Options, block: &Block) -> Result<()> {
 
 fn manifest(options: &Options, block: &Block) -> TokenStream {
     let commands = block.commands.iter().map(|command| {
-        let Command { name, cooldown_ms, docs, .. } = command;
+        let Command { name, cooldown_ms, channel_cooldown_ms, global_cooldown_ms, docs, .. } = command;
         let aliases = command.aliases.iter().map(|(alias, _)| alias);
         let parameters: Vec<_> = command.parameters.iter().map(|it| (it.name.clone(), it.optional)).collect();
         let usage = usage::usage(docs, name, &parameters);
@@ -92,6 +99,8 @@ fn manifest(options: &Options, block: &Block) -> TokenStream {
                 usage: #usage,
                 help: #help,
                 cooldown_ms: #cooldown_ms,
+                channel_cooldown_ms: #channel_cooldown_ms,
+                global_cooldown_ms: #global_cooldown_ms,
             }
         }
     });
@@ -104,6 +113,11 @@ fn manifest(options: &Options, block: &Block) -> TokenStream {
         Some("exclusive") => quote!(Exclusive),
         _ => quote!(Overlap),
     };
+    let subscriptions = block.handlers.iter().map(|handler| {
+        let Handler { kind, pattern, cron, zone, .. } = handler;
+        quote!(__api::Subscription { kind: #kind, pattern: #pattern, cron: #cron, zone: #zone })
+    });
+    let (store_version, migrates) = (options.store_version.unwrap_or(0), block.migrate.is_some());
     let version = options.state_version.unwrap_or(1);
     let (first, last) = options.reads_state.as_ref().map_or((version, version), |it| (it.first, it.last));
     quote! {
@@ -117,6 +131,9 @@ fn manifest(options: &Options, block: &Block) -> TokenStream {
             reload: __api::Reload::#reload,
             state_version: #version,
             reads_state: [#first, #last],
+            subscriptions: &[#(#subscriptions),*],
+            store_version: #store_version,
+            migrates: #migrates,
         }
     }
 }
@@ -195,22 +212,65 @@ fn call(index: usize, command: &Command) -> TokenStream {
         1 => quote!(let args = __api::Args::new(cx.args());),
         _ => quote!(let mut args = __api::Args::new(cx.args());),
     };
-    let handling = if command.is_async {
-        quote_spanned! {span=>
-            ::plugin_api::Handling::future(async move {
-                __api::IntoReply::into_reply(self.#method(&cx, #(#names),*).await)
-            })
-        }
-    } else {
-        quote_spanned! {span=>
-            ::plugin_api::Handling::Done(__api::IntoReply::into_reply(self.#method(&cx, #(#names),*)))
-        }
-    };
+    let handling = handling(span, command.is_async, &quote_spanned!(span=> self.#method(&cx, #(#names),*)));
     quote! {
         #index => {
             #args
             #(#reads)*
             ::core::result::Result::Ok(#handling)
+        }
+    }
+}
+
+/// The arms that hand an event to its handler. A plugin of commands alone has the trait's own.
+fn hear(block: &Block) -> Option<TokenStream> {
+    if block.handlers.is_empty() {
+        return None;
+    }
+    let arms = block.handlers.iter().enumerate().map(|(index, handler)| {
+        let method = &handler.method;
+        let span = located(method.span());
+        let ty = Ident::new(handler.event, Span::call_site());
+        let event = handler.takes_event.then(|| quote_spanned!(span=> , &event));
+        let handling = handling(span, handler.is_async, &quote_spanned!(span=> self.#method(&cx #event)));
+        quote! {
+            #index => {
+                let event = <::plugin_api::event::#ty as __api::FromBody>::from_body(body)?;
+                let _ = &event;
+                #handling
+            }
+        }
+    });
+    Some(quote! {
+        fn hear(
+            &self,
+            handler: usize,
+            cx: ::plugin_api::Context,
+            body: &__api::Body<'_>,
+        ) -> ::core::option::Option<::plugin_api::Handling<'_>> {
+            ::core::option::Option::Some(match handler {
+                #(#arms)*
+                _ => return ::core::option::Option::None,
+            })
+        }
+    })
+}
+
+/// Calls a handler, and puts what it did beside what it returned.
+fn handling(span: Span, is_async: bool, call: &TokenStream) -> TokenStream {
+    if is_async {
+        quote_spanned! {span=>
+            ::plugin_api::Handling::future(async move {
+                let result = __api::IntoReply::into_reply(#call.await);
+                cx.finish(result)
+            })
+        }
+    } else {
+        quote_spanned! {span=>
+            {
+                let result = __api::IntoReply::into_reply(#call);
+                ::plugin_api::Handling::Done(cx.finish(result))
+            }
         }
     }
 }
@@ -241,7 +301,21 @@ fn hooks(block: &Block) -> TokenStream {
             }
         }
     });
-    quote!(#snapshot #restore #shutdown)
+    let migrate = block.migrate.as_ref().map(|migrate| {
+        let method = &migrate.method;
+        let span = located(method.span());
+        let handling = handling(span, migrate.is_async, &quote_spanned!(span=> self.#method(&cx, from)));
+        quote! {
+            fn migrate(
+                &self,
+                cx: ::plugin_api::Context,
+                from: ::core::primitive::u32,
+            ) -> ::plugin_api::Handling<'_> {
+                #handling
+            }
+        }
+    });
+    quote!(#snapshot #restore #shutdown #migrate)
 }
 
 /// A span that errors point at, but whose lints are the macro's and not the author's.

@@ -6,6 +6,7 @@
 
 mod block;
 mod expand;
+mod handler;
 mod options;
 mod usage;
 
@@ -22,16 +23,30 @@ use syn::{Error, Item, ItemImpl};
 /// | `state_version = 2` | the version of the state that `#[snapshot]` writes; 1 if not given |
 /// | `reads_state = 1..=2` | the versions that `#[restore]` reads; only `state_version` if not given |
 ///
+/// | `store_version = 2` | the version of what the plugin keeps in the store; see `#[migrate]` |
+///
 /// | on a method | |
 /// | --- | --- |
 /// | `#[command]` | `fn` or `async fn (&self, cx: &Context, …)`; see `plugin_api::args` and `plugin_api::reply` |
 /// | `#[command(name = "8ball")]` | its name, if not that of the method with `-` for `_` |
 /// | `#[command(aliases("r", "d"))]` | other names |
 /// | `#[command(cooldown = "1s")]` | how long one user waits between two calls: `ms`, `s` or `m` |
+/// | `#[command(channel_cooldown = "5s")]` | how long a channel waits between two calls by anyone |
+/// | `#[command(global_cooldown = "1s")]` | how long everyone waits between two calls by anyone |
+/// | `#[on(message)]` | `fn` or `async fn (&self, cx: &Context, event: &Message)`: lines that are no commands; see `plugin_api::event` |
+/// | `#[on(message, regex = "https?://")]` | only lines that match; the host looks, before the plugin is woken |
+/// | `#[on(join)]`, `part`, `nick`, `topic` | the same with `&Join`, `&Part`, `&Nick`, `&Topic` |
+/// | `#[on(signal, topic = "build-done")]` | what another plugin publishes: `&Signal` |
+/// | `#[timer]`, `#[timer("tea")]` | timers that handlers set, all or of one name: `&Timer` |
+/// | `#[every("0 9 * * 1-5", tz = "Europe/Berlin")]` | a timer of its own: minute, hour, day of the month, month, day of the week |
+/// | `#[start]` | the plugin serves from now on: `&Start` |
+/// | `#[migrate]` | `fn` or `async fn (&self, cx: &Context, from: u32) -> Result<()>`: brings the store up to `store_version` |
 /// | `#[create]` | `fn (settings: T) -> Self` or `-> Result<Self>`, `T: Deserialize`; without it `Default` is used |
 /// | `#[snapshot]` | `fn (&self) -> Result<Vec<u8>>` |
 /// | `#[restore]` | `fn (&self, version: u32, state: &[u8]) -> Result<()>` |
 /// | `#[shutdown]` | `fn (&self)` |
+///
+/// A handler may leave out the event, and returns what a command may return. A plugin has one command or one handler at least.
 ///
 /// The doc comment of a command is its help. Its code spans that begin with `!` are its usage. Name, version and
 /// description of the plugin are those of its package.

@@ -15,6 +15,7 @@ pub(crate) struct Options {
     pub(crate) reload: Option<LitStr>,
     pub(crate) state_version: Option<u32>,
     pub(crate) reads_state: Option<Versions>,
+    pub(crate) store_version: Option<u32>,
 }
 
 impl Options {
@@ -42,15 +43,13 @@ impl Options {
             }
             once(meta, &mut self.reload, mode)
         } else if meta.path.is_ident("state_version") {
-            let version: LitInt = value(meta, "state_version = 2")?;
-            let number = version
-                .base10_parse()
-                .map_err(|_| Error::new(version.span(), "write a smaller number: `state_version = 2`"))?;
-            once(meta, &mut self.state_version, number)
+            once(meta, &mut self.state_version, version(meta, "state_version = 2")?)
+        } else if meta.path.is_ident("store_version") {
+            once(meta, &mut self.store_version, version(meta, "store_version = 2")?)
         } else if meta.path.is_ident("reads_state") {
             once(meta, &mut self.reads_state, versions(value(meta, "reads_state = 1..=2")?)?)
         } else {
-            Err(unknown(meta, "`probe`, `reload`, `state_version` and `reads_state`"))
+            Err(unknown(meta, "`probe`, `reload`, `state_version`, `reads_state` and `store_version`"))
         }
     }
 }
@@ -67,11 +66,14 @@ pub(crate) struct CommandOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) aliases: Vec<LitStr>,
     pub(crate) cooldown_ms: u64,
+    pub(crate) channel_cooldown_ms: u64,
+    pub(crate) global_cooldown_ms: u64,
 }
 
 impl CommandOptions {
     pub(crate) fn parse(attribute: &Attribute) -> Result<Self> {
-        let (mut name, mut aliases, mut cooldown) = (None, None, None);
+        let (mut name, mut aliases) = (None, None);
+        let (mut user, mut channel, mut global) = (None, None, None);
         if let Meta::NameValue(_) = attribute.meta {
             return Err(Error::new_spanned(attribute, "write options in parentheses: `#[command(name = \"roll\")]`"));
         }
@@ -82,33 +84,48 @@ impl CommandOptions {
                 } else if meta.path.is_ident("aliases") {
                     once(&meta, &mut aliases, list(&meta)?)
                 } else if meta.path.is_ident("cooldown") {
-                    once(&meta, &mut cooldown, milliseconds(&value(&meta, "cooldown = \"1s\"")?)?)
+                    once(&meta, &mut user, milliseconds(&value(&meta, "cooldown = \"1s\"")?)?)
+                } else if meta.path.is_ident("channel_cooldown") {
+                    once(&meta, &mut channel, milliseconds(&value(&meta, "channel_cooldown = \"5s\"")?)?)
+                } else if meta.path.is_ident("global_cooldown") {
+                    once(&meta, &mut global, milliseconds(&value(&meta, "global_cooldown = \"1s\"")?)?)
                 } else {
-                    Err(unknown(&meta, "`name`, `aliases` and `cooldown`"))
+                    Err(unknown(&meta, "`name`, `aliases`, `cooldown`, `channel_cooldown` and `global_cooldown`"))
                 }
             })?;
         }
-        Ok(Self { name, aliases: aliases.unwrap_or_default(), cooldown_ms: cooldown.unwrap_or(0) })
+        Ok(Self {
+            name,
+            aliases: aliases.unwrap_or_default(),
+            cooldown_ms: user.unwrap_or(0),
+            channel_cooldown_ms: channel.unwrap_or(0),
+            global_cooldown_ms: global.unwrap_or(0),
+        })
     }
 }
 
 /// Sets an option that may be given once.
-fn once<T>(meta: &ParseNestedMeta<'_>, option: &mut Option<T>, value: T) -> Result<()> {
+pub(crate) fn once<T>(meta: &ParseNestedMeta<'_>, option: &mut Option<T>, value: T) -> Result<()> {
     match option.replace(value) {
         None => Ok(()),
         Some(_) => Err(Error::new_spanned(&meta.path, "this option is given twice: remove one")),
     }
 }
 
-fn unknown(meta: &ParseNestedMeta<'_>, known: &str) -> Error {
+pub(crate) fn unknown(meta: &ParseNestedMeta<'_>, known: &str) -> Error {
     Error::new_spanned(&meta.path, format!("there is no such option; there are {known}"))
 }
 
 /// What follows the `=` of an option; `form` shows the author how it is written.
-fn value<T: Parse>(meta: &ParseNestedMeta<'_>, form: &str) -> Result<T> {
+pub(crate) fn value<T: Parse>(meta: &ParseNestedMeta<'_>, form: &str) -> Result<T> {
     let text = format!("write `{form}`");
     let value = meta.value().map_err(|_| Error::new_spanned(&meta.path, &text))?;
     value.parse().map_err(|error| Error::new(error.span(), &text))
+}
+
+fn version(meta: &ParseNestedMeta<'_>, form: &str) -> Result<u32> {
+    let version: LitInt = value(meta, form)?;
+    version.base10_parse().map_err(|_| Error::new(version.span(), format!("write a smaller number: `{form}`")))
 }
 
 /// `("r", "d")`.

@@ -2,17 +2,19 @@
 //! boundary.
 
 use super::{
-    log,
+    calls, log,
     module::{HostApiRef, RawEvent, RawState, flags, outcome},
     runtime,
 };
 use crate::{
-    Context, Error, Plugin, Reply, Result,
+    Context, Error, Finished, Plugin, Reply, Result,
     context::Incoming,
+    event::Kind,
     guard, metrics as author_metrics,
     plugin::{Handling, Instance},
 };
 use abi_stable::std_types::{RResult, RSlice, RString, RVec};
+use rosey_wire::{event::Occurrence, frame::decode};
 use std::sync::OnceLock;
 
 #[cfg(panic = "abort")]
@@ -20,6 +22,12 @@ compile_error!("build plugins with panic = \"unwind\": under \"abort\" one bad e
 
 /// The shim's functions, there once `create` was called.
 static HOST: OnceLock<HostApiRef> = OnceLock::new();
+
+/// Why a function of the host is not there.
+pub(super) const OLD: &str = "its rosey-shim was built before plugin-api 1.1; build it again";
+
+/// How long `#[migrate]` may take at most, in milliseconds. The host may wait for less.
+const MIGRATION_MS: u32 = 300_000;
 
 /// The lane of the shim's main thread in `HostApi::executing`.
 const MAIN_LANE: u32 = 0;
@@ -51,28 +59,55 @@ pub(super) extern "C" fn handle<P: Plugin>(event: &RawEvent<'_>) {
     };
     host.executing()(MAIN_LANE, event.id);
     let cx = Context::new(&incoming(event));
-    let deadline = cx.deadline();
-    match instance.begin(cx) {
-        Handling::Done(result) => reply(host, event.id, &result),
-        Handling::Future(future) => runtime::poll_once(host, event.id, deadline, future),
+    run(host, cx, |cx| instance.begin(cx));
+}
+
+/// Begins to handle an event whose id stands in `executing`, and answers it or leaves it to the runtime.
+fn run(host: HostApiRef, cx: Context, begin: impl FnOnce(Context) -> Handling<'static>) {
+    let (event, deadline) = (cx.event(), cx.deadline());
+    match begin(cx) {
+        Handling::Done(finished) => reply(host, event, finished),
+        Handling::Future(future) => runtime::poll_once(host, event, deadline, future),
     }
     host.executing()(MAIN_LANE, 0);
     runtime::drive();
 }
 
-/// Events that are no commands have no handlers in this version of the macro.
-pub(super) extern "C" fn occur<P: Plugin>(id: u64, _flags: u32, _deadline_ms: u32, _event: RSlice<'_, u8>) {
-    if let Some(&host) = HOST.get() {
-        reply(host, id, &Err(Error::internal("this plugin handles commands only")));
+/// The shim's functions, if the plugin was created.
+pub(super) fn host() -> Option<HostApiRef> {
+    HOST.get().copied()
+}
+
+pub(super) extern "C" fn occur<P: Plugin>(id: u64, bits: u32, deadline_ms: u32, event: RSlice<'_, u8>) {
+    let (Some(&host), Some(instance)) = (HOST.get(), P::slot().get()) else { return };
+    host.executing()(MAIN_LANE, id);
+    let Ok(event) = decode::<Occurrence<'_>>(event.as_slice()) else {
+        let text = "the host sent a kind of event that is younger than the plugin-api of this library";
+        reply(host, id, Error::internal(text).into());
+        return host.executing()(MAIN_LANE, 0);
+    };
+    let cx = occurred(id, bits & flags::PROBE != 0, deadline_ms, &event);
+    run(host, cx, |cx| instance.hear(cx, &event));
+}
+
+/// The context of an event that is no command.
+pub(crate) fn occurred(id: u64, probe: bool, deadline_ms: u32, event: &Occurrence<'_>) -> Context {
+    let Occurrence { user, channel, connector, .. } = *event;
+    let incoming = Incoming { id, probe, deadline_ms, user, channel, connector, ..Incoming::default() };
+    Context::of_kind(event.body.kind(), &incoming)
+}
+
+pub(super) extern "C" fn returned(call: u64, answer: RSlice<'_, u8>) {
+    if let Err(panic) = guard::catch(|| calls::returned(call, answer.as_slice())) {
+        tracing::error!("taking the answer to a question {panic}");
     }
 }
 
-pub(super) extern "C" fn returned(_call: u64, _answer: RSlice<'_, u8>) {}
-
-pub(super) extern "C" fn migrate<P: Plugin>(id: u64, _from: u32) {
-    if let Some(&host) = HOST.get() {
-        reply(host, id, &Err(Error::internal("this plugin keeps nothing in the store")));
-    }
+pub(super) extern "C" fn migrate<P: Plugin>(id: u64, from: u32) {
+    let (Some(&host), Some(instance)) = (HOST.get(), P::slot().get()) else { return };
+    host.executing()(MAIN_LANE, id);
+    let cx = Context::of_kind(Kind::Start, &Incoming { id, deadline_ms: MIGRATION_MS, ..Incoming::default() });
+    run(host, cx, |cx| instance.migrate(cx, from));
 }
 
 pub(super) extern "C" fn snapshot<P: Plugin>() -> RResult<RawState, RString> {
@@ -98,16 +133,35 @@ pub(super) extern "C" fn shutdown<P: Plugin>() {
     }
 }
 
-/// Ends an event.
-pub(super) fn reply(host: HostApiRef, event: u64, result: &Result<Reply>) {
-    let (outcome, text, detail) = match result {
+/// Ends an event. One that has read nothing and changes nothing is answered as it was before there were effects.
+pub(super) fn reply(host: HostApiRef, event: u64, finished: Finished) {
+    let effects = match finished.effects() {
+        Ok(None) => return answered(host, event, &finished.result),
+        Ok(Some(effects)) => effects,
+        Err(error) => return answered(host, event, &Err(error)),
+    };
+    let Some(reply_with) = host.reply_with() else {
+        let text = format!("this host keeps nothing and does nothing for a plugin: {OLD}");
+        return answered(host, event, &Err(Error::internal(text)));
+    };
+    let (outcome, text, detail) = crossing(&finished.result);
+    reply_with(event, outcome, text.into(), detail.into(), effects.as_slice().into());
+}
+
+fn answered(host: HostApiRef, event: u64, result: &Result<Reply>) {
+    let (outcome, text, detail) = crossing(result);
+    host.reply()(event, outcome, text.into(), detail.into());
+}
+
+/// A result as it crosses the boundary: the outcome, the text for the user, the text for the operator.
+fn crossing(result: &Result<Reply>) -> (u8, &str, &str) {
+    match result {
         Ok(reply) => match reply.as_text() {
             Some(text) => (outcome::REPLIED, text, ""),
             None => (outcome::IGNORED, "", ""),
         },
         Err(error) => (outcome::FAILED, error.user(), error.detail()),
-    };
-    host.reply()(event, outcome, text.into(), detail.into());
+    }
 }
 
 fn instance<P: Plugin>() -> Result<&'static Instance<P>> {

@@ -5,7 +5,7 @@
 //! exists from `create` on, so that timers and tasks can be made everywhere.
 
 use super::{glue::reply, module::HostApiRef};
-use crate::{Error, Reply, Result, guard};
+use crate::{Error, Finished, Result, guard};
 use std::{
     future::{Future, pending, poll_fn},
     mem,
@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-type Handler = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
+type Handler = Pin<Box<dyn Future<Output = Finished> + Send>>;
 
 /// The lane of the runtime's thread in `HostApi::executing`.
 const RUNTIME_LANE: u32 = 1;
@@ -36,9 +36,9 @@ pub(super) fn start() -> Result<()> {
 /// Polls a handler for the first time, and answers or sends it on to the runtime's thread. Never unwinds.
 pub(super) fn poll_once(host: HostApiRef, event: u64, deadline: Instant, mut handler: Handler) {
     match poll_guarded(&mut handler, Waker::noop()) {
-        Poll::Ready(result) => {
+        Poll::Ready(finished) => {
             discard(handler);
-            reply(host, event, &result);
+            reply(host, event, finished);
         }
         Poll::Pending => {
             if let Some(runtime) = RUNTIME.get() {
@@ -82,14 +82,14 @@ async fn finish(host: HostApiRef, event: u64, deadline: Instant, mut handler: Ha
     discard(handler);
     host.executing()(RUNTIME_LANE, 0);
     match result {
-        Some(result) => reply(host, event, &result),
+        Some(finished) => reply(host, event, finished),
         None => tracing::warn!("a handler was still waiting at its deadline and was dropped"),
     }
 }
 
-fn poll_guarded(handler: &mut Handler, waker: &Waker) -> Poll<Result<Reply>> {
+fn poll_guarded(handler: &mut Handler, waker: &Waker) -> Poll<Finished> {
     guard::catch(|| handler.as_mut().poll(&mut std::task::Context::from_waker(waker)))
-        .unwrap_or_else(|panic| Poll::Ready(Err(panic)))
+        .unwrap_or_else(|panic| Poll::Ready(panic.into()))
 }
 
 /// Drops a handler: what it still holds is the author's code too, and may panic.

@@ -1,0 +1,122 @@
+//! Questions to the host, and the handlers that wait for the answers.
+//!
+//! An answer arrives on the shim's main thread while the handler waits there (at its first poll) or on the runtime's thread.
+//! Either way the waker that it left last is woken. A handler that is dropped takes its question back.
+
+use super::glue;
+use crate::{Error, Result, testing};
+use rosey_wire::{call::Call, frame::pack};
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+/// The most questions that wait for an answer at one time.
+const MOST: usize = 1024;
+/// How long background work waits for an answer. A handler waits until its event's deadline.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+static CALLS: Mutex<Calls> = Mutex::new(Calls { last: 0, open: BTreeMap::new() });
+
+struct Calls {
+    last: u64,
+    open: BTreeMap<u64, Slot>,
+}
+
+enum Slot {
+    Waiting(Option<Waker>),
+    Answered(Vec<u8>),
+}
+
+fn calls() -> MutexGuard<'static, Calls> {
+    CALLS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Asks the host on behalf of an event, 0 for background work. The answer is an encoded `Returned`.
+pub(crate) async fn ask(event: u64, call: &Call<'_>) -> Result<Vec<u8>> {
+    let request = pack(call)?;
+    if let Some(memory) = testing::current() {
+        return memory.answer(event, &request);
+    }
+    let host = glue::host().ok_or_else(|| Error::internal("there is no host to ask: the plugin was not created"))?;
+    let send = host.call().ok_or_else(|| Error::internal(format!("this host answers no questions: {}", glue::OLD)))?;
+    let pending = Pending::open()?;
+    send(pending.0, event, request.as_slice().into());
+    if event != 0 {
+        return Ok(pending.await);
+    }
+    let late = |_| Error::internal(format!("the host has not answered within {} s", PATIENCE.as_secs()));
+    tokio::time::timeout(PATIENCE, pending).await.map_err(late)
+}
+
+/// Hands an answer to the handler that waits for it; to one that waits no longer, it is lost.
+pub(super) fn returned(call: u64, answer: &[u8]) {
+    let mut calls = calls();
+    let Some(slot) = calls.open.get_mut(&call) else { return };
+    let before = std::mem::replace(slot, Slot::Answered(answer.to_vec()));
+    drop(calls);
+    if let Slot::Waiting(Some(waker)) = before {
+        waker.wake();
+    }
+}
+
+/// A question under way.
+struct Pending(u64);
+
+impl Pending {
+    fn open() -> Result<Self> {
+        let mut calls = calls();
+        if calls.open.len() >= MOST {
+            return Err(Error::internal(format!("{MOST} questions wait for the host's answers, and this is one more")));
+        }
+        calls.last += 1;
+        let id = calls.last;
+        calls.open.insert(id, Slot::Waiting(None));
+        Ok(Self(id))
+    }
+}
+
+impl Future for Pending {
+    type Output = Vec<u8>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<u8>> {
+        match calls().open.get_mut(&self.0) {
+            Some(Slot::Answered(answer)) => Poll::Ready(std::mem::take(answer)),
+            Some(waiting) => {
+                *waiting = Slot::Waiting(Some(cx.waker().clone()));
+                Poll::Pending
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        // A waker may run code when it is dropped: not under the lock.
+        let slot = calls().open.remove(&self.0);
+        drop(slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_reaches_who_waits_and_a_dropped_question_is_gone() {
+        let mut pending = Pending::open().expect("there is room");
+        let id = pending.0;
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut pending).poll(cx).is_pending());
+        returned(id, b"yes");
+        assert_eq!(Pin::new(&mut pending).poll(cx), Poll::Ready(b"yes".to_vec()));
+        drop(pending);
+        assert!(!calls().open.contains_key(&id));
+        returned(id, b"late");
+        assert!(!calls().open.contains_key(&id));
+    }
+}

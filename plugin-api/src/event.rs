@@ -1,0 +1,150 @@
+//! What a handler of `#[on(…)]`, `#[timer]`, `#[every(…)]` and `#[start]` is given: what belongs to that kind of event alone.
+//! Who and where is in the [`Context`](crate::Context).
+
+use crate::{Error, Result};
+use rosey_wire::event::Body;
+pub use rosey_wire::event::Kind;
+use serde::de::DeserializeOwned;
+use std::time::{Duration, SystemTime};
+
+/// A line in a channel that is no command: `#[on(message)]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Message {
+    /// The line, without formatting.
+    pub text: String,
+}
+
+/// A person came into the channel: `#[on(join)]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Join;
+
+/// A person left the channel, or the network: `#[on(part)]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Part {
+    /// What the person said on leaving, perhaps nothing.
+    pub reason: String,
+}
+
+/// A person took another name: `#[on(nick)]`. [`Context::user`](crate::Context::user) is the old one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Nick {
+    /// The new name.
+    pub new: String,
+}
+
+/// The channel got another topic: `#[on(topic)]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Topic {
+    /// The new topic, perhaps empty.
+    pub text: String,
+}
+
+/// A timer is due: `#[timer]` and `#[every(…)]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timer {
+    /// The name that it was set under; of an `#[every(…)]` that of the method, with `-` for `_`.
+    pub name: String,
+    /// When it was due.
+    pub due: SystemTime,
+    /// How long after that it was handed over: a timer that is due while the plugin or the host is down fires once, late.
+    pub late: Duration,
+    payload: Vec<u8>,
+}
+
+impl Timer {
+    /// What was stored with it.
+    ///
+    /// # Errors
+    /// When it is not a `T`. An `#[every(…)]` has nothing stored with it: `()`.
+    pub fn payload<T: DeserializeOwned>(&self) -> Result<T> {
+        payload(&self.payload, "the timer", &self.name)
+    }
+}
+
+/// Another plugin published something: `#[on(signal, topic = "…")]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Signal {
+    /// The plugin that published it.
+    pub from: String,
+    /// The topic.
+    pub topic: String,
+    /// How many signals led to this one: 1 for a signal that a person's event caused.
+    pub depth: u8,
+    payload: Vec<u8>,
+}
+
+impl Signal {
+    /// What was published.
+    ///
+    /// # Errors
+    /// When it is not a `T`.
+    pub fn payload<T: DeserializeOwned>(&self) -> Result<T> {
+        payload(&self.payload, "the signal", &self.topic)
+    }
+}
+
+/// The plugin serves from now on: `#[start]`, once for each build that becomes active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Start;
+
+fn payload<T: DeserializeOwned>(bytes: &[u8], what: &str, name: &str) -> Result<T> {
+    let bytes = if bytes.is_empty() { b"null" } else { bytes };
+    serde_json::from_slice(bytes)
+        .map_err(|error| Error::internal(format!("what came with {what} {name:?} is not what is read: {error}")))
+}
+
+/// Reads an event of one kind. Not for authors.
+#[doc(hidden)]
+pub trait FromBody: Sized {
+    /// `None` when it is of another kind.
+    fn from_body(body: &Body<'_>) -> Option<Self>;
+}
+
+macro_rules! from_body {
+    ($($kind:ident { $($field:ident: $value:expr),* };)*) => {
+        $(impl FromBody for $kind {
+            fn from_body(body: &Body<'_>) -> Option<Self> {
+                match *body {
+                    Body::$kind { $($field),* } => Some(from_body!(@make $kind $($field: $value),*)),
+                    _ => None,
+                }
+            }
+        })*
+    };
+    (@make $kind:ident) => { $kind };
+    (@make $kind:ident $($field:ident: $value:expr),+) => { $kind { $($field: $value),+ } };
+}
+
+from_body! {
+    Message { text: text.to_owned() };
+    Join {};
+    Part { reason: reason.to_owned() };
+    Nick { new: new.to_owned() };
+    Topic { text: text.to_owned() };
+    Start {};
+}
+
+impl FromBody for Timer {
+    fn from_body(body: &Body<'_>) -> Option<Self> {
+        let Body::Timer { name, payload, due_ms, late_ms } = *body else { return None };
+        // A time beyond the clock's range does not come from a host of ours; it reads as 1970.
+        let due = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(due_ms)).unwrap_or(SystemTime::UNIX_EPOCH);
+        let late = Duration::from_millis(late_ms);
+        Some(Self { name: name.to_owned(), due, late, payload: payload.to_owned() })
+    }
+}
+
+impl FromBody for Signal {
+    fn from_body(body: &Body<'_>) -> Option<Self> {
+        let Body::Signal { from, topic, payload, depth } = *body else { return None };
+        Some(Self { from: from.to_owned(), topic: topic.to_owned(), depth, payload: payload.to_owned() })
+    }
+}

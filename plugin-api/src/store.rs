@@ -1,0 +1,303 @@
+//! What a plugin keeps: values under keys, in the host's database. It belongs to the plugin's name, so reloads, rollbacks,
+//! crashes and restarts leave it as it is.
+//!
+//! ```
+//! use plugin_api::prelude::*;
+//!
+//! #[derive(Default)]
+//! struct Karma;
+//!
+//! #[plugin]
+//! impl Karma {
+//!     /// Thank somebody: `!thank bob`
+//!     #[command]
+//!     async fn thank(&self, cx: &Context, whom: String) -> Result<String> {
+//!         let thanks: u32 = cx.store().channel().get(&whom).await?.unwrap_or(0) + 1;
+//!         cx.store().channel().put(&whom, &thanks)?;
+//!         Ok(format!("{whom} was thanked {thanks} times."))
+//!     }
+//! }
+//! ```
+//!
+//! Changes are applied together with the answer, before anything is said, or not at all: a handler that fails, panics or dies
+//! with its process has changed nothing. What it read is checked then as well. When another event has changed it since, the
+//! handler runs again from the start, so two events cannot both count the same number up to 8. Within one event, a read sees
+//! the changes made before it.
+//!
+//! An `fn` handler can change, and only an `async fn` can read, because the answer comes from the host.
+
+use crate::{Error, Result, abi::calls, journal::LazyJournal};
+use rosey_wire::{
+    call::{Call, Returned},
+    effect::{Effect, Effects, Scope},
+    frame::decode,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+/// The store in one scope. [`Context::store`](crate::Context::store) is the plugin's own, the same in every event.
+#[derive(Clone, Copy)]
+pub struct Store<'a> {
+    journal: &'a LazyJournal,
+    event: u64,
+    scope: Scope,
+}
+
+/// Some of the values, in the order of their keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// Keys and values.
+    pub entries: Vec<(String, T)>,
+    /// What to give as `after` for the next page; `None` when this is the last.
+    pub next: Option<String>,
+}
+
+impl<'a> Store<'a> {
+    pub(crate) fn new(journal: &'a LazyJournal, event: u64) -> Self {
+        Self { journal, event, scope: Scope::Global }
+    }
+
+    /// The values of the event's channel.
+    #[must_use]
+    pub fn channel(self) -> Self {
+        Self { scope: Scope::Channel, ..self }
+    }
+
+    /// The values of the event's person: of the account where the network has verified one, else of the nick.
+    #[must_use]
+    pub fn user(self) -> Self {
+        Self { scope: Scope::User, ..self }
+    }
+
+    /// The values of that person in that channel.
+    #[must_use]
+    pub fn member(self) -> Self {
+        Self { scope: Scope::Member, ..self }
+    }
+
+    /// The value of a key, or `None` where there is none.
+    ///
+    /// # Errors
+    /// When the value is not a `T`, when the event has read too much (256 keys, 256 KiB), and when the host cannot read it.
+    pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        let known = self.journal.lock().base(self.scope, key);
+        let base = match known {
+            Some(base) => base,
+            None => self.read(key).await?,
+        };
+        let mut values: BTreeMap<_, _> = base.map(|base| (key.to_owned(), base)).into_iter().collect();
+        self.journal.lock().apply(self.scope, &mut values, |it| it == key)?;
+        values.get(key).map(|value| parse(key, value)).transpose()
+    }
+
+    /// Keys that begin with `prefix`, at most `limit` of them; the host may give fewer at a time. `after` is empty for the
+    /// first page, and then [`Page::next`].
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn list<T: DeserializeOwned>(&self, prefix: &str, limit: u32, after: &str) -> Result<Page<T>> {
+        let call = Call::List { scope: self.scope, prefix, limit, after };
+        let answer = calls::ask(self.event, &call).await?;
+        let (entries, more) = match decode(&answer)? {
+            Returned::Page { entries, more, count, version } => {
+                self.journal.lock().saw_prefix(self.scope, prefix, count, version)?;
+                (entries, more)
+            }
+            other => return Err(refused(&format!("listing {prefix:?}"), &other)),
+        };
+        let end = entries.last().filter(|_| more).map(|(key, _)| (*key).to_owned());
+        let mut values: BTreeMap<_, _> =
+            entries.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let within = |key: &str| key.starts_with(prefix) && key > after && end.as_deref().is_none_or(|end| key <= end);
+        self.journal.lock().apply(self.scope, &mut values, within)?;
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let cut = values.len() > most;
+        let mut page = Page { entries: Vec::with_capacity(values.len().min(most)), next: None };
+        for (key, value) in values.into_iter().take(most) {
+            let value = parse(&key, &value)?;
+            page.entries.push((key, value));
+        }
+        page.next = if cut { page.entries.last().map(|(key, _)| key.clone()) } else { end };
+        Ok(page)
+    }
+
+    /// Stores a value as JSON, in place of the one that is there.
+    ///
+    /// # Errors
+    /// When it is not JSON, or the event changes too much: 256 things, 256 KiB.
+    pub fn put<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<()> {
+        self.put_ms(key, value, 0)
+    }
+
+    /// Stores a value that is gone after `ttl`; what is less than a millisecond counts as one.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn put_for<T: Serialize + ?Sized>(&self, key: &str, value: &T, ttl: Duration) -> Result<()> {
+        self.put_ms(key, value, millis(ttl).max(1))
+    }
+
+    /// Removes a value; nothing happens where there is none.
+    ///
+    /// # Errors
+    /// When the event changes too much.
+    pub fn delete(&self, key: &str) -> Result<()> {
+        self.journal.lock().change(&Effect::Delete { scope: self.scope, key })
+    }
+
+    /// Adds to a whole number; what is not there counts as 0. It reads nothing, so it never conflicts with another event.
+    ///
+    /// # Errors
+    /// When the event changes too much. What is no whole number, or would leave an `i64`, fails the event when it ends.
+    pub fn add(&self, key: &str, by: i64) -> Result<()> {
+        self.journal.lock().change(&Effect::Add { scope: self.scope, key, by })
+    }
+
+    fn put_ms<T: Serialize + ?Sized>(&self, key: &str, value: &T, ttl_ms: u64) -> Result<()> {
+        let value = serde_json::to_string(value)?;
+        self.journal.lock().change(&Effect::Put { scope: self.scope, key, value: &value, ttl_ms })
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<String>> {
+        let answer = calls::ask(self.event, &Call::Get { scope: self.scope, key }).await?;
+        match decode(&answer)? {
+            Returned::Value { version, value } => {
+                let value = Some(value).filter(|_| version != 0);
+                self.journal.lock().saw_key(self.scope, key, version, value)?;
+                Ok(value.map(str::to_owned))
+            }
+            other => Err(refused(&format!("reading {key:?}"), &other)),
+        }
+    }
+}
+
+impl fmt::Debug for Store<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+/// Begins changes outside of an event, for a task that the plugin has spawned.
+///
+/// ```no_run
+/// # async fn poll() -> plugin_api::Result<()> {
+/// let transaction = plugin_api::background();
+/// let polls: u64 = transaction.get("polls").await?.unwrap_or(0);
+/// transaction.put("polls", &(polls + 1))?;
+/// transaction.commit().await?;
+/// # Ok(()) }
+/// ```
+pub fn background() -> Transaction {
+    Transaction::default()
+}
+
+/// Changes outside of an event: all of them when [`commit`](Self::commit) is done, none when it is dropped before. It has the
+/// plugin's own values, because there is no channel and no person here.
+#[derive(Default)]
+pub struct Transaction {
+    journal: LazyJournal,
+}
+
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "after a conflict nothing has changed, and the work has to be done again"]
+pub enum Committed {
+    /// The changes are applied, and durable.
+    Applied,
+    /// Something that it read has changed since. Nothing was applied: begin again.
+    Conflict,
+}
+
+impl Transaction {
+    fn store(&self) -> Store<'_> {
+        Store::new(&self.journal, 0)
+    }
+
+    /// As [`Store::get`].
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        self.store().get(key).await
+    }
+
+    /// As [`Store::list`].
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    pub async fn list<T: DeserializeOwned>(&self, prefix: &str, limit: u32, after: &str) -> Result<Page<T>> {
+        self.store().list(prefix, limit, after).await
+    }
+
+    /// As [`Store::put`].
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn put<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<()> {
+        self.store().put(key, value)
+    }
+
+    /// As [`Store::put_for`].
+    ///
+    /// # Errors
+    /// As [`Store::put_for`].
+    pub fn put_for<T: Serialize + ?Sized>(&self, key: &str, value: &T, ttl: Duration) -> Result<()> {
+        self.store().put_for(key, value, ttl)
+    }
+
+    /// As [`Store::delete`].
+    ///
+    /// # Errors
+    /// As [`Store::delete`].
+    pub fn delete(&self, key: &str) -> Result<()> {
+        self.store().delete(key)
+    }
+
+    /// As [`Store::add`].
+    ///
+    /// # Errors
+    /// As [`Store::add`].
+    pub fn add(&self, key: &str, by: i64) -> Result<()> {
+        self.store().add(key, by)
+    }
+
+    /// Applies the changes, all or none.
+    ///
+    /// # Errors
+    /// When the host cannot apply them, and when it does not answer within 30 s: then they may be applied or not.
+    pub async fn commit(self) -> Result<Committed> {
+        let Some(effects) = self.journal.lock().pack()? else {
+            return Ok(Committed::Applied);
+        };
+        let effects: Effects<'_> = decode(&effects)?;
+        let answer = calls::ask(0, &Call::Transaction(effects)).await?;
+        match decode(&answer)? {
+            Returned::Done => Ok(Committed::Applied),
+            Returned::Conflict => Ok(Committed::Conflict),
+            other => Err(refused("a transaction", &other)),
+        }
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").finish_non_exhaustive()
+    }
+}
+
+/// Why the host has not done `what`.
+pub(crate) fn refused(what: &str, answer: &Returned<'_>) -> Error {
+    match answer {
+        Returned::Failed(why) => Error::internal(format!("{what}: {why}")),
+        _ => Error::internal(format!("{what}: the host gave an answer to another question")),
+    }
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn parse<T: DeserializeOwned>(key: &str, value: &str) -> Result<T> {
+    serde_json::from_str(value)
+        .map_err(|error| Error::internal(format!("the value of {key:?} is not what the plugin reads it as: {error}")))
+}

@@ -1,0 +1,288 @@
+//! The store, timers and lines of a plugin under test, in memory.
+
+use crate::{Error, Result, effects::TimerInfo, journal::sum};
+use rosey_wire::{
+    call::{Call, Returned, TimerInfo as WireTimer},
+    effect::{Effect, Effects, Read, Scope, Target, When},
+    frame::{decode, pack},
+};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+thread_local! {
+    /// Who answers the questions of the handler that this thread polls.
+    static CURRENT: RefCell<Option<Arc<Memory>>> = const { RefCell::new(None) };
+}
+
+/// Who answers questions on this thread instead of a host.
+pub(crate) fn current() -> Option<Arc<Memory>> {
+    CURRENT.with_borrow(Clone::clone)
+}
+
+/// While it lives, questions of this thread go to a memory.
+pub(super) struct Entered(Option<Arc<Memory>>);
+
+impl Entered {
+    pub(super) fn new(memory: &Arc<Memory>) -> Self {
+        Self(CURRENT.replace(Some(Arc::clone(memory))))
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.0.take());
+    }
+}
+
+/// Who and where: the scopes of an event.
+#[derive(Clone, Default)]
+pub(super) struct Place {
+    pub(super) user: String,
+    pub(super) channel: String,
+}
+
+/// A line that a handler said besides its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The channel, the person, or `connector:channel` of another channel.
+    pub to: String,
+    /// What.
+    pub text: String,
+}
+
+#[derive(Default)]
+pub(crate) struct Memory(Mutex<State>);
+
+#[derive(Clone, Default)]
+struct State {
+    /// By scope, owner within it, and key.
+    values: BTreeMap<(Scope, String, String), Value>,
+    last_version: u64,
+    events: HashMap<u64, Place>,
+    timers: BTreeMap<String, Timer>,
+    said: Vec<Said>,
+    published: Vec<(String, String)>,
+}
+
+#[derive(Clone)]
+struct Value {
+    version: u64,
+    json: String,
+    until: Option<Instant>,
+}
+
+#[derive(Clone)]
+pub(super) struct Timer {
+    pub(super) due: SystemTime,
+    pub(super) cron: String,
+    pub(super) payload: Vec<u8>,
+    pub(super) place: Place,
+}
+
+/// How a commit ended, unless it failed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Commit {
+    Applied,
+    Conflict,
+}
+
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers a question as the host does.
+    pub(crate) fn answer(&self, event: u64, request: &[u8]) -> Result<Vec<u8>> {
+        let mut state = self.lock();
+        let place = state.events.get(&event).cloned().unwrap_or_default();
+        Ok(match decode(request)? {
+            Call::Get { scope, key } => {
+                let value = state.get(scope, &place, key);
+                pack(&match value {
+                    Some(value) => Returned::Value { version: value.version, value: &value.json },
+                    None => Returned::Value { version: 0, value: "" },
+                })?
+            }
+            Call::List { scope, prefix, limit, after } => {
+                let all = state.under(scope, &place, prefix);
+                let (count, version) = seen(&all);
+                let left: Vec<_> = all.into_iter().filter(|(key, _)| *key > after).collect();
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                let more = left.len() > limit;
+                let entries = left.into_iter().take(limit).map(|(key, value)| (key, value.json.as_str())).collect();
+                pack(&Returned::Page { entries, more, count, version })?
+            }
+            Call::Timers => {
+                let timers = state.timers.iter().map(|(name, timer)| WireTimer {
+                    name,
+                    due_ms: since_1970(timer.due),
+                    cron: &timer.cron,
+                });
+                pack(&Returned::Timers(timers.collect()))?
+            }
+            Call::Transaction(effects) => match state.commit(&place, &effects) {
+                Ok(Commit::Applied) => pack(&Returned::Done)?,
+                Ok(Commit::Conflict) => pack(&Returned::Conflict)?,
+                Err(why) => pack(&Returned::Failed(&why))?,
+            },
+        })
+    }
+
+    pub(super) fn begin(&self, event: u64, place: &Place) {
+        self.lock().events.insert(event, place.clone());
+    }
+
+    pub(super) fn end(&self, event: u64) {
+        self.lock().events.remove(&event);
+    }
+
+    /// Applies what a handler wants, all of it or nothing.
+    pub(super) fn commit(&self, place: &Place, effects: &[u8]) -> Result<Commit> {
+        self.lock().commit(place, &decode(effects)?).map_err(Error::internal)
+    }
+
+    pub(super) fn said(&self) -> Vec<Said> {
+        self.lock().said.clone()
+    }
+
+    pub(super) fn published(&self) -> Vec<(String, String)> {
+        self.lock().published.clone()
+    }
+
+    pub(super) fn stored(&self, key: &str) -> Option<String> {
+        self.lock().get(Scope::Global, &Place::default(), key).map(|value| value.json.clone())
+    }
+
+    pub(super) fn timers(&self) -> Vec<TimerInfo> {
+        let info = |(name, timer): (&String, &Timer)| TimerInfo {
+            name: name.clone(),
+            due: timer.due,
+            cron: Some(timer.cron.clone()).filter(|cron| !cron.is_empty()),
+        };
+        self.lock().timers.iter().map(info).collect()
+    }
+
+    /// A timer that fires now: one that fires once is gone then.
+    pub(super) fn fire(&self, name: &str) -> Option<Timer> {
+        let mut state = self.lock();
+        let timer = state.timers.get(name)?.clone();
+        if timer.cron.is_empty() {
+            state.timers.remove(name);
+        }
+        Some(timer)
+    }
+}
+
+impl State {
+    fn get(&self, scope: Scope, place: &Place, key: &str) -> Option<&Value> {
+        self.values.get(&full(scope, place, key)).filter(|value| value.lives())
+    }
+
+    fn under(&self, scope: Scope, place: &Place, prefix: &str) -> Vec<(&str, &Value)> {
+        let owner = owner(scope, place);
+        self.values
+            .iter()
+            .filter(|((s, o, key), value)| (*s, o) == (scope, &owner) && key.starts_with(prefix) && value.lives())
+            .map(|((_, _, key), value)| (key.as_str(), value))
+            .collect()
+    }
+
+    fn commit(&mut self, place: &Place, effects: &Effects<'_>) -> Result<Commit, String> {
+        let holds = |read: &Read<'_>| match *read {
+            Read::Key { scope, key, version } => self.get(scope, place, key).map_or(0, |it| it.version) == version,
+            Read::Prefix { scope, prefix, count, version } => {
+                seen(&self.under(scope, place, prefix)) == (count, version)
+            }
+        };
+        if !effects.reads.iter().all(holds) {
+            return Ok(Commit::Conflict);
+        }
+        let mut next = self.clone();
+        for effect in &effects.changes {
+            next.apply(place, effect)?;
+        }
+        *self = next;
+        Ok(Commit::Applied)
+    }
+
+    fn apply(&mut self, place: &Place, effect: &Effect<'_>) -> Result<(), String> {
+        match *effect {
+            Effect::Put { scope, key, value, ttl_ms } => {
+                let until = Some(ttl_ms).filter(|ms| *ms > 0);
+                let until = until.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
+                self.put(scope, place, key, value.to_owned(), until);
+            }
+            Effect::Delete { scope, key } => {
+                self.values.remove(&full(scope, place, key));
+            }
+            Effect::Add { scope, key, by } => {
+                let before = self.get(scope, place, key);
+                let until = before.and_then(|value| value.until);
+                let sum = sum(key, before.map(|value| value.json.as_str()), by)?;
+                self.put(scope, place, key, sum, until);
+            }
+            Effect::Say { to, text, .. } => {
+                let to = match to {
+                    Target::Here => place.channel.clone(),
+                    Target::Privately => place.user.clone(),
+                    Target::Channel { connector, channel } => format!("{connector}:{channel}"),
+                };
+                self.said.push(Said { to, text: text.to_owned() });
+            }
+            Effect::SetTimer { name, when, payload } => {
+                let (due, cron) = match when {
+                    When::After(ms) => (SystemTime::now().checked_add(Duration::from_millis(ms)), ""),
+                    When::At(ms) => (SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms)), ""),
+                    When::Every { cron, .. } => (Some(SystemTime::now()), cron),
+                };
+                let due = due.ok_or_else(|| format!("the timer {name:?} is set to a time beyond the clock's range"))?;
+                let (cron, payload, place) = (cron.to_owned(), payload.to_owned(), place.clone());
+                self.timers.insert(name.to_owned(), Timer { due, cron, payload, place });
+            }
+            Effect::CancelTimer { name } => {
+                self.timers.remove(name);
+            }
+            Effect::Publish { topic, payload } => {
+                self.published.push((topic.to_owned(), String::from_utf8_lossy(payload).into_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, scope: Scope, place: &Place, key: &str, json: String, until: Option<Instant>) {
+        self.last_version += 1;
+        let value = Value { version: self.last_version, json, until };
+        self.values.insert(full(scope, place, key), value);
+    }
+}
+
+impl Value {
+    fn lives(&self) -> bool {
+        self.until.is_none_or(|until| until > Instant::now())
+    }
+}
+
+fn seen(values: &[(&str, &Value)]) -> (u64, u64) {
+    (values.len() as u64, values.iter().map(|(_, value)| value.version).max().unwrap_or(0))
+}
+
+fn full(scope: Scope, place: &Place, key: &str) -> (Scope, String, String) {
+    (scope, owner(scope, place), key.to_owned())
+}
+
+fn owner(scope: Scope, place: &Place) -> String {
+    match scope {
+        Scope::Global => String::new(),
+        Scope::Channel => place.channel.clone(),
+        Scope::User => place.user.clone(),
+        Scope::Member => format!("{} {}", place.channel, place.user),
+    }
+}
+
+pub(super) fn since_1970(time: SystemTime) -> u64 {
+    crate::store::millis(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}

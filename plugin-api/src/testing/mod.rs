@@ -1,0 +1,374 @@
+//! Runs a plugin within its own unit tests, without a host: the same arguments, cooldowns, usage replies and caught
+//! panics as in the real one.
+//!
+//! ```
+//! use plugin_api::{prelude::*, testing::Bot};
+//!
+//! #[derive(Default)]
+//! struct Greeter;
+//!
+//! #[plugin]
+//! impl Greeter {
+//!     /// Greet somebody: `!hello world`
+//!     #[command]
+//!     fn hello(&self, _cx: &Context, whom: String) -> String {
+//!         format!("Hello, {whom}!")
+//!     }
+//! }
+//!
+//! let bot = Bot::<Greeter>::new();
+//! assert_eq!(bot.say("!hello moon").text(), "Hello, moon!");
+//! assert_eq!(bot.say("!hello").text(), "Usage: !hello world");
+//! ```
+
+mod memory;
+
+use crate::{
+    Context, Error, Finished, Plugin, Result,
+    abi::glue::occurred,
+    context::Incoming,
+    effects::TimerInfo,
+    guard,
+    manifest::Subscription,
+    plugin::{Handling, Instance},
+};
+pub use memory::Said;
+pub(crate) use memory::current;
+use memory::{Commit, Entered, Memory, Place, since_1970};
+use regex_lite::Regex;
+use rosey_wire::event::{Body, Kind, Occurrence};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::Poll,
+    time::{Duration, SystemTime},
+};
+
+/// How long a handler may take in a test, in milliseconds: as long as the host waits by default.
+const LIMIT_MS: u32 = 30_000;
+/// How often an event is run that reads what others change, as the host does it.
+const ATTEMPTS: u32 = 3;
+/// What brings the events of a test.
+const CONNECTOR: &str = "test";
+
+/// A plugin, ready to be talked to by one user in one channel.
+pub struct Bot<P> {
+    instance: Instance<P>,
+    place: Place,
+    events: AtomicU64,
+    memory: Arc<Memory>,
+}
+
+/// How an event ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The plugin said this.
+    Replied(String),
+    /// The plugin said nothing.
+    Ignored,
+    /// The handler failed or panicked.
+    Failed {
+        /// What the user reads.
+        user: String,
+        /// What the operator reads.
+        detail: String,
+    },
+}
+
+impl Answer {
+    /// What the user reads: the reply, nothing, or the apology.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Replied(text) => text,
+            Self::Ignored => "",
+            Self::Failed { user, .. } => user,
+        }
+    }
+}
+
+impl<P: Plugin> Default for Bot<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Plugin> Bot<P> {
+    /// Makes the plugin without settings.
+    ///
+    /// # Panics
+    /// When it cannot be made so.
+    pub fn new() -> Self {
+        Self::with_settings("{}").expect("the plugin is made without settings")
+    }
+
+    /// Makes the plugin with settings, a JSON object.
+    ///
+    /// # Errors
+    /// The plugin's own.
+    pub fn with_settings(json: &str) -> Result<Self> {
+        let instance = Instance::create(json.as_bytes())?;
+        let place = Place { user: "alice".into(), channel: "#test".into() };
+        Ok(Self { instance, place, events: AtomicU64::new(0), memory: Arc::default() })
+    }
+
+    /// Speaks as another user.
+    #[must_use]
+    pub fn user(mut self, name: &str) -> Self {
+        self.place.user = name.into();
+        self
+    }
+
+    /// Speaks in another channel.
+    #[must_use]
+    pub fn channel(mut self, name: &str) -> Self {
+        self.place.channel = name.into();
+        self
+    }
+
+    /// The plugin itself.
+    pub fn plugin(&self) -> &P {
+        &self.instance.plugin
+    }
+
+    /// Says a line, with or without the prefix, and waits for the answer on a tokio runtime of its own.
+    ///
+    /// # Panics
+    /// Within a tokio runtime: use [`say_async`](Self::say_async) there.
+    pub fn say(&self, line: &str) -> Answer {
+        self.block_on(self.command(&self.place, line, false))
+    }
+
+    /// Says a line as another user, who shares the plugin and what it keeps.
+    ///
+    /// # Panics
+    /// Within a tokio runtime.
+    pub fn say_as(&self, user: &str, line: &str) -> Answer {
+        let place = Place { user: user.to_owned(), ..self.place.clone() };
+        self.block_on(self.command(&place, line, false))
+    }
+
+    /// Says a line, with or without the prefix, from a test that is `async` itself.
+    pub async fn say_async(&self, line: &str) -> Answer {
+        self.command(&self.place, line, false).await
+    }
+
+    /// Runs the probe that the plugin declares, as the host does before it trusts a new version.
+    ///
+    /// # Panics
+    /// When the plugin declares none, and within a tokio runtime.
+    pub fn probe(&self) -> Answer {
+        let line = P::MANIFEST.probe.expect("the plugin declares a probe");
+        self.block_on(self.command(&self.place, line, true))
+    }
+
+    /// The state, as the host takes it for the next generation: its version and its bytes.
+    ///
+    /// # Errors
+    /// The plugin's own.
+    pub fn snapshot(&self) -> Result<(u32, Vec<u8>)> {
+        let bytes = guard::catch(|| self.plugin().snapshot()).and_then(|done| done)?;
+        Ok((P::MANIFEST.state_version, bytes))
+    }
+
+    /// Hands a state over, as the host does before the first event.
+    ///
+    /// # Errors
+    /// The plugin's own, and when it does not read this version.
+    pub fn restore(&self, version: u32, state: &[u8]) -> Result<()> {
+        self.instance.restore(version, state)
+    }
+
+    /// Says a line that is no command: the answers of the handlers that hear it. Like all that follow, it panics within a
+    /// tokio runtime.
+    pub fn hear(&self, line: &str) -> Vec<Answer> {
+        let matches = |pattern: &str| {
+            let regex =
+                Regex::new(pattern).unwrap_or_else(|error| panic!("the regular expression {pattern:?}: {error}"));
+            regex.is_match(line)
+        };
+        self.deliver(&self.place, &Body::Message { text: line }, |it| it.pattern.is_empty() || matches(it.pattern))
+    }
+
+    /// A person comes into the channel.
+    pub fn join(&self, user: &str) -> Vec<Answer> {
+        self.deliver(&self.person(user), &Body::Join, |_| true)
+    }
+
+    /// A person leaves the channel.
+    pub fn part(&self, user: &str, reason: &str) -> Vec<Answer> {
+        self.deliver(&self.person(user), &Body::Part { reason }, |_| true)
+    }
+
+    /// A person takes another name.
+    pub fn nick(&self, user: &str, new: &str) -> Vec<Answer> {
+        self.deliver(&self.person(user), &Body::Nick { new }, |_| true)
+    }
+
+    /// The channel gets another topic.
+    pub fn topic(&self, text: &str) -> Vec<Answer> {
+        self.deliver(&self.place, &Body::Topic { text }, |_| true)
+    }
+
+    /// Another plugin publishes something.
+    ///
+    /// # Panics
+    /// When `payload` is not JSON.
+    pub fn signal<T: Serialize + ?Sized>(&self, from: &str, topic: &str, payload: &T) -> Vec<Answer> {
+        let payload = serde_json::to_vec(payload).expect("the payload is JSON");
+        let body = Body::Signal { from, topic, payload: &payload, depth: 1 };
+        self.deliver(&Place::default(), &body, |it| it.pattern == topic)
+    }
+
+    /// The plugin serves from now on.
+    pub fn start(&self) -> Vec<Answer> {
+        self.deliver(&Place::default(), &Body::Start, |_| true)
+    }
+
+    /// A timer is due, now and not late: one that a handler has set, or an `#[every(…)]`.
+    ///
+    /// # Panics
+    /// When there is no such timer, or no handler for it.
+    pub fn fire(&self, name: &str) -> Answer {
+        let of =
+            |pattern: &str| P::MANIFEST.subscriptions.iter().find(|it| it.kind == "timer" && it.pattern == pattern);
+        let handler = of(name).or_else(|| of("*"));
+        let handler = handler.unwrap_or_else(|| panic!("there is no handler for the timer {name:?}"));
+        let (due, payload, place) = match self.memory.fire(name) {
+            Some(timer) => (timer.due, timer.payload, timer.place),
+            None if handler.cron.is_empty() => panic!("there is no timer {name:?}: no handler has set it"),
+            None => (SystemTime::now(), Vec::new(), Place::default()),
+        };
+        let body = Body::Timer { name, payload: &payload, due_ms: since_1970(due), late_ms: 0 };
+        let mut answers = self.deliver(&place, &body, |it| it.pattern == handler.pattern);
+        answers.pop().expect("its handler was found above")
+    }
+
+    /// Brings the store up from version `from`.
+    pub fn migrate(&self, from: u32) -> Answer {
+        let place = Place::default();
+        let begin = |id| {
+            let incoming = Incoming { id, deadline_ms: LIMIT_MS, ..Incoming::default() };
+            self.instance.migrate(Context::of_kind(Kind::Start, &incoming), from)
+        };
+        self.block_on(self.handle(&place, false, begin))
+    }
+
+    /// All lines that handlers said besides their answers, in order.
+    pub fn said(&self) -> Vec<Said> {
+        self.memory.said()
+    }
+
+    /// The timers that handlers have set, by name.
+    pub fn timers(&self) -> Vec<TimerInfo> {
+        self.memory.timers()
+    }
+
+    /// All signals that handlers have published: topic and JSON.
+    pub fn published(&self) -> Vec<(String, String)> {
+        self.memory.published()
+    }
+
+    /// The plugin's own value of a key, in the scope that is the same in every event.
+    ///
+    /// # Panics
+    /// When it is not a `T`.
+    pub fn stored<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        let json = self.memory.stored(key)?;
+        Some(serde_json::from_str(&json).unwrap_or_else(|error| panic!("the value of {key:?}: {error}")))
+    }
+
+    fn person(&self, user: &str) -> Place {
+        Place { user: user.to_owned(), ..self.place.clone() }
+    }
+
+    /// Hands an event to each handler of its kind that `takes` it.
+    fn deliver(&self, place: &Place, body: &Body<'_>, takes: impl Fn(&Subscription) -> bool) -> Vec<Answer> {
+        let connector = if place.channel.is_empty() { "" } else { CONNECTOR };
+        let subscriptions = P::MANIFEST.subscriptions.iter().zip(0..);
+        let heard = subscriptions.filter(|(it, _)| it.kind == body.kind().name() && takes(it));
+        heard
+            .map(|(_, handler)| {
+                let (user, channel) = (&place.user, &place.channel);
+                let event = Occurrence { handler, user, channel, connector, body: body.clone() };
+                let begin = |id| self.instance.hear(occurred(id, false, LIMIT_MS, &event), &event);
+                self.block_on(self.handle(place, false, begin))
+            })
+            .collect()
+    }
+
+    async fn command(&self, place: &Place, line: &str, probe: bool) -> Answer {
+        let line = line.trim();
+        let line = line.strip_prefix('!').unwrap_or(line);
+        let (command, args) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let begin = |id| {
+            self.instance.begin(Context::new(&Incoming {
+                id,
+                probe,
+                deadline_ms: LIMIT_MS,
+                command,
+                args: args.trim(),
+                user: &place.user,
+                channel: &place.channel,
+                connector: CONNECTOR,
+                traceparent: "",
+            }))
+        };
+        self.handle(place, probe, begin).await
+    }
+
+    /// Runs a handler and applies what it wants, again when it read what another one has changed meanwhile.
+    async fn handle<'a>(&'a self, place: &Place, probe: bool, begin: impl Fn(u64) -> Handling<'a>) -> Answer {
+        let id = self.events.fetch_add(1, Relaxed) + 1;
+        for _ in 0..ATTEMPTS {
+            self.memory.begin(id, place);
+            let finished = self.finish(|| begin(id)).await;
+            self.memory.end(id);
+            let committed = finished.effects().and_then(|effects| match effects {
+                // A health check leaves no trace.
+                Some(effects) if !probe => self.memory.commit(place, &effects),
+                _ => Ok(Commit::Applied),
+            });
+            match committed {
+                Ok(Commit::Applied) => return answer(finished.result),
+                Ok(Commit::Conflict) => {}
+                Err(error) => return answer(Err(error)),
+            }
+        }
+        answer(Err(Error::internal(format!("what it read was changed by others {ATTEMPTS} times"))))
+    }
+
+    async fn finish<'a>(&'a self, begin: impl FnOnce() -> Handling<'a>) -> Finished {
+        let handling = {
+            let _entered = Entered::new(&self.memory);
+            begin()
+        };
+        let mut handler = match handling {
+            Handling::Done(finished) => return finished,
+            Handling::Future(handler) => handler,
+        };
+        let guarded = poll_fn(|cx| {
+            let _entered = Entered::new(&self.memory);
+            guard::catch(|| handler.as_mut().poll(cx)).unwrap_or_else(|panic| Poll::Ready(panic.into()))
+        });
+        let limit = Duration::from_millis(LIMIT_MS.into());
+        tokio::time::timeout(limit, guarded).await.unwrap_or_else(|late| Error::from(late).into())
+    }
+
+    /// Tasks that a handler spawns run within as well, and have the same store.
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        let _entered = Entered::new(&self.memory);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a test may have a tokio runtime").block_on(future)
+    }
+}
+
+fn answer(result: Result<crate::Reply>) -> Answer {
+    match result {
+        Ok(reply) => reply.as_text().map_or(Answer::Ignored, |text| Answer::Replied(text.to_owned())),
+        Err(error) => Answer::Failed { user: error.user().to_owned(), detail: error.detail().to_owned() },
+    }
+}
