@@ -13,8 +13,11 @@ use std::{
 
 /// The most changes, and the most reads, of one event or transaction.
 pub(crate) const MOST: usize = 256;
-/// The most bytes of all changes, and of all that was read, of one event or transaction.
+/// The most bytes of all changes of one event or transaction.
 pub(crate) const MOST_BYTES: usize = 256 << 10;
+/// The most bytes of all values that one event or transaction has read by key: what was read is kept, so that it reads the same
+/// again.
+const MOST_READ: usize = 4 << 20;
 
 /// A journal that exists once something is written into it, so that most events have none.
 #[derive(Default)]
@@ -61,7 +64,7 @@ impl Journal {
     /// Notes a change.
     pub(crate) fn change(&mut self, effect: &Effect<'_>) -> Result<()> {
         let packed = pack(effect)?;
-        self.change_bytes = room("changes", self.changes.len(), self.change_bytes, packed.len())?;
+        self.change_bytes = room("changes", self.changes.len(), self.change_bytes + packed.len(), MOST_BYTES)?;
         self.changes.push(packed);
         Ok(())
     }
@@ -69,7 +72,7 @@ impl Journal {
     /// Notes what a key had. Reads are repeatable: what was seen first counts.
     pub(crate) fn saw_key(&mut self, scope: Scope, key: &str, version: u64, value: Option<&str>) -> Result<()> {
         let bytes = key.len() + value.map_or(0, str::len);
-        self.read_bytes = room("reads", self.reads(), self.read_bytes, bytes)?;
+        self.read_bytes = room("reads", self.reads(), self.read_bytes + bytes, MOST_READ)?;
         self.keys.push(SeenKey { scope, key: key.to_owned(), version, value: value.map(str::to_owned) });
         Ok(())
     }
@@ -80,7 +83,7 @@ impl Journal {
             (seen.scope, seen.prefix.as_str(), seen.count, seen.version) == (scope, prefix, count, version)
         };
         if !self.prefixes.iter().any(known) {
-            self.read_bytes = room("reads", self.reads(), self.read_bytes, prefix.len())?;
+            self.read_bytes = room("reads", self.reads(), self.read_bytes + prefix.len(), MOST_READ)?;
             self.prefixes.push(SeenPrefix { scope, prefix: prefix.to_owned(), count, version });
         }
         Ok(())
@@ -148,14 +151,16 @@ impl Journal {
     }
 }
 
-/// The bytes after one more; an error when there is no room for it.
-fn room(what: &str, count: usize, bytes: usize, more: usize) -> Result<usize> {
+/// `bytes`, what there is with one more; an error when there is no room for that one.
+fn room(what: &str, count: usize, bytes: usize, most: usize) -> Result<usize> {
     if count >= MOST {
         return Err(Error::internal(format!("an event may have {MOST} {what}, and this is one more")));
     }
-    Some(bytes + more).filter(|bytes| *bytes <= MOST_BYTES).ok_or_else(|| {
-        Error::internal(format!("the {what} of an event may have {} KiB together, and this is more", MOST_BYTES >> 10))
-    })
+    if bytes > most {
+        let text = format!("the {what} of an event may have {} KiB together, and this is more", most >> 10);
+        return Err(Error::internal(text));
+    }
+    Ok(bytes)
 }
 
 /// A number of the store and `by`.

@@ -65,6 +65,62 @@
 //! type (`#[serde(try_from = "u32")]`) rather than into `#[create]`, whose errors are taken for something that may pass, and
 //! tried again.
 //!
+//! # What it may do besides answering
+//!
+//! A plugin hears more than its commands: messages, people who come and go, timers, what other plugins publish. It keeps
+//! values in a [`store`], says lines unasked, and sets timers ([`effects`]). All that a handler changes is applied with its
+//! answer, or not at all when it fails:
+//!
+//! ```
+//! use plugin_api::{
+//!     event::{Message, Timer},
+//!     prelude::*,
+//! };
+//! use std::time::Duration;
+//!
+//! #[derive(Default)]
+//! struct Tea;
+//!
+//! #[plugin(store_version = 1)]
+//! impl Tea {
+//!     /// Be told when the tea is ready: `!tea 4`
+//!     #[command]
+//!     async fn tea(&self, cx: &Context, minutes: u8) -> Result<String> {
+//!         let cups: u64 = cx.store().user().get("cups").await?.unwrap_or(0) + 1;
+//!         cx.store().user().put("cups", &cups)?;
+//!         cx.after(Duration::from_secs(60 * u64::from(minutes)), &format!("tea/{}", cx.event()), &cups)?;
+//!         Ok(format!("Cup {cups} is on its way."))
+//!     }
+//!
+//!     #[timer]
+//!     fn ready(&self, cx: &Context, timer: &Timer) -> Result<String> {
+//!         Ok(format!("{}: cup {} is ready.", cx.user(), timer.payload::<u64>()?))
+//!     }
+//!
+//!     #[on(message, regex = "(?i)coffee")]
+//!     fn coffee(&self, _cx: &Context, message: &Message) -> String {
+//!         format!("{}? Have some tea.", message.text)
+//!     }
+//!
+//!     #[every("0 16 * * 1-5", tz = "Europe/London")]
+//!     fn tea_time(&self, cx: &Context) -> Result<()> {
+//!         cx.say_to("irc", "#office", "Tea time!")
+//!     }
+//! }
+//!
+//! let bot = plugin_api::testing::Bot::<Tea>::new();
+//! assert_eq!(bot.say("!tea 4").text(), "Cup 1 is on its way.");
+//! assert_eq!(bot.fire(&bot.timers()[0].name).text(), "alice: cup 1 is ready.");
+//! assert_eq!(bot.hear("coffee")[0].text(), "coffee? Have some tea.");
+//! bot.fire("tea-time");
+//! assert_eq!(bot.said()[0].text, "Tea time!");
+//! ```
+//!
+//! An event whose handler was cut short by a crash runs again, from a clean slate. So what goes through the [`Context`] happens
+//! once; what a handler does behind Rosey's back, in files or over the network, may happen twice.
+//!
+//! # Reloads
+//!
 //! When a new version is loaded, it first answers the `probe` as a user would see it, and then takes over between two
 //! events. [`state`] shows how it takes over the memory as well. [`testing`] runs the plugin in its own unit tests.
 //!

@@ -78,7 +78,7 @@ impl<'a> Store<'a> {
     /// The value of a key, or `None` where there is none.
     ///
     /// # Errors
-    /// When the value is not a `T`, when the event has read too much (256 keys, 256 KiB), and when the host cannot read it.
+    /// When the value is not a `T`, when the event has read too much (256 keys, 4 MiB), and when the host cannot read it.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         let known = self.journal.lock().base(self.scope, key);
         let base = match known {

@@ -7,8 +7,15 @@ use abi_stable::{
 use plugin_api::{
     __private::LibHeader,
     abi::module::{HostApi, HostApiRef, PluginModRef, RawEvent, flags, outcome},
+    event::Message,
     metrics::Counter,
     prelude::*,
+};
+use rosey_wire::{
+    call::{Call, Returned},
+    effect::{Effect, Effects, Read, Scope, Style, Target},
+    event::{Body, Occurrence},
+    frame::{decode, pack},
 };
 use std::{
     sync::{
@@ -24,7 +31,7 @@ static ASKED: Counter = Counter::new("asked_total", "Questions.");
 #[derive(Default)]
 struct Subject;
 
-#[plugin(state_version = 4)]
+#[plugin(state_version = 4, store_version = 2)]
 impl Subject {
     #[command]
     fn quick(&self, cx: &Context) -> String {
@@ -64,6 +71,23 @@ impl Subject {
         panic!("after {when}");
     }
 
+    #[command]
+    async fn sum(&self, cx: &Context, more: u64) -> Result<String> {
+        let before: u64 = cx.store().get("sum").await?.unwrap_or(0);
+        cx.store().put("sum", &(before + more))?;
+        Ok(format!("{}", before + more))
+    }
+
+    #[on(message)]
+    async fn heard(&self, cx: &Context, message: &Message) -> Result<()> {
+        cx.say(&format!("{} said {}", cx.user(), message.text))
+    }
+
+    #[migrate]
+    fn upgrade(&self, cx: &Context, from: u32) -> Result<()> {
+        cx.store().put("from", &from)
+    }
+
     #[snapshot]
     fn save(&self) -> Result<Vec<u8>> {
         Ok(b"state".to_vec())
@@ -73,6 +97,8 @@ impl Subject {
 type Said = (u64, u8, String, String);
 static REPLIES: Mutex<Option<mpsc::SyncSender<Said>>> = Mutex::new(None);
 static LOGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static CALLED: Mutex<Vec<(u64, u64, Vec<u8>)>> = Mutex::new(Vec::new());
+static EFFECTS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 static EXECUTING: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
 
 fn say(event: u64, outcome: u8, text: &str, detail: &str) {
@@ -92,11 +118,14 @@ extern "C" fn log(level: u8, _target: RStr<'_>, message: RStr<'_>) {
     LOGS.lock().expect("no panic holds it").push(format!("{level} {message}"));
 }
 
-extern "C" fn reply_with(event: u64, outcome: u8, text: RStr<'_>, detail: RStr<'_>, _effects: RSlice<'_, u8>) {
+extern "C" fn reply_with(event: u64, outcome: u8, text: RStr<'_>, detail: RStr<'_>, effects: RSlice<'_, u8>) {
+    EFFECTS.lock().expect("no panic holds it").push(effects.to_vec());
     say(event, outcome, text.as_str(), detail.as_str());
 }
 
-extern "C" fn call(_call: u64, _event: u64, _request: RSlice<'_, u8>) {}
+extern "C" fn call(call: u64, event: u64, request: RSlice<'_, u8>) {
+    CALLED.lock().expect("no panic holds it").push((call, event, request.to_vec()));
+}
 
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
@@ -136,6 +165,23 @@ impl Shim {
         self.last
     }
 
+    fn occur(&mut self, handler: u16, body: Body<'_>) -> u64 {
+        self.last += 1;
+        let event = Occurrence { handler, user: "ann", channel: "#c", connector: "test", body };
+        let event = pack(&event).expect("it is small");
+        self.module.occur().expect("built against this plugin-api")(self.last, 0, 1000, event.as_slice().into());
+        assert_eq!(EXECUTING[0].load(SeqCst), 0, "nothing executes after occur");
+        self.last
+    }
+
+    /// Answers the one question that is open.
+    fn answer(&self, event: u64, expected: &Call<'_>, answer: &Returned<'_>) {
+        let (call, asked_by, request) = CALLED.lock().expect("no panic holds it").pop().expect("it has asked");
+        assert_eq!((asked_by, &decode::<Call<'_>>(&request).expect("a call")), (event, expected));
+        let answer = pack(answer).expect("it is small");
+        self.module.returned().expect("built against this plugin-api")(call, answer.as_slice().into());
+    }
+
     /// The answer that is there already.
     fn now(&self) -> Said {
         self.replies.try_recv().expect("answered inline")
@@ -145,6 +191,55 @@ impl Shim {
     fn later(&self) -> Said {
         self.replies.recv_timeout(Duration::from_secs(10)).expect("answered in the end")
     }
+}
+
+/// What the last event wanted, as `check` sees it.
+fn effects(check: impl FnOnce(Effects<'_>)) {
+    let packed = EFFECTS.lock().expect("no panic holds it").pop().expect("it came with effects");
+    check(decode(&packed).expect("effects"));
+}
+
+/// Questions, effects, and events that are no commands.
+fn effects_travel_with_the_answer(shim: &mut Shim) {
+    let get = Call::Get { scope: Scope::Global, key: "sum" };
+    let id = shim.send("sum", "2", 1000);
+    shim.answer(id, &get, &Returned::Value { version: 7, value: "40" });
+    assert_eq!(shim.later(), (id, outcome::REPLIED, "42".into(), String::new()));
+    effects(|effects| {
+        assert_eq!(effects.reads, [Read::Key { scope: Scope::Global, key: "sum", version: 7 }]);
+        assert_eq!(effects.changes, [Effect::Put { scope: Scope::Global, key: "sum", value: "42", ttl_ms: 0 }]);
+    });
+
+    let id = shim.send("sum", "2", 1000);
+    shim.answer(id, &get, &Returned::Failed("the disk is full"));
+    let (event, ended, _, detail) = shim.later();
+    assert_eq!((event, ended, detail.as_str()), (id, outcome::FAILED, "reading \"sum\": the disk is full"));
+    let id = shim.send("sum", "2", 1000);
+    shim.answer(id, &get, &Returned::Value { version: 1, value: "\"text\"" });
+    assert_eq!(
+        (shim.later().0, EFFECTS.lock().expect("no panic holds it").len()),
+        (id, 0),
+        "a failure changes nothing"
+    );
+
+    let id = shim.occur(0, Body::Message { text: "hi" });
+    assert_eq!(shim.now(), (id, outcome::IGNORED, String::new(), String::new()));
+    effects(|effects| {
+        let said = Effect::Say { to: Target::Here, style: Style::Plain, text: "ann said hi" };
+        assert_eq!((effects.reads.len(), effects.changes), (0, vec![said]));
+    });
+    for (handler, body) in [(0, Body::Join), (1, Body::Message { text: "hi" })] {
+        let id = shim.occur(handler, body);
+        assert_eq!((shim.now().1, shim.last), (outcome::FAILED, id), "no handler for it");
+    }
+    shim.module.occur().expect("built against this plugin-api")(99, 0, 1000, RSlice::from_slice(&[255; 9]));
+    assert_eq!(shim.now().0, 99, "what cannot be read is answered too");
+
+    shim.module.migrate().expect("built against this plugin-api")(98, 1);
+    assert_eq!(shim.now().0, 98);
+    effects(|effects| {
+        assert_eq!(effects.changes, [Effect::Put { scope: Scope::Global, key: "from", value: "1", ttl_ms: 0 }]);
+    });
 }
 
 // One test: a library has one instance, and the shim one thread.
@@ -181,6 +276,7 @@ fn a_library_keeps_the_contract() {
     let (event, ended, _, detail) = shim.later();
     assert_eq!((event, ended), (id, outcome::FAILED));
     assert!(detail.ends_with("after 2"), "{detail}");
+    effects_travel_with_the_answer(&mut shim);
     shim.send("never", "", 20);
     let dropped = || LOGS.lock().expect("no panic holds it").iter().any(|line| line.contains("at its deadline"));
     while !dropped() {

@@ -113,7 +113,8 @@ pub(crate) fn once<T>(meta: &ParseNestedMeta<'_>, option: &mut Option<T>, value:
 }
 
 pub(crate) fn unknown(meta: &ParseNestedMeta<'_>, known: &str) -> Error {
-    Error::new_spanned(&meta.path, format!("there is no such option; there are {known}"))
+    let verb = if known.contains(" and ") { "are" } else { "is" };
+    Error::new_spanned(&meta.path, format!("there is no such option; there {verb} {known}"))
 }
 
 /// What follows the `=` of an option; `form` shows the author how it is written.
