@@ -76,6 +76,9 @@ pub enum Command {
     /// The database, which has the audit, the dead letters and what happened.
     #[command(subcommand)]
     Db(DbCommand),
+    /// What plugins keep.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Completions for a shell. Example: rosey completions bash > /etc/bash_completion.d/rosey
     Completions {
         /// The shell that is to complete, by its name.
@@ -153,6 +156,37 @@ pub enum AuditCommand {
         /// Show this many records at most, the newest.
         #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
         limit: u32,
+    },
+}
+
+/// `rosey store`. Works on the state directory, whether the bot runs or not.
+#[derive(Debug, Clone, Subcommand)]
+pub enum StoreCommand {
+    /// Show how much each plugin keeps. Example: rosey store usage --config rosey.toml
+    Usage,
+    /// Show keys and values, a line each: scope, key, value. Example: rosey store list quotes --prefix quote
+    List {
+        /// The name of a plugin that keeps something.
+        #[arg(value_name = "PLUGIN", value_parser = word)]
+        plugin: String,
+        /// Show only keys that begin like this.
+        #[arg(long, value_name = "TEXT")]
+        prefix: Option<String>,
+        /// Show this many keys at most.
+        #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
+        limit: u32,
+    },
+    /// Show the value of one key. Example: rosey store get quotes count
+    Get {
+        /// The name of a plugin that keeps something.
+        #[arg(value_name = "PLUGIN", value_parser = word)]
+        plugin: String,
+        /// The key, as `rosey store list` shows it.
+        #[arg(value_name = "KEY")]
+        key: String,
+        /// The scope, as `rosey store list` shows it.
+        #[arg(long, value_name = "SCOPE", default_value = "global")]
+        scope: String,
     },
 }
 

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
                 Command::Admin(arguments) => shell::control::admin(&config, given, &arguments),
                 Command::Audit(command) => shell::audit::audit(&config, given, &command),
                 Command::Db(command) => shell::db::db(&config, given, &command),
+                Command::Store(command) => shell::store::store(&config, given, &command),
                 Command::PluginNames => shell::completion::plugin_names(&config),
                 _ => shell::check::check_default(&config),
             })

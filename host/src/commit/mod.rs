@@ -7,7 +7,7 @@
 pub mod scope;
 mod sql;
 
-pub use sql::SCHEMA;
+pub use sql::{SCHEMA, all_usage, kept, kept_value};
 
 use crate::store::{Database, StoreError};
 use std::sync::Arc;
@@ -204,11 +204,13 @@ pub struct Usage {
     pub commits: u64,
 }
 
-/// What this plugin keeps, in figures.
-///
-/// # Errors
-/// As the database says.
-pub async fn usage(database: &Database, plugin: &str) -> Result<Usage, StoreError> {
-    let plugin = plugin.to_owned();
-    database.run(move |connection| sql::usage(connection, &plugin)).await
+/// One key, as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The scope as [`scope`] writes it; empty for the global one.
+    pub scope: String,
+    /// The name within the scope.
+    pub key: String,
+    /// JSON.
+    pub value: String,
 }

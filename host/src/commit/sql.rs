@@ -1,8 +1,8 @@
 //! The store in `rosey.db`.
 
 use super::{
-    Answer, Batch, Change, CommitError, MAX_CHANGES, MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE, Question, Quota,
-    Read, Record, Results, To, Usage,
+    Answer, Batch, Change, CommitError, Kept, MAX_CHANGES, MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE, Question,
+    Quota, Read, Record, Results, To, Usage,
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -56,10 +56,44 @@ fn now() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-pub fn usage(connection: &Connection, plugin: &str) -> rusqlite::Result<Usage> {
+fn usage(connection: &Connection, plugin: &str) -> rusqlite::Result<Usage> {
     let mut statement = connection.prepare_cached("SELECT keys, bytes, commits FROM kept_usage WHERE plugin = ?1")?;
     let row = |row: &rusqlite::Row<'_>| Ok(Usage { keys: row.get(0)?, bytes: row.get(1)?, commits: row.get(2)? });
     Ok(statement.query_row([plugin], row).optional()?.unwrap_or_default())
+}
+
+/// What each plugin keeps, in figures, by name.
+///
+/// # Errors
+/// As SQLite says.
+pub fn all_usage(connection: &Connection) -> rusqlite::Result<Vec<(String, Usage)>> {
+    let mut statement = connection.prepare("SELECT plugin, keys, bytes, commits FROM kept_usage ORDER BY plugin")?;
+    let row = |row: &rusqlite::Row<'_>| {
+        Ok((row.get(0)?, Usage { keys: row.get(1)?, bytes: row.get(2)?, commits: row.get(3)? }))
+    };
+    statement.query_map([], row)?.collect()
+}
+
+/// Keys of a plugin in all scopes that begin with `prefix`, at most `limit`.
+///
+/// # Errors
+/// As SQLite says.
+pub fn kept(connection: &Connection, plugin: &str, prefix: &str, limit: u32) -> rusqlite::Result<Vec<Kept>> {
+    let mut statement = connection.prepare(
+        "SELECT scope, key, value FROM kept
+         WHERE plugin = ?1 AND key >= ?2 AND key < ?3 AND (expires = 0 OR expires > ?4) ORDER BY scope, key LIMIT ?5",
+    )?;
+    let row = |row: &rusqlite::Row<'_>| Ok(Kept { scope: row.get(0)?, key: row.get(1)?, value: row.get(2)? });
+    statement.query_map(params![plugin, prefix, end_of(prefix), now(), limit], row)?.collect()
+}
+
+/// The value of one key of a plugin.
+///
+/// # Errors
+/// As SQLite says.
+pub fn kept_value(connection: &Connection, plugin: &str, scope: &str, key: &str) -> rusqlite::Result<Option<String>> {
+    let (value, version) = get(connection, plugin, scope, key, now())?;
+    Ok((version > 0).then_some(value))
 }
 
 /// Removes what is over. A read passes over it anyway; here its room is given back.

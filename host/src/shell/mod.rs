@@ -1,5 +1,5 @@
 //! What `rosey` does in a shell besides running the bot: check a configuration (`check`), talk to one that runs
-//! (`control`), read its audit (`audit`), look at its database (`db`), and help the shell (`completion`, `man`). Each
+//! (`control`), read its audit (`audit`), look at its database (`db`) and at what its plugins keep (`store`), and help the shell (`completion`, `man`). Each
 //! returns an exit code.
 //!
 
@@ -9,6 +9,7 @@ pub mod completion;
 pub mod control;
 pub mod db;
 pub mod man;
+pub mod store;
 
 use crate::cli::exit;
 use std::{
