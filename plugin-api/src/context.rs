@@ -15,12 +15,13 @@ use std::{
 pub struct Context {
     /// All texts end to end: one allocation per event instead of six.
     text: String,
-    /// Where each text ends in `text`, in the order of `Part`.
-    ends: [usize; PARTS],
+    /// Where each text ends in `text`, in the order of `Part`. All of them fit one frame of the link, so a `u32` is enough; a
+    /// small context is moved in registers.
+    ends: [u32; PARTS],
     id: u64,
     probe: bool,
     kind: Kind,
-    limit: Duration,
+    deadline_ms: u32,
     since: Instant,
     /// Most events read nothing and change nothing, and have none.
     journal: LazyJournal,
@@ -58,11 +59,11 @@ impl Context {
         let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum());
         let ends = parts.map(|part| {
             text.push_str(part);
-            text.len()
+            u32::try_from(text.len()).expect("an event fits a frame")
         });
-        let limit = Duration::from_millis(event.deadline_ms.into());
-        let (id, probe, kind, journal) = (event.id, event.probe, Kind::Command, LazyJournal::default());
-        Self { text, ends, id, probe, kind, limit, since: Instant::now(), journal }
+        let Incoming { id, probe, deadline_ms, .. } = *event;
+        let (kind, journal) = (Kind::Command, LazyJournal::default());
+        Self { text, ends, id, probe, kind, deadline_ms, since: Instant::now(), journal }
     }
 
     /// As [`new`](Self::new), for what is no command.
@@ -76,6 +77,7 @@ impl Context {
 
     /// Ends the event: puts what the handler did beside what it returned. The code of `#[plugin]` calls it.
     #[doc(hidden)]
+    #[inline]
     pub fn finish(self, result: Result<Reply>) -> Finished {
         Finished { result, journal: self.journal.into_inner() }
     }
@@ -83,7 +85,7 @@ impl Context {
     fn part(&self, part: Part) -> &str {
         let index = part as usize;
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.text[start..self.ends[index]]
+        &self.text[start as usize..self.ends[index] as usize]
     }
 
     /// What kind of event it is. `#[migrate]` belongs to none and reads [`Kind::Start`].
@@ -138,7 +140,7 @@ impl Context {
 
     /// When the host stops waiting for the answer, and a handler that is still waiting is dropped.
     pub fn deadline(&self) -> Instant {
-        self.since + self.limit
+        self.since + Duration::from_millis(self.deadline_ms.into())
     }
 }
 

@@ -73,7 +73,7 @@ impl Timer {
 pub struct Signal {
     /// The plugin that published it.
     pub from: String,
-    /// The topic.
+    /// What the handlers subscribe to.
     pub topic: String,
     /// How many signals led to this one: 1 for a signal that a person's event caused.
     pub depth: u8,

@@ -135,6 +135,14 @@ pub(super) extern "C" fn shutdown<P: Plugin>() {
 
 /// Ends an event. One that has read nothing and changes nothing is answered as it was before there were effects.
 pub(super) fn reply(host: HostApiRef, event: u64, finished: Finished) {
+    if finished.journal.is_none() {
+        return answered(host, event, &finished.result);
+    }
+    reply_with(host, event, &finished);
+}
+
+#[cold]
+fn reply_with(host: HostApiRef, event: u64, finished: &Finished) {
     let effects = match finished.effects() {
         Ok(None) => return answered(host, event, &finished.result),
         Ok(Some(effects)) => effects,

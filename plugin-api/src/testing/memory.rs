@@ -50,7 +50,7 @@ pub(super) struct Place {
 pub struct Said {
     /// The channel, the person, or `connector:channel` of another channel.
     pub to: String,
-    /// What.
+    /// The line, perhaps several.
     pub text: String,
 }
 
