@@ -78,6 +78,16 @@ fn check_subscriptions(manifest: &Manifest) -> Result<(), String> {
             ));
         }
     }
+    if let Some(subscription) = subscriptions.first() {
+        return Err(format!(
+            "it has a handler of events of the kind {:?}, and Rosey {} hands over commands only",
+            clean(&subscription.kind, 32),
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+    if manifest.migrates {
+        return Err(format!("it migrates its store, which Rosey {} does not do yet", env!("CARGO_PKG_VERSION")));
+    }
     Ok(())
 }
 
@@ -177,5 +187,18 @@ mod tests {
         }
         let many: Vec<String> = (0..65).map(|n| format!("c{n}")).collect();
         assert!(check(manifest(&many.iter().map(String::as_str).collect::<Vec<_>>())).is_err());
+    }
+
+    #[test]
+    fn what_this_host_does_not_do_is_refused_by_name() {
+        let subscription = |kind: &str| rosey_wire::manifest::Subscription { kind: kind.into(), ..Default::default() };
+        for (kind, text) in [("reaction", "install a newer Rosey"), ("message", "hands over commands only")] {
+            let error =
+                check(Manifest { subscriptions: vec![subscription(kind)], ..manifest(&["roll"]) }).expect_err(kind);
+            assert!(error.contains(text) && error.contains(kind), "{error}");
+        }
+        assert!(check(Manifest { migrates: true, ..manifest(&["roll"]) }).is_err());
+        let newer = r#"{"name":"x","version":"1.0.0","of_tomorrow":[1]}"#;
+        assert_eq!(read(newer).expect("what is new is passed over").version, "1.0.0");
     }
 }

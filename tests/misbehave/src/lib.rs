@@ -206,6 +206,41 @@ impl Misbehave {
         (1..=count).map(|line| format!("line {line}\n")).collect()
     }
 
+    /// Counts in what is kept, without reading it.
+    #[command]
+    fn tally(&self, cx: &Context) -> Result<&'static str> {
+        cx.store().add("tally", 1)?;
+        cx.store().user().add("mine", 1)?;
+        Ok("counted")
+    }
+
+    /// Counts, and then ends as told.
+    #[command]
+    async fn tally_then(&self, cx: &Context, how: String) -> Result<&'static str> {
+        cx.store().add("tally", 1)?;
+        match how.as_str() {
+            "error" => Err(Error::internal("after it counted")),
+            "panic" => panic!("after it counted"),
+            "abort" => std::process::abort(),
+            _ => Ok("counted"),
+        }
+    }
+
+    /// Reads a number and keeps the next.
+    #[command]
+    async fn bump(&self, cx: &Context) -> Result<String> {
+        let next = cx.store().get::<u32>("bump").await?.unwrap_or_default() + 1;
+        cx.store().put("bump", &next)?;
+        Ok(next.to_string())
+    }
+
+    /// What is kept under a key.
+    #[command]
+    async fn kept(&self, cx: &Context, key: String) -> Result<String> {
+        let number = cx.store().get::<i64>(&key).await?;
+        Ok(number.map_or_else(|| "nothing".to_owned(), |number| number.to_string()))
+    }
+
     #[snapshot]
     fn save(&self) -> Result<Vec<u8>> {
         match variant() {
