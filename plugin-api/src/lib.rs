@@ -128,6 +128,9 @@
 //! When a new version is loaded, it first answers the `probe` as a user would see it, and then takes over between two
 //! events. [`state`] shows how it takes over the memory as well. [`testing`] runs the plugin in its own unit tests.
 //!
+//! Its working directory is a folder of its own that stays across reloads and restarts. Two generations may use it at a
+//! time while one takes over from the other. Processes that a plugin starts end with it.
+//!
 //! Logs are `tracing` events (`debug` and above; `info` and above from other crates), [`metrics`] are statics.
 
 pub mod abi;

@@ -23,7 +23,7 @@ fn daemon(folder: &Folder, bot: &mut Bot, prefix: &str) -> u32 {
     let file = folder.path().join("state/data/misbehave/daemon");
     bot.ask(&format!(
         "!sh rm -f daemon; ({prefix} setsid /bin/sh -c 'echo $$ > daemon.new; mv daemon.new daemon; exec sleep 1000' \
-         < /dev/null > /dev/null 2>&1 &)"
+         < /dev/null > /dev/null 2>&1 &); echo started"
     ));
     let mut pid = None;
     wait_until("the daemon runs", || {
@@ -91,7 +91,7 @@ fn as_process_1_on_a_read_only_root_it_reaps_what_falls_to_it_and_drains_when_as
     let [rosey] = children(bot.pid())[..] else { panic!("unshare has one child") };
     let fallen = || children(rosey).iter().filter(|pid| !runs(**pid)).count();
     for _ in 0..20 {
-        bot.ask("!sh (setsid /bin/sh -c 'exit 0' &)");
+        bot.ask("!sh (setsid /bin/sh -c 'exit 0' &); echo started");
     }
     wait_until("all are reaped", || fallen() == 0);
     assert_eq!(bot.ask("!echo still there"), "still there");

@@ -193,7 +193,7 @@ fn a_damaged_database_is_named_with_what_to_do_and_left_as_it_is() {
     let whole = fs::read(&path).expect("it is there");
     let (code, said, _) = shell(&folder, &["db", "check"]);
     assert_eq!((code, said.contains("rosey.db is whole.")), (0, true), "{said}");
-    let noise: Vec<u8> = (0..50_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let noise: Vec<u8> = (0u32..).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).take(whole.len()).collect();
     let overwritten = [&whole[..4096], &noise[..whole.len() - 4096]].concat();
     for content in [&noise[..], &whole[..whole.len() / 2], &overwritten] {
         fs::write(&path, content).expect("our directory");

@@ -67,10 +67,14 @@ impl Task {
         let (setup, reports) = (Arc::clone(&self.setup), self.reports.0.clone());
         let (memory, manifest) = (self.state.history().clone(), self.manifest.clone());
         tokio::spawn(async move {
+            let mut said = false;
             while let Err(error) =
                 history::save(&setup.database, &setup.name, memory.clone(), manifest.as_deref()).await
             {
-                tracing::error!(plugin = %setup.name, "which build is good cannot be written down, trying again: {error}");
+                // Once: it is a trouble of the database until it is over.
+                if !std::mem::replace(&mut said, true) {
+                    tracing::error!(plugin = %setup.name, "which build is good cannot be written down, trying again: {error}");
+                }
                 // As below.
                 let _ = reports.send(Report::Saved(false)).await;
                 tokio::time::sleep(SAVE_RETRY).await;
