@@ -14,7 +14,7 @@ use crate::{
     dashboard::{self, DashboardConfig, DashboardError, host_of},
     journal::Journal,
     metrics::{self, Metrics, MetricsConfig},
-    plugins::{self, Plugins},
+    plugins::{self, PluginConfig, Plugins},
     process::{
         spawn::Spawner,
         start::{Shims, Starter},
@@ -38,7 +38,7 @@ use std::{
 };
 use tokio::{
     runtime::{Builder, Handle, Runtime},
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
 };
 
 pub mod check;
@@ -47,9 +47,6 @@ pub mod state;
 
 /// The database's name in the state directory.
 pub const DATABASE: &str = "rosey.db";
-
-/// Between two looks at plugins that come up, when nothing happens.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// For actions under way to be recorded, once all plugins are down and nothing can be waited for any more.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -164,7 +161,7 @@ async fn live(
     config.connect.names().for_each(|name| metrics.expect_connector(name));
     router.set_starting(true);
     router.expect(config.plugins.iter().filter(|(_, plugin)| plugin.enabled).map(|(name, _)| name.as_str()));
-    let (plugins, changed) = make_plugins(&config, starter, database.clone(), &router, metrics.clone()).await?;
+    let plugins = make_plugins(&config, starter, &database, &router, &metrics).await?;
     // Before anybody looks: a plugin that is about to start is not shown as stopped.
     plugins.start_all().await;
     metrics.start(Arc::clone(&plugins), &ops);
@@ -184,7 +181,7 @@ async fn live(
         }
     };
     let starting = async {
-        settled(&plugins, changed).await;
+        plugins.when_started().await;
         state.say(Life::Running);
         greet(&config, dashboard);
         router.set_starting(false);
@@ -242,54 +239,64 @@ fn make_starter(config: &Config, state: &State, program: PathBuf, ops: &Handle) 
     Ok(Arc::new(Starter::new(shims, store, ops.clone(), Journal::default())))
 }
 
-/// The plugins, none of them started.
-async fn make_plugins(
-    config: &Config,
+/// The plugins, none of them started, with a router that knows the commands of each. `observe` is called with each thing that
+/// happens, after the router has learned from it, on a slot's task: it must not block. On the runtime of the slots.
+///
+/// # Errors
+/// As the database says.
+pub async fn assemble(
+    configs: Vec<PluginConfig>,
     starter: Arc<Starter>,
-    database: Database,
+    database: &Database,
     router: &Arc<Router>,
-    metrics: Metrics,
-) -> Result<(Arc<Plugins>, watch::Receiver<u64>), AppError> {
-    let (changes, changed) = watch::channel(0);
+    observe: impl Fn(LifecycleEvent) + Send + Sync + 'static,
+) -> Result<Arc<Plugins>, StoreError> {
     let known: Arc<OnceLock<Arc<Plugins>>> = Arc::default();
     let listener = {
-        let (known, router, metrics) = (Arc::clone(&known), Arc::clone(router), metrics.clone());
+        let (known, router) = (Arc::clone(&known), Arc::clone(router));
         Arc::new(move |event: LifecycleEvent| {
-            event.log();
-            metrics.happened(&event);
             if let (LifecycleKind::Manifest(manifest), Some(plugins)) = (&event.kind, known.get())
                 && let Ok(handle) = plugins.handle(&event.plugin)
             {
                 router.learn(handle.clone(), Arc::clone(manifest));
-                metrics.set_owners(router.owners());
             }
-            changes.send_modify(|count| *count += 1);
+            observe(event);
         })
     };
-    router.recall(&database).await?;
+    router.recall(database).await?;
     tokio::spawn(Arc::clone(router).keep_owners(database.clone()));
-    let plugins = Arc::new(Plugins::new(config.plugins(), starter, database, listener).await?);
+    let plugins = Arc::new(Plugins::new(configs, starter, database.clone(), listener).await?);
     for view in plugins.views().await {
         if let (Some(manifest), Ok(handle)) = (view.manifest, plugins.handle(&view.plugin)) {
             router.learn(handle.clone(), manifest);
         }
     }
-    metrics.set_owners(router.owners());
     // The first time, and the last.
     let _ = known.set(Arc::clone(&plugins));
-    Ok((plugins, changed))
+    Ok(plugins)
 }
 
-/// Waits until no plugin is starting any more: each is up, or has failed, or waits before it is tried again.
-async fn settled(plugins: &Plugins, mut changed: watch::Receiver<u64>) {
-    loop {
-        changed.mark_unchanged();
-        if plugins.views().await.iter().all(|view| view.state != "starting") {
-            break;
+/// What happens to the plugins goes to the log and to the metrics.
+async fn make_plugins(
+    config: &Config,
+    starter: Arc<Starter>,
+    database: &Database,
+    router: &Arc<Router>,
+    metrics: &Metrics,
+) -> Result<Arc<Plugins>, AppError> {
+    let observe = {
+        let (router, metrics) = (Arc::clone(router), metrics.clone());
+        move |event: LifecycleEvent| {
+            event.log();
+            metrics.happened(&event);
+            if let LifecycleKind::Manifest(_) = event.kind {
+                metrics.set_owners(router.owners());
+            }
         }
-        // An error is nothing that happened meanwhile. Of one that is stopped while it starts nobody tells.
-        let _ = tokio::time::timeout(LOOK, changed.changed()).await;
-    }
+    };
+    let plugins = assemble(config.plugins(), starter, database, router, observe).await?;
+    metrics.set_owners(router.owners());
+    Ok(plugins)
 }
 
 /// The dashboard's address, if there is one.

@@ -3,7 +3,7 @@
 
 use crate::build;
 use rosey::{
-    artifact,
+    app, artifact,
     event::{Event, Identity, Outgoing, Place, ReplyTo, User},
     journal::Journal,
     plugins::{self, PluginConfig, Plugins},
@@ -11,7 +11,7 @@ use rosey::{
         spawn::Spawner,
         start::{Shims, Starter},
     },
-    router::Router,
+    router::{self, Router},
     slot::{
         lifecycle::{LifecycleEvent, LifecycleKind},
         view::View,
@@ -21,7 +21,7 @@ use rosey::{
 use rosey_core::limits::Limits;
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -102,26 +102,21 @@ impl Rig {
         let shims = Shims { spawner: Spawner::start().expect("a thread"), program, run_dir, data_dir, spare };
         let store = artifact::Store::open(state.join("artifacts")).expect("a directory");
         let starter = Starter::new(shims, store, ops.handle().clone(), Journal::default());
-        let database = Database::open(&state.join("rosey.db"), &plugins::SCHEMA).expect("a database");
+        let schema: Vec<_> = plugins::SCHEMA.into_iter().chain([router::SCHEMA]).collect();
+        let database = Database::open(&state.join("rosey.db"), &schema).expect("a database");
         let (router, happened) = (Arc::new(Router::default()), Arc::<Mutex<Vec<LifecycleEvent>>>::default());
         let (changes, changed) = watch::channel(0);
-        let known: Arc<OnceLock<Arc<Plugins>>> = Arc::default();
-        let listener = {
-            let (router, happened, known) = (Arc::clone(&router), Arc::clone(&happened), Arc::clone(&known));
-            Arc::new(move |event: LifecycleEvent| {
-                if let (LifecycleKind::Manifest(manifest), Some(plugins)) = (&event.kind, known.get()) {
-                    let handle = plugins.handle(&event.plugin).expect("it has just spoken");
-                    router.learn(handle.clone(), Arc::clone(manifest));
-                }
+        let observe = {
+            let happened = Arc::clone(&happened);
+            move |event: LifecycleEvent| {
                 // They are large, and no test asks for them.
                 if !matches!(event.kind, LifecycleKind::Manifest(_)) {
                     happened.lock().unwrap_or_else(PoisonError::into_inner).push(event);
                 }
                 changes.send_modify(|count| *count += 1);
-            })
+            }
         };
-        let plugins = Arc::new(Plugins::new(configs, Arc::new(starter), database, listener).await.expect("a database"));
-        assert!(known.set(Arc::clone(&plugins)).is_ok(), "set once");
+        let plugins = app::assemble(configs, Arc::new(starter), &database, &router, observe).await.expect("a database");
         plugins.start_all().await;
         let user = Arc::new(User { name: "tester".into(), identity: Identity::Console });
         let rig = Self {
@@ -135,9 +130,7 @@ impl Rig {
             _directory: None,
             ops: Some(ops),
         };
-        for name in rig.plugins.names().map(str::to_owned).collect::<Vec<_>>() {
-            rig.until(&name, |view| view.state != "starting").await;
-        }
+        rig.plugins.when_started().await;
         rig
     }
 

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     event::{Identity, User},
     slot::{
+        handle::Handle,
         lifecycle::{LifecycleEvent, LifecycleKind, left},
         view::View,
     },
@@ -45,8 +46,8 @@ const MAX_REQUEST: u64 = 4096;
 /// How long a client may take for a request, or for the answer to a question.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Between two looks at an action under way, for those who wait for it.
-const LOOK: Duration = Duration::from_millis(250);
+/// Before another try to accept a client, when the system has no more file descriptors.
+const ACCEPT_RETRY: Duration = Duration::from_millis(250);
 
 /// Between two lines of progress: as fast as people read.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -152,7 +153,7 @@ pub async fn serve(admin: Arc<Admin>, listener: Listener) {
             Err(error) => {
                 tracing::warn!("the control socket: {error}");
                 // Out of file descriptors, most likely; that passes.
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
     }
@@ -272,7 +273,7 @@ impl Client {
         loop {
             tokio::select! {
                 result = &mut what => return Ok(result),
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(PROGRESS) => {}
             }
             let doing = if given.is_none() { doing(admin, plugin).await } else { None };
             self.progress(given.or(doing.as_deref()).unwrap_or("Still at it …")).await?;
@@ -289,9 +290,19 @@ impl Client {
         completed: &Completed,
         followed: Receiver<LifecycleEvent>,
     ) -> io::Result<Result<(), Refusal>> {
+        let mut changes = admin.plugins.handle(plugin).ok().map(Handle::changes);
         while let Some(doing) = doing(admin, plugin).await {
             self.progress(&doing).await?;
-            tokio::time::sleep(LOOK).await;
+            let changed = async {
+                match &mut changes {
+                    Some(changes) => changes.changed().await.is_ok(),
+                    None => false,
+                }
+            };
+            // What merely goes on is told as often as people read.
+            if tokio::time::timeout(PROGRESS, changed).await == Ok(false) {
+                break;
+            }
         }
         let view = match admin.look(plugin).await {
             Ok(view) => view,

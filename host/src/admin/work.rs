@@ -19,9 +19,6 @@ use std::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-/// Between two looks at a plugin that is coming up.
-const LOOK: Duration = Duration::from_millis(20);
-
 /// An action that was carried out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Completed {
@@ -179,30 +176,23 @@ impl Work {
         Completed { text, ends, generation: done.generation, steps: done.steps, took: Duration::ZERO }
     }
 
-    /// Starts it, and waits until it is up or is not.
+    /// Starts it.
     async fn start(&self) -> Result<Completed, Refusal> {
         let plugin = &self.proposal.plugin;
-        self.plugins.start(plugin).await.map_err(|error| self.failed(error))?;
-        loop {
-            let view = self.look().await?;
-            match (view.active(), view.state) {
-                (Some(active), _) => {
-                    let text = format!("{plugin} {} is running: generation {}.", active.version, active.number);
-                    let ends = BuildChange { from: None, to: Some(Build::of(&view, active.artifact)) };
-                    let generation = Some(active.number);
-                    return Ok(Completed { text, ends, generation, ..Completed::default() });
-                }
-                (None, "starting") => tokio::time::sleep(LOOK).await,
-                (None, "stopped") => {
-                    let why = "it was stopped meanwhile".to_owned();
-                    return Err(Refusal::NotUp { plugin: plugin.clone(), why });
-                }
-                (None, state) => {
-                    let why = view.explanation.unwrap_or_else(|| state.to_owned());
-                    return Err(Refusal::NotUp { plugin: plugin.clone(), why });
-                }
-            }
-        }
+        let not_up = |why| Err(Refusal::NotUp { plugin: plugin.clone(), why });
+        let done = match self.plugins.start(plugin).await {
+            Ok(done) => done,
+            Err(PluginError::Change(ChangeError::Start(why))) => return not_up(why),
+            Err(PluginError::Change(ChangeError::Stopped)) => return not_up("it was stopped meanwhile".to_owned()),
+            Err(error) => return Err(self.failed(error)),
+        };
+        let view = self.look().await?;
+        let to = done.to.map(|artifact| Build::of(&view, artifact));
+        let version = to.as_ref().map(Build::short).unwrap_or_default();
+        let generation = done.generation.unwrap_or_default();
+        let text = format!("{plugin} {version} is running: generation {generation}.");
+        let ends = BuildChange { from: None, to };
+        Ok(Completed { text, ends, generation: done.generation, ..Completed::default() })
     }
 }
 

@@ -241,12 +241,27 @@ impl Plugins {
         self.collect_garbage().await;
     }
 
-    /// Starts one plugin that is stopped or has failed. Does not wait until it is up.
+    /// Waits until no plugin is starting: each serves, or has failed, or waits before it is tried again.
+    pub async fn when_started(&self) {
+        let wait = |slot: &Slot| {
+            let handle = slot.handle.clone();
+            async move { handle.change(Command::WhenStarted).await }
+        };
+        let mut starts: JoinSet<_> = self.slots.values().map(wait).collect();
+        // How each went, it says itself.
+        while starts.join_next().await.is_some() {}
+    }
+
+    /// Starts one plugin that is stopped or has failed. Returns when it serves. Cancelled, the start goes on.
     ///
     /// # Errors
-    /// When there is no such plugin, it is up already, or the host is stopping.
-    pub async fn start(&self, name: &str) -> Result<(), PluginError> {
-        if self.start_slot(self.slot(name)?).await? { Ok(()) } else { Err(ChangeError::Already("running").into()) }
+    /// When there is no such plugin, it is up already, it does not come up, or the host is stopping.
+    pub async fn start(&self, name: &str) -> Result<Done, PluginError> {
+        let slot = self.slot(name)?;
+        if !self.start_slot(slot).await? {
+            return Err(ChangeError::Already("running").into());
+        }
+        Ok(slot.handle.change(Command::WhenStarted).await??)
     }
 
     /// False when it was up already.

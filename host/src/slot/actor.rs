@@ -47,7 +47,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::AbortHandle,
     time::Sleep,
 };
@@ -78,6 +78,8 @@ pub(super) struct Task {
     pub(super) setup: Arc<Setup>,
     pub(super) inbox: mpsc::Receiver<(Instant, Event)>,
     pub(super) commands: mpsc::Receiver<Command>,
+    /// Changed when a view may show something else than traffic.
+    pub(super) changes: watch::Sender<()>,
     pub(super) flow: Flow<Event>,
     pub(super) state: State,
     pub(super) live: Vec<Live>,
@@ -114,6 +116,7 @@ impl Task {
         setup: Arc<Setup>,
         inbox: mpsc::Receiver<(Instant, Event)>,
         commands: mpsc::Receiver<Command>,
+        changes: watch::Sender<()>,
     ) -> Self {
         let limits = &setup.limits;
         let flow =
@@ -123,6 +126,7 @@ impl Task {
         Self {
             inbox,
             commands,
+            changes,
             flow,
             state,
             live: Vec::new(),
@@ -334,6 +338,7 @@ impl Task {
     }
 
     fn report(&mut self, cx: &mut Context<'_>, now: Instant, report: Report) {
+        self.changes.send_replace(());
         match report {
             Report::Started(generation, result) => self.started(now, generation, *result),
             Report::Exited(generation, exit) => self.exited(cx, now, generation, exit),
@@ -424,6 +429,10 @@ impl Task {
                 }
                 // Whoever asked may have stopped waiting.
                 let _ = answer.send(starts);
+            }
+            Command::WhenStarted(answer) => {
+                let ticket = self.ask("start", now, answer);
+                self.state.when_started(ticket);
             }
             Command::StartupChosen(choice) => self.startup_choice(choice),
             Command::CannotStart { problem, retry, answer } => {

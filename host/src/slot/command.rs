@@ -28,6 +28,8 @@ pub enum Command {
         /// Whether it starts; not when it is up already.
         answer: oneshot::Sender<bool>,
     },
+    /// Answer when no start is under way.
+    WhenStarted(oneshot::Sender<Result<Done, ChangeError>>),
     /// Say why it is this that was started.
     StartupChosen(Arc<StartupChoice>),
     /// Nothing can be started.

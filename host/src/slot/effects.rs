@@ -45,6 +45,7 @@ impl Task {
             if effects.is_empty() {
                 break;
             }
+            self.changes.send_replace(());
             for effect in effects {
                 self.apply(now, effect);
             }
@@ -208,7 +209,7 @@ impl Task {
 
     fn answer(&mut self, now: Instant, ticket: Ticket, result: Result<Done, ChangeError>) {
         let Some(ask) = self.tickets.remove(&ticket) else { return };
-        if ask.kind != "stop" {
+        if !matches!(ask.kind, "start" | "stop") {
             let took = now.saturating_duration_since(ask.began);
             self.account.changed(result.is_ok(), took);
             self.happened(LifecycleKind::Changed { kind: ask.kind, result: result.clone(), took });

@@ -9,7 +9,7 @@ use tokio::sync::{
         self,
         error::{SendError, TrySendError},
     },
-    oneshot,
+    oneshot, watch,
 };
 
 /// Events on their way to a slot's task, which takes them at once unless it waits for its turn to send them.
@@ -28,6 +28,7 @@ struct Channels {
     /// Each with the time it came, from which its deadline counts.
     events: mpsc::Sender<(Instant, Event)>,
     commands: mpsc::Sender<Command>,
+    changes: watch::Receiver<()>,
 }
 
 /// The slot's task is gone. Only at the end of the host.
@@ -40,9 +41,10 @@ impl Handle {
     pub fn spawn(setup: Setup) -> Self {
         let (events, inbox) = mpsc::channel(INBOX);
         let (commands, orders) = mpsc::channel(COMMANDS);
+        let (changed, changes) = watch::channel(());
         let name = Arc::clone(&setup.name);
-        tokio::spawn(Task::new(Arc::new(setup), inbox, orders).run());
-        Self(Arc::new(Channels { name, events, commands }))
+        tokio::spawn(Task::new(Arc::new(setup), inbox, orders, changed).run());
+        Self(Arc::new(Channels { name, events, commands, changes }))
     }
 
     /// The plugin's name.
@@ -96,6 +98,11 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.tell(command(answer)).await?;
         answered.await.map_err(|_| Gone)
+    }
+
+    /// Changes when a view may show something else than more traffic: a generation, a phase, the end of a process.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.0.changes.clone()
     }
 
     /// How the slot is, in figures that belong together.

@@ -60,6 +60,8 @@ pub struct State {
     history: BuildHistory,
     next: GenerationId,
     stopping: Vec<Ticket>,
+    /// Who waits for the end of a start.
+    starting: Vec<Ticket>,
     /// How events ended in the active generation.
     tally: Tally,
     /// Whether an event ended well since the last one that was set aside.
@@ -83,6 +85,7 @@ impl State {
             history,
             next,
             stopping: Vec::new(),
+            starting: Vec::new(),
             tally: Tally::default(),
             works: true,
             accused: None,
@@ -92,6 +95,7 @@ impl State {
 
     /// What must be done now, in order. Each is handed out once.
     pub fn effects(&mut self) -> Vec<Effect> {
+        self.finish_starting();
         std::mem::take(&mut self.effects)
     }
 
@@ -107,6 +111,32 @@ impl State {
             self.spawn_active(artifact, None);
         }
         starts
+    }
+
+    /// Answers the ticket as soon as no start is under way: well if a generation serves then.
+    pub fn when_started(&mut self, ticket: Ticket) {
+        self.starting.push(ticket);
+    }
+
+    fn finish_starting(&mut self) {
+        if self.starting.is_empty() || self.change.is_some() {
+            return;
+        }
+        let result = match &self.phase {
+            Phase::Starting { .. } | Phase::Replacing => return,
+            Phase::Running { generation, artifact, .. } => {
+                Ok(Done { generation: Some(*generation), to: Some(*artifact), ..Done::stopped() })
+            }
+            Phase::Stopped => Err(ChangeError::Stopped),
+            Phase::Failed { why } | Phase::Waiting { why } => Err(ChangeError::Start(why.clone())),
+            Phase::Backoff { why, .. } => {
+                let why = why.clone().unwrap_or_else(|| "it crashed at once".to_owned());
+                Err(ChangeError::Start(format!("{why}; it is tried again")))
+            }
+        };
+        for ticket in std::mem::take(&mut self.starting) {
+            self.effects.push(Effect::Finish { ticket, result: result.clone() });
+        }
     }
 
     /// Nothing can be started. If that is the host's fault, the slot waits for a [`State::start`]; else it gives up.

@@ -126,6 +126,38 @@ fn a_host_that_ends_during_a_start_does_not_count_against_the_plugin() {
 }
 
 #[test]
+fn a_start_is_answered_when_it_is_over_however_it_ends() {
+    let ask = |world: &mut World| {
+        let ticket = world.ticket();
+        world.state.when_started(ticket);
+        world.settle();
+        ticket
+    };
+    let mut world = World::new();
+    world.state.start(artifact(1));
+    let ticket = ask(&mut world);
+    assert!(!world.finished.contains_key(&ticket), "it is under way");
+    world.started(1, true);
+    assert_eq!(world.finished[&ticket].as_ref().map(|done| done.generation), Ok(Some(1)));
+    let ticket = ask(&mut world);
+    assert!(world.finished[&ticket].is_ok(), "it is up already");
+
+    let mut world = World::new();
+    world.state.start(artifact(1));
+    let ticket = ask(&mut world);
+    world.started(1, false);
+    world.started(2, false);
+    assert!(matches!(&world.finished[&ticket], Err(ChangeError::Start(why)) if why.contains("it does not start")));
+
+    let mut world = World::new();
+    world.state.start(artifact(1));
+    let (ticket, stop) = (ask(&mut world), world.ticket());
+    world.state.stop(world.now, stop);
+    world.settle();
+    assert_eq!(world.finished[&ticket], Err(ChangeError::Stopped));
+}
+
+#[test]
 fn a_build_that_is_rolled_back_from_by_hand_is_not_blocked() {
     for is_over in [false, true] {
         let mut world = baking();
