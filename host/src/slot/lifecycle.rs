@@ -141,7 +141,7 @@ fn state_line(note: &StateEvent) -> (Level, String) {
         // Of its settings it says itself what helps.
         StateEvent::GaveUp { why, fault: Fault::Settings } => (Level::ERROR, format!("FAILED and stays down: {why}")),
         StateEvent::GaveUp { why, .. } => {
-            let text = format!("FAILED and stays down: {why}. Reload it with a new build, or start it by hand");
+            let text = format!("FAILED and stays down: {why}. Reload it with a new build, or start it again");
             (Level::ERROR, text)
         }
         StateEvent::RolledBack { from, to, why, warm, state } => {

@@ -92,7 +92,11 @@ pub fn of_plugin(plugin: &Plugin) -> Vec<Trouble> {
     let both: Vec<&str> = cause.into_iter().chain(why).collect();
     let because = |parts: &[&str]| if parts.is_empty() { ".".to_owned() } else { format!(": {}.", parts.join("; ")) };
     match plugin.state {
-        "failed" => add(Kind::Failed, "error", format!("{name} is down and stays down{}", because(&both))),
+        // Why it was given up names the last crash.
+        "failed" => {
+            let why: Vec<&str> = why.or(cause).into_iter().collect();
+            add(Kind::Failed, "error", format!("{name} is down and stays down{}", because(&why)));
+        }
         "crashed" => add(Kind::Crashed, "error", format!("{name} is down{}", because(&both))),
         "unhealthy" => add(Kind::Unhealthy, "error", format!("{name} does not answer.")),
         "starting" => add(Kind::Starting, "warning", format!("{name} is starting.")),
@@ -245,8 +249,12 @@ mod tests {
             (it.last_crash, it.explanation) = (crash(), Some("next start in 2.0 s".into()));
         });
         assert_eq!(said(vec![crashed]), ("a is down: exit status 3; next start in 2.0 s.".into(), "error"));
-        let gone = plugin("a", "failed", |it| it.explanation = Some("5 starts in a row did not stay up".into()));
-        assert_eq!(said(vec![gone]).0, "a is down and stays down: 5 starts in a row did not stay up.");
+        let gone = plugin("a", "failed", |it| {
+            let why = "5 starts in a row did not stay up; the last one: exit status 3";
+            (it.last_crash, it.explanation) = (crash(), Some(why.into()));
+        });
+        let why = "a is down and stays down: 5 starts in a row did not stay up; the last one: exit status 3.";
+        assert_eq!(said(vec![gone]).0, why, "once");
         let all = (0..9).map(|n| plugin(&format!("p{n}"), "crashed", |_| {})).collect();
         assert_eq!(said(all), ("9 of 9 plugins are down: p0 and 8 others.".into(), "error"));
     }

@@ -205,8 +205,8 @@ impl State {
                 self.roll_back_bake(now, Some(format!("it did not start: {}", problem.why)));
             }
             Err(problem) => {
-                // What is wrong with settings is said once: nothing is tried again.
-                if problem.fault != Fault::Settings {
+                // Where nothing is tried again, that is said with the reason.
+                if matches!(problem.fault, Fault::Start | Fault::Host) {
                     self.effects.push(Effect::Emit(StateEvent::StartFailed { generation, why: problem.why.clone() }));
                 }
                 match problem.fault {
@@ -411,7 +411,9 @@ impl State {
             Decision::GiveUp(reason) => {
                 self.history.failures = self.restart.failures();
                 self.effects.push(Effect::Persist);
-                self.give_up(format!("{reason}; the last time: {cause}"), Fault::Start);
+                // The end of the last start has just been told.
+                self.give_up(reason.clone(), Fault::Start);
+                self.phase = Phase::Failed { why: format!("{reason}; the last one: {cause}") };
             }
         }
     }

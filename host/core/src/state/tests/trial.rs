@@ -126,6 +126,30 @@ fn a_host_that_ends_during_a_start_does_not_count_against_the_plugin() {
 }
 
 #[test]
+fn why_it_failed_is_told_once_and_shown_for_ever() {
+    let mut world = World::running();
+    while let Some(active) = world.state.active() {
+        world.exit(active);
+        world.pass(30 * SECOND);
+        if let Phase::Starting { generation, .. } = *world.state.phase() {
+            world.started(generation, true);
+        }
+    }
+    let told = StateEvent::GaveUp { why: "5 starts in a row did not stay up".into(), fault: Fault::Start };
+    assert_eq!(world.notes.last(), Some(&told));
+    let why = "5 starts in a row did not stay up; the last one: killed by signal 9".to_owned();
+    assert_eq!(world.state.phase(), &Phase::Failed { why });
+
+    let mut world = World::new();
+    world.state.start(artifact(1));
+    world.settle();
+    world.fakes.clear();
+    world.state.started(world.now, 1, Err(StartProblem { why: "no plugin".into(), fault: Fault::Artifact }));
+    world.settle();
+    assert_eq!(world.notes, [StateEvent::GaveUp { why: "no plugin".into(), fault: Fault::Artifact }]);
+}
+
+#[test]
 fn a_start_is_answered_when_it_is_over_however_it_ends() {
     let ask = |world: &mut World| {
         let ticket = world.ticket();
