@@ -5,6 +5,7 @@
 
 pub mod trouble;
 
+use rosey_core::state::{PluginState, Role};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use trouble::Trouble;
@@ -36,8 +37,8 @@ pub struct Plugin {
     pub name: String,
     /// What the active generation says, or the last that was active; `unknown` before any was.
     pub version: String,
-    /// `running`, `starting`, `stopped`, `unhealthy`, `crashed`, `failed`, `reloading` or `draining`.
-    pub state: &'static str,
+    /// In one word.
+    pub state: PluginState,
     /// What to know about the state.
     pub explanation: Option<String>,
     /// The active generation's process.
@@ -408,8 +409,8 @@ pub struct Change {
 pub struct Generation {
     /// Counts from 1 in each life of the host.
     pub number: u64,
-    /// `active`, `staged`, `draining`, `parked` or `retiring`.
-    pub role: &'static str,
+    /// What it is for the plugin.
+    pub role: Role,
     /// The version it runs.
     pub version: String,
     /// What it runs.

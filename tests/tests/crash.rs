@@ -4,6 +4,7 @@ use rosey::{
     plugins::PluginConfig,
     slot::{dead_letter, view::View},
 };
+use rosey_core::state::PluginState;
 use rosey_tests::{
     bot::signal_process,
     build,
@@ -41,7 +42,7 @@ async fn every_cause_has_its_name_and_the_last_words_are_kept() {
         let rig = start(|_| {}).await;
         let answer = rig.ask(line).await;
         assert_eq!(answer, "p crashed on that twice; it was set aside for the operator.", "{line}");
-        let view = rig.until("p", |view| view.state == "running" && view.account.crash_count == 2).await;
+        let view = rig.until("p", |view| view.state == PluginState::Running && view.account.crash_count == 2).await;
         for crash in &view.account.crashes {
             assert_eq!(crash.cause.name(), kind, "{line}");
             assert!(crash.cause.to_string().contains(text), "{line}: {}", crash.cause);
@@ -77,7 +78,7 @@ async fn a_killed_process_comes_back_and_what_it_had_is_answered() {
     for n in 0..100 {
         assert_eq!(channel.answer().await, Some(n.to_string()));
     }
-    let view = rig.until("p", |view| view.account.crash_count == 1 && view.state == "running").await;
+    let view = rig.until("p", |view| view.account.crash_count == 1 && view.state == PluginState::Running).await;
     assert!(view.account.crashes[0].cause.to_string().contains("SIGKILL"), "{}", view.account.crashes[0].cause);
     assert_eq!(view.ledger.outcomes[0], 100);
     assert_balanced(&view);
@@ -152,7 +153,7 @@ async fn a_hang_is_noticed_and_named_and_the_others_are_answered() {
     other.say("!echo patient").await;
     assert!(stuck.answer().await.expect("it is said").contains("set aside"));
     assert_eq!(other.answer().await.as_deref(), Some("patient"));
-    let view = rig.until("p", |view| view.account.crash_count == 2 && view.state == "running").await;
+    let view = rig.until("p", |view| view.account.crash_count == 2 && view.state == PluginState::Running).await;
     assert!(view.account.crashes.iter().all(|crash| crash.cause.name() == "hang"), "{:?}", view.account.crashes);
 }
 
@@ -216,7 +217,7 @@ async fn an_event_that_takes_all_memory_twice_is_set_aside() {
 async fn memory_over_the_limit_ends_the_process_and_blames_no_event() {
     let rig = start(|config| config.limits.memory_mb = 64).await;
     rig.ask("!leak 100").await;
-    let view = rig.until("p", |view| view.account.crash_count == 1 && view.state == "running").await;
+    let view = rig.until("p", |view| view.account.crash_count == 1 && view.state == PluginState::Running).await;
     assert_eq!(view.account.crashes[0].cause.name(), "memory");
     assert!(view.account.crashes[0].cause.to_string().contains("may use 64 MiB"), "{}", view.account.crashes[0].cause);
 }
@@ -226,9 +227,9 @@ async fn a_crash_loop_ends_in_failed_and_a_start_by_hand_tries_anew() {
     let rig = start(|_| {}).await;
     for crash in 1..=5 {
         signal_process(pid(&rig).await, Signal::KILL);
-        rig.until("p", |view| view.account.crash_count == crash && view.state != "starting").await;
+        rig.until("p", |view| view.account.crash_count == crash && view.state != PluginState::Starting).await;
     }
-    let view = rig.until("p", |view| view.state == "failed").await;
+    let view = rig.until("p", |view| view.state == PluginState::Failed).await;
     assert!(view.explanation.as_deref().unwrap_or_default().contains("5 starts in a row"), "{:?}", view.explanation);
     assert_eq!(rig.ask("!echo hello").await, "p is not running.");
     rig.plugins.start("p").await.expect("it is there");
@@ -278,7 +279,7 @@ async fn three_poison_events_do_not_take_the_plugin_down() {
         assert_eq!(rig.ask("!echo hello").await, "hello");
     }
     let view = rig.until("p", |view| view.account.crash_count == 6).await;
-    assert_eq!((view.state, view.history.failures), ("running", 0));
+    assert_eq!((view.state, view.history.failures), (PluginState::Running, 0));
 }
 
 #[tokio::test]

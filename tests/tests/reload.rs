@@ -4,6 +4,7 @@ use rosey::{
     plugins::PluginConfig,
     slot::{lifecycle::LifecycleKind, view::View},
 };
+use rosey_core::state::{PluginState, Role};
 use rosey_core::{
     limits::Limits,
     outcome::OUTCOMES,
@@ -48,13 +49,13 @@ impl Bench {
 
     /// One generation that serves and one that is parked.
     async fn at_rest_in_the_bake(&self) -> View {
-        let parked = |view: &View| view.generations.iter().any(|generation| generation.role == "parked");
-        self.rig.until("p", |view| view.state == "running" && parked(view)).await
+        let parked = |view: &View| view.generations.iter().any(|generation| generation.role == Role::Parked);
+        self.rig.until("p", |view| view.state == PluginState::Running && parked(view)).await
     }
 
     /// One generation, and nothing on the way.
     async fn at_rest(&self) -> View {
-        self.rig.until("p", |view| view.state == "running" && view.generations.len() == 1).await
+        self.rig.until("p", |view| view.state == PluginState::Running && view.generations.len() == 1).await
     }
 }
 
@@ -399,7 +400,7 @@ async fn what_people_type_vetoes_no_build() {
     // A line that crashes every build there is.
     channel.say_as("mallory", "!abort").await;
     channel.answer().await;
-    let view = bench.rig.until("p", |view| view.account.crash_count == 2 && view.state == "running").await;
+    let view = bench.rig.until("p", |view| view.account.crash_count == 2 && view.state == PluginState::Running).await;
     assert_eq!((view.account.rollbacks, view.history.blocked.len()), (1, 0), "the build before crashed on it, too");
     bench.reload_as_it_lies(false).await.expect("it is not blocked");
 }

@@ -1,6 +1,7 @@
 //! What the host does about a shim that is broken, of another release, or not its own.
 
 use rosey::plugins::PluginConfig;
+use rosey_core::state::PluginState;
 use rosey_tests::{
     build,
     rig::{Rig, plugin},
@@ -22,7 +23,7 @@ async fn why(kind: &str) -> String {
     config.limits.start_timeout = Duration::from_millis(500);
     config.limits.crash_loop_starts = 1;
     let rig = Rig::start_with_shim(&folder.path().join(kind), vec![config]).await;
-    let view = rig.until("p", |view| view.state == "failed").await;
+    let view = rig.until("p", |view| view.state == PluginState::Failed).await;
     assert!(view.generations.is_empty());
     let left = || std::fs::read_dir(rig.run_dir()).expect("it is there").count();
     rig.until("p", |_| left() == 0).await;
@@ -74,7 +75,7 @@ async fn the_last_words_of_a_shim_that_leaves_are_told() {
 async fn a_shim_that_is_not_there_is_the_hosts_fault_and_tried_again() {
     let config = plugin("p", &build::library("echo"));
     let rig = Rig::start_with_shim(Path::new("/nonexistent/rosey-shim"), vec![config]).await;
-    let view = rig.until("p", |view| view.state == "crashed").await;
+    let view = rig.until("p", |view| view.state == PluginState::Crashed).await;
     assert_eq!(view.history.failures, 0, "nothing is held against the plugin");
     rig.stop().await;
 }

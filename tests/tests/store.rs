@@ -2,6 +2,7 @@
 
 use rosey::slot::lifecycle::LifecycleKind;
 use rosey_core::hash::Hash;
+use rosey_core::state::PluginState;
 use rosey_tests::{
     bot::signal_process,
     build,
@@ -48,7 +49,7 @@ async fn a_host_that_starts_again_runs_the_last_good_artifact() {
     assert!(text.ends_with("Another build lies in the build folder. To use that: !admin reload p."), "{text}");
     let told = || rig.lifecycle("p").into_iter().filter(|what| matches!(what, LifecycleKind::StartupChosen(_))).count();
     signal_process(view.generations[0].pid, Signal::KILL);
-    rig.until("p", |view| view.account.crash_count == 1 && view.state == "running").await;
+    rig.until("p", |view| view.account.crash_count == 1 && view.state == PluginState::Running).await;
     assert_eq!(told(), 1, "once");
     reload(&rig, &library, "newest").await.expect("good");
     assert_eq!(rig.plugins.view("p").await.expect("there").startup, None, "the newest runs");
@@ -76,7 +77,7 @@ async fn an_orderly_stop_within_the_bake_goes_on_with_the_trial_and_a_crash_in_i
     let text = view.explanation.expect("it is told");
     assert_eq!(text, "Running 1.0.0. Its trial begins again: Rosey stopped before it was over.");
     signal_process(view.generations[0].pid, Signal::KILL);
-    let view = rig.until("p", |view| view.account.rollbacks == 1 && view.state == "running").await;
+    let view = rig.until("p", |view| view.account.rollbacks == 1 && view.state == PluginState::Running).await;
     assert_eq!(view.history.blocked.len(), 1);
     assert_eq!(rig.ask("!variant").await, "first");
     rig.stop().await;
@@ -119,7 +120,7 @@ async fn a_host_whose_store_has_lost_artifacts_runs_the_good_one_before_and_at_l
 
     std::fs::remove_file(&library).expect("it is there");
     let rig = start().await;
-    let why = rig.until("p", |view| view.state == "failed").await.explanation.expect("it says why");
+    let why = rig.until("p", |view| view.state == PluginState::Failed).await.explanation.expect("it says why");
     assert!(why.contains("cannot be read") && why.contains("cargo build --release -p p"), "{why}");
     rig.stop().await;
 }
@@ -148,7 +149,7 @@ async fn a_build_that_was_rolled_back_from_is_never_what_a_host_starts() {
     rig.stop().await;
 
     let rig = start().await;
-    let why = rig.until("p", |view| view.state == "failed").await.explanation.expect("it says why");
+    let why = rig.until("p", |view| view.state == PluginState::Failed).await.explanation.expect("it says why");
     assert!(why.contains("in the build folder was rolled back from; build a new one"), "{why}");
     rig.stop().await;
 }

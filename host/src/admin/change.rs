@@ -14,7 +14,7 @@ use crate::{
 };
 use rosey_core::{
     hash::Hash,
-    state::{ChangeError, ExpectedState},
+    state::{ChangeError, ExpectedState, PluginState},
 };
 use rosey_wire::manifest::Manifest;
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
@@ -80,7 +80,7 @@ impl Admin {
             let checked = self.cooldown.check(plugin, Instant::now());
             checked.map_err(|wait| Refusal::Cooling { plugin: plugin.to_owned(), wait })?;
         }
-        let standing = view.current.filter(|_| view.state != "failed");
+        let standing = view.current.filter(|_| view.state != PluginState::Failed);
         ends.from = standing.map(|artifact| Build::of(&view, artifact));
         let goes_on = view.active().map(|active| active.version.clone());
         let plugin = plugin.to_owned();
@@ -89,7 +89,7 @@ impl Admin {
         let (mut candidate, mut extra) = (None, String::new());
         match action {
             Action::Start if view.active().is_some() => return already("running"),
-            Action::Stop if view.state == "stopped" => return already("stopped"),
+            Action::Stop if view.state == PluginState::Stopped => return already("stopped"),
             Action::Reload | Action::ForceReload => {
                 let seen = self.plugins.inspect(&plugin).await.map_err(fail)?;
                 let version = Some(seen.manifest.version.clone());

@@ -13,6 +13,7 @@ use crate::{
     time::{rfc3339, span},
     view::{Plugin, mebibytes},
 };
+use rosey_core::state::PluginState;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
@@ -112,7 +113,7 @@ fn all(admin: &Admin, views: &[View]) -> Value {
 /// Those in trouble first.
 fn by_urgency(views: &[View]) -> Vec<&View> {
     let mut views: Vec<_> = views.iter().collect();
-    views.sort_by_key(|view| view.state == "running");
+    views.sort_by_key(|view| view.state == PluginState::Running);
     views
 }
 
@@ -186,7 +187,7 @@ pub(super) fn counted(count: u64, what: &str) -> String {
 /// One plugin in a chat line or two.
 fn status(admin: &Admin, view: &View, surface: Surface) -> String {
     let mut line = name_and_state(view);
-    let startup_choice = view.startup.as_ref().filter(|_| view.state == "running");
+    let startup_choice = view.startup.as_ref().filter(|_| view.state == PluginState::Running);
     let startup_choice =
         startup_choice.map(|choice| choice.text(&surface.command(format_args!("reload {}", view.plugin))));
     if let Some(explanation) = startup_choice.as_ref().or(view.explanation.as_ref()) {

@@ -20,7 +20,7 @@ use interprocess::{
     local_socket::{GenericFilePath, ListenerOptions, prelude::*, tokio::Listener, tokio::Stream, tokio::prelude::*},
     os::unix::local_socket::ListenerOptionsExt,
 };
-use rosey_core::state::StateEvent;
+use rosey_core::state::{PluginState, Role, StateEvent};
 use serde::{Deserialize, Serialize};
 use std::{
     io,
@@ -389,7 +389,7 @@ fn lasts(
     }
     let now = match active {
         Some(active) => format!("{} runs as generation {} now", active.version, active.number),
-        None => format!("it is {} now", view.explanation.as_deref().unwrap_or(view.state)),
+        None => format!("it is {} now", view.explanation.as_deref().unwrap_or(view.state.word())),
     };
     while let Ok(LifecycleEvent { plugin, kind: LifecycleKind::State(event), .. }) = followed.try_recv() {
         if let StateEvent::RolledBack { why, state, .. } = event
@@ -404,9 +404,9 @@ fn lasts(
 /// What a plugin is doing; nothing when it has settled.
 async fn doing(admin: &Admin, plugin: &str) -> Option<String> {
     let view = admin.look(plugin).await.ok()?;
-    let leaving = view.generations.iter().find(|old| matches!(old.role, "draining" | "retiring"));
+    let leaving = view.generations.iter().find(|old| matches!(old.role, Role::Draining | Role::Retiring));
     match (view.state, leaving) {
-        ("reloading" | "starting" | "crashed" | "draining", None) => {
+        (PluginState::Reloading | PluginState::Starting | PluginState::Crashed | PluginState::Draining, None) => {
             let explanation = view.explanation.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
             Some(format!("{} is {}{explanation}", view.plugin, view.state))
         }

@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
+use rosey_core::state::PluginState;
 use std::{
     convert::Infallible,
     sync::{Arc, LazyLock},
@@ -120,7 +121,9 @@ pub async fn health() -> Response {
 /// Every plugin that should serve does, and changes can be recorded. Says no more to whoever has not logged in.
 pub async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     let board = shared.metrics.latest();
-    let waiting = |plugin: &&crate::view::Plugin| !matches!(plugin.state, "running" | "reloading" | "stopped");
+    let waiting = |plugin: &&crate::view::Plugin| {
+        !matches!(plugin.state, PluginState::Running | PluginState::Reloading | PluginState::Stopped)
+    };
     let down: Vec<_> = board.snapshot.plugins.iter().filter(waiting).map(|plugin| plugin.name.as_str()).collect();
     if board.number == 0 {
         return (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response();

@@ -19,6 +19,7 @@ use axum::{
     http::{HeaderMap, Method, Uri},
     response::Response,
 };
+use rosey_core::state::PluginState;
 use std::{sync::Arc, time::Duration};
 
 /// What the page shows of the past.
@@ -86,7 +87,7 @@ fn render(shared: &Shared, detail: &Detail, uptime: u64, login: Login) -> String
     let mut lines = shared.journal.last(&plugin.name, LINES);
     lines.reverse();
     let listed = detail.marks.iter().rev().filter(|mark| mark.at_seconds >= range.from);
-    let is_down = matches!(plugin.state, "stopped" | "failed");
+    let is_down = matches!(plugin.state, PluginState::Stopped | PluginState::Failed);
     let page = PluginPage {
         mood: plugin.troubles.first().map_or("good", |trouble| trouble.severity),
         uptime: if plugin.pid.is_some() { words::span(plugin.uptime) } else { "–".to_owned() },

@@ -6,6 +6,7 @@ use crate::{
     view::{Change, Crash, Plugin},
 };
 use rosey_core::limits::{Limits, Value};
+use rosey_core::state::PluginState;
 use std::{
     collections::BTreeMap,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -165,7 +166,7 @@ pub fn why(crashes: &[Crash]) -> Option<String> {
 /// Starts that failed, of a plugin that gave up: `5 failed starts`.
 pub fn failed_starts(plugin: &Plugin) -> Option<String> {
     let failed = (plugin.restarts + 1).saturating_sub(plugin.crash_count);
-    (plugin.state == "failed" && failed > 0).then(|| counted(failed, "failed start", "failed starts"))
+    (plugin.state == PluginState::Failed && failed > 0).then(|| counted(failed, "failed start", "failed starts"))
 }
 
 #[cfg(test)]

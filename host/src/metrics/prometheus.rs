@@ -12,12 +12,11 @@ use prometheus::{
     TextEncoder,
     proto::{Bucket, Counter, Gauge, Histogram as HistogramProto, LabelPair, Metric, MetricFamily, MetricType},
 };
-use rosey_core::histogram::{EDGES, Histogram};
+use rosey_core::{
+    histogram::{EDGES, Histogram},
+    state::PluginState,
+};
 use std::collections::BTreeMap;
-
-/// The states of a plugin, as `rosey_plugin_state` has them.
-pub const STATES: [&str; 8] =
-    ["running", "starting", "stopped", "unhealthy", "crashed", "failed", "reloading", "draining"];
 
 /// The limits whose hits are counted, by their settings.
 const LIMITS: [&str; 7] =
@@ -154,8 +153,8 @@ fn one_plugin(page: &mut Page, plugin: &Plugin) {
         let labels = [of[0], ("limit", limit)];
         page.counter("rosey_plugin_limit_hits_total", "How often a limit was hit.", &labels, count as f64);
     }
-    for state in STATES {
-        let labels = [of[0], ("state", state)];
+    for state in PluginState::ALL {
+        let labels = [of[0], ("state", state.word())];
         let is_it = f64::from(u8::from(state == plugin.state));
         page.gauge("rosey_plugin_state", "1 for the state that the plugin is in.", &labels, is_it);
     }

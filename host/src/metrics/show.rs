@@ -14,6 +14,7 @@ use crate::{
         Command, Crash, Detail, Generation, Lately, Letter, Plugin, Point, Sample, Snapshot, System, mebibytes, trouble,
     },
 };
+use rosey_core::state::PluginState;
 use rosey_core::{ledger::Ledger, limits::Limits, outcome::OUTCOMES, state::ReloadMode};
 use std::{
     collections::BTreeMap,
@@ -110,7 +111,7 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
 impl super::Metrics {
     /// All plugins and the host now. `database` is why nothing can be written to it.
     pub fn snapshot(&self, views: &[View], plugins: Vec<Plugin>, database: Option<String>) -> Snapshot {
-        let count = |states: &[&str]| plugins.iter().filter(|plugin| states.contains(&plugin.state)).count();
+        let count = |states: &[PluginState]| plugins.iter().filter(|plugin| states.contains(&plugin.state)).count();
         let total = |at: usize| views.iter().map(|view| view.ledger.outcomes[at]).sum();
         let outcomes = OUTCOMES.iter().enumerate().map(|(at, name)| (*name, total(at))).collect();
         let connectors = {
@@ -127,8 +128,8 @@ impl super::Metrics {
         let system = System {
             total_events: views.iter().map(|view| view.ledger.accepted).sum(),
             total_plugins: plugins.len(),
-            plugins_running: count(&["running", "reloading", "draining"]),
-            plugins_crashed: count(&["crashed", "failed", "unhealthy"]),
+            plugins_running: count(&[PluginState::Running, PluginState::Reloading, PluginState::Draining]),
+            plugins_crashed: count(&[PluginState::Crashed, PluginState::Failed, PluginState::Unhealthy]),
             outcomes,
             queued: views.iter().map(|view| view.queued).sum(),
             in_flight: views.iter().map(|view| view.in_flight).sum(),

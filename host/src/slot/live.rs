@@ -18,7 +18,7 @@ use crate::{
     },
 };
 use rosey_core::hash::Hash;
-use rosey_core::state::GenerationId;
+use rosey_core::state::{GenerationId, Role};
 use rosey_wire::{
     manifest::Manifest,
     message::{Event as WireEvent, ToShim},
@@ -236,7 +236,7 @@ impl Live {
     }
 
     /// For people.
-    pub fn view(&self, role: &'static str, in_flight: usize) -> GenerationView {
+    pub fn view(&self, role: Role, in_flight: usize) -> GenerationView {
         GenerationView {
             number: self.generation,
             artifact: self.artifact,

@@ -7,7 +7,7 @@ use crate::slot::{
     lifecycle::{LifecycleKind, reload},
     live::Live,
 };
-use rosey_core::state::{GenerationId, HOST_RETRY, OldPhase, Phase, ReloadMode};
+use rosey_core::state::{GenerationId, HOST_RETRY, Phase, PluginState, ReloadMode, Role};
 use rosey_core::{hash::Hash, ledger::Ledger, state::BuildHistory};
 use rosey_wire::manifest::Manifest;
 use std::{
@@ -26,8 +26,8 @@ pub struct GenerationView {
     pub version: String,
     /// Its process.
     pub pid: u32,
-    /// `active`, `staged`, `draining`, `parked`, `retiring`.
-    pub role: &'static str,
+    /// What it is for the plugin.
+    pub role: Role,
     /// When it was ready.
     pub since: SystemTime,
     /// How long it took to be ready.
@@ -41,8 +41,8 @@ pub struct GenerationView {
 pub struct View {
     /// The name that the operator gave it.
     pub plugin: Arc<str>,
-    /// `running`, `reloading`, `failed` and so on.
-    pub state: &'static str,
+    /// In one word.
+    pub state: PluginState,
     /// What to know about the state: why it failed, when the next start is due, what a change waits for.
     pub explanation: Option<String>,
     /// Why something else runs than the newest build, when that is so since the start.
@@ -76,7 +76,7 @@ pub struct View {
 impl View {
     /// The generation that serves.
     pub fn active(&self) -> Option<&GenerationView> {
-        self.generations.iter().find(|generation| generation.role == "active")
+        self.generations.iter().find(|generation| generation.role == Role::Active)
     }
 
     /// The version of an artifact, if a process of it stands or it is remembered.
@@ -142,14 +142,14 @@ impl Task {
     }
 
     /// The state in a word. `unhealthy` is a generation that serves and has not answered the last ping.
-    fn word(&self) -> &'static str {
+    fn word(&self) -> PluginState {
         let silent = |generation| {
             let live = self.live.iter().find(|live| live.generation == generation);
             live.is_some_and(Live::is_silent)
         };
         match self.state.active() {
-            Some(generation) if self.state.change().is_none() && silent(generation) => "unhealthy",
-            _ => self.state.word(),
+            Some(generation) if self.state.change().is_none() && silent(generation) => PluginState::Unhealthy,
+            _ => self.state.plugin_state(),
         }
     }
 
@@ -171,23 +171,9 @@ impl Task {
         let mut views: Vec<_> = self
             .live
             .iter()
-            .map(|live| live.view(self.role(live.generation), self.flow.in_flight_in(live.generation)))
+            .map(|live| live.view(self.state.role(live.generation), self.flow.in_flight_in(live.generation)))
             .collect();
         views.sort_by_key(|view| std::cmp::Reverse(view.number));
         views
-    }
-
-    fn role(&self, generation: GenerationId) -> &'static str {
-        if self.state.active() == Some(generation) {
-            return "active";
-        }
-        if self.state.staged() == Some(generation) {
-            return "staged";
-        }
-        match self.state.old().iter().find(|old| old.generation == generation).map(|old| old.phase) {
-            Some(OldPhase::Draining { .. }) => "draining",
-            Some(OldPhase::Parked) => "parked",
-            _ => "retiring",
-        }
     }
 }

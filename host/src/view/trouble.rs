@@ -2,6 +2,7 @@
 //! share. Pure.
 
 use super::{Plugin, Snapshot};
+use rosey_core::state::PluginState;
 use serde::Serialize;
 use std::cmp::Ordering;
 
@@ -93,14 +94,14 @@ pub fn of_plugin(plugin: &Plugin) -> Vec<Trouble> {
     let because = |parts: &[&str]| if parts.is_empty() { ".".to_owned() } else { format!(": {}.", parts.join("; ")) };
     match plugin.state {
         // Why it was given up names the last crash.
-        "failed" => {
+        PluginState::Failed => {
             let why: Vec<&str> = why.or(cause).into_iter().collect();
             add(Kind::Failed, "error", format!("{name} is down and stays down{}", because(&why)));
         }
-        "crashed" => add(Kind::Crashed, "error", format!("{name} is down{}", because(&both))),
-        "unhealthy" => add(Kind::Unhealthy, "error", format!("{name} does not answer.")),
-        "starting" => add(Kind::Starting, "warning", format!("{name} is starting.")),
-        "stopped" => add(Kind::Stopped, "warning", format!("{name} was stopped.")),
+        PluginState::Crashed => add(Kind::Crashed, "error", format!("{name} is down{}", because(&both))),
+        PluginState::Unhealthy => add(Kind::Unhealthy, "error", format!("{name} does not answer.")),
+        PluginState::Starting => add(Kind::Starting, "warning", format!("{name} is starting.")),
+        PluginState::Stopped => add(Kind::Stopped, "warning", format!("{name} was stopped.")),
         _ => {}
     }
     let lately = &plugin.lately;
@@ -132,7 +133,7 @@ pub fn of_plugin(plugin: &Plugin) -> Vec<Trouble> {
     if let Some(why) = &lately.refused {
         add(Kind::Refused, "warning", format!("A change of {name} was refused: {}.", clause(why)));
     }
-    if lately.crashes > 0 && !["failed", "crashed"].contains(&plugin.state) {
+    if lately.crashes > 0 && !matches!(plugin.state, PluginState::Failed | PluginState::Crashed) {
         let crashed = times(lately.crashes);
         add(
             Kind::Crashes,
@@ -217,7 +218,7 @@ mod tests {
     use super::*;
     use crate::view::{Crash, Lately};
 
-    fn plugin(name: &str, state: &'static str, change: impl FnOnce(&mut Plugin)) -> Plugin {
+    fn plugin(name: &str, state: PluginState, change: impl FnOnce(&mut Plugin)) -> Plugin {
         let mut plugin = Plugin { name: name.into(), state, queue_limit: 100, ..Plugin::default() };
         change(&mut plugin);
         plugin.troubles = of_plugin(&plugin);
@@ -230,7 +231,7 @@ mod tests {
     }
 
     fn running(change: impl FnOnce(&mut Plugin)) -> (String, &'static str) {
-        said(vec![plugin("a", "running", change)])
+        said(vec![plugin("a", PluginState::Running, change)])
     }
 
     #[test]
@@ -238,24 +239,24 @@ mod tests {
         assert_eq!(running(|_| {}), ("All is well.".into(), "good"));
         assert_eq!(said(vec![]), ("No plugins are configured.".into(), "warning"));
         assert_eq!(verdict(&Snapshot::default(), &[]), ("Starting.".into(), "warning"));
-        let stopped = vec![plugin("a", "stopped", |_| {}), plugin("b", "running", |_| {})];
+        let stopped = vec![plugin("a", PluginState::Stopped, |_| {}), plugin("b", PluginState::Running, |_| {})];
         assert_eq!(said(stopped), ("All is well, but a was stopped.".into(), "warning"));
     }
 
     #[test]
     fn what_is_down_is_said_with_its_cause() {
         let crash = || Some(Crash { cause: "exit status 3".into(), ..Crash::default() });
-        let crashed = plugin("a", "crashed", |it| {
+        let crashed = plugin("a", PluginState::Crashed, |it| {
             (it.last_crash, it.explanation) = (crash(), Some("next start in 2.0 s".into()));
         });
         assert_eq!(said(vec![crashed]), ("a is down: exit status 3; next start in 2.0 s.".into(), "error"));
-        let gone = plugin("a", "failed", |it| {
+        let gone = plugin("a", PluginState::Failed, |it| {
             let why = "5 starts in a row did not stay up; the last one: exit status 3";
             (it.last_crash, it.explanation) = (crash(), Some(why.into()));
         });
         let why = "a is down and stays down: 5 starts in a row did not stay up; the last one: exit status 3.";
         assert_eq!(said(vec![gone]).0, why, "once");
-        let all = (0..9).map(|n| plugin(&format!("p{n}"), "crashed", |_| {})).collect();
+        let all = (0..9).map(|n| plugin(&format!("p{n}"), PluginState::Crashed, |_| {})).collect();
         assert_eq!(said(all), ("9 of 9 plugins are down: p0 and 8 others.".into(), "error"));
     }
 
@@ -282,7 +283,7 @@ mod tests {
     #[test]
     fn a_database_that_takes_nothing_is_a_trouble() {
         let mut snapshot = Snapshot { timestamp: "2026-01-01T00:00:00.000Z".into(), ..Snapshot::default() };
-        snapshot.plugins = vec![plugin("a", "running", |_| {})];
+        snapshot.plugins = vec![plugin("a", PluginState::Running, |_| {})];
         snapshot.system.database = Some("rosey.db: its disk is full; make room".into());
         let said = verdict(&snapshot, &of_all(&snapshot));
         let text = "Changes are refused, since nothing can be recorded: rosey.db: its disk is full; make room.";
@@ -291,18 +292,18 @@ mod tests {
 
     #[test]
     fn the_worst_comes_first() {
-        let slow = plugin("a", "running", |it| (it.response_p95, it.lately.timed) = (Some(4.0), 10));
-        let hung = plugin("b", "unhealthy", |it| it.lately.crashes = 1);
+        let slow = plugin("a", PluginState::Running, |it| (it.response_p95, it.lately.timed) = (Some(4.0), 10));
+        let hung = plugin("b", PluginState::Unhealthy, |it| it.lately.crashes = 1);
         let mut snapshot = Snapshot { plugins: vec![slow.clone(), hung.clone()], ..Snapshot::default() };
         snapshot.system.connectors.insert("irc".into(), "disconnected");
         let kinds: Vec<_> = of_all(&snapshot).into_iter().map(|trouble| trouble.kind).collect();
         assert_eq!(kinds, [Kind::Unhealthy, Kind::NoChat, Kind::Slow, Kind::Crashes]);
-        let mut banned = Snapshot { plugins: vec![plugin("a", "running", |_| {})], ..Snapshot::default() };
+        let mut banned = Snapshot { plugins: vec![plugin("a", PluginState::Running, |_| {})], ..Snapshot::default() };
         banned.timestamp = "now".into();
         banned.system.connectors.insert("irc".into(), "nowhere");
         let text = "irc is in none of its channels; the log says why.".to_owned();
         assert_eq!(verdict(&banned, &of_all(&banned)), (text, "error"));
-        let well = plugin("0", "running", |_| {});
+        let well = plugin("0", PluginState::Running, |_| {});
         let mut sorted = [&well, &slow, &hung];
         sorted.sort_by(|a, b| by_urgency(a, b));
         assert_eq!(sorted.map(|plugin| plugin.name.as_str()), ["b", "a", "0"]);

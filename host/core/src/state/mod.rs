@@ -26,7 +26,8 @@ pub use bake::{Ending, Tally};
 pub use drain::{OldGeneration, OldPhase};
 pub use error::ChangeError;
 pub use model::{
-    Bake, BuildHistory, Effect, Fault, Phase, Policy, Snapshot, StartProblem, StateEvent, StateLeft, Verdict,
+    Bake, BuildHistory, Effect, Fault, Phase, PluginState, Policy, Role, Snapshot, StartProblem, StateEvent, StateLeft,
+    Verdict,
 };
 pub use reload::{Change, ChangeKind, Done, Step};
 pub use request::{ChangeRequest, ExpectedState};
@@ -333,16 +334,31 @@ impl State {
         &self.history
     }
 
-    /// `running`, `reloading`, `failed` and so on.
-    pub fn word(&self) -> &'static str {
+    /// In one word. Whether a generation answers, the state machine does not know.
+    pub fn plugin_state(&self) -> PluginState {
         match (&self.phase, &self.change) {
-            (_, Some(_)) => "reloading",
-            (Phase::Stopped, None) if !self.old.is_empty() => "draining",
-            (Phase::Stopped, None) => "stopped",
-            (Phase::Starting { .. } | Phase::Replacing, None) => "starting",
-            (Phase::Backoff { .. } | Phase::Waiting { .. }, None) => "crashed",
-            (Phase::Running { .. }, None) => "running",
-            (Phase::Failed { .. }, None) => "failed",
+            (_, Some(_)) => PluginState::Reloading,
+            (Phase::Stopped, None) if !self.old.is_empty() => PluginState::Draining,
+            (Phase::Stopped, None) => PluginState::Stopped,
+            (Phase::Starting { .. } | Phase::Replacing, None) => PluginState::Starting,
+            (Phase::Backoff { .. } | Phase::Waiting { .. }, None) => PluginState::Crashed,
+            (Phase::Running { .. }, None) => PluginState::Running,
+            (Phase::Failed { .. }, None) => PluginState::Failed,
+        }
+    }
+
+    /// What a generation is now. One that the state machine has let go is retiring.
+    pub fn role(&self, generation: GenerationId) -> Role {
+        if self.active() == Some(generation) {
+            return Role::Active;
+        }
+        if self.staged() == Some(generation) {
+            return Role::Staged;
+        }
+        match self.old.iter().find(|old| old.generation == generation).map(|old| old.phase) {
+            Some(OldPhase::Draining { .. }) => Role::Draining,
+            Some(OldPhase::Parked) => Role::Parked,
+            _ => Role::Retiring,
         }
     }
 

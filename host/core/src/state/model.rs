@@ -2,6 +2,7 @@
 
 use super::{ChangeError, Done, GenerationId, ReloadMode, Tally, Ticket};
 use crate::hash::Hash;
+use serde::Serialize;
 use std::{
     collections::BTreeMap,
     fmt,
@@ -87,6 +88,92 @@ pub enum Phase {
         /// Why, for the operator.
         why: String,
     },
+}
+
+/// What a plugin is doing, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PluginState {
+    /// A generation serves.
+    Running,
+    /// One comes up, and none serves meanwhile.
+    Starting,
+    /// It was stopped, or not started yet.
+    #[default]
+    Stopped,
+    /// A generation serves, and has not answered the last ping.
+    Unhealthy,
+    /// It went down, or did not come up, and is tried again.
+    Crashed,
+    /// It stays down until a person does something.
+    Failed,
+    /// It changes to another generation.
+    Reloading,
+    /// It was stopped, and answers what it has.
+    Draining,
+}
+
+impl PluginState {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Running,
+        Self::Starting,
+        Self::Stopped,
+        Self::Unhealthy,
+        Self::Crashed,
+        Self::Failed,
+        Self::Reloading,
+        Self::Draining,
+    ];
+
+    /// The word in chat, JSON and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Starting => "starting",
+            Self::Stopped => "stopped",
+            Self::Unhealthy => "unhealthy",
+            Self::Crashed => "crashed",
+            Self::Failed => "failed",
+            Self::Reloading => "reloading",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+impl fmt::Display for PluginState {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.word())
+    }
+}
+
+/// What a generation is for its plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It serves.
+    Active,
+    /// A change brings it up.
+    Staged,
+    /// It answers what it has.
+    Draining,
+    /// It is kept for a rollback until the bake is over.
+    Parked,
+    /// It was told to stop, or killed.
+    #[default]
+    Retiring,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(match self {
+            Self::Active => "active",
+            Self::Staged => "staged",
+            Self::Draining => "draining",
+            Self::Parked => "parked",
+            Self::Retiring => "retiring",
+        })
+    }
 }
 
 /// The time after a swap in which the slot may go back by itself.

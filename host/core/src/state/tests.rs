@@ -42,6 +42,12 @@ fn artifact(n: u8) -> Hash {
     Hash::from_bytes([n; 32])
 }
 
+impl State {
+    fn word(&self) -> &'static str {
+        self.plugin_state().word()
+    }
+}
+
 /// How an event of the only command there is ended.
 fn ending(person: u64, failed: bool) -> Ending {
     Ending { failed, kind: 1, person }
