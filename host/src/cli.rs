@@ -76,7 +76,7 @@ pub enum Command {
     /// The database, which has the audit, the dead letters and what happened.
     #[command(subcommand)]
     Db(DbCommand),
-    /// What plugins keep.
+    /// Show what plugins keep: how much, which keys, which values.
     #[command(subcommand)]
     Store(StoreCommand),
     /// Completions for a shell. Example: rosey completions bash > /etc/bash_completion.d/rosey
