@@ -33,8 +33,8 @@ struct Look {
 impl Look {
     async fn at(rig: &Rig) -> Self {
         let count = |path: &str| std::fs::read_dir(path).expect("it is there").count();
-        let inside = |folder: &str| count(rig.state().join(folder).to_str().expect("a plain path"));
-        let files = || inside("run") + inside("artifacts");
+        let inside = |folder: &std::path::Path| count(folder.to_str().expect("a plain path"));
+        let files = || inside(rig.run_dir()) + inside(&rig.state().join("artifacts"));
         // A spare that has just been spawned has its socket until it has connected.
         let rests = || children(std::process::id()).len() == SHIMS && files() == FILES;
         rig.until("p", |view| view.generations.len() == 1 && rests()).await;
