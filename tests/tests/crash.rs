@@ -92,8 +92,8 @@ async fn events_that_take_long_are_not_delivered_one_at_a_time_after_a_kill() {
         channel.say(&format!("!later 1000 {n}")).await;
     }
     rig.until("p", |view| view.in_flight == 60).await;
-    // Its answer says that the shim has taken up all before it.
-    rig.ask("!echo").await;
+    // It waits behind all of them on the plugin's own thread: its answer says that each was taken up and only waits now.
+    assert_eq!(rig.ask("!later 1 x").await, "x");
     signal_process(pid(&rig).await, Signal::KILL);
     for n in 0..60 {
         assert_eq!(channel.answer().await, Some(n.to_string()), "each would time out behind the others");
