@@ -263,20 +263,14 @@ impl Task {
                 Ok(Some(ToHost::Reply { event, answer })) if !is_probe(event) => {
                     let outcome = outcome(answer, setup.limits.reply_bytes, account);
                     flow.answered(event, generation, outcome, &mut |ended| {
-                        if let Some(by) = ended.generation {
-                            judge(state, now, by, &ended);
-                        }
-                        finish(setup, account, now, ended);
+                        judge_and_finish(state, setup, account, now, ended);
                     });
                 }
                 Ok(Some(ToHost::ReplyWith { event, answer, effects })) if !is_probe(event) => {
                     let outcome = outcome(answer, setup.limits.reply_bytes, account);
                     let Some(outcome) = commits.take(flow, (event, generation), outcome, effects) else { continue };
                     flow.answered(event, generation, outcome, &mut |ended| {
-                        if let Some(by) = ended.generation {
-                            judge(state, now, by, &ended);
-                        }
-                        finish(setup, account, now, ended);
+                        judge_and_finish(state, setup, account, now, ended);
                     });
                 }
                 Ok(Some(ToHost::Call { call, event, request })) => {
@@ -522,7 +516,7 @@ impl Task {
         let Self { flow, state, setup, account, .. } = self;
         flow.expire(now, &mut |ended| {
             if let (Outcome::TimedOut, Some(by)) = (&ended.outcome, ended.generation) {
-                judge(state, now, by, &ended);
+                state.outcome(now, by, ending(&ended));
             }
             finish(setup, account, now, ended);
         });
@@ -561,9 +555,18 @@ impl Task {
     }
 }
 
-/// Has the trial of a new build know how an event ended.
-pub(super) fn judge(state: &mut State, now: Instant, by: GenerationId, ended: &Ended<Event>) {
-    state.outcome(now, by, ending(ended));
+/// Has the trial of a new build know how an event ended in a generation, and finishes the event.
+pub(super) fn judge_and_finish(
+    state: &mut State,
+    setup: &Setup,
+    account: &mut Account,
+    now: Instant,
+    ended: Ended<Event>,
+) {
+    if let Some(by) = ended.generation {
+        state.outcome(now, by, ending(&ended));
+    }
+    finish(setup, account, now, ended);
 }
 
 /// Hands an outcome to the user, and counts how long it took.

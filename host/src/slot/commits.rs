@@ -5,7 +5,7 @@
 
 use super::{
     Setup,
-    actor::{Task, finish},
+    actor::{Task, judge_and_finish},
     command::Report,
     live::Live,
 };
@@ -198,10 +198,7 @@ impl Task {
         };
         let setup: &Setup = setup;
         flow.committed(id, outcome, &mut |ended| {
-            if let Some(by) = ended.generation {
-                super::actor::judge(state, now, by, &ended);
-            }
-            finish(setup, account, now, ended);
+            judge_and_finish(state, setup, account, now, ended);
         });
     }
 
