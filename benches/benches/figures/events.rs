@@ -20,6 +20,7 @@ use rosey_tests::{
     rig::{Rig, plugin},
 };
 use std::{
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -141,6 +142,47 @@ pub fn cost(rows: &mut Vec<Row>) {
             target: "flat".to_owned(),
         });
     }
+}
+
+/// By this argument the bench runs only so many events, for [`instructions`].
+const COUNTED: &str = "--counted-events=";
+
+/// Runs the events that [`instructions`] counts, in a process of its own. False when this process is not that one.
+pub fn play_counted() -> bool {
+    let counted = std::env::args().find_map(|argument| argument.strip_prefix(COUNTED)?.parse().ok());
+    let Some(events) = counted else { return false };
+    pipelined(1, 1024, events, None);
+    true
+}
+
+/// Instructions of the host for an event, counted by callgrind: unlike a time they are the same on a machine that is busy.
+pub fn instructions(rows: &mut Vec<Row>) {
+    const EVENTS: usize = 20_000;
+    let (Some(few), Some(many)) = (counted(EVENTS), counted(3 * EVENTS)) else {
+        eprintln!("valgrind is not installed: instructions are not counted");
+        return;
+    };
+    let figure = many.saturating_sub(few) as f64 / (2 * EVENTS) as f64;
+    rows.push(Row {
+        what: "instructions of an event in the host, window 1024, 1 plugins".to_owned(),
+        figure: format!("{figure:.0}"),
+        limit: "counted by callgrind".to_owned(),
+        ratio: 1.0,
+        target: String::new(),
+    });
+}
+
+/// All instructions of a host that handles so many events and ends.
+fn counted(events: usize) -> Option<u64> {
+    let run = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe().ok()?)
+        .arg(format!("{COUNTED}{events}"))
+        .output()
+        .ok()?;
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    let line = said.lines().rfind(|line| line.contains("Collected :"))?.to_owned();
+    line.split(':').next_back()?.trim().parse().ok()
 }
 
 /// What came of a window of events kept under way.

@@ -24,14 +24,18 @@ fn main() {
     if limit::play_role() {
         return;
     }
+    if events::play_counted() {
+        return;
+    }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     type Figure = fn(&mut Vec<Row>);
-    let figures: [(&str, Figure); 12] = [
+    let figures: [(&str, Figure); 13] = [
         // First: the others leave memory behind in this process, which is the host.
         ("footprint", processes::footprint),
         ("roundtrip", events::round_trip),
         ("throughput", events::throughput),
         ("cost", events::cost),
+        ("instructions", events::instructions),
         ("overload", events::overload),
         ("reload", reload::reload),
         ("crash", processes::crash_to_serving),
