@@ -12,6 +12,12 @@
 //! while it executed nothing says nothing about its events. One that ended by its own doing, and nobody knows at what,
 //! leaves a doubt: what was in flight at two such ends is a suspect, and suspects are delivered one at a time, so that
 //! the next crash names the guilty one.
+//!
+//! **Contention.** Of entries that read and change the same, one is applied and the others have to run again. If all did so
+//! at once, all but one would be in vain again. So those that run again do so one at a time, in the order in which they came to
+//! be in vain, and nothing else is delivered meanwhile. What is in flight from before may still come between; an entry to
+//! which that happened, too, waits until nothing is. So two runs are mostly enough, and three always, unless somebody else
+//! than events changes what they read.
 
 use crate::ledger::Ledger;
 use crate::outcome::{Outcome, Rejection};
@@ -32,8 +38,7 @@ const INDEX_BITS: u32 = 24;
 /// third would take the plugin down for everyone.
 const QUARANTINED_AT: usize = 2;
 
-/// How often an event runs at most when what it reads is changed by others each time. Each run is a full round trip; by the
-/// third the plugin should be using an addition instead of a read.
+/// How often an event runs at most when what it reads is changed by others each time. The last one is alone.
 pub const RUNS: u32 = 3;
 
 /// An id that [`Flow`] never gives out, for the `n`th health check.
@@ -76,11 +81,18 @@ pub struct Flow<E> {
     entries: Slab<Entry<E>>,
     /// Ids in the order of delivery. Entries that ended while queued are skipped when they come up.
     queue: VecDeque<u64>,
+    /// Those that ran in vain and wait to run again. They go before the others, one at a time.
+    again: VecDeque<u64>,
+    /// In both queues.
     queued: usize,
     /// The last entry of each chain, by its order key.
     tails: FxHashMap<u64, u32>,
     /// Entries in flight by generation; there are never more than a handful of generations.
     in_flight: Vec<(u64, usize)>,
+    /// Answered with effects that are not applied yet.
+    committing: usize,
+    /// Of those that ran in vain: how many wait to run again, and how many do.
+    contended: (usize, usize),
     suspects: usize,
     count: u64,
     ledger: Ledger,
@@ -134,6 +146,13 @@ pub struct Quarantined {
     pub causes: Vec<String>,
 }
 
+impl<E> Entry<E> {
+    /// How often it ran in vain.
+    fn conflicts(&self) -> u32 {
+        self.record.as_ref().map_or(0, |record| record.conflicts)
+    }
+}
+
 impl<E> Flow<E> {
     /// An empty flow. FlowLimits beyond what an id can hold (16 million events) are cut to that.
     pub fn new(limits: FlowLimits) -> Self {
@@ -143,9 +162,12 @@ impl<E> Flow<E> {
         Self {
             entries: Slab::new(),
             queue: VecDeque::new(),
+            again: VecDeque::new(),
             queued: 0,
             tails: FxHashMap::default(),
             in_flight: Vec::new(),
+            committing: 0,
+            contended: (0, 0),
             suspects: 0,
             count: 0,
             ledger: Ledger::default(),
@@ -192,14 +214,18 @@ impl<E> Flow<E> {
     }
 
     /// The next event for this generation, which has it in flight from now on. `None` when the queue is empty, the
-    /// generation has its fill, or a suspect must be alone.
+    /// generation has its fill, or a suspect, or an event that ran in vain, must be alone.
     pub fn next_for(&mut self, generation: u64) -> Option<(u64, Instant, &E)> {
         if !self.has_room(generation) {
             return None;
         }
         self.trim();
-        let id = *self.queue.front()?;
-        self.queue.pop_front();
+        let id = if self.contended.0 > 0 {
+            self.contended = (self.contended.0 - 1, self.contended.1 + 1);
+            self.again.pop_front()?
+        } else {
+            self.queue.pop_front()?
+        };
         self.queued -= 1;
         self.count_in_flight(generation, 1);
         let entry = &mut self.entries[index(id)];
@@ -212,7 +238,7 @@ impl<E> Flow<E> {
     pub fn has_room(&self, generation: u64) -> bool {
         let in_flight = self.in_flight_in(generation);
         let alone = self.suspects > 0 && in_flight > 0;
-        in_flight < self.limits.in_flight && !alone
+        in_flight < self.limits.in_flight && !alone && self.is_turn_of_contended()
     }
 
     /// Notes how a generation says that an event ended, and hands out every outcome that is now due. An answer that
@@ -227,48 +253,8 @@ impl<E> Flow<E> {
         true
     }
 
-    /// Notes that a generation has answered an event with effects. It has the event no longer, and what becomes of the event is
-    /// said by [`Flow::committed`] or [`Flow::conflicted`]; until then neither a deadline nor a crash touches it. False, and
-    /// counted as late, when nothing waits for this answer.
-    pub fn begin_commit(&mut self, id: u64, generation: u64) -> bool {
-        let known = self.is_in_flight(id, generation);
-        if known {
-            self.count_in_flight(generation, -1);
-            self.entries[index(id)].stage = Stage::Committing(generation);
-        } else {
-            self.ledger.late += 1;
-        }
-        known
-    }
-
-    /// Ends an event whose effects were applied, or could not be, and hands out every outcome that is now due.
-    pub fn committed(&mut self, id: u64, outcome: Outcome, due: &mut impl FnMut(Ended<E>)) {
-        if let Some(generation) = self.committing(id) {
-            self.settle(index(id), outcome, Some(generation), due);
-        }
-    }
-
-    /// Has an event run again, before all that is queued: something that it had read was changed meanwhile. False when that
-    /// happened [`RUNS`] times; the caller then ends it by [`Flow::committed`].
-    pub fn conflicted(&mut self, id: u64) -> bool {
-        if self.committing(id).is_none() {
-            return true;
-        }
-        let entry = &mut self.entries[index(id)];
-        let record = entry.record.get_or_insert_default();
-        record.conflicts += 1;
-        if record.conflicts >= RUNS {
-            return false;
-        }
-        entry.stage = Stage::Queued;
-        self.queue.push_front(id);
-        self.queued += 1;
-        true
-    }
-
-    fn committing(&self, id: u64) -> Option<u64> {
-        let entry = self.entries.get(index(id)).filter(|entry| entry.id == id)?;
-        if let Stage::Committing(generation) = entry.stage { Some(generation) } else { None }
+    fn is_queued(&self, id: u64) -> bool {
+        self.entries.get(index(id)).is_some_and(|entry| entry.id == id && matches!(entry.stage, Stage::Queued))
     }
 
     fn is_in_flight(&self, id: u64, generation: u64) -> bool {
@@ -303,25 +289,24 @@ impl<E> Flow<E> {
         executing
     }
 
-    /// Drops the ids at the front of the queue whose entries are gone, so that a queue that nobody takes from does not
+    /// Drops the ids at the front of the queues whose entries are gone, so that a queue that nobody takes from does not
     /// grow by what expires in it.
     fn trim(&mut self) {
-        while let Some(&id) = self.queue.front() {
-            let entry = self.entries.get(index(id));
-            if entry.is_some_and(|entry| entry.id == id && matches!(entry.stage, Stage::Queued)) {
-                break;
-            }
+        while self.queue.front().is_some_and(|id| !self.is_queued(*id)) {
             self.queue.pop_front();
+        }
+        while self.again.front().is_some_and(|id| !self.is_queued(*id)) {
+            self.again.pop_front();
         }
     }
 
     /// Rejects everything that waits for a generation, because none will come.
     pub fn reject_queued(&mut self, why: Rejection, due: &mut impl FnMut(Ended<E>)) {
-        for id in std::mem::take(&mut self.queue) {
-            let key = index(id);
-            if self.entries.get(key).is_some_and(|entry| entry.id == id && matches!(entry.stage, Stage::Queued)) {
+        let waiting = std::mem::take(&mut self.again).into_iter().chain(std::mem::take(&mut self.queue));
+        for id in waiting {
+            if self.is_queued(id) {
                 self.queued -= 1;
-                self.settle(key, Outcome::Rejected(why), None, due);
+                self.settle(index(id), Outcome::Rejected(why), None, due);
             }
         }
     }
@@ -346,6 +331,8 @@ impl<E> Flow<E> {
             let only_one = unexplained && ids.len() == 1;
             let guilty = blame.is_some_and(|blame| blame.executing.contains(&id) || only_one);
             let entry = &mut self.entries[index(id)];
+            let ran_again = entry.conflicts() > 0;
+            self.contended.1 -= usize::from(ran_again);
             entry.stage = Stage::Queued;
             if let Some(blame) = blame.filter(|_| guilty || unexplained) {
                 let record = entry.record.get_or_insert_default();
@@ -362,7 +349,12 @@ impl<E> Flow<E> {
                 record.suspect |= becomes_suspect;
                 self.suspects += usize::from(becomes_suspect);
             }
-            self.queue.push_front(id);
+            self.contended.0 += usize::from(ran_again);
+            if ran_again {
+                self.again.push_front(id)
+            } else {
+                self.queue.push_front(id)
+            }
             self.queued += 1;
         }
         quarantined
@@ -383,6 +375,14 @@ impl<E> Flow<E> {
 
     fn settle(&mut self, key: usize, outcome: Outcome, by: Option<u64>, due: &mut impl FnMut(Ended<E>)) {
         let entry = &mut self.entries[key];
+        self.committing -= usize::from(matches!(entry.stage, Stage::Committing(_)));
+        if entry.conflicts() > 0 {
+            match entry.stage {
+                Stage::Queued => self.contended.0 -= 1,
+                Stage::InFlight(_) | Stage::Committing(_) => self.contended.1 -= 1,
+                Stage::Answered(_) | Stage::Quarantined => {}
+            }
+        }
         if let Some(record) = &mut entry.record {
             self.suspects -= usize::from(std::mem::take(&mut record.suspect));
         }
@@ -471,5 +471,6 @@ fn index(id: u64) -> usize {
     (id & ((1 << INDEX_BITS) - 1)) as usize
 }
 
+mod commit;
 #[cfg(test)]
 mod tests;

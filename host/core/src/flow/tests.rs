@@ -59,6 +59,11 @@ impl Model {
     fn deliver(&mut self, generation: u64) {
         if let Some((id, _, event)) = self.flow.next_for(generation) {
             assert!(self.guilty.get(event).is_none_or(|crashes| *crashes < QUARANTINED_AT), "delivered a third time");
+            let under_way = || self.in_flight.iter().map(|(id, _)| id).chain(&self.committing);
+            let again = under_way().any(|id| self.conflicts.contains_key(id));
+            assert!(!again, "delivered beside an event that runs again");
+            let is_last = self.conflicts.get(&id).is_some_and(|conflicts| conflicts + 1 == RUNS);
+            assert!(!is_last || under_way().next().is_none(), "the last run is not alone");
             self.in_flight.push((id, generation));
         }
         self.check();
@@ -150,7 +155,9 @@ impl Model {
         let ledger = self.flow.ledger();
         let under_way = (self.flow.queued() + self.flow.in_flight()) as u64;
         assert_eq!(ledger.accepted, ledger.finished() + under_way, "the ledger does not balance");
-        assert!(self.flow.queue.len() <= 2 * limits().queue + 2 * limits().in_flight * 3, "the queue keeps ghosts");
+        let kept = self.flow.queue.len() + self.flow.again.len();
+        assert!(kept <= 2 * limits().queue + 2 * limits().in_flight * 3, "the queues keep ghosts");
+        assert_eq!(self.flow.committing, self.committing.len());
         let mut last: HashMap<u64, u64> = HashMap::new();
         for ((channel, number), _) in &self.ended {
             let before = last.insert(*channel, *number).unwrap_or(0);
@@ -214,8 +221,52 @@ proptest! {
         }
         model.pass(DEADLINE);
         prop_assert!(model.flow.is_empty());
-        prop_assert_eq!(model.flow.suspects, 0);
+        prop_assert_eq!((model.flow.suspects, model.flow.contended), (0, (0, 0)));
         prop_assert!(model.flow.tails.is_empty());
+    }
+}
+
+/// An event that reads and changes what all others do, on its way through a plugin: not read yet, or what it saw.
+type Runs = Vec<(u64, Option<u64>)>;
+
+proptest! {
+    #[test]
+    fn events_that_all_read_and_change_the_same_all_succeed(seed in any::<u64>(), count in 1u64..300, alone in 1usize..40) {
+        let mut flow = Flow::new(FlowLimits { queue: 2000, in_flight: 1024, deadline: DEADLINE });
+        let (mut chance, mut version) = (fastrand::Rng::with_seed(seed), 0);
+        let (mut running, mut answered, mut done) = (Runs::new(), Runs::new(), 0);
+        for number in 0..count {
+            prop_assert!(flow.admit(Instant::now(), number, number).is_none());
+        }
+        while done < count {
+            while let Some((id, ..)) = flow.next_for(1) {
+                running.push((id, None));
+            }
+            for _ in 0..chance.usize(1..=alone) {
+                if running.is_empty() {
+                    break;
+                }
+                let at = chance.usize(..running.len());
+                match running[at].1 {
+                    None => running[at].1 = Some(version),
+                    Some(_) => {
+                        let (id, saw) = running.swap_remove(at);
+                        prop_assert!(flow.begin_commit(id, 1));
+                        answered.push((id, saw));
+                    }
+                }
+            }
+            for (id, saw) in answered.drain(..) {
+                if saw == Some(version) {
+                    version += 1;
+                    flow.committed(id, replied(), &mut |_| done += 1);
+                } else {
+                    prop_assert!(flow.conflicted(id), "it ran {} times in vain", RUNS);
+                }
+            }
+        }
+        prop_assert_eq!(version, count);
+        prop_assert!(flow.is_empty());
     }
 }
 
