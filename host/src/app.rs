@@ -398,7 +398,9 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
     if *stage != Stage::Read {
         metrics.audited(stage.name());
     }
-    if let (Stage::After | Stage::Refused, Some(plugin)) = (stage, plugin) {
+    // What it keeps belongs to no build.
+    let is_of_build = !command.starts_with("store ");
+    if let (Stage::After | Stage::Refused, Some(plugin), true) = (stage, plugin, is_of_build) {
         let change = Change {
             at: record.at.clone(),
             kind: command.clone(),

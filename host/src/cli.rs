@@ -76,7 +76,7 @@ pub enum Command {
     /// The database, which has the audit, the dead letters and what happened.
     #[command(subcommand)]
     Db(DbCommand),
-    /// Show what plugins keep: how much, which keys, which values.
+    /// What plugins keep: how much, which keys, which values; to be saved, put back and deleted.
     #[command(subcommand)]
     Store(StoreCommand),
     /// Completions for a shell. Example: rosey completions bash > /etc/bash_completion.d/rosey
@@ -159,7 +159,8 @@ pub enum AuditCommand {
     },
 }
 
-/// `rosey store`. Works on the state directory, whether the bot runs or not.
+/// `rosey store`. What only reads works on the state directory, whether the bot runs or not; what changes something tells the
+/// running bot, which asks first and records it.
 #[derive(Debug, Clone, Subcommand)]
 pub enum StoreCommand {
     /// Show how much each plugin keeps. Example: rosey store usage --config rosey.toml
@@ -187,6 +188,42 @@ pub enum StoreCommand {
         /// The scope, as `rosey store list` shows it.
         #[arg(long, value_name = "SCOPE", default_value = "global")]
         scope: String,
+    },
+    /// Write what a plugin keeps into a file, a JSON line for each key. Example: rosey store export quotes quotes.jsonl
+    Export {
+        /// The name of a plugin that keeps something.
+        #[arg(value_name = "PLUGIN", value_parser = word)]
+        plugin: String,
+        /// The file, for you alone to read; - is standard output.
+        #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Put an export in place of all that a plugin keeps. Example: rosey store import quotes quotes.jsonl
+    ///
+    /// All of it is imported, or nothing. What the plugin keeps must be of the version that its running build reads, and within
+    /// limits.store_keys and limits.store_bytes.
+    Import {
+        /// The name of a configured plugin.
+        #[arg(value_name = "PLUGIN", value_parser = word)]
+        plugin: String,
+        /// The file that rosey store export wrote; - is standard input.
+        #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+        file: PathBuf,
+        /// Do it without asking for confirmation.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Delete keys of a plugin, in all scopes. Example: rosey store delete quotes quote:
+    Delete {
+        /// The name of a plugin, also of one that is not configured any more.
+        #[arg(value_name = "PLUGIN", value_parser = word)]
+        plugin: String,
+        /// How the keys begin; without it, all of them are deleted.
+        #[arg(value_name = "PREFIX", default_value = "", hide_default_value = true)]
+        prefix: String,
+        /// Do it without asking for confirmation.
+        #[arg(long, short)]
+        yes: bool,
     },
 }
 

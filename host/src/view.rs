@@ -95,10 +95,33 @@ pub struct Plugin {
     pub bake_left: Option<u64>,
     /// Dead letters that wait for somebody to look at them.
     pub dead_letters: u64,
+    /// What it keeps.
+    pub store: Store,
     /// What happened to it lately.
     pub lately: Lately,
     /// What is wrong with it, the worst first; empty when nothing is.
     pub troubles: Vec<Trouble>,
+}
+
+/// What a plugin keeps in the store, and how long that takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Store {
+    /// How many keys it has.
+    pub keys: u64,
+    /// How many it may have: `limits.store_keys`.
+    pub keys_limit: u64,
+    /// Bytes of its keys and values.
+    pub bytes: u64,
+    /// How many it may have: `limits.store_bytes`.
+    pub bytes_limit: u64,
+    /// Changes that were applied, each of one event, one transaction, or one operator, in the life of the store.
+    pub commits: u64,
+    /// How often an event ran again because something that it had read was changed meanwhile.
+    pub conflicts: u64,
+    /// Median time in seconds that the store took to make a change durable, since the host started; `None` without changes.
+    pub commit_p50: Option<f64>,
+    /// The 99th percentile of the same.
+    pub commit_p99: Option<f64>,
 }
 
 /// What happened to a plugin lately: what, beside its state, decides whether all is well with it.

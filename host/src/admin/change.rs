@@ -65,7 +65,7 @@ impl Admin {
             return Err(self.refuse(actor, action, plugin, &ends, Refusal::Stopping).await);
         }
         if let Err(refusal) = self.in_time(actor, &self.changes) {
-            return Err(self.refuse_often(actor, action, plugin, refusal).await);
+            return Err(self.refuse_often(actor, &action.in_full(), plugin, refusal).await);
         }
         match self.make_sense(action, plugin, &mut ends).await {
             Ok(proposal) => Ok(proposal),

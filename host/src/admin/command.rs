@@ -127,10 +127,10 @@ pub fn plain_actions() -> impl Iterator<Item = Action> {
     })
 }
 
-/// The first word of a command as it is known here, for metrics; what is none of them is `unclear`.
+/// The first word of a command as it is known here, for metrics; what is none of them is `unclear`. `store` is `rosey store`.
 pub fn known(command: &str) -> &'static str {
     let word = command.split(' ').next().unwrap_or_default();
-    let mut words = FORMS.iter().map(|form| form.name).chain([Replay(0).word()]);
+    let mut words = FORMS.iter().map(|form| form.name).chain([Replay(0).word(), "store"]);
     words.find(|known| *known == word).unwrap_or("unclear")
 }
 

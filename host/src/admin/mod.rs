@@ -15,6 +15,7 @@ pub mod permission;
 mod refusal;
 mod show;
 pub mod socket;
+mod store_change;
 mod throttle;
 mod work;
 

@@ -103,6 +103,13 @@ pub enum Refusal {
         /// What came of it.
         why: String,
     },
+    /// What the plugin keeps cannot be changed like this.
+    Store {
+        /// The plugin that was named.
+        plugin: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// It cannot be recorded, so it was not done.
     Audit(AuditError),
     /// It was refused, and that could not be recorded.
@@ -202,6 +209,7 @@ impl Refusal {
                 let logs = surface.command(format_args!("logs {plugin}"));
                 format!("{plugin}: {} Look at its log: {logs}", sentence(why))
             }
+            Self::Store { plugin, why } => format!("the store of {plugin}: {}", sentence(why)),
             Self::Audit(error) => format!("Nothing was done, for it cannot be recorded: {}", sentence(error)),
             Self::Unrecorded { refusal, error } => {
                 format!("{} (its end could not be recorded: {error})", refusal.text(surface))

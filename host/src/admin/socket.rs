@@ -3,6 +3,8 @@
 //! Only processes of the host's own system user get in: the socket lies in a private directory with mode 0600, and the
 //! kernel says who is at the other end.
 
+mod store;
+
 use super::{
     Action, Actor, Admin, Completed, Proposal, Refusal, Via, grammar,
     grammar::{ParsedLine, Surface},
@@ -72,6 +74,26 @@ pub enum Request {
     },
     /// To a question.
     Answer(String),
+    /// A change of what a plugin keeps.
+    Store {
+        /// Whose it is.
+        plugin: String,
+        /// What is to be done.
+        change: StoreRequest,
+    },
+}
+
+/// A change of what a plugin keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreRequest {
+    /// Lines of `rosey store export` take its place. They are sent after [`Response::Send`].
+    Import,
+    /// Keys go.
+    Delete {
+        /// How they begin; all of them when it is empty.
+        prefix: String,
+    },
 }
 
 /// What the host answers. The last one is `Done` or `Refused`.
@@ -82,6 +104,8 @@ pub enum Response {
     Question(String),
     /// What is going on.
     Progress(String),
+    /// The lines are wanted now, and an empty one after the last.
+    Send,
     /// It was done.
     Done {
         /// For people.
@@ -174,14 +198,15 @@ async fn client(admin: &Arc<Admin>, stream: Stream) -> io::Result<()> {
         admin.deny(&actor, "connect", None, &text).await;
         return client.tell(&Response::Refused { text, kind: RefusalKind::Denied }).await;
     }
-    let Some(Request::Command { line, wait }) = asked? else {
-        let text = "a request is one JSON line: {\"command\":{\"line\":\"list\"}}".to_owned();
-        return client.tell(&Response::Refused { text, kind: RefusalKind::Unclear }).await;
+    let last = match asked? {
+        Some(Request::Command { line, wait }) => client.command(admin, &actor, &line, wait).await?,
+        Some(Request::Store { plugin, change }) => client.store(admin, &actor, &plugin, change).await?,
+        Some(Request::Answer(_)) | None => {
+            let text = "a request is one JSON line: {\"command\":{\"line\":\"list\"}}".to_owned();
+            Ok(Response::Refused { text, kind: RefusalKind::Unclear })
+        }
     };
-    let last = match client.command(admin, &actor, &line, wait).await? {
-        Ok(done) => done,
-        Err(refusal) => Response::from(&refusal),
-    };
+    let last = last.unwrap_or_else(|refusal| Response::from(&refusal));
     client.tell(&last).await
 }
 
@@ -336,14 +361,19 @@ async fn unconfirmed(
     proposal: &Proposal,
     answer: &io::Result<Option<Request>>,
 ) -> Response {
-    let (late, why) = match answer {
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => (" no answer in time,", "no answer in time"),
-        Ok(Some(Request::Answer(_))) => ("", "answered no"),
-        _ => ("", "the shell went away without an answer"),
-    };
+    let (late, why) = unanswered(answer);
     admin.drop_question(actor, proposal, why).await;
     let text = format!("{} {}:{late} left as it is.", proposal.action.word(), proposal.plugin);
     Response::Refused { text, kind: RefusalKind::Unconfirmed }
+}
+
+/// What is said of an answer that is no yes, and what the audit has.
+fn unanswered(answer: &io::Result<Option<Request>>) -> (&'static str, &'static str) {
+    match answer {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => (" no answer in time,", "no answer in time"),
+        Ok(Some(Request::Answer(_))) => ("", "answered no"),
+        _ => ("", "the shell went away without an answer"),
+    }
 }
 
 /// What was done, for programs.
@@ -439,6 +469,10 @@ mod tests {
         let command = Request::Command { line: "reload x force".into(), wait: true };
         assert_eq!(json(&command), r#"{"command":{"line":"reload x force","wait":true}}"#);
         assert_eq!(json(&Request::Answer("yes".into())), r#"{"answer":"yes"}"#);
+        let delete = StoreRequest::Delete { prefix: "q:".into() };
+        let delete = Request::Store { plugin: "x".into(), change: delete };
+        assert_eq!(json(&delete), r#"{"store":{"plugin":"x","change":{"delete":{"prefix":"q:"}}}}"#);
+        assert_eq!(serde_json::to_string(&Response::Send).expect("JSON"), r#""send""#);
         let short: Request = serde_json::from_str(r#"{"command":{"line":"list"}}"#).expect("wait may be left out");
         assert_eq!(short, Request::Command { line: "list".into(), wait: false });
         let refused = Response::Refused { text: "no.".into(), kind: RefusalKind::Later };

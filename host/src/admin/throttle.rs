@@ -2,7 +2,7 @@
 //! and those beyond as one record a minute that says how many.
 
 use super::{
-    Action, Actor, Admin, Refusal,
+    Actor, Admin, Refusal,
     audit::{AuditRecord, Stage},
     limit::{PerMinute, Tally},
     permission,
@@ -91,9 +91,9 @@ impl Admin {
     }
 
     /// Records that a change came too often: the first time in a minute, and then how often.
-    pub(super) async fn refuse_often(&self, actor: &Actor, action: Action, plugin: &str, refusal: Refusal) -> Refusal {
+    pub(super) async fn refuse_often(&self, actor: &Actor, words: &str, plugin: &str, refusal: Refusal) -> Refusal {
         let key = permission::key(&actor.user);
-        let record = AuditRecord::new(Stage::Refused, actor, &action.in_full(), Some(plugin));
+        let record = AuditRecord::new(Stage::Refused, actor, words, Some(plugin));
         let record = record.ended(false, &refusal.to_string(), None);
         match self.denials.refused.take(&key, Instant::now()) {
             Ok(()) => self.note(record).await,

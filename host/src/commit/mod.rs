@@ -1,13 +1,16 @@
 //! What plugins keep: effects applied in one transaction each, and reads of what was applied.
 //!
 //! [`Batch`] is all that one slot wants of the store at one moment. [`run`] does it in one transaction and one sync of the
-//! disk, so that a busy plugin pays for many events at once. `sql` knows the tables, `scope` whose data a key belongs to.
+//! disk, so that a busy plugin pays for many events at once. `sql` knows the tables, `scope` whose data a key belongs to,
+//! `transfer` what is written out and read in.
 //! Knows nothing of slots, links or plugins' processes.
 
 pub mod scope;
 mod sql;
+mod transfer;
 
-pub use sql::{SCHEMA, all_usage, kept, kept_value};
+pub use sql::{SCHEMA, all_usage, count_keys, kept, kept_value, usage};
+pub use transfer::{GLOBAL, Import, delete, export};
 
 use crate::store::{Database, StoreError};
 use std::sync::Arc;
@@ -174,6 +177,8 @@ pub struct Results {
     pub records: Vec<Result<(), CommitError>>,
     /// Of the questions.
     pub answers: Vec<Answer>,
+    /// What the plugin keeps after that, if there were records.
+    pub usage: Option<Usage>,
 }
 
 /// Does all of a batch. What is applied is durable when this returns. Cancelled, it is done all the same.
@@ -190,6 +195,7 @@ fn failed(records: usize, questions: usize, error: &StoreError) -> Results {
     Results {
         records: vec![Err(CommitError::Store(text.clone())); records],
         answers: (0..questions).map(|_| Answer::Failed(format!("the store cannot be read: {text}"))).collect(),
+        usage: None,
     }
 }
 

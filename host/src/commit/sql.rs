@@ -23,12 +23,16 @@ CREATE TABLE IF NOT EXISTS kept_usage (
     commits INTEGER NOT NULL,   -- how many records were applied; the last one's number is its version
     keys    INTEGER NOT NULL,
     bytes   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kept_version (
+    plugin        TEXT PRIMARY KEY,
+    store_version INTEGER NOT NULL   -- of what it keeps, as its builds count it
 ) STRICT, WITHOUT ROWID;";
 
 /// Does all of a batch in one transaction.
 pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Results> {
     let now = now();
-    let mut records = Vec::with_capacity(batch.records.len());
+    let (mut records, mut after) = (Vec::with_capacity(batch.records.len()), None);
     if !batch.records.is_empty() {
         let mut transaction = connection.transaction()?;
         let before = usage(&transaction, &batch.plugin)?;
@@ -38,28 +42,60 @@ pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Resul
             records.push(apply(&mut transaction, &batch.plugin, batch.quota, record, now, &mut counted)?);
         }
         if counted != before {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO kept_usage (plugin, commits, keys, bytes) VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT (plugin) DO UPDATE SET commits = ?2, keys = ?3, bytes = ?4",
-                )?
-                .execute(params![batch.plugin, counted.commits, counted.keys, counted.bytes])?;
+            count(&transaction, &batch.plugin, counted)?;
         }
         transaction.commit()?;
+        after = Some(counted);
     }
     let answers = batch.questions.iter().map(|question| answer(connection, &batch.plugin, question, now));
-    Ok(Results { records, answers: answers.collect::<rusqlite::Result<_>>()? })
+    Ok(Results { records, answers: answers.collect::<rusqlite::Result<_>>()?, usage: after })
 }
 
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn usage(connection: &Connection, plugin: &str) -> rusqlite::Result<Usage> {
+/// What a plugin keeps, in figures.
+///
+/// # Errors
+/// As SQLite says.
+pub fn usage(connection: &Connection, plugin: &str) -> rusqlite::Result<Usage> {
     let mut statement = connection.prepare_cached("SELECT keys, bytes, commits FROM kept_usage WHERE plugin = ?1")?;
     let row = |row: &rusqlite::Row<'_>| Ok(Usage { keys: row.get(0)?, bytes: row.get(1)?, commits: row.get(2)? });
     Ok(statement.query_row([plugin], row).optional()?.unwrap_or_default())
+}
+
+/// Writes down what a plugin keeps, in figures.
+pub(super) fn count(transaction: &Transaction<'_>, plugin: &str, usage: Usage) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO kept_usage (plugin, commits, keys, bytes) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (plugin) DO UPDATE SET commits = ?2, keys = ?3, bytes = ?4",
+        )?
+        .execute(params![plugin, usage.commits, usage.keys, usage.bytes])?;
+    Ok(())
+}
+
+/// The version of what a plugin keeps, as its builds count it; nothing when it keeps nothing yet.
+pub(super) fn version(connection: &Connection, plugin: &str) -> rusqlite::Result<Option<u32>> {
+    let mut statement = connection.prepare_cached("SELECT store_version FROM kept_version WHERE plugin = ?1")?;
+    let known = statement.query_row([plugin], |row| row.get(0)).optional()?;
+    Ok(match known {
+        None if usage(connection, plugin)?.keys > 0 => Some(0),
+        known => known,
+    })
+}
+
+/// Writes down the version of what a plugin keeps.
+pub(super) fn set_version(transaction: &Transaction<'_>, plugin: &str, version: u32) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO kept_version (plugin, store_version) VALUES (?1, ?2)
+             ON CONFLICT (plugin) DO UPDATE SET store_version = ?2",
+        )?
+        .execute(params![plugin, version])?;
+    Ok(())
 }
 
 /// What each plugin keeps, in figures, by name.
@@ -85,6 +121,15 @@ pub fn kept(connection: &Connection, plugin: &str, prefix: &str, limit: u32) -> 
     )?;
     let row = |row: &rusqlite::Row<'_>| Ok(Kept { scope: row.get(0)?, key: row.get(1)?, value: row.get(2)? });
     statement.query_map(params![plugin, prefix, end_of(prefix), now(), limit], row)?.collect()
+}
+
+/// How many keys of a plugin begin with `prefix`, in all scopes.
+///
+/// # Errors
+/// As SQLite says.
+pub fn count_keys(connection: &Connection, plugin: &str, prefix: &str) -> rusqlite::Result<u64> {
+    let sql = "SELECT count(*) FROM kept WHERE plugin = ?1 AND key >= ?2 AND key < ?3";
+    connection.query_row(sql, params![plugin, prefix, end_of(prefix)], |row| row.get(0))
 }
 
 /// The value of one key of a plugin.
@@ -141,20 +186,19 @@ fn apply(
     }
     let grew = (after.keys > counted.keys, after.bytes > counted.bytes);
     if grew.0 && after.keys > quota.keys {
-        return Ok(Err(over(&format!("{} keys", quota.keys), "store_keys")));
+        return Ok(Err(CommitError::Refused(over(&format!("{} keys", quota.keys), "store_keys"))));
     }
     if grew.1 && after.bytes > quota.bytes {
-        return Ok(Err(over(&format!("{} bytes", quota.bytes), "store_bytes")));
+        return Ok(Err(CommitError::Refused(over(&format!("{} bytes", quota.bytes), "store_bytes"))));
     }
     savepoint.commit()?;
     *counted = after;
     Ok(Ok(()))
 }
 
-fn over(limit: &str, setting: &str) -> CommitError {
-    CommitError::Refused(format!(
-        "the store of the plugin is full: it may keep {limit}; delete something, or raise limits.{setting}"
-    ))
+/// Why nothing more can be kept.
+pub(super) fn over(limit: &str, setting: &str) -> String {
+    format!("the store of the plugin is full: it may keep {limit}; delete something, or raise limits.{setting}")
 }
 
 fn is_unchanged(transaction: &Transaction<'_>, plugin: &str, read: &Read, now: i64) -> rusqlite::Result<bool> {
@@ -245,7 +289,7 @@ fn extent(connection: &Connection, plugin: &str, scope: &str, prefix: &str, now:
 }
 
 /// What is after every key with this beginning, in the order of bytes that SQLite compares texts in.
-fn end_of(prefix: &str) -> String {
+pub(super) fn end_of(prefix: &str) -> String {
     format!("{prefix}{}", char::MAX)
 }
 

@@ -3,7 +3,7 @@
 use super::chart::escape;
 use crate::{
     time,
-    view::{Change, Crash, Plugin},
+    view::{Change, Crash, Plugin, Store},
 };
 use rosey_core::limits::{Limits, Value};
 use rosey_core::state::PluginState;
@@ -98,6 +98,35 @@ pub fn limit(name: &str, value: f64) -> String {
         Some((Value::Share(_), _)) => format!("{:.0} % of the events", value * 100.0),
         Some((Value::Count(_), unit)) => format!("{value} {unit}"),
         None => value.to_string(),
+    }
+}
+
+/// What a plugin keeps: `12 keys, 3.4 KiB (at most 100000 and 64.0 MiB); 80 commits, 2 conflicts, p50 1.2 ms, p99 3.4 ms`.
+pub fn store(store: &Store) -> String {
+    if store.commits == 0 {
+        return "nothing".to_owned();
+    }
+    let times = match store.commit_p50 {
+        Some(_) => format!(", p50 {}, p99 {}", response(store.commit_p50), response(store.commit_p99)),
+        None => String::new(),
+    };
+    format!(
+        "{}, {} (at most {} and {}); {}, {}{times}",
+        counted(store.keys, "key", "keys"),
+        size(store.bytes),
+        store.keys_limit,
+        size(store.bytes_limit),
+        counted(store.commits, "commit", "commits"),
+        counted(store.conflicts, "conflict", "conflicts"),
+    )
+}
+
+/// Bytes as people read them: `512 B`, `3.4 KiB`, `64.0 MiB`.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
     }
 }
 
@@ -202,6 +231,25 @@ mod tests {
         let said = why(&[exit.clone(), abort.clone(), abort, exit.clone(), exit]).expect("some");
         assert!(said.starts_with("3 × exit status, 2 × SIGABRT. Last: !exit 3 by alice, "), "{said}");
         assert_eq!(why(&[]), None);
+    }
+
+    #[test]
+    fn what_is_kept_is_said_in_one_line() {
+        assert_eq!(store(&Store::default()), "nothing");
+        let some = Store {
+            keys: 12,
+            keys_limit: 100_000,
+            bytes: 3500,
+            bytes_limit: 64 << 20,
+            commits: 80,
+            conflicts: 1,
+            commit_p50: Some(0.0012),
+            commit_p99: Some(0.25),
+        };
+        assert_eq!(
+            store(&some),
+            "12 keys, 3.4 KiB (at most 100000 and 64.0 MiB); 80 commits, 1 conflict, p50 1.2 ms, p99 250 ms"
+        );
     }
 
     #[test]

@@ -432,7 +432,11 @@ impl Metrics {
             let measured = state.measured.entry(view.plugin.to_string()).or_default();
             measured.usage = sums.get(&*view.plugin).copied().unwrap_or_default();
             measured.lines_left_out = plugins.journal().left_out(&view.plugin);
-            measured.queue_limit = plugins.config(&view.plugin).map_or(0, |config| config.limits.queue);
+            if let Ok(config) = plugins.config(&view.plugin) {
+                let limits = &config.limits;
+                measured.queue_limit = limits.queue;
+                measured.store_limits = (limits.store_keys, limits.store_bytes);
+            }
         }
     }
 

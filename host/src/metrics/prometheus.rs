@@ -6,7 +6,7 @@
 use super::{Connector, DASHBOARD_LIMITS, Tallies, traffic::Dropped};
 use crate::{
     slot::{crash::Cause, view::View},
-    view::{Custom, Plugin, Snapshot},
+    view::{Custom, Plugin, Snapshot, Store},
 };
 use prometheus::{
     TextEncoder,
@@ -19,8 +19,8 @@ use rosey_core::{
 use std::collections::BTreeMap;
 
 /// The limits whose hits are counted, by their settings.
-const LIMITS: [&str; 7] =
-    ["custom_metrics", "event_deadline", "hang_timeout", "log_lines", "memory_mb", "queue", "reply_bytes"];
+const LIMITS: [&str; 8] =
+    ["calls", "custom_metrics", "event_deadline", "hang_timeout", "log_lines", "memory_mb", "queue", "reply_bytes"];
 
 /// Collects families; each is written once, in the order of its name.
 #[derive(Default)]
@@ -123,6 +123,7 @@ fn one_plugin(page: &mut Page, plugin: &Plugin) {
     let redelivered = plugin.redelivered as f64;
     page.counter("rosey_plugin_redelivered_total", "Deliveries of an event beyond the first.", &of, redelivered);
     page.gauge("rosey_plugin_queue_length", "Events that wait for a generation.", &of, plugin.queued as f64);
+    store(page, of[0], &plugin.store);
     let limit = plugin.queue_limit as f64;
     page.gauge("rosey_plugin_queue_limit", "Events that may wait; further ones are rejected.", &of, limit);
     let in_flight = plugin.in_flight as f64;
@@ -165,6 +166,18 @@ fn one_plugin(page: &mut Page, plugin: &Plugin) {
     page.gauge("rosey_plugin_info", "What the active generation runs.", &info, 1.0);
 }
 
+fn store(page: &mut Page, plugin: (&str, &str), store: &Store) {
+    let of = [plugin];
+    page.gauge("rosey_plugin_store_keys", "Keys that it has in the store.", &of, store.keys as f64);
+    page.gauge("rosey_plugin_store_keys_limit", "Keys that it may have.", &of, store.keys_limit as f64);
+    page.gauge("rosey_plugin_store_bytes", "Keys and values in the store.", &of, store.bytes as f64);
+    page.gauge("rosey_plugin_store_limit_bytes", "Keys and values that it may have.", &of, store.bytes_limit as f64);
+    let help = "Changes that were applied in the life of the store.";
+    page.counter("rosey_plugin_store_commits_total", help, &of, store.commits as f64);
+    let help = "Runs of events in vain, because what they had read was changed meanwhile.";
+    page.counter("rosey_plugin_store_conflicts_total", help, &of, store.conflicts as f64);
+}
+
 fn one_slot(page: &mut Page, view: &View) {
     let of = [("plugin", &*view.plugin)];
     page.counter(
@@ -183,6 +196,8 @@ fn one_slot(page: &mut Page, view: &View) {
         let help = "Starts that the host made by itself, by what made them necessary.";
         page.counter("rosey_plugin_restarts_total", help, &[of[0], ("cause", cause)], count as f64);
     }
+    let help = "Time that the store took to make a change durable.";
+    page.times("rosey_plugin_store_commit_time_seconds", help, &of, &view.account.commit_times);
     let help = "Time from acceptance to outcome, of events that were not rejected.";
     page.times("rosey_plugin_response_time_seconds", help, &of, &view.account.response);
     page.times(

@@ -11,7 +11,8 @@ use crate::{
     },
     time::rfc3339,
     view::{
-        Command, Crash, Detail, Generation, Lately, Letter, Plugin, Point, Sample, Snapshot, System, mebibytes, trouble,
+        Command, Crash, Detail, Generation, Lately, Letter, Plugin, Point, Sample, Snapshot, Store, System, mebibytes,
+        trouble,
     },
 };
 use rosey_core::state::PluginState;
@@ -32,6 +33,8 @@ pub struct Measured {
     pub lately: Lately,
     /// Events that may wait.
     pub queue_limit: usize,
+    /// Keys and bytes that it may have in the store.
+    pub store_limits: (u64, u64),
     /// Dead letters that wait.
     pub dead_letters: u64,
     /// Lines of its output that were left out.
@@ -96,6 +99,16 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
         artifact: active.map(|active| active.artifact.to_string()),
         bake_left: view.bake_left.map(|left| left.as_secs()),
         dead_letters: measured.dead_letters,
+        store: Store {
+            keys: account.kept.keys,
+            keys_limit: measured.store_limits.0,
+            bytes: account.kept.bytes,
+            bytes_limit: measured.store_limits.1,
+            commits: account.kept.commits,
+            conflicts: account.conflicts,
+            commit_p50: account.commit_times.quantile(0.5).map(rounded),
+            commit_p99: account.commit_times.quantile(0.99).map(rounded),
+        },
         lately: Lately {
             ended: recent.ended,
             failed: recent.failed,

@@ -1,9 +1,10 @@
 //! The set of plugins: one slot each, started, changed and stopped side by side.
 //!
 //! [`Plugins`] is what everything above talks to. `startup` decides what a plugin runs when the host starts, `garbage`
-//! removes artifacts that no plugin needs. Knows nothing of chat, admin or HTTP.
+//! removes artifacts that no plugin needs, `kept` is what an operator does to what they keep. Knows nothing of chat, admin or HTTP.
 
 mod garbage;
+mod kept;
 mod startup;
 
 use crate::{
@@ -195,6 +196,8 @@ impl Plugins {
         let pacer = slot::pace::Pacer::start();
         for config in configs {
             let (history, manifest) = history::load(&database, &config.name).await?;
+            let owner = config.name.clone();
+            let kept = database.run(move |connection| commit::usage(connection, &owner)).await?;
             let name: Arc<str> = config.name.as_str().into();
             let manifest = manifest.map(Arc::new);
             if let Some(manifest) = manifest.clone() {
@@ -215,6 +218,7 @@ impl Plugins {
                 database: database.clone(),
                 history,
                 manifest,
+                kept,
                 happened: Box::new(move |event| {
                     let (level, text) = event.line();
                     if level <= tracing::Level::INFO {

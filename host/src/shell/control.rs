@@ -1,4 +1,4 @@
-//! `rosey admin`: one command to the running bot, over its control socket.
+//! `rosey admin`, and what of `rosey store` changes something: one request to the running bot, over its control socket.
 
 use super::{fail, forgotten, say};
 use crate::{
@@ -15,43 +15,42 @@ use std::{
     path::Path,
 };
 
+/// How answers are taken and shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    /// The question is answered with yes.
+    pub yes: bool,
+    /// As JSON.
+    pub json: bool,
+}
+
 /// Sends the command, answers its question, shows what comes of it.
 pub fn admin(config: &Config, config_given: bool, arguments: &AdminArgs) -> u8 {
-    let state = config.state_dir.display();
+    // The usage can be shown without a bot.
+    if arguments.command.is_help() && !arguments.json && connect(&config.state_dir).is_err() {
+        return usage();
+    }
+    let manner = Manner { yes: arguments.yes, json: arguments.json };
+    let request = Request::Command { line: arguments.command.line().to_owned(), wait: arguments.wait };
+    ask(config, config_given, &request, None, manner)
+}
+
+/// Asks the bot for something, answers its question, shows what comes of it. `lines` are what it may want to have sent.
+pub(super) fn ask(
+    config: &Config,
+    config_given: bool,
+    request: &Request,
+    lines: Option<&mut dyn BufRead>,
+    manner: Manner,
+) -> u8 {
     let stream = match connect(&config.state_dir) {
         Ok(stream) => stream,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let text = format!("the bot in {state} belongs to another user: {error}");
-            return refused(arguments, exit::DENIED, "denied", &text);
-        }
-        // The usage can be shown without a bot.
-        Err(_) if arguments.command.is_help() && !arguments.json => return usage(),
         Err(error) => {
-            let text = match host(&config.state_dir) {
-                Some(Host { life: Life::Stopping, pid, .. }) => {
-                    format!("the rosey of {state} is stopping (process {pid})")
-                }
-                Some(Host { life: Life::Starting, pid, .. }) => {
-                    format!("the rosey of {state} is starting (process {pid}); try again in a moment")
-                }
-                Some(Host { pid, run_dir, .. }) => {
-                    let socket = run_dir.join(socket::FILE);
-                    format!(
-                        "the rosey of {state} runs (process {pid}), but its control socket {} does not answer: {}. If \
-                         something removed it, restart that rosey",
-                        socket.display(),
-                        unreadable(&error)
-                    )
-                }
-                None => {
-                    let hint = forgotten(config_given);
-                    format!("no rosey is running with the state directory {state}; start it with: rosey run{hint}")
-                }
-            };
-            return refused(arguments, exit::NOT_RUNNING, "not_running", &text);
+            let (code, kind, text) = absent(config, config_given, &error);
+            return refused(manner, code, kind, &text);
         }
     };
-    match talk(stream, arguments) {
+    match talk(stream, request, lines, manner) {
         Ok(code) => code,
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
             let who = host(&config.state_dir).map(|host| format!(" (process {})", host.pid)).unwrap_or_default();
@@ -60,10 +59,40 @@ pub fn admin(config: &Config, config_given: bool, arguments: &AdminArgs) -> u8 {
                 "the bot{who} has not answered for {seconds} s: it was suspended, or the machine is overloaded. It may \
                  still carry the command out; look with: rosey audit list"
             );
-            refused(arguments, exit::FAILED, "failed", &text)
+            refused(manner, exit::FAILED, "failed", &text)
         }
-        Err(error) => refused(arguments, exit::FAILED, "failed", &format!("the bot ended while it was asked: {error}")),
+        Err(error) => refused(manner, exit::FAILED, "failed", &format!("the bot ended while it was asked: {error}")),
     }
+}
+
+/// Why there is no bot to talk to: the exit code, the kind of refusal, and the text.
+fn absent(config: &Config, config_given: bool, error: &io::Error) -> (u8, &'static str, String) {
+    let state = config.state_dir.display();
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return (exit::DENIED, "denied", format!("the bot in {state} belongs to another user: {error}"));
+    }
+    let text = match host(&config.state_dir) {
+        Some(Host { life: Life::Stopping, pid, .. }) => {
+            format!("the rosey of {state} is stopping (process {pid})")
+        }
+        Some(Host { life: Life::Starting, pid, .. }) => {
+            format!("the rosey of {state} is starting (process {pid}); try again in a moment")
+        }
+        Some(Host { pid, run_dir, .. }) => {
+            let socket = run_dir.join(socket::FILE);
+            format!(
+                "the rosey of {state} runs (process {pid}), but its control socket {} does not answer: {}. If something \
+                 removed it, restart that rosey",
+                socket.display(),
+                unreadable(error)
+            )
+        }
+        None => {
+            let hint = forgotten(config_given);
+            format!("no rosey is running with the state directory {state}; start it with: rosey run{hint}")
+        }
+    };
+    (exit::NOT_RUNNING, "not_running", text)
 }
 
 fn connect(directory: &Path) -> io::Result<Stream> {
@@ -87,17 +116,17 @@ fn usage() -> u8 {
 }
 
 /// Says that it was not done: on standard error, and in JSON where that was asked for.
-fn refused(arguments: &AdminArgs, code: u8, kind: &str, text: &str) -> u8 {
-    if arguments.json {
+fn refused(manner: Manner, code: u8, kind: &str, text: &str) -> u8 {
+    if manner.json {
         say(&format!("{}\n", serde_json::json!({ "refused": { "text": text, "kind": kind } })));
     }
     fail(code, text)
 }
 
-fn talk(stream: Stream, arguments: &AdminArgs) -> io::Result<u8> {
+fn talk(stream: Stream, request: &Request, mut lines: Option<&mut dyn BufRead>, manner: Manner) -> io::Result<u8> {
     let mut stream = BufReader::new(stream);
     // A host that refuses before it reads has closed this way already; what it said can be read all the same.
-    match send(&mut stream, &Request::Command { line: arguments.command.line().to_owned(), wait: arguments.wait }) {
+    match send(&mut stream, request) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
         _ => {}
     }
@@ -107,7 +136,7 @@ fn talk(stream: Stream, arguments: &AdminArgs) -> io::Result<u8> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         match serde_json::from_str(&line)? {
-            Response::Question(question) => match confirm(arguments.yes, &question)? {
+            Response::Question(question) => match confirm(manner.yes, &question)? {
                 Ok(()) => {
                     // Fails when the answer took too long; the host has said so already.
                     let _ = send(&mut stream, &Request::Answer("yes".to_owned()));
@@ -115,16 +144,24 @@ fn talk(stream: Stream, arguments: &AdminArgs) -> io::Result<u8> {
                 Err(text) => {
                     // It goes into the audit. Whether the host still listens does not matter.
                     let _ = send(&mut stream, &Request::Answer("no".to_owned()));
-                    return Ok(refused(arguments, exit::UNCONFIRMED, "unconfirmed", &text));
+                    return Ok(refused(manner, exit::UNCONFIRMED, "unconfirmed", &text));
                 }
             },
             Response::Progress(text) => eprintln!("{text}"),
-            Response::Done { data, .. } if arguments.json => {
+            Response::Send => {
+                if let Some(Err(error)) = lines.take().map(|lines| send_lines(&mut stream, lines)) {
+                    return match error {
+                        Unsent::File(error) => Ok(fail(exit::FAILED, &format!("the file cannot be read: {error}"))),
+                        Unsent::Bot(error) => Err(error),
+                    };
+                }
+            }
+            Response::Done { data, .. } if manner.json => {
                 return Ok(say(&format!("{}\n", serde_json::to_string_pretty(&data)?)));
             }
             Response::Done { text, .. } => return Ok(say(&format!("{text}\n"))),
             Response::Refused { text, kind } => {
-                if arguments.json {
+                if manner.json {
                     say(&line);
                 }
                 return Ok(fail(code(kind), &text));
@@ -137,6 +174,32 @@ fn send(stream: &mut BufReader<Stream>, ask: &Request) -> io::Result<()> {
     let mut line = serde_json::to_vec(ask)?;
     line.push(b'\n');
     stream.get_mut().write_all(&line)
+}
+
+/// Why lines were not sent.
+enum Unsent {
+    /// They cannot be read.
+    File(io::Error),
+    /// The bot does not take them.
+    Bot(io::Error),
+}
+
+/// Sends lines, and an empty one after the last.
+fn send_lines(stream: &mut BufReader<Stream>, lines: &mut dyn BufRead) -> Result<(), Unsent> {
+    let mut output = io::BufWriter::new(stream.get_mut());
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if lines.read_until(b'\n', &mut line).map_err(Unsent::File)? == 0 {
+            break;
+        }
+        // An empty line means the end to the bot.
+        let text = line.trim_ascii_end();
+        if !text.is_empty() {
+            output.write_all(text).and_then(|()| output.write_all(b"\n")).map_err(Unsent::Bot)?;
+        }
+    }
+    output.write_all(b"\n").and_then(|()| output.flush()).map_err(Unsent::Bot)
 }
 
 /// Asks the person at the terminal, unless they have said yes already. What is not a yes is said.

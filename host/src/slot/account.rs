@@ -1,6 +1,9 @@
 //! What a slot counts and keeps for people beside the ledger: times, crashes, changes, limits that were hit.
 
-use crate::slot::crash::{Cause, Crash};
+use crate::{
+    commit::Usage,
+    slot::crash::{Cause, Crash},
+};
 use rosey_core::histogram::Histogram;
 use rosey_core::outcome::{Outcome, Rejection};
 use std::{
@@ -35,6 +38,10 @@ pub struct Account {
     pub reload_times: Histogram,
     /// How often an event ran again because something that it had read was changed meanwhile.
     pub conflicts: u64,
+    /// What the plugin keeps.
+    pub kept: Usage,
+    /// How long the store took to make the changes of an event, or of a transaction, durable.
+    pub commit_times: Histogram,
     /// How often a limit was hit, by its setting.
     pub limit_hits: BTreeMap<&'static str, u64>,
     /// The plugin's own metrics as a generation wrote them, JSON; empty before they were collected.
@@ -43,6 +50,11 @@ pub struct Account {
 }
 
 impl Account {
+    /// Of a plugin that keeps so much.
+    pub fn of(kept: Usage) -> Self {
+        Self { kept, ..Self::default() }
+    }
+
     /// An event ended.
     pub fn ended(&mut self, outcome: &Outcome, waited: Duration) {
         if !matches!(outcome, Outcome::Rejected(_)) {
@@ -96,6 +108,13 @@ impl Account {
     pub fn rolled_back(&mut self, why: String) {
         self.rollbacks += 1;
         self.rolled_back = Some((SystemTime::now(), why));
+    }
+
+    /// The plugin keeps so much now. Of two that came out of order the newer counts.
+    pub fn keeps(&mut self, usage: Usage) {
+        if usage.commits >= self.kept.commits {
+            self.kept = usage;
+        }
     }
 
     /// A limit was hit.

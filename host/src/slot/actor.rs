@@ -145,7 +145,7 @@ impl Task {
             parting: Vec::new(),
             commits: Commits::default(),
             pace: Pace::new(Arc::clone(&setup.pacer)),
-            account: Account::default(),
+            account: Account::of(setup.kept),
             setup,
         }
     }
@@ -179,7 +179,7 @@ impl Task {
         }
         more |= self.poll_timer(cx, now);
         self.apply_effects(now);
-        self.send_commits();
+        self.send_commits(now);
         self.pump(cx, now, has_turn);
         self.poll_flush(cx);
         more |= self.set_timer(cx, now);
@@ -456,6 +456,7 @@ impl Task {
                 // Whoever asked may have stopped waiting.
                 let _ = answer.send(Box::new(self.view(now)));
             }
+            Command::Keeps(usage) => self.account.keeps(usage),
             Command::Collect => {
                 let active = self.state.active();
                 if let Some(live) = self.live.iter_mut().find(|live| Some(live.generation) == active) {

@@ -1,7 +1,7 @@
 //! What a slot is told, and what it tells.
 
 use crate::{
-    commit::Results,
+    commit::{Results, Usage},
     event::Event,
     process::{
         spawn::Exit,
@@ -66,6 +66,8 @@ pub enum Command {
     },
     /// Say how it goes.
     View(oneshot::Sender<Box<View>>),
+    /// Take note of what the plugin keeps: somebody else than its events has changed it.
+    Keeps(Usage),
     /// Ask the active generation for the plugin's own metrics; a later [`View`] has them.
     Collect,
 }

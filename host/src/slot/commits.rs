@@ -43,10 +43,11 @@ pub(super) struct Commits {
     under_way: Option<UnderWay>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct UnderWay {
     records: Vec<Owner>,
     questions: Vec<CallId>,
+    since: Instant,
 }
 
 /// Who waits for a record.
@@ -132,14 +133,14 @@ impl Task {
     }
 
     /// Sends what has collected to the store, unless that is busy with what came before.
-    pub(super) fn send_commits(&mut self) {
+    pub(super) fn send_commits(&mut self, now: Instant) {
         let commits = &mut self.commits;
         if commits.under_way.is_some() || (commits.records.is_empty() && commits.questions.is_empty()) {
             return;
         }
         let (owners, records) = std::mem::take(&mut commits.records).into_iter().unzip();
         let (calls, questions) = std::mem::take(&mut commits.questions).into_iter().unzip();
-        commits.under_way = Some(UnderWay { records: owners, questions: calls });
+        commits.under_way = Some(UnderWay { records: owners, questions: calls, since: now });
         let limits = &self.setup.limits;
         let quota = Quota { keys: limits.store_keys, bytes: limits.store_bytes };
         let batch = Batch { plugin: Arc::clone(&self.setup.name), quota, records, questions };
@@ -153,8 +154,12 @@ impl Task {
 
     /// The store has done what it was sent.
     pub(super) fn committed(&mut self, now: Instant, results: Results) {
-        let Some(UnderWay { records, questions }) = self.commits.under_way.take() else { return };
+        let Some(UnderWay { records, questions, since }) = self.commits.under_way.take() else { return };
+        results.usage.into_iter().for_each(|usage| self.account.keeps(usage));
         for (owner, result) in records.into_iter().zip(results.records) {
+            if result.is_ok() {
+                self.account.commit_times.observe(now.saturating_duration_since(since));
+            }
             match owner {
                 Owner::Event(id, outcome) => self.event_committed(now, id, outcome, result),
                 Owner::Call(id) => match result {

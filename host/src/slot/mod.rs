@@ -24,6 +24,7 @@ pub mod startup;
 pub mod view;
 
 use crate::{
+    commit::Usage,
     process::start::{OwnSettings, Starter},
     store::Database,
 };
@@ -62,6 +63,8 @@ pub struct Setup {
     pub history: BuildHistory,
     /// What the plugin said of itself then.
     pub manifest: Option<Arc<Manifest>>,
+    /// What the plugin keeps.
+    pub kept: Usage,
     /// Who wants to know what happens. Called on the slot's task: it must not block.
     pub happened: Box<dyn Fn(LifecycleEvent) + Send + Sync>,
 }

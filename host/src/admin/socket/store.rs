@@ -1,0 +1,94 @@
+//! `rosey store import` and `delete` on the control socket.
+
+use super::{Client, PATIENCE, Request, Response, StoreRequest};
+use crate::{
+    admin::{Actor, Admin, Refusal, grammar, grammar::ParsedLine, store_change::StoreProposal},
+    commit::Import,
+};
+use std::{io, sync::Arc};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt};
+
+/// Bytes of one line: a key whose value has only letters that JSON escapes.
+const MAX_LINE: u64 = 2 << 20;
+
+/// Bytes of all lines, with what comes after a line that was refused: the client is heard out, so that it reads why.
+const MAX_LINES: u64 = 4 << 30;
+
+impl Client {
+    /// Changes what a plugin keeps.
+    pub(super) async fn store(
+        &mut self,
+        admin: &Arc<Admin>,
+        actor: &Actor,
+        plugin: &str,
+        request: StoreRequest,
+    ) -> io::Result<Result<Response, Refusal>> {
+        let proposal = match request {
+            StoreRequest::Import => {
+                let quota = match admin.may_import(actor, plugin).await {
+                    Ok(quota) => quota,
+                    Err(refusal) => return Ok(Err(refusal)),
+                };
+                self.tell(&Response::Send).await?;
+                let import = self.lines(Import::new(plugin, quota)).await?;
+                admin.propose_import(actor, plugin, import).await
+            }
+            StoreRequest::Delete { prefix } => admin.propose_delete(actor, plugin, &prefix).await,
+        };
+        match proposal {
+            Ok(proposal) => self.confirm_store(admin, actor, plugin, proposal).await,
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    async fn confirm_store(
+        &mut self,
+        admin: &Arc<Admin>,
+        actor: &Actor,
+        plugin: &str,
+        proposal: StoreProposal,
+    ) -> io::Result<Result<Response, Refusal>> {
+        self.tell(&Response::Question(proposal.question.clone())).await?;
+        let answer = self.ask().await;
+        if !matches!(&answer, Ok(Some(Request::Answer(text))) if grammar::parse(text) == ParsedLine::Yes) {
+            let (late, why) = super::unanswered(&answer);
+            admin.drop_store_question(actor, &proposal, why).await;
+            let text = format!("the store of {plugin}:{late} left as it is.");
+            return Ok(Ok(Response::Refused { text, kind: super::RefusalKind::Unconfirmed }));
+        }
+        let working = format!("Changing what {plugin} keeps …");
+        let done = self.during(admin.change_store(actor, proposal), admin, plugin, Some(&working)).await?;
+        Ok(done.map(|(text, usage)| {
+            let data = serde_json::json!({ "plugin": plugin, "keys": usage.keys, "bytes": usage.bytes, "text": text });
+            Response::Done { text, data }
+        }))
+    }
+
+    /// Reads the lines of an export up to an empty one. What is wrong with them is known when all are read.
+    async fn lines(&mut self, mut import: Import) -> io::Result<Result<Import, String>> {
+        let (mut wrong, mut left, mut line) = (None, MAX_LINES, Vec::new());
+        loop {
+            line.clear();
+            let mut limited = (&mut self.stream).take(MAX_LINE.min(left));
+            let read = tokio::time::timeout(PATIENCE, limited.read_until(b'\n', &mut line)).await??;
+            left -= read as u64;
+            if line == b"\n" {
+                break;
+            }
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if wrong.is_none() {
+                wrong = match (line.strip_suffix(b"\n"), std::str::from_utf8(&line)) {
+                    (None, _) => Some(format!("a line is longer than {MAX_LINE} bytes")),
+                    (_, Err(_)) => Some("it is not UTF-8".to_owned()),
+                    (Some(_), Ok(text)) => import.line(text.trim_end()).err(),
+                };
+            }
+        }
+        Ok(match wrong {
+            Some(wrong) => Err(wrong),
+            None => import.finish(),
+        })
+    }
+}
