@@ -8,6 +8,7 @@
 pub mod event;
 pub mod journal;
 pub mod report;
+pub mod schedule;
 pub mod store;
 pub mod text;
 pub mod time;

@@ -1,7 +1,13 @@
 //! Checks what a plugin says of itself, before anything of it is stored or shown.
 
-use crate::text::{bounded, clean, visible};
-use rosey_wire::{event::Kind, manifest::Manifest};
+use crate::{
+    schedule::Schedule,
+    text::{bounded, clean, visible},
+};
+use rosey_wire::{
+    event::Kind,
+    manifest::{Manifest, Subscription},
+};
 use std::collections::HashSet;
 use unicode_security::{MixedScript, skeleton};
 
@@ -16,6 +22,9 @@ const MAX_COMMANDS: usize = 64;
 
 /// Bytes in a command's name.
 const MAX_COMMAND: usize = 32;
+
+/// Bytes in the name of a timer.
+const MAX_TIMER: usize = 256;
 
 /// Bytes in a version.
 const MAX_VERSION: usize = 64;
@@ -78,6 +87,7 @@ fn check_subscriptions(manifest: &Manifest) -> Result<(), String> {
             ));
         }
     }
+    check_timers(manifest)?;
     if let Some(subscription) = subscriptions.first() {
         return Err(format!(
             "it has a handler of events of the kind {:?}, and Rosey {} hands over commands only",
@@ -87,6 +97,26 @@ fn check_subscriptions(manifest: &Manifest) -> Result<(), String> {
     }
     if manifest.migrates {
         return Err(format!("it migrates its store, which Rosey {} does not do yet", env!("CARGO_PKG_VERSION")));
+    }
+    Ok(())
+}
+
+/// Names of timers, and when those fire that fire by themselves.
+fn check_timers(manifest: &Manifest) -> Result<(), String> {
+    let mut names = HashSet::new();
+    for Subscription { pattern, cron, zone, .. } in manifest.subscriptions.iter().filter(|it| it.kind == "timer") {
+        let shown = clean(pattern, 64);
+        if pattern.is_empty() || pattern.len() > MAX_TIMER || (pattern == "*" && !cron.is_empty()) {
+            return Err(format!(
+                "{shown:?} cannot be the name of a timer: a name has 1 to {MAX_TIMER} bytes and is not *"
+            ));
+        }
+        if !names.insert(pattern) {
+            return Err(format!("it has two handlers of the timer {shown:?}"));
+        }
+        if !cron.is_empty() {
+            Schedule::parse(cron, zone).map_err(|error| format!("its timer {shown:?} cannot be set: {error}"))?;
+        }
     }
     Ok(())
 }
@@ -187,6 +217,33 @@ mod tests {
         }
         let many: Vec<String> = (0..65).map(|n| format!("c{n}")).collect();
         assert!(check(manifest(&many.iter().map(String::as_str).collect::<Vec<_>>())).is_err());
+    }
+
+    #[test]
+    fn a_timer_that_cannot_be_set_is_named() {
+        let timer = |pattern: &str, cron: &str, zone: &str| Subscription {
+            kind: "timer".into(),
+            pattern: pattern.into(),
+            cron: cron.into(),
+            zone: zone.into(),
+        };
+        let why = |timers: &[Subscription]| {
+            let manifest = Manifest { subscriptions: timers.to_vec(), ..manifest(&[]) };
+            check_timers(&manifest).err().unwrap_or_default()
+        };
+        assert_eq!(why(&[timer("tea", "", ""), timer("*", "", ""), timer("daily", "0 9 * * *", "Europe/Berlin")]), "");
+        for (timers, text) in [
+            (
+                &[timer("daily", "61 9 * * *", "")][..],
+                "its timer \"daily\" cannot be set: the cron expression \"61 9 * * *\"",
+            ),
+            (&[timer("daily", "0 9 * * *", "Mars/Base")], "there is no time zone \"Mars/Base\""),
+            (&[timer("*", "0 9 * * *", "")], "cannot be the name of a timer"),
+            (&[timer("", "", "")], "cannot be the name of a timer"),
+            (&[timer("a", "", ""), timer("a", "", "")], "two handlers of the timer \"a\""),
+        ] {
+            assert!(why(timers).contains(text), "{}", why(timers));
+        }
     }
 
     #[test]
