@@ -1,6 +1,45 @@
 //! Times as people and JSON read them, and as they are written in a configuration. Imports nothing of this crate.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// Where the time of the day comes from: the system, or a test that sets it. Clones of one that is set are one clock.
+#[derive(Debug, Clone, Default)]
+pub struct Clock(Option<Arc<AtomicU64>>);
+
+impl Clock {
+    /// A clock that stands at this time, in milliseconds since 1970, until it is set.
+    pub fn standing(at: u64) -> Self {
+        Self(Some(Arc::new(AtomicU64::new(at))))
+    }
+
+    /// Sets a clock that stands; the system's is left alone.
+    pub fn set(&self, to: u64) {
+        if let Some(at) = &self.0 {
+            at.store(to, Relaxed);
+        }
+    }
+
+    /// Milliseconds since 1970.
+    pub fn now(&self) -> u64 {
+        self.0.as_ref().map_or_else(|| millis(SystemTime::now()), |at| at.load(Relaxed))
+    }
+}
+
+/// A time in milliseconds since 1970.
+pub fn millis(time: SystemTime) -> u64 {
+    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The time of so many milliseconds since 1970. One beyond the system's range reads as 1970.
+pub fn of_millis(millis: u64) -> SystemTime {
+    UNIX_EPOCH.checked_add(Duration::from_millis(millis)).unwrap_or(UNIX_EPOCH)
+}
 
 /// RFC 3339 in UTC, to the millisecond: `2026-03-01T12:00:00.250Z`. Sorts as text.
 pub fn rfc3339(time: SystemTime) -> String {

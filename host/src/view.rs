@@ -222,6 +222,29 @@ pub struct Letter {
     pub causes: Vec<String>,
 }
 
+/// A timer that is set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Timer {
+    /// By which it is cancelled.
+    pub number: i64,
+    /// The name that the plugin gave it.
+    pub name: String,
+    /// When it fires next.
+    pub due: String,
+    /// The cron expression by which it fires again and again; empty when it fires once.
+    pub cron: String,
+    /// The time zone of that; empty for UTC.
+    pub zone: String,
+    /// Who set it; empty for nobody.
+    pub user: String,
+    /// Where: the connector and the channel; empty for nowhere.
+    pub place: String,
+    /// Whether the plugin declares it, so that it is there without being set.
+    pub declared: bool,
+    /// Whether the plugin has a handler for it. Without one it does not fire.
+    pub handled: bool,
+}
+
 /// One plugin in full: `GET /api/plugin/{name}`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Detail {
@@ -238,6 +261,8 @@ pub struct Detail {
     pub crashes: Vec<Crash>,
     /// Events that were set aside after two crashes, the newest first, at most 50.
     pub letters: Vec<Letter>,
+    /// The timers that fire next, at most 50.
+    pub timers: Vec<Timer>,
     /// The last reloads and other changes, the host's own rollbacks included, the newest first.
     pub changes: Vec<Change>,
     /// All generations with a process, the newest first.

@@ -1,4 +1,5 @@
-//! How soon one user may call one command again.
+//! How soon one user may call one command again, where the host does not see to it: under a Rosey before plugin-api 1.1, and in
+//! tests.
 
 use crate::Context;
 use std::{

@@ -140,7 +140,8 @@ impl fmt::Debug for Finished {
 #[doc(hidden)]
 pub struct Instance<P> {
     pub(crate) plugin: P,
-    cooldowns: Cooldowns,
+    /// Nothing where the host sees to them before it wakes the plugin.
+    cooldowns: Option<Cooldowns>,
 }
 
 /// Where a library keeps its one instance.
@@ -148,10 +149,10 @@ pub struct Instance<P> {
 pub type Slot<P> = std::sync::OnceLock<Instance<P>>;
 
 impl<P: Plugin> Instance<P> {
-    /// Makes the plugin; a panic in it is an error like any other.
-    pub(crate) fn create(settings: &[u8]) -> Result<Self> {
+    /// Makes the plugin; a panic in it is an error like any other. `host_cools` says that the host sees to cooldowns.
+    pub(crate) fn create(settings: &[u8], host_cools: bool) -> Result<Self> {
         let plugin = guard::catch(|| P::create(settings)).and_then(|made| made)?;
-        Ok(Self { plugin, cooldowns: Cooldowns::default() })
+        Ok(Self { plugin, cooldowns: (!host_cools).then(Cooldowns::default) })
     }
 
     /// Starts handling an event, as far as it goes without polling. Never unwinds.
@@ -181,10 +182,11 @@ impl<P: Plugin> Instance<P> {
             return Handling::Done(Error::internal(format!("this plugin has no command {:?}", cx.command())).into());
         };
         if command.cooldown_ms > 0
+            && let Some(cooldowns) = &self.cooldowns
             && !cx.is_probe()
-            && let Err(wait) = self.cooldowns.pass(index, command.cooldown_ms, &cx, Instant::now())
+            && let Err(wait) = cooldowns.pass(index, command.cooldown_ms, &cx, Instant::now())
         {
-            let text = format!("Slow down: try again in {:.1} s.", wait.as_secs_f64());
+            let text = format!("Wait {} s before !{}.", wait.as_secs() + 1, cx.command());
             return Handling::Done(Ok(Reply::text(text)).into());
         }
         self.plugin.call(index, cx).unwrap_or_else(|error| Handling::Done(Ok(usage(command, &error)).into()))

@@ -180,6 +180,34 @@ impl<E> Flow<E> {
         if self.queued >= self.limits.queue {
             return Some(self.turn_away(now, event, Rejection::QueueFull));
         }
+        let id = self.enter(now, order_key, event, Stage::Queued);
+        self.queue.push_back(id);
+        self.queued += 1;
+        None
+    }
+
+    /// Takes an event in that has ended already, without any generation, and hands its outcome out after those before it in its
+    /// chain. Where more entries wait than the limits allow, it is handed out at once.
+    pub fn admit_ended(
+        &mut self,
+        now: Instant,
+        order_key: u64,
+        event: E,
+        outcome: Outcome,
+        due: &mut impl FnMut(Ended<E>),
+    ) {
+        let is_crowded = self.entries.len() >= self.limits.queue + self.limits.in_flight;
+        if !is_crowded && self.tails.contains_key(&order_key) {
+            self.enter(now, order_key, event, Stage::Answered(Box::new((outcome, None))));
+            return;
+        }
+        self.ledger.accepted += 1;
+        self.ledger.ended(&outcome);
+        due(Ended { event, outcome, accepted: now, generation: None });
+    }
+
+    /// Makes the entry of an event, at the end of its chain.
+    fn enter(&mut self, now: Instant, order_key: u64, event: E, stage: Stage) -> u64 {
         self.ledger.accepted += 1;
         self.count += 1;
         let room = self.entries.vacant_entry();
@@ -192,7 +220,7 @@ impl<E> Flow<E> {
             next: NONE,
             is_head: true,
             accepted: now,
-            stage: Stage::Queued,
+            stage,
             delivered: false,
             record: None,
         });
@@ -200,9 +228,7 @@ impl<E> Flow<E> {
             self.entries[before as usize].next = key;
             self.entries[key as usize].is_head = false;
         }
-        self.queue.push_back(id);
-        self.queued += 1;
-        None
+        id
     }
 
     /// Rejects an event at the door.

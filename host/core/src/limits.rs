@@ -189,6 +189,10 @@ limits! {
     store_keys: u64 = 100_000, 0, 100_000_000, "keys";
     /// Bytes that the plugin may have in the store, keys and values together.
     store_bytes: u64 = 67_108_864, 0, 1 << 40, "bytes";
+    /// Timers that the plugin may have set.
+    timers: u64 = 10_000, 0, 10_000_000, "timers";
+    /// Bytes that the plugin may store with one timer.
+    timer_bytes: usize = 4096, 0, 262_144, "bytes";
     /// Lines of output a second that reach the log; the others are counted.
     log_lines: u32 = 200, 0, 100_000, "lines a second";
 }

@@ -48,6 +48,7 @@ impl Proposal {
     fn subject(&self) -> String {
         match self.action {
             Action::Replay(id) => format!("dead letter {id} of {}", self.plugin),
+            Action::CancelTimer(id) => format!("timer {id} of {}", self.plugin),
             _ => self.ends.of(&self.plugin),
         }
     }
@@ -114,12 +115,18 @@ impl Admin {
                 let letter = letter.ok_or_else(|| fail(PluginError::NoLetter { plugin: plugin.clone(), id }))?;
                 extra = format!(": {} by {}", clean(&letter.line, LINE), letter.user);
             }
+            Action::CancelTimer(id) => {
+                let timer = self.plugins.timer(&plugin, id).await.map_err(fail)?;
+                extra = format!(": {}", super::timers::line(&timer, view.manifest.as_deref()));
+            }
             Action::Start | Action::Stop | Action::Restart => {}
         }
         let seen = ExpectedState { current: view.current, rollback_target: view.rollback_target };
         let mut proposal = Proposal { question: String::new(), action, plugin, ends: ends.clone(), seen, candidate };
         proposal.question = match action {
-            Action::Replay(_) => format!("{} {}{extra}?", action.verbs().0, proposal.subject()),
+            Action::Replay(_) | Action::CancelTimer(_) => {
+                format!("{} {}{extra}?", action.verbs().0, proposal.subject())
+            }
             _ => format!("{} {}?{extra}", action.verbs().0, proposal.subject()),
         };
         Ok(proposal)

@@ -21,6 +21,8 @@ pub enum Action {
     Stop,
     /// The dead letter with this number is delivered again.
     Replay(i64),
+    /// The timer with this number never fires.
+    CancelTimer(i64),
 }
 
 /// What can be asked without changing anything. Some are about all plugins, about one, or about either.
@@ -38,6 +40,8 @@ pub enum Query {
     Logs,
     /// Events that were set aside.
     DeadLetters,
+    /// Timers that a plugin has set.
+    Timers,
 }
 
 /// A word behind the name of a command.
@@ -67,7 +71,7 @@ pub struct Form {
     pub name: &'static str,
     /// What stands behind it.
     pub takes: &'static [Argument],
-    /// What it is for. Of a replay, the number is what stands in the line.
+    /// What it is for. Of a replay and a timer, the number is what stands in the line.
     pub purpose: Purpose,
     /// The least role that may say it.
     pub needs: Role,
@@ -75,7 +79,7 @@ pub struct Form {
     pub help: &'static str,
 }
 
-use Action::{ForceReload, Reload, Replay, Restart, Rollback, Start, Stop};
+use Action::{CancelTimer, ForceReload, Reload, Replay, Restart, Rollback, Start, Stop};
 use Argument::{Number, Plugin, Word};
 use Purpose::{Ask, Change};
 use Role::{Operator, Owner, Viewer};
@@ -84,7 +88,7 @@ const ONE: &[Argument] = &[Plugin];
 
 /// All commands, in the order of help. Forms of one command stand together, the one with the fewest words first.
 #[rustfmt::skip]
-pub const FORMS: [Form; 15] = [
+pub const FORMS: [Form; 17] = [
     form("list", &[], Ask(Query::List), Viewer, "Names, versions, states, generations and artifacts of all plugins; those in trouble first."),
     form("status", &[], Ask(Query::Status), Viewer, "Uptime, CPU, memory, events and crashes of all plugins."),
     form("status", ONE, Ask(Query::Status), Viewer, "The same of one plugin, with its generation, artifact and process, whether it was rolled back, and whether another build waits. `admin` is Rosey itself."),
@@ -95,6 +99,8 @@ pub const FORMS: [Form; 15] = [
     form("deadletters", &[], Ask(Query::DeadLetters), Operator, "Events that were set aside because a plugin crashed on them twice."),
     form("deadletters", ONE, Ask(Query::DeadLetters), Operator, "Those of one plugin."),
     form("deadletters", &[Plugin, Word("replay"), Number], Change(Replay(0)), Operator, "Delivers the event with this number again. Its answer is dropped."),
+    form("timers", ONE, Ask(Query::Timers), Operator, "The timers of a plugin: number, name, when each fires, and who set it."),
+    form("timers", &[Plugin, Word("cancel"), Number], Change(CancelTimer(0)), Operator, "Cancels the timer with this number. One that the plugin declares comes back at its next start."),
     form("reload", ONE, Change(Reload), Operator, "Changes to the build in the plugin folder while users talk."),
     // It brings back a build that was blocked for crashing.
     form("reload", &[Plugin, Word("force")], Change(ForceReload), Owner, "Changes to the build in the plugin folder also when it runs already, was rolled back from, or is another plugin's."),
@@ -130,7 +136,8 @@ pub fn plain_actions() -> impl Iterator<Item = Action> {
 /// The first word of a command as it is known here, for metrics; what is none of them is `unclear`. `store` is `rosey store`.
 pub fn known(command: &str) -> &'static str {
     let word = command.split(' ').next().unwrap_or_default();
-    let mut words = FORMS.iter().map(|form| form.name).chain([Replay(0).word(), "store"]);
+    let others = [Replay(0).word(), CancelTimer(0).word(), "store"];
+    let mut words = FORMS.iter().map(|form| form.name).chain(others);
     words.find(|known| *known == word).unwrap_or("unclear")
 }
 
@@ -158,14 +165,19 @@ impl Query {
 impl Action {
     /// As typed.
     pub fn word(self) -> &'static str {
-        if let Replay(_) = self { "replay" } else { of(Change(self)).name }
+        match self {
+            Replay(_) => "replay",
+            CancelTimer(_) => "cancel",
+            action => of(Change(action)).name,
+        }
     }
 
-    /// As the audit has it: which dead letter, and whether by force.
+    /// As the audit has it: which dead letter or timer, and whether by force.
     pub fn in_full(self) -> String {
         match self {
             ForceReload => "reload force".to_owned(),
             Replay(id) => format!("replay {id}"),
+            CancelTimer(id) => format!("cancel timer {id}"),
             action => action.word().to_owned(),
         }
     }
@@ -182,7 +194,7 @@ impl Action {
 
     /// Whether it waits for the cooldown after another change. What an operator does in an emergency does not.
     pub fn cools(self) -> bool {
-        !matches!(self, Rollback | Stop)
+        !matches!(self, Rollback | Stop | CancelTimer(_))
     }
 
     /// As a question begins, and as it is said that it has begun.
@@ -194,6 +206,7 @@ impl Action {
             Start => ("Start", "Starting"),
             Stop => ("Stop", "Stopping"),
             Replay(_) => ("Replay", "Replaying"),
+            CancelTimer(_) => ("Cancel", "Cancelling"),
         }
     }
 }
@@ -204,11 +217,12 @@ mod tests {
 
     #[test]
     fn each_query_and_action_has_a_form_and_forms_of_a_command_stand_together() {
-        let words =
-            [Query::Help, Query::List, Query::Status, Query::Metrics, Query::Logs, Query::DeadLetters].map(Query::word);
-        assert_eq!(words, ["help", "list", "status", "metrics", "logs", "deadletters"]);
-        let actions = [Reload, ForceReload, Rollback, Restart, Start, Stop, Replay(7)].map(Action::word);
-        assert_eq!(actions, ["reload", "reload", "rollback", "restart", "start", "stop", "replay"]);
+        use Query::{DeadLetters, Help, List, Logs, Metrics, Status, Timers};
+        let words = [Help, List, Status, Metrics, Logs, DeadLetters, Timers].map(Query::word);
+        assert_eq!(words, ["help", "list", "status", "metrics", "logs", "deadletters", "timers"]);
+        let actions =
+            [Reload, ForceReload, Rollback, Restart, Start, Stop, Replay(7), CancelTimer(7)].map(Action::word);
+        assert_eq!(actions, ["reload", "reload", "rollback", "restart", "start", "stop", "replay", "cancel"]);
         let mut names: Vec<_> = commands().map(|forms| forms[0].name).collect();
         let count = names.len();
         names.sort_unstable();

@@ -77,6 +77,7 @@ impl Form {
         Some(match self.purpose {
             Purpose::Ask(query) => ParsedLine::Query(query, plugin),
             Purpose::Change(Action::Replay(_)) => ParsedLine::Change(Action::Replay(number), plugin?),
+            Purpose::Change(Action::CancelTimer(_)) => ParsedLine::Change(Action::CancelTimer(number), plugin?),
             Purpose::Change(action) => ParsedLine::Change(action, plugin?),
         })
     }
@@ -176,6 +177,8 @@ mod tests {
             ("!admin reload x force", change(Action::ForceReload, "x")),
             ("!admin reload x --force", change(Action::ForceReload, "x")),
             ("!admin deadletters x replay 7", change(Action::Replay(7), "x")),
+            ("!admin timers x", query(Query::Timers, Some("x"))),
+            ("!admin timers x cancel 7", change(Action::CancelTimer(7), "x")),
             ("!admin deadletters x", query(Query::DeadLetters, Some("x"))),
             ("!admin logs x", query(Query::Logs, Some("x"))),
             ("!admin", query(Query::Help, None)),
@@ -213,8 +216,8 @@ mod tests {
         let viewer = help(Role::Viewer, Surface::Chat);
         assert_eq!(viewer, "!admin list | status [plugin] | metrics | help. You are a viewer.");
         let operator = help(Role::Operator, Surface::Chat);
-        let changes = " | deadletters [plugin] | deadletters <plugin> replay <number> | reload, rollback, restart, start, stop \
-                       <plugin>. You are an operator. Commands that change something ask for confirmation.";
+        let changes = " | deadletters [plugin] | deadletters <plugin> replay <number> | timers <plugin> | timers <plugin> \
+                       cancel <number> | reload, rollback, restart, start, stop <plugin>. You are an operator. Commands that change something ask for confirmation.";
         assert!(operator.ends_with(changes), "{operator}");
         let owner = help(Role::Owner, Surface::Shell);
         assert!(owner.starts_with("rosey admin list | status [plugin] | "), "{owner}");
@@ -226,7 +229,8 @@ mod tests {
         fn no_line_is_taken_for_a_change_but_the_ones_that_say_so(line in "[!a-zA-Z0-9ä\u{3000} -]{0,60}") {
             if let ParsedLine::Change(action, plugin) = parse(&line) {
                 let words: Vec<String> = line.split_whitespace().skip(1).map(str::to_ascii_lowercase).collect();
-                prop_assert_eq!(&words[0], action.word());
+                let is_named = words[0] == action.word() || words[2..].iter().any(|word| word == action.word());
+                prop_assert!(is_named, "{}", line);
                 prop_assert_eq!(&words[1], &plugin);
             }
         }

@@ -17,6 +17,7 @@ mod show;
 pub mod socket;
 mod store_change;
 mod throttle;
+mod timers;
 mod work;
 
 pub use change::Proposal;

@@ -4,6 +4,7 @@ use super::{
     Admin, Answer, Dashboard, Query, Refusal,
     grammar::{self, Surface},
     permission::Role,
+    timers,
 };
 use crate::{
     plugins::PluginError,
@@ -73,6 +74,11 @@ pub(super) async fn answer(
                 admin.look(plugin).await?;
             }
             dead_letters(admin, plugin, most).await?
+        }
+        (Query::Timers, plugin) => {
+            // The grammar asks for one.
+            let view = admin.look(plugin.unwrap_or_default()).await?;
+            timers::answer(admin, &view, most).await?
         }
     })
 }

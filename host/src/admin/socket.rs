@@ -409,7 +409,7 @@ fn lasts(
     let generation = active.map(|active| active.number);
     let artifact = active.map(|active| active.artifact);
     let lasts = match (action, completed.generation, &completed.ends.to) {
-        (Action::Stop | Action::Replay(_), ..) => true,
+        (Action::Stop | Action::Replay(_) | Action::CancelTimer(_), ..) => true,
         // It was being started.
         (_, None, Some(to)) => artifact == Some(to.artifact),
         (_, expected, _) => generation == expected,

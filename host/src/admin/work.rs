@@ -111,6 +111,11 @@ impl Work {
                 let text = format!("{plugin} has dead letter {id} again: {line}. Nobody is sent its answer.");
                 return Ok(Completed { text, ends: ends.clone(), ..Completed::default() });
             }
+            (Action::CancelTimer(id), _) => {
+                let timer = self.plugins.cancel_timer(plugin, *id).await.map_err(|error| self.failed(error))?;
+                let text = format!("timer {id} of {plugin} is cancelled: {}.", clean(&timer.name, LINE));
+                return Ok(Completed { text, ends: ends.clone(), ..Completed::default() });
+            }
         };
         match self.plugins.change(plugin, wish, Some(*seen)).await {
             Ok(done) => Ok(self.completed(done).await),

@@ -5,15 +5,21 @@
 //! `transfer` what is written out and read in.
 //! Knows nothing of slots, links or plugins' processes.
 
+pub mod origin;
 pub mod scope;
 mod sql;
+pub mod timers;
 mod transfer;
 
 pub use sql::{SCHEMA, all_usage, count_keys, kept, kept_value, usage};
 pub use transfer::{GLOBAL, Import, delete, export};
 
-use crate::store::{Database, StoreError};
+use crate::{
+    store::{Database, StoreError},
+    time::Clock,
+};
 use std::sync::Arc;
+use timers::{Fired, Listed, Pending, TimerChange, TimerQuota};
 
 /// Bytes of a key. Long enough for a sentence, short enough for a line of `rosey store list`.
 pub const MAX_KEY: usize = 256;
@@ -46,6 +52,10 @@ pub struct Record {
     pub reads: Vec<Read>,
     /// Applied in order.
     pub changes: Vec<Change>,
+    /// Applied in order, after those.
+    pub timers: Vec<TimerChange>,
+    /// The timer that the event was; it is taken down before anything else.
+    pub fired: Option<Fired>,
 }
 
 /// Something that was read.
@@ -116,6 +126,8 @@ pub enum Question {
         /// Only those after this one.
         after: String,
     },
+    /// The plugin's timers.
+    Timers,
 }
 
 /// What the store says to a [`Question`].
@@ -139,6 +151,8 @@ pub enum Answer {
         /// See [`Read::Prefix`].
         version: u64,
     },
+    /// The plugin's timers, by name.
+    Timers(Vec<Listed>),
     /// Why there is none.
     Failed(String),
 }
@@ -164,6 +178,10 @@ pub struct Batch {
     pub plugin: Arc<str>,
     /// How much it may keep.
     pub quota: Quota,
+    /// How many timers it may have.
+    pub timer_quota: TimerQuota,
+    /// What says when a timer is due.
+    pub clock: Clock,
     /// To be applied, in this order.
     pub records: Vec<Record>,
     /// To be answered after that.
@@ -179,6 +197,8 @@ pub struct Results {
     pub answers: Vec<Answer>,
     /// What the plugin keeps after that, if there were records.
     pub usage: Option<Usage>,
+    /// The plugin's timers, where any of them changed.
+    pub timers: Option<Pending>,
 }
 
 /// Does all of a batch. What is applied is durable when this returns. Cancelled, it is done all the same.
@@ -196,6 +216,7 @@ fn failed(records: usize, questions: usize, error: &StoreError) -> Results {
         records: vec![Err(CommitError::Store(text.clone())); records],
         answers: (0..questions).map(|_| Answer::Failed(format!("the store cannot be read: {text}"))).collect(),
         usage: None,
+        timers: None,
     }
 }
 

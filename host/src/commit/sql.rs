@@ -2,7 +2,8 @@
 
 use super::{
     Answer, Batch, Change, CommitError, Kept, MAX_CHANGES, MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE, Question,
-    Quota, Read, Record, Results, To, Usage,
+    Read, Record, Results, To, Usage,
+    timers::{self, Pending},
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -31,15 +32,18 @@ CREATE TABLE IF NOT EXISTS kept_version (
 
 /// Does all of a batch in one transaction.
 pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Results> {
-    let now = now();
-    let (mut records, mut after) = (Vec::with_capacity(batch.records.len()), None);
+    let now = batch.clock.now().try_into().unwrap_or(i64::MAX);
+    let (mut records, mut after, mut pending) = (Vec::with_capacity(batch.records.len()), None, None);
     if !batch.records.is_empty() {
         let mut transaction = connection.transaction()?;
         let before = usage(&transaction, &batch.plugin)?;
         let mut counted = before;
         forget_expired(&transaction, &batch.plugin, now, &mut counted)?;
         for record in &batch.records {
-            records.push(apply(&mut transaction, &batch.plugin, batch.quota, record, now, &mut counted)?);
+            records.push(apply(&mut transaction, batch, record, now, &mut counted, &mut pending)?);
+        }
+        if let Some(pending) = &mut pending {
+            pending.count = timers::count(&transaction, &batch.plugin)?;
         }
         if counted != before {
             count(&transaction, &batch.plugin, counted)?;
@@ -48,7 +52,8 @@ pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Resul
         after = Some(counted);
     }
     let answers = batch.questions.iter().map(|question| answer(connection, &batch.plugin, question, now));
-    Ok(Results { records, answers: answers.collect::<rusqlite::Result<_>>()?, usage: after })
+    let answers = answers.collect::<rusqlite::Result<_>>()?;
+    Ok(Results { records, answers, usage: after, timers: pending })
 }
 
 pub(super) fn now() -> i64 {
@@ -158,29 +163,40 @@ fn forget_expired(transaction: &Transaction<'_>, plugin: &str, now: i64, counted
 /// Applies one record, or nothing of it. The inner error is this record's own; the outer one is the database's.
 fn apply(
     transaction: &mut Transaction<'_>,
-    plugin: &str,
-    quota: Quota,
+    batch: &Batch,
     record: &Record,
     now: i64,
     counted: &mut Usage,
+    pending: &mut Option<Pending>,
 ) -> rusqlite::Result<Result<(), CommitError>> {
+    let (plugin, quota) = (&*batch.plugin, batch.quota);
     for read in &record.reads {
         if !is_unchanged(transaction, plugin, read, now)? {
             return Ok(Err(CommitError::Conflict));
         }
     }
-    if record.changes.is_empty() {
+    let changes = record.changes.len() + record.timers.len();
+    if changes == 0 && record.fired.is_none() {
         return Ok(Ok(()));
     }
-    if record.changes.len() > MAX_CHANGES {
-        let text = format!("it changes {} keys, and one event may change {MAX_CHANGES}", record.changes.len());
+    if changes > MAX_CHANGES {
+        let text = format!("it changes {changes} keys and timers, and one event may change {MAX_CHANGES}");
         return Ok(Err(CommitError::Refused(text)));
     }
     let mut after = *counted;
     after.commits += 1;
     let savepoint = transaction.savepoint()?;
+    let mut next = pending.and_then(|pending| pending.next);
+    if let Some(fired) = &record.fired {
+        timers::take_down(&savepoint, plugin, fired, batch.clock.now(), &mut next)?;
+    }
     for change in &record.changes {
         if let Err(error) = change_key(&savepoint, plugin, change, now, &mut after)? {
+            return Ok(Err(error));
+        }
+    }
+    for change in &record.timers {
+        if let Err(error) = timers::change(&savepoint, batch, change, &mut next)? {
             return Ok(Err(error));
         }
     }
@@ -192,6 +208,9 @@ fn apply(
         return Ok(Err(CommitError::Refused(over(&format!("{} bytes", quota.bytes), "store_bytes"))));
     }
     savepoint.commit()?;
+    if record.fired.is_some() || !record.timers.is_empty() {
+        pending.get_or_insert_default().next = next;
+    }
     *counted = after;
     Ok(Ok(()))
 }
@@ -295,6 +314,11 @@ pub(super) fn end_of(prefix: &str) -> String {
 
 fn answer(connection: &Connection, plugin: &str, question: &Question, now: i64) -> rusqlite::Result<Answer> {
     match question {
+        Question::Timers => {
+            let mut timers = timers::list(connection, plugin, timers::MAX_LISTED)?;
+            timers.sort_by(|one, other| one.name.cmp(&other.name));
+            Ok(Answer::Timers(timers))
+        }
         Question::Get { scope, key } => {
             let (value, version) = get(connection, plugin, scope, key, now)?;
             Ok(Answer::Value { value, version })

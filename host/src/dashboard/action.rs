@@ -89,12 +89,15 @@ pub struct ActionForm {
     /// Of a replay: which dead letter.
     #[serde(default)]
     letter: Option<i64>,
+    /// Of a cancellation: which timer.
+    #[serde(default)]
+    timer: Option<i64>,
 }
 
 impl ActionForm {
     fn action(&self) -> Option<Action> {
-        let replay = self.letter.map(Action::Replay);
-        plain_actions().chain(replay).find(|action| action.word() == self.action)
+        let of_one = [self.letter.map(Action::Replay), self.timer.map(Action::CancelTimer)];
+        plain_actions().chain(of_one.into_iter().flatten()).find(|action| action.word() == self.action)
     }
 }
 

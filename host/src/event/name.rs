@@ -22,6 +22,15 @@ impl CaseMapping {
         }
     }
 
+    /// Its name, as servers spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ascii => "ascii",
+            Self::Rfc1459 => "rfc1459",
+            Self::StrictRfc1459 => "strict-rfc1459",
+        }
+    }
+
     /// The name in lower case.
     pub fn lower(self, name: &str) -> String {
         let lower = |c: char| match c {

@@ -52,6 +52,7 @@ use tokio::{
 use usage::{Meter, Usage};
 
 pub use persist::SCHEMA;
+pub use show::timer;
 
 /// Between something happening and the board that shows it; more that happens meanwhile is on the same board.
 const SOON: Duration = Duration::from_millis(200);
@@ -68,6 +69,9 @@ const MAX_USER: usize = 64;
 
 /// Dead letters shown of a plugin.
 const MOST_LETTERS: u32 = 50;
+
+/// Timers shown of a plugin.
+const MOST_TIMERS: u32 = 50;
 
 /// Changes kept of a plugin, and crashes.
 const MOST_CHANGES: usize = 50;
@@ -253,10 +257,12 @@ impl Metrics {
         let plugins = self.state().plugins.clone()?;
         let (view, config) = (plugins.view(plugin).await.ok()?, plugins.config(plugin).ok()?);
         let letters = dead_letter::list(plugins.database(), Some(plugin), MOST_LETTERS).await.unwrap_or_default();
+        let timers = plugins.timers(plugin, MOST_TIMERS).await.unwrap_or_default();
         let state = self.state();
         let measured = state.measured.get(plugin).cloned().unwrap_or_default();
         let mut detail = show::detail(&view, &measured, config);
         detail.letters = letters.into_iter().map(show::letter).collect();
+        detail.timers = timers.iter().map(|timer| show::timer(timer, view.manifest.as_deref())).collect();
         state.fill(&mut detail, window);
         Some(detail)
     }

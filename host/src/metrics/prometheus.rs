@@ -198,6 +198,12 @@ fn one_slot(page: &mut Page, view: &View) {
     }
     let help = "Time that the store took to make a change durable.";
     page.times("rosey_plugin_store_commit_time_seconds", help, &of, &view.account.commit_times);
+    page.counter(
+        "rosey_plugin_cooldown_refusals_total",
+        "Commands refused because of a cooldown.",
+        &of,
+        view.account.cooled as f64,
+    );
     let help = "Time from acceptance to outcome, of events that were not rejected.";
     page.times("rosey_plugin_response_time_seconds", help, &of, &view.account.response);
     page.times(

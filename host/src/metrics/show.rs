@@ -2,6 +2,7 @@
 
 use super::{Connector, secrets, series::Recent, usage::Usage};
 use crate::{
+    commit::{origin, timers::Listed},
     plugins::PluginConfig,
     process::memory,
     slot::{
@@ -9,18 +10,23 @@ use crate::{
         dead_letter::DeadLetter,
         view::{GenerationView, View},
     },
-    time::rfc3339,
+    text::clean,
+    time::{of_millis, rfc3339},
     view::{
-        Command, Crash, Detail, Generation, Lately, Letter, Plugin, Point, Sample, Snapshot, Store, System, mebibytes,
-        trouble,
+        Command, Crash, Detail, Generation, Lately, Letter, Plugin, Point, Sample, Snapshot, Store, System, Timer,
+        mebibytes, trouble,
     },
 };
 use rosey_core::state::PluginState;
 use rosey_core::{ledger::Ledger, limits::Limits, outcome::OUTCOMES, state::ReloadMode};
+use rosey_wire::{event::Kind, manifest::Manifest};
 use std::{
     collections::BTreeMap,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+/// Bytes of the names of a timer and of who set it.
+const NAME: usize = 200;
 
 /// What the collector knows of a plugin beside its view.
 #[derive(Debug, Clone, Default)]
@@ -215,6 +221,23 @@ pub fn letter(letter: DeadLetter) -> Letter {
         user: letter.user,
         place: format!("{}/{}", letter.connector, letter.channel),
         causes: letter.causes,
+    }
+}
+
+/// One timer. The manifest says whether it has a handler.
+pub fn timer(timer: &Listed, manifest: Option<&Manifest>) -> Timer {
+    let origin = origin::read(&timer.origin);
+    let mut handlers = manifest.into_iter().flat_map(|manifest| &manifest.subscriptions);
+    Timer {
+        number: timer.id,
+        name: clean(&timer.name, NAME),
+        due: rfc3339(of_millis(timer.due)),
+        cron: timer.cron.clone(),
+        zone: timer.zone.clone(),
+        user: origin.as_ref().map(|(_, user)| clean(&user.name, NAME)).unwrap_or_default(),
+        place: origin.map(|(place, _)| format!("{}/{}", place.connector, place.channel)).unwrap_or_default(),
+        declared: timer.declared,
+        handled: handlers.any(|it| it.kind == Kind::Timer.name() && (it.pattern == timer.name || it.pattern == "*")),
     }
 }
 

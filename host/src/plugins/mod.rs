@@ -6,6 +6,7 @@
 mod garbage;
 mod kept;
 mod startup;
+mod timers;
 
 use crate::{
     artifact, commit,
@@ -14,6 +15,7 @@ use crate::{
     slot::{
         self, Setup,
         command::Command,
+        cooldown,
         dead_letter::{self, DeadLetter},
         handle::{Gone, Handle},
         history,
@@ -22,6 +24,7 @@ use crate::{
     },
     store::Database,
     text::{clean, nearest},
+    time::Clock,
 };
 use garbage::Garbage;
 use rosey_core::{
@@ -37,7 +40,8 @@ use tokio::{
 };
 
 /// The tables of this room in `rosey.db`.
-pub const SCHEMA: [&str; 3] = [history::SCHEMA, dead_letter::SCHEMA, commit::SCHEMA];
+pub const SCHEMA: [&str; 5] =
+    [history::SCHEMA, dead_letter::SCHEMA, cooldown::SCHEMA, commit::SCHEMA, commit::timers::SCHEMA];
 
 /// Ends of bakes and swaps that a follower may be behind: each comes after an operator's change, or a crash.
 const FOLLOWED: usize = 64;
@@ -158,6 +162,14 @@ pub enum PluginError {
         /// What was asked for.
         id: i64,
     },
+    /// There is no such timer.
+    #[error("{plugin} has no timer {id}; timers {plugin} numbers them")]
+    NoTimer {
+        /// Whose timers were looked at.
+        plugin: String,
+        /// What was asked for.
+        id: i64,
+    },
     /// A dead letter was turned away.
     #[error("{0} does not take events now; start it, or wait until its queue is shorter. The letter is kept")]
     NotAccepted(String),
@@ -198,6 +210,7 @@ impl Plugins {
             let (history, manifest) = history::load(&database, &config.name).await?;
             let owner = config.name.clone();
             let kept = database.run(move |connection| commit::usage(connection, &owner)).await?;
+            let waits = cooldown::load(&database, &config.name).await?;
             let name: Arc<str> = config.name.as_str().into();
             let manifest = manifest.map(Arc::new);
             if let Some(manifest) = manifest.clone() {
@@ -217,6 +230,8 @@ impl Plugins {
                 pacer: Arc::clone(&pacer),
                 database: database.clone(),
                 history,
+                waits,
+                clock: Clock::default(),
                 manifest,
                 kept,
                 happened: Box::new(move |event| {

@@ -42,6 +42,8 @@ pub struct Account {
     pub kept: Usage,
     /// How long the store took to make the changes of an event, or of a transaction, durable.
     pub commit_times: Histogram,
+    /// Commands that were refused because of a cooldown.
+    pub cooled: u64,
     /// How often a limit was hit, by its setting.
     pub limit_hits: BTreeMap<&'static str, u64>,
     /// The plugin's own metrics as a generation wrote them, JSON; empty before they were collected.

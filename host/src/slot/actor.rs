@@ -8,6 +8,7 @@ use crate::slot::{
     account::Account,
     command::{Command, Report},
     commits::Commits,
+    cooldown::Cooldowns,
     crash::Cause,
     lifecycle::LifecycleKind,
     live::Live,
@@ -101,6 +102,7 @@ pub(super) struct Task {
     pub(super) parting: Vec<(PendingRequest, Result<Done, ChangeError>)>,
     pub(super) pace: Pace,
     pub(super) commits: Commits,
+    pub(super) cooldowns: Cooldowns,
     pub(super) account: Account,
 }
 
@@ -123,6 +125,10 @@ impl Task {
             Flow::new(FlowLimits { queue: limits.queue, in_flight: limits.in_flight, deadline: limits.event_deadline });
         let restart = Restart::new(setup.restart_policy(), fastrand::Rng::new());
         let state = State::new(setup.policy(), restart, setup.history.clone(), 1);
+        let mut cooldowns = Cooldowns::recall(setup.waits.clone());
+        if let Some(manifest) = &setup.manifest {
+            cooldowns.go_by(manifest);
+        }
         Self {
             inbox,
             commands,
@@ -144,6 +150,7 @@ impl Task {
             saving: false,
             parting: Vec::new(),
             commits: Commits::default(),
+            cooldowns,
             pace: Pace::new(Arc::clone(&setup.pacer)),
             account: Account::of(setup.kept),
             setup,
@@ -207,7 +214,7 @@ impl Task {
             room -= count;
             event::prefetch(batch.iter().map(|(_, event)| event));
             for (at, event) in batch.drain(..) {
-                self.admit(now, at, event);
+                self.admit_in_turn(now, at, event);
             }
         }
         ARRIVING.set(batch);
@@ -215,7 +222,7 @@ impl Task {
     }
 
     /// False when the event was turned away.
-    fn admit(&mut self, now: Instant, at: Instant, event: Event) -> bool {
+    pub(super) fn admit(&mut self, now: Instant, at: Instant, event: Event) -> bool {
         let key = event.order_key();
         let ended = if self.state.will_run() {
             self.flow.admit(at, key, event)
@@ -339,6 +346,7 @@ impl Task {
             Report::Looked(generation, beyond) => self.looked_at(generation, beyond),
             Report::Saved(written) => self.saved(written),
             Report::Committed(results) => self.committed(now, results),
+            Report::CooldownsSaved { lost } => self.cooldowns_saved(now, lost),
             Report::Buried(id) => {
                 let Self { flow, setup, account, .. } = self;
                 flow.buried(id, &mut |ended| finish(setup, account, now, ended));
@@ -457,6 +465,7 @@ impl Task {
                 let _ = answer.send(Box::new(self.view(now)));
             }
             Command::Keeps(usage) => self.account.keeps(usage),
+            Command::TimersLeft(_) => {}
             Command::Collect => {
                 let active = self.state.active();
                 if let Some(live) = self.live.iter_mut().find(|live| Some(live.generation) == active) {
@@ -509,6 +518,9 @@ impl Task {
             self.look_at = None;
             self.look(now);
         }
+        if self.cooldowns.save_at().is_some_and(|at| at <= now) {
+            self.save_cooldowns();
+        }
         true
     }
 
@@ -543,7 +555,7 @@ impl Task {
         if waits && self.look_at.is_none() {
             self.look_at = Some(now + LOOK_EVERY);
         }
-        let next = [self.look_at, self.state.next_tick()].into_iter().flatten().min();
+        let next = [self.look_at, self.state.next_tick(), self.cooldowns.save_at()].into_iter().flatten().min();
         // Earlier than set: set again. Later than set: let it fire; that is rarer than setting it for each event.
         if let Some(next) = next
             && self.timer_at.is_none_or(|at| next < at)
@@ -573,7 +585,10 @@ pub(super) fn judge_and_finish(
 /// Hands an outcome to the user, and counts how long it took.
 pub(super) fn finish(setup: &Setup, account: &mut Account, now: Instant, ended: Ended<Event>) {
     let waited = now.saturating_duration_since(ended.accepted);
-    account.ended(&ended.outcome, waited);
+    // What the host said for the plugin tells nothing of how fast the plugin answers.
+    if ended.generation.is_some() || !matches!(ended.outcome, Outcome::Replied(_)) {
+        account.ended(&ended.outcome, waited);
+    }
     if let Outcome::Failed { detail, .. } = &ended.outcome {
         let (user, line) = (&ended.event.user.name, ended.event.text());
         tracing::warn!(plugin = %setup.name, generation = ended.generation, %user, line, "failed: {detail}");

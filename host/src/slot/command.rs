@@ -64,6 +64,8 @@ pub enum Command {
         /// Where the answer goes.
         answer: oneshot::Sender<bool>,
     },
+    /// A timer was cancelled, and so many are left.
+    TimersLeft(u64),
     /// Say how it goes.
     View(oneshot::Sender<Box<View>>),
     /// Take note of what the plugin keeps: somebody else than its events has changed it.
@@ -85,6 +87,11 @@ pub(super) enum Report {
     Saved(bool),
     /// The store has done what it was sent.
     Committed(Results),
+    /// Cooldowns are written down, but for these, which could not be.
+    CooldownsSaved {
+        /// The waits that are tried again.
+        lost: Vec<(u64, u64)>,
+    },
     /// A dead letter is durable.
     Buried(u64),
 }

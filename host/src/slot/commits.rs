@@ -10,7 +10,10 @@ use super::{
     live::Live,
 };
 use crate::{
-    commit::{self, Answer, Batch, Change, CommitError, Question, Quota, Read, Record, Results, To, scope},
+    commit::{
+        self, Answer, Batch, Change, CommitError, Question, Quota, Read, Record, Results, To, scope,
+        timers::{Listed, TimerQuota},
+    },
     event::{Event, Place, User},
     text::clean,
 };
@@ -20,7 +23,7 @@ use rosey_core::{
     state::GenerationId,
 };
 use rosey_wire::{
-    call::{Call, Returned},
+    call::{Call, Returned, TimerInfo},
     effect::{self, Effect, Effects},
     frame::{decode, pack},
     message::ToShim,
@@ -128,7 +131,7 @@ impl Task {
                 after: after.to_owned(),
             })),
             Call::Transaction(effects) => record_of(&effects, None).map(Asked::Record),
-            Call::Timers => Err("this Rosey keeps no timers yet".to_owned()),
+            Call::Timers => Ok(Asked::Question(Question::Timers)),
         }
     }
 
@@ -143,7 +146,9 @@ impl Task {
         commits.under_way = Some(UnderWay { records: owners, questions: calls, since: now });
         let limits = &self.setup.limits;
         let quota = Quota { keys: limits.store_keys, bytes: limits.store_bytes };
-        let batch = Batch { plugin: Arc::clone(&self.setup.name), quota, records, questions };
+        let timer_quota = TimerQuota { timers: limits.timers, bytes: limits.timer_bytes };
+        let (plugin, clock) = (Arc::clone(&self.setup.name), self.setup.clock.clone());
+        let batch = Batch { plugin, quota, timer_quota, clock, records, questions };
         let (database, reports) = (self.setup.database.clone(), self.reports.0.clone());
         tokio::spawn(async move {
             let results = commit::run(&database, batch).await;
@@ -179,10 +184,13 @@ impl Task {
                     let page = Returned::Page { entries, more: *more, count: *count, version: *version };
                     self.give_back(id, &page);
                 }
+                Answer::Timers(timers) => {
+                    self.give_back(id, &Returned::Timers(timers.iter().map(timer_info).collect()));
+                }
                 Answer::Failed(why) => self.give_back(id, &Returned::Failed(why)),
             }
         }
-        if !self.unsaved && !self.saving && !self.commits.is_busy() {
+        if self.is_written() {
             self.answer_stops();
         }
     }
@@ -215,6 +223,10 @@ impl Task {
             live.push(&ToShim::Returned { call: id.call, answer: &bytes });
         }
     }
+}
+
+fn timer_info(timer: &Listed) -> TimerInfo<'_> {
+    TimerInfo { name: &timer.name, due_ms: timer.due, cron: &timer.cron }
 }
 
 enum Asked {

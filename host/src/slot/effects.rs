@@ -88,9 +88,14 @@ impl Task {
     /// A try to write the memory down ended. Whoever stops the host waits for that, but not for a disk that is full.
     pub(super) fn saved(&mut self, written: bool) {
         self.saving &= !written;
-        if (!self.unsaved || !written) && !self.commits.is_busy() {
+        if self.is_written() || (!written && !self.commits.is_busy()) {
             self.answer_stops();
         }
+    }
+
+    /// Whether nothing waits for being written down.
+    pub(super) fn is_written(&self) -> bool {
+        !self.unsaved && !self.saving && !self.commits.is_busy() && !self.cooldowns.is_unsaved()
     }
 
     /// Answers the stops that only waited for what had to be written down.
@@ -214,7 +219,10 @@ impl Task {
             self.account.changed(result.is_ok(), took);
             self.happened(LifecycleKind::Changed { kind: ask.kind, result: result.clone(), took });
         }
-        if ask.kind == "stop" && (self.unsaved || self.saving || self.commits.is_busy()) {
+        if ask.kind == "stop" && !self.is_written() {
+            if self.cooldowns.save_at().is_some() {
+                self.save_cooldowns();
+            }
             return self.parting.push((ask, result));
         }
         // Whoever asked may have stopped waiting.
@@ -228,6 +236,7 @@ impl Task {
                 let manifest = self.live.iter().find(|live| live.generation == *generation).map(|live| &live.manifest);
                 if let Some(manifest) = manifest.cloned() {
                     self.manifest = Some(Arc::clone(&manifest));
+                    self.cooldowns.go_by(&manifest);
                     self.unsaved = true;
                     self.happened(LifecycleKind::Manifest(manifest));
                 }

@@ -14,6 +14,7 @@ mod live;
 
 pub mod account;
 pub mod command;
+pub mod cooldown;
 pub mod crash;
 pub mod dead_letter;
 pub mod handle;
@@ -27,6 +28,7 @@ use crate::{
     commit::Usage,
     process::start::{OwnSettings, Starter},
     store::Database,
+    time::Clock,
 };
 use lifecycle::LifecycleEvent;
 use pace::Pacer;
@@ -61,6 +63,10 @@ pub struct Setup {
     pub database: Database,
     /// What is remembered from the host before this one.
     pub history: BuildHistory,
+    /// The waits of cooldowns that were under way, as [`cooldown::load`] has them.
+    pub waits: Vec<(u64, u64)>,
+    /// What says which time of the day it is.
+    pub clock: Clock,
     /// What the plugin said of itself then.
     pub manifest: Option<Arc<Manifest>>,
     /// What the plugin keeps.

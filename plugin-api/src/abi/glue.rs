@@ -45,7 +45,8 @@ pub(super) extern "C" fn create<P: Plugin>(host: HostApiRef, config: RSlice<'_, 
         let _ = HOST.set(host);
         log::install(host, P::MANIFEST.name);
         runtime::start()?;
-        let instance = Instance::<P>::create(config.as_slice())?;
+        // A host that answers questions sees to cooldowns as well.
+        let instance = Instance::<P>::create(config.as_slice(), host.call().is_some())?;
         P::slot().set(instance).map_err(|_| Error::internal("create was called twice"))?;
         runtime::drive();
         Ok(())

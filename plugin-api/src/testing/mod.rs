@@ -110,7 +110,7 @@ impl<P: Plugin> Bot<P> {
     /// # Errors
     /// The plugin's own.
     pub fn with_settings(json: &str) -> Result<Self> {
-        let instance = Instance::create(json.as_bytes())?;
+        let instance = Instance::create(json.as_bytes(), false)?;
         let place = Place { user: "alice".into(), channel: "#test".into() };
         Ok(Self { instance, place, events: AtomicU64::new(0), memory: Arc::default() })
     }

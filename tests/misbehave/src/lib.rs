@@ -241,6 +241,18 @@ impl Misbehave {
         Ok(number.map_or_else(|| "nothing".to_owned(), |number| number.to_string()))
     }
 
+    /// Once a minute for each person.
+    #[command(cooldown = "1m")]
+    fn rarely(&self, _cx: &Context) -> &'static str {
+        "now"
+    }
+
+    /// Once a minute in a channel.
+    #[command(channel_cooldown = "1m")]
+    fn rarely_here(&self, _cx: &Context) -> &'static str {
+        "here"
+    }
+
     #[snapshot]
     fn save(&self) -> Result<Vec<u8>> {
         match variant() {

@@ -56,6 +56,23 @@ impl Model {
         self.check();
     }
 
+    fn admit_ended(&mut self, channel: u64) {
+        let number = self.sent.entry(channel).or_default();
+        *number += 1;
+        let (waits, crowd) = (self.flow.tails.contains_key(&channel), self.flow.entries.len());
+        let mut at_once = None;
+        self.flow.admit_ended(self.now, channel, (channel, *number), replied(), &mut |end| at_once = Some(end));
+        match at_once {
+            Some(_) if waits => {
+                assert!(crowd >= limits().queue + limits().in_flight, "handed out before its turn");
+                *number -= 1;
+            }
+            Some(end) => self.ended.push((end.event, end.outcome)),
+            None => assert!(waits),
+        }
+        self.check();
+    }
+
     fn deliver(&mut self, generation: u64) {
         if let Some((id, _, event)) = self.flow.next_for(generation) {
             assert!(self.guilty.get(event).is_none_or(|crashes| *crashes < QUARANTINED_AT), "delivered a third time");
@@ -169,6 +186,7 @@ impl Model {
 #[derive(Debug, Clone)]
 enum Op {
     Admit(u64),
+    AdmitEnded(u64),
     Deliver(u64),
     Answer(usize),
     BeginCommit(usize),
@@ -182,6 +200,7 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => (0u64..3).prop_map(Op::Admit),
+        2 => (0u64..3).prop_map(Op::AdmitEnded),
         8 => (1u64..4).prop_map(Op::Deliver),
         6 => any::<usize>().prop_map(Op::Answer),
         3 => any::<usize>().prop_map(Op::BeginCommit),
@@ -201,6 +220,7 @@ proptest! {
         for op in ops {
             match op {
                 Op::Admit(channel) => model.admit(channel),
+                Op::AdmitEnded(channel) => model.admit_ended(channel),
                 Op::Deliver(generation) => model.deliver(generation),
                 Op::Answer(at) => model.answer(at),
                 Op::BeginCommit(at) => model.begin_commit(at),

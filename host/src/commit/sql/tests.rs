@@ -1,6 +1,10 @@
 //! The tables against a sequential model.
 
 use super::*;
+use crate::{
+    commit::{Quota, timers::TimerQuota},
+    time::Clock,
+};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,7 +17,8 @@ fn open() -> Connection {
 }
 
 fn batch(records: Vec<Record>, questions: Vec<Question>) -> Batch {
-    Batch { plugin: "p".into(), quota: QUOTA, records, questions }
+    let timer_quota = TimerQuota { timers: 0, bytes: 0 };
+    Batch { plugin: "p".into(), quota: QUOTA, timer_quota, clock: Clock::default(), records, questions }
 }
 
 fn change(key: &str, to: To) -> Change {
@@ -25,7 +30,7 @@ fn one(connection: &mut Connection, record: Record) -> Result<(), CommitError> {
 }
 
 fn put(key: &str, value: &str) -> Record {
-    Record { reads: Vec::new(), changes: vec![change(key, To::Value(value.to_owned(), 0))] }
+    Record { reads: Vec::new(), changes: vec![change(key, To::Value(value.to_owned(), 0))], ..Record::default() }
 }
 
 fn read(connection: &mut Connection, key: &str) -> (String, u64) {
@@ -37,12 +42,14 @@ fn a_record_is_applied_whole_or_not_at_all() {
     let mut store = open();
     one(&mut store, put("a", "1")).expect("there is room");
     let changes = vec![change("a", To::Value("2".into(), 0)), change("b", To::Value("x".repeat(70), 0))];
-    let error = one(&mut store, Record { reads: Vec::new(), changes }).expect_err("over the quota");
+    let error =
+        one(&mut store, Record { reads: Vec::new(), changes, ..Record::default() }).expect_err("over the quota");
     assert!(error.to_string().contains("raise limits.store_bytes"), "{error}");
     assert_eq!(read(&mut store, "a").0, "1");
     let changes =
         vec![change("n", To::Sum(1)), change("text", To::Value("\"x\"".into(), 0)), change("text", To::Sum(1))];
-    let error = one(&mut store, Record { reads: Vec::new(), changes }).expect_err("a text has no sum");
+    let error =
+        one(&mut store, Record { reads: Vec::new(), changes, ..Record::default() }).expect_err("a text has no sum");
     assert!(error.to_string().contains("no whole number"), "{error}");
     assert_eq!(read(&mut store, "n"), (String::new(), 0));
 }
@@ -55,6 +62,7 @@ fn of_two_that_read_the_same_only_one_writes() {
     let record = || Record {
         reads: vec![Read::Key { scope: "".into(), key: "a".into(), version }],
         changes: vec![change("a", To::Value("8".into(), 0))],
+        ..Record::default()
     };
     let results = run(&mut store, &batch(vec![record(), record()], Vec::new())).expect("memory").records;
     assert_eq!(results, [Ok(()), Err(CommitError::Conflict)]);
@@ -72,11 +80,12 @@ fn a_list_notices_what_comes_and_goes() {
     assert_eq!(entries, &[("q:1".to_owned(), "0".to_owned())]);
     let unchanged = |store: &mut Connection| {
         let read = Read::Prefix { scope: "".into(), prefix: "q:".into(), count: 2, version: *version };
-        one(store, Record { reads: vec![read], changes: Vec::new() })
+        one(store, Record { reads: vec![read], changes: Vec::new(), ..Record::default() })
     };
     one(&mut store, put("r", "1")).expect("another key");
     assert_eq!(unchanged(&mut store), Ok(()));
-    one(&mut store, Record { reads: Vec::new(), changes: vec![change("q:1", To::Nothing)] }).expect("it goes");
+    one(&mut store, Record { reads: Vec::new(), changes: vec![change("q:1", To::Nothing)], ..Record::default() })
+        .expect("it goes");
     one(&mut store, put("q:3", "0")).expect("another comes");
     assert_eq!(unchanged(&mut store), Err(CommitError::Conflict));
 }
@@ -84,7 +93,7 @@ fn a_list_notices_what_comes_and_goes() {
 #[test]
 fn what_is_over_is_gone_and_gives_its_room_back() {
     let mut store = open();
-    let soon = Record { reads: Vec::new(), changes: vec![change("a", To::Value("1".into(), 1))] };
+    let soon = Record { reads: Vec::new(), changes: vec![change("a", To::Value("1".into(), 1))], ..Record::default() };
     one(&mut store, soon).expect("there is room");
     assert_eq!(usage(&store, "p").expect("memory").keys, 1);
     let end = now() + 2;
@@ -140,7 +149,7 @@ proptest! {
             let size = |map: &BTreeMap<String, i64>| (map.len() as u64, bytes(map));
             let ((keys, room), before) = (size(&after), size(&model));
             let full = (keys > before.0 && keys > QUOTA.keys) || (room > before.1 && room > QUOTA.bytes);
-            let result = one(&mut store, Record { reads, changes });
+            let result = one(&mut store, Record { reads, changes, ..Record::default() });
             prop_assert_eq!(result.is_ok(), !stale && !full, "{:?}", result);
             if result.is_ok() {
                 model = after;

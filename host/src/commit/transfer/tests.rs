@@ -1,7 +1,10 @@
 //! What is written out is what is read in.
 
 use super::*;
-use crate::commit::{Batch, Change, Record, SCHEMA, To, all_usage, kept};
+use crate::{
+    commit::{Batch, Change, Record, SCHEMA, To, all_usage, kept, timers::TimerQuota},
+    time::Clock,
+};
 use proptest::prelude::*;
 
 const QUOTA: Quota = Quota { keys: 100, bytes: 10_000 };
@@ -14,8 +17,10 @@ fn open() -> Connection {
 
 fn put(connection: &mut Connection, scope: &str, key: &str, value: &str, ttl: u64) {
     let change = Change { scope: scope.into(), key: key.to_owned(), to: To::Value(value.to_owned(), ttl) };
-    let records = vec![Record { reads: Vec::new(), changes: vec![change] }];
-    let batch = Batch { plugin: "p".into(), quota: QUOTA, records, questions: Vec::new() };
+    let records = vec![Record { changes: vec![change], ..Record::default() }];
+    let timer_quota = TimerQuota { timers: 0, bytes: 0 };
+    let (clock, questions) = (Clock::default(), Vec::new());
+    let batch = Batch { plugin: "p".into(), quota: QUOTA, timer_quota, clock, records, questions };
     let results = sql::run(connection, &batch).expect("memory").records;
     assert_eq!(results, [Ok(())]);
 }

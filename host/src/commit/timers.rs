@@ -1,0 +1,412 @@
+//! The timers of plugins in `rosey.db`: set and cancelled in the transaction of the event that wants it, and taken down in the
+//! transaction of the event that they became.
+//!
+//! A timer keeps its row until that event has ended. So one that a host was killed at fires again at the next start, and one
+//! whose event is committed never does.
+
+use super::{Batch, CommitError};
+use crate::schedule::Schedule;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use std::sync::Arc;
+
+/// The tables. The count is kept, because it is asked for at every timer that is set.
+pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS timer (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,  -- another one each time that it is set
+    plugin   TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    due      INTEGER NOT NULL,  -- milliseconds since 1970
+    cron     TEXT NOT NULL,     -- '' for one that fires once
+    zone     TEXT NOT NULL,     -- of cron
+    payload  BLOB NOT NULL,
+    origin   TEXT NOT NULL,     -- JSON: who set it, and where; '' for none
+    declared INTEGER NOT NULL,  -- 1 for one that the plugin's manifest has, and no handler has set
+    UNIQUE (plugin, name)
+) STRICT;
+CREATE INDEX IF NOT EXISTS timer_due ON timer (plugin, due);
+CREATE TABLE IF NOT EXISTS timer_count (
+    plugin TEXT PRIMARY KEY,
+    timers INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS timer_added AFTER INSERT ON timer BEGIN
+    INSERT INTO timer_count (plugin, timers) VALUES (new.plugin, 1)
+        ON CONFLICT (plugin) DO UPDATE SET timers = timers + 1;
+END;
+CREATE TRIGGER IF NOT EXISTS timer_removed AFTER DELETE ON timer BEGIN
+    UPDATE timer_count SET timers = timers - 1 WHERE plugin = old.plugin;
+END;";
+
+/// Bytes of the name of a timer. Long enough for a user and a channel, short enough for a line of a list.
+pub const MAX_NAME: usize = 256;
+
+/// Timers that a plugin can ask for at a time.
+pub const MAX_LISTED: u32 = 10_000;
+
+/// What one event, or one transaction, does to a timer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TimerChange {
+    /// It is set, in place of one of that name.
+    Set {
+        /// By which the plugin knows it.
+        name: String,
+        /// When it fires.
+        when: When,
+        /// The plugin's own bytes.
+        payload: Box<[u8]>,
+        /// Who set it and where, as [`super::origin`] writes it; empty for nobody.
+        origin: Arc<str>,
+    },
+    /// It is gone, if it was there.
+    Cancel {
+        /// By which the plugin knows it.
+        name: String,
+    },
+}
+
+/// When a timer fires.
+#[derive(Debug, PartialEq, Eq)]
+pub enum When {
+    /// So many milliseconds after the commit.
+    After(u64),
+    /// At this time, in milliseconds since 1970.
+    At(u64),
+    /// Again and again.
+    Every(Box<Cron>),
+}
+
+/// A schedule, and how it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cron {
+    /// The five fields.
+    pub cron: String,
+    /// The name of the time zone; empty for UTC.
+    pub zone: String,
+    /// What the two mean.
+    pub schedule: Schedule,
+}
+
+/// A timer that became an event, as its row was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fired {
+    /// Its number. One that is set anew meanwhile has another, and stays.
+    pub id: i64,
+    /// By which the plugin knows it.
+    pub name: Arc<str>,
+    /// When it was due.
+    pub due: u64,
+}
+
+/// A timer that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Which one it is.
+    pub fired: Fired,
+    /// The plugin's own bytes.
+    pub payload: Box<[u8]>,
+    /// Who set it and where; empty for nobody.
+    pub origin: String,
+}
+
+/// A timer of the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// By which the plugin knows it.
+    pub name: String,
+    /// When it fires.
+    pub when: Cron,
+}
+
+/// Which timers a plugin has a handler for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Handlers {
+    /// Those of these names.
+    pub names: Vec<String>,
+    /// All others, too.
+    pub others: bool,
+}
+
+/// A timer, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its number.
+    pub id: i64,
+    /// By which the plugin knows it.
+    pub name: String,
+    /// When it fires next, in milliseconds since 1970.
+    pub due: u64,
+    /// Its cron expression; empty when it fires once.
+    pub cron: String,
+    /// The time zone of that; empty for UTC.
+    pub zone: String,
+    /// Who set it and where; empty for nobody.
+    pub origin: String,
+    /// Whether the plugin's manifest has it.
+    pub declared: bool,
+}
+
+/// What the timers of a plugin are after a change of some.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// How many there are.
+    pub count: u64,
+    /// When the first of those that changed is due.
+    pub next: Option<u64>,
+}
+
+/// Timers that are due, and when the next ones are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DueTimers {
+    /// The first of them, the oldest first.
+    pub due: Vec<Due>,
+    /// Whether there are more that are due, when some that fire have ended.
+    pub more: bool,
+    /// When the first is due that is not yet.
+    pub next: Option<u64>,
+}
+
+/// How many timers of which size a plugin may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimerQuota {
+    /// How many may be set at a time.
+    pub timers: u64,
+    /// Bytes of what is stored with one.
+    pub bytes: usize,
+}
+
+/// Applies one change. The inner error is that of the record, the outer one the database's.
+pub(super) fn change(
+    connection: &Connection,
+    batch: &Batch,
+    change: &TimerChange,
+    next: &mut Option<u64>,
+) -> rusqlite::Result<Result<(), CommitError>> {
+    let (plugin, quota, now) = (&*batch.plugin, batch.timer_quota, batch.clock.now());
+    let (name, when, payload, origin) = match change {
+        TimerChange::Cancel { name } => {
+            remove(connection, plugin, name)?;
+            return Ok(Ok(()));
+        }
+        TimerChange::Set { name, when, payload, origin } => (name, when, payload, origin),
+    };
+    if let Err(why) = check(name, payload, quota.bytes) {
+        return Ok(Err(CommitError::Refused(why)));
+    }
+    let (due, cron, zone) = match when {
+        When::After(delay) => (Some(now.saturating_add(*delay)), "", ""),
+        When::At(time) => (Some(*time), "", ""),
+        When::Every(every) => (every.schedule.next(now), every.cron.as_str(), every.zone.as_str()),
+    };
+    // SQLite's numbers end there, in the year 292 million.
+    let Some(due) = due.filter(|due| i64::try_from(*due).is_ok()) else {
+        return Ok(Err(CommitError::Refused(format!("the timer {name:?} is set to a time that never comes"))));
+    };
+    insert(connection, plugin, name, &[&due, &cron, &zone, payload, origin, &false])?;
+    if count(connection, plugin)? > quota.timers {
+        let text = format!("the plugin may have {} timers; cancel some, or raise limits.timers", quota.timers);
+        return Ok(Err(CommitError::Refused(text)));
+    }
+    *next = earlier(*next, Some(due));
+    Ok(Ok(()))
+}
+
+fn check(name: &str, payload: &[u8], most: usize) -> Result<(), String> {
+    if name.is_empty() || name == "*" || name.len() > MAX_NAME {
+        return Err(format!(
+            "the name of a timer has 1 to {MAX_NAME} bytes and is not *, and this one has {}",
+            name.len()
+        ));
+    }
+    if payload.len() > most {
+        return Err(format!(
+            "what is stored with the timer {name:?} has {} bytes, and may have {most} (limits.timer_bytes)",
+            payload.len()
+        ));
+    }
+    Ok(())
+}
+
+/// Sets a timer, in place of one of that name.
+fn insert(connection: &Connection, plugin: &str, name: &str, rest: &[&dyn ToSql; 6]) -> rusqlite::Result<()> {
+    remove(connection, plugin, name)?;
+    let [due, cron, zone, payload, origin, declared] = rest;
+    connection
+        .prepare_cached(
+            "INSERT INTO timer (plugin, name, due, cron, zone, payload, origin, declared)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![plugin, name, due, cron, zone, payload, origin, declared])
+        .map(|_| ())
+}
+
+fn remove(connection: &Connection, plugin: &str, name: &str) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached("DELETE FROM timer WHERE plugin = ?1 AND name = ?2")?;
+    Ok(statement.execute([plugin, name])? > 0)
+}
+
+/// How many timers a plugin has.
+///
+/// # Errors
+/// As SQLite says.
+pub fn count(connection: &Connection, plugin: &str) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached("SELECT timers FROM timer_count WHERE plugin = ?1")?;
+    Ok(statement.query_row([plugin], |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
+/// Takes down a timer whose event has ended: it is gone, or due the next time. One that was set anew meanwhile stays as it is.
+pub(super) fn take_down(
+    connection: &Connection,
+    plugin: &str,
+    fired: &Fired,
+    now: u64,
+    next: &mut Option<u64>,
+) -> rusqlite::Result<()> {
+    let found: Option<(String, String)> = connection
+        .prepare_cached("SELECT cron, zone FROM timer WHERE id = ?1 AND due = ?2")?
+        .query_row(params![fired.id, fired.due], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((cron, zone)) = found else { return Ok(()) };
+    // Not twice for the same time where the clock is set back, and once for all times that were missed.
+    let due = again(plugin, &fired.name, &cron, &zone).and_then(|schedule| schedule.next(now.max(fired.due)));
+    let Some(due) = due else { return remove(connection, plugin, &fired.name).map(|_| ()) };
+    connection.prepare_cached("UPDATE timer SET due = ?2 WHERE id = ?1")?.execute(params![fired.id, due])?;
+    *next = earlier(*next, Some(due));
+    Ok(())
+}
+
+/// What a timer that comes again goes by. It was checked when it was set; a zone that the system has lost since is read as UTC.
+fn again(plugin: &str, name: &str, cron: &str, zone: &str) -> Option<Schedule> {
+    if cron.is_empty() {
+        return None;
+    }
+    Schedule::parse(cron, zone)
+        .or_else(|error| {
+            tracing::warn!(%plugin, timer = name, "{error}; it goes by UTC from now on");
+            Schedule::parse(cron, "")
+        })
+        .ok()
+}
+
+/// The earlier one of two times.
+pub fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    [one, other].into_iter().flatten().min()
+}
+
+/// Has the timers of a manifest be there as it says, and no others that an earlier one had. A timer that was there already keeps
+/// the time at which it is due.
+///
+/// # Errors
+/// As SQLite says; then nothing is changed.
+pub fn declare(connection: &mut Connection, plugin: &str, declared: &[Declared], now: u64) -> rusqlite::Result<u64> {
+    let transaction = connection.transaction()?;
+    let before: Vec<(String, String, String)> = transaction
+        .prepare_cached("SELECT name, cron, zone FROM timer WHERE plugin = ?1 AND declared = 1")?
+        .query_map([plugin], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (name, ..) in &before {
+        if !declared.iter().any(|timer| timer.name == *name) {
+            remove(&transaction, plugin, name)?;
+        }
+    }
+    for Declared { name, when: Cron { cron, zone, schedule } } in declared {
+        if before.iter().any(|(n, c, z)| (n, c, z) == (name, cron, zone)) {
+            continue;
+        }
+        if let Some(due) = schedule.next(now) {
+            insert(&transaction, plugin, name, &[&due, cron, zone, &[0_u8; 0], &"", &true])?;
+        }
+    }
+    let count = count(&transaction, plugin)?;
+    transaction.commit()?;
+    Ok(count)
+}
+
+/// The timers that are due and have a handler, but for those that fire already.
+///
+/// # Errors
+/// As SQLite says.
+pub fn due(
+    connection: &Connection,
+    plugin: &str,
+    handlers: &Handlers,
+    (now, most): (u64, usize),
+    firing: &[Fired],
+) -> rusqlite::Result<DueTimers> {
+    let names = serde_json::to_string(&handlers.names).unwrap_or_default();
+    let mut statement = connection.prepare_cached(
+        "SELECT id, name, due, payload, origin FROM timer
+         WHERE plugin = ?1 AND due <= ?2 AND (?3 OR name IN (SELECT value FROM json_each(?4))) ORDER BY due, name LIMIT ?5",
+    )?;
+    let row = |row: &Row<'_>| {
+        let fired = Fired { id: row.get(0)?, name: row.get::<_, String>(1)?.into(), due: row.get(2)? };
+        Ok(Due { fired, payload: row.get::<_, Vec<u8>>(3)?.into(), origin: row.get(4)? })
+    };
+    let limit = u64::try_from(firing.len() + most + 1).unwrap_or(u64::MAX);
+    let parameters = params![plugin, now, handlers.others, names, limit];
+    let (mut due, mut more) = (Vec::new(), false);
+    for timer in statement.query_map(parameters, row)? {
+        let timer = timer?;
+        match firing.iter().find(|firing| firing.name == timer.fired.name) {
+            None => due.push(timer),
+            // One that was set anew waits for the one before.
+            Some(firing) => more |= *firing != timer.fired,
+        }
+    }
+    more |= due.len() > most;
+    due.truncate(most);
+    let next = connection
+        .prepare_cached(
+            "SELECT due FROM timer
+             WHERE plugin = ?1 AND due > ?2 AND (?3 OR name IN (SELECT value FROM json_each(?4))) ORDER BY due LIMIT 1",
+        )?
+        .query_row(params![plugin, now, handlers.others, names], |row| row.get(0))
+        .optional()?;
+    Ok(DueTimers { due, more, next })
+}
+
+/// The timers of a plugin that fire next, at most so many.
+///
+/// # Errors
+/// As SQLite says.
+pub fn list(connection: &Connection, plugin: &str, most: u32) -> rusqlite::Result<Vec<Listed>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, name, due, cron, zone, origin, declared FROM timer WHERE plugin = ?1 ORDER BY due, name LIMIT ?2",
+    )?;
+    statement.query_map(params![plugin, most], listed)?.collect()
+}
+
+/// One timer of a plugin.
+///
+/// # Errors
+/// As SQLite says.
+pub fn find(connection: &Connection, plugin: &str, id: i64) -> rusqlite::Result<Option<Listed>> {
+    connection
+        .prepare_cached("SELECT id, name, due, cron, zone, origin, declared FROM timer WHERE plugin = ?1 AND id = ?2")?
+        .query_row(params![plugin, id], listed)
+        .optional()
+}
+
+fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
+    Ok(Listed {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        due: row.get(2)?,
+        cron: row.get(3)?,
+        zone: row.get(4)?,
+        origin: row.get(5)?,
+        declared: row.get(6)?,
+    })
+}
+
+/// Removes a timer. Returns how many are left, or nothing where there is none of that number.
+///
+/// # Errors
+/// As SQLite says.
+pub fn cancel(connection: &Connection, plugin: &str, id: i64) -> rusqlite::Result<Option<u64>> {
+    let mut statement = connection.prepare_cached("DELETE FROM timer WHERE plugin = ?1 AND id = ?2")?;
+    if statement.execute(params![plugin, id])? == 0 {
+        return Ok(None);
+    }
+    count(connection, plugin).map(Some)
+}
+
+#[cfg(test)]
+mod tests;
