@@ -4,6 +4,9 @@
 //! Times are RFC 3339 in UTC, durations seconds, memory both MiB (2^20 bytes) and bytes.
 
 pub mod trouble;
+mod waiting;
+
+pub use waiting::{Letter, Timer};
 
 use rosey_core::state::{PluginState, Role};
 use serde::Serialize;
@@ -201,48 +204,6 @@ pub struct Crash {
     pub by: Vec<String>,
     /// The last lines of its standard error.
     pub stderr: Vec<String>,
-}
-
-/// One event that was set aside.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Letter {
-    /// By which it is replayed.
-    pub id: i64,
-    /// When it was set aside.
-    pub at: String,
-    /// When it was accepted.
-    pub accepted_at: String,
-    /// The line as typed.
-    pub line: String,
-    /// Who typed it.
-    pub user: String,
-    /// Where: the connector and the channel.
-    pub place: String,
-    /// The crashes it was executing at.
-    pub causes: Vec<String>,
-}
-
-/// A timer that is set.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Timer {
-    /// By which it is cancelled.
-    pub number: i64,
-    /// The name that the plugin gave it.
-    pub name: String,
-    /// When it fires next.
-    pub due: String,
-    /// The cron expression by which it fires again and again; empty when it fires once.
-    pub cron: String,
-    /// The time zone of that; empty for UTC.
-    pub zone: String,
-    /// Who set it; empty for nobody.
-    pub user: String,
-    /// Where: the connector and the channel; empty for nowhere.
-    pub place: String,
-    /// Whether the plugin declares it, so that it is there without being set.
-    pub declared: bool,
-    /// Whether the plugin has a handler for it. Without one it does not fire.
-    pub handled: bool,
 }
 
 /// One plugin in full: `GET /api/plugin/{name}`.
