@@ -23,9 +23,13 @@ use crate::{
     router::{self, Router},
     settings::in_link,
     slot::lifecycle::{LifecycleEvent, LifecycleKind},
-    store::{Database, StoreError},
-    view::Change,
+    store::{Database, StoreError, is_for_want_of_room},
+    view::{
+        Change,
+        mark::{MarkKind, Severity},
+    },
 };
+use rosey_core::state::HOST_RETRY;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use signals::Signals;
 use state::{Life, State};
@@ -99,6 +103,17 @@ pub enum AppError {
     Connect(#[from] ConnectError),
 }
 
+impl AppError {
+    /// Whether it passes by itself: a disk that is full, or a database that another program holds.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::State { source, .. } => is_for_want_of_room(source),
+            Self::Store(error) => error.may_pass(),
+            _ => false,
+        }
+    }
+}
+
 /// Runs the bot until its input ends or a signal comes. `greet` is called when chat is about to begin.
 ///
 /// # Errors
@@ -147,7 +162,9 @@ async fn live(
     greet: impl FnOnce(&Config, Option<SocketAddr>),
 ) -> Result<(), AppError> {
     let mut signals = Signals::watch().map_err(AppError::Runtime)?;
-    let state = State::open(&config.state_dir)?;
+    let Some(state) = when_possible(&mut signals, async || State::open(&config.state_dir)).await? else {
+        return Ok(());
+    };
     let shim = shim(&config);
     if !shim.is_file() {
         return Err(AppError::NoShim(shim));
@@ -155,9 +172,15 @@ async fn live(
     let starter = make_starter(&config, &state, shim, &ops)?;
     let schema: Vec<_> =
         plugins::SCHEMA.into_iter().chain(admin::SCHEMA).chain([metrics::SCHEMA, router::SCHEMA]).collect();
-    let database = Database::open(&config.state_dir.join(DATABASE), &schema)?;
+    let database = when_possible(&mut signals, async || {
+        let (path, schema) = (config.state_dir.join(DATABASE), schema.clone());
+        let opened = tokio::task::spawn_blocking(move || Database::open(&path, &schema)).await;
+        let database = opened.expect("it does not panic, and the runtime waits for it")?;
+        metrics.remember(database.clone()).await?;
+        Ok(database)
+    });
+    let Some(database) = database.await? else { return Ok(()) };
     let router = Arc::new(Router::default());
-    metrics.remember(database.clone()).await?;
     config.connect.names().for_each(|name| metrics.expect_connector(name));
     router.set_starting(true);
     router.expect(config.plugins.iter().filter(|(_, plugin)| plugin.enabled).map(|(name, _)| name.as_str()));
@@ -196,6 +219,30 @@ async fn live(
     connectors.stop_accepting();
     let finished = stop(&plugins, signals, &admin, &database, connectors).await;
     Ok(ended.and(finished)?)
+}
+
+/// Does what the start takes, and does it again every few seconds while the disk is full or another program holds the
+/// database. `None` when a signal came meanwhile.
+async fn when_possible<T>(
+    signals: &mut Signals,
+    attempt: impl AsyncFn() -> Result<T, AppError>,
+) -> Result<Option<T>, AppError> {
+    let mut said = String::new();
+    loop {
+        let error = match attempt().await {
+            Ok(done) => return Ok(Some(done)),
+            Err(error) if error.may_pass() => report::chain(&error),
+            Err(error) => return Err(error),
+        };
+        if error != said {
+            tracing::error!("not started yet: {error}; tried again every {} s", HOST_RETRY.as_secs());
+            said = error;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(HOST_RETRY) => {}
+            () = signals.next() => return Ok(None),
+        }
+    }
 }
 
 /// Waits until what was accepted is answered, recorded and sent. A signal hurries that.
@@ -421,10 +468,12 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
     let text = format!("{user}, {}: {}", record.via, record.result.as_deref().unwrap_or_default());
     match stage {
         // The name in a denied command may be anything.
-        Stage::Denied => metrics.mark(None, "admin", "warning", &text),
-        Stage::After if record.ok == Some(false) => metrics.mark(plugin.as_deref(), "admin", "warning", &text),
-        Stage::After => metrics.mark(plugin.as_deref(), "admin", "info", &text),
-        Stage::Alarm => metrics.mark(None, "admin", "error", &text),
+        Stage::Denied => metrics.mark(None, MarkKind::Admin, Severity::Warning, &text),
+        Stage::After if record.ok == Some(false) => {
+            metrics.mark(plugin.as_deref(), MarkKind::Admin, Severity::Warning, &text)
+        }
+        Stage::After => metrics.mark(plugin.as_deref(), MarkKind::Admin, Severity::Info, &text),
+        Stage::Alarm => metrics.mark(None, MarkKind::Admin, Severity::Error, &text),
         Stage::Read | Stage::Refused | Stage::Dropped | Stage::Before => {}
     }
 }

@@ -6,13 +6,17 @@ use rustix::{
 };
 use std::{error::Error, io};
 
-/// The error and its causes in one line, `a: b: c`, without saying anything twice.
+/// The error and its causes in one line, `a: b: c`, without saying anything twice; what the system says as in [`os`].
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let part = error.to_string();
-        if !text.ends_with(&part) {
+        let said = error.to_string();
+        let part = error.downcast_ref().map_or_else(|| said.clone(), os);
+        if text.ends_with(&said) {
+            text.truncate(text.len() - said.len());
+            text.push_str(&part);
+        } else if !text.ends_with(&part) {
             text.push_str(": ");
             text.push_str(&part);
         }
@@ -70,5 +74,9 @@ mod tests {
         let chain_of = |outer| chain(&Outer(outer, std::io::Error::other("disk full")));
         assert_eq!(chain_of("cannot save"), "cannot save: disk full");
         assert_eq!(chain_of("cannot save: disk full"), "cannot save: disk full");
+        let full = chain(&Outer("cannot save", Errno::NOSPC.into()));
+        assert_eq!(full, "cannot save: the disk is full; make room");
+        let full = chain(&Outer("cannot save: No space left on device (os error 28)", Errno::NOSPC.into()));
+        assert_eq!(full, "cannot save: the disk is full; make room");
     }
 }

@@ -5,7 +5,7 @@
 use rusqlite::{Connection, ErrorCode};
 use std::{
     ffi::OsString,
-    fs::{self, OpenOptions, Permissions},
+    fs::{self, File, OpenOptions, Permissions},
     io,
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -17,6 +17,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Jobs waiting for the thread. Each is one small transaction of about a millisecond.
 const QUEUE: usize = 1024;
+
+/// Files that SQLite has open at a time: the database, those beside it, and one in between.
+const FILES: usize = 4;
 
 /// For another program that holds the file, such as a backup, to let go of it.
 const LOCKED_WITHIN: Duration = Duration::from_secs(5);
@@ -73,6 +76,23 @@ impl StoreError {
             _ => Self::Sqlite(error),
         }
     }
+
+    /// Whether it passes without anybody touching the file: the disk is full, or another program holds it.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+            ),
+            Self::Open { source, .. } => is_for_want_of_room(source),
+            Self::Damaged(_) | Self::Gone(_) | Self::Thread(_) | Self::Busy => false,
+        }
+    }
+}
+
+/// Whether the disk is full, or the user's share of it.
+pub fn is_for_want_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// SQLite's reason in words that say what to do.
@@ -114,12 +134,13 @@ fn is_of_the_file(error: &StoreError) -> bool {
 
 impl Database {
     /// Opens or makes the file, readable by this user alone. `schema` is run as it is: `CREATE TABLE IF NOT EXISTS …` of all
-    /// rooms.
+    /// rooms, and `ALTER TABLE … ADD COLUMN …` for what came later, which is passed over where it is there already.
     ///
     /// # Errors
     /// When the file cannot be opened, is not a database, or is locked by another host for more than five seconds.
     pub fn open(path: &Path, schema: &[&str]) -> Result<Self, StoreError> {
         prepare(path)?;
+        has_room_for_files(path)?;
         let connection = connect(path, schema).map_err(|error| StoreError::of(error, path))?;
         let files = Files::of(path);
         let trouble = Arc::<Mutex<Option<String>>>::default();
@@ -222,6 +243,12 @@ fn prepare(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Makes sure that SQLite can open what it needs. It does not tell a limit of this process from a file that it may not open.
+fn has_room_for_files(path: &Path) -> Result<(), StoreError> {
+    let opened: io::Result<Vec<File>> = (0..FILES).map(|_| File::open(path)).collect();
+    opened.map(drop).map_err(|source| StoreError::Open { path: path.to_owned(), source })
+}
+
 fn connect(path: &Path, schema: &[&str]) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(LOCKED_WITHIN)?;
@@ -229,7 +256,10 @@ fn connect(path: &Path, schema: &[&str]) -> rusqlite::Result<Connection> {
     // A dead letter that is said to be durable survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     for part in schema {
-        connection.execute_batch(part)?;
+        match connection.execute_batch(part) {
+            Err(error) if error.to_string().contains("duplicate column name") => {}
+            done => done?,
+        }
     }
     Ok(connection)
 }

@@ -3,11 +3,13 @@
 //!
 //! Times are RFC 3339 in UTC, durations seconds, memory both MiB (2^20 bytes) and bytes.
 
+pub mod mark;
 pub mod trouble;
 mod waiting;
 
 pub use waiting::{Letter, Timer};
 
+use mark::{Mark, Severity};
 use rosey_core::state::{PluginState, Role};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -175,8 +177,8 @@ pub struct System {
     pub database: Option<String>,
     /// Whether all is well, in a sentence.
     pub verdict: String,
-    /// How bad that is: `good`, `warning` or `error`.
-    pub severity: &'static str,
+    /// How bad that is: [`Severity::Good`], a warning or an error.
+    pub severity: Severity,
     /// All that is wrong, the worst first.
     pub troubles: Vec<Trouble>,
 }
@@ -365,27 +367,6 @@ pub struct Sample {
     pub in_flight: u32,
     /// The active generation; `None` when there was none.
     pub generation: Option<u32>,
-}
-
-/// Something that happened, on the time axis of the charts and in the list of events.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Mark {
-    /// Counts all marks; those from before a restart of the host are counted on.
-    pub number: u64,
-    /// When it happened, RFC 3339 in UTC.
-    pub at: String,
-    /// Seconds since 1970, UTC.
-    #[serde(skip)]
-    pub at_seconds: u64,
-    /// The plugin it is about, if it is about one.
-    pub plugin: Option<String>,
-    /// `active`, `admin`, `bake`, `connector`, `crash`, `dead_letter`, `drain`, `failed`, `health`, `host`, `refused`,
-    /// `reload`, `restart` or `rollback`.
-    pub kind: &'static str,
-    /// `info`, `warning` or `error`.
-    pub severity: &'static str,
-    /// In a sentence.
-    pub text: String,
 }
 
 /// One change on request.

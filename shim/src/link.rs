@@ -1,6 +1,5 @@
 //! The connection to the host: opened once, read by the main thread, written by whoever has something to say.
 
-use interprocess::local_socket::{GenericFilePath, Stream, prelude::*};
 use rosey_wire::{
     MIN_VERSION, VERSION,
     frame::{FrameError, Reader, decode, encode},
@@ -14,6 +13,7 @@ use rustix::{
 use std::{
     cell::Cell,
     io::{self, Read, Write},
+    os::unix::net::UnixStream,
     sync::{Mutex, MutexGuard, OnceLock},
 };
 
@@ -24,7 +24,7 @@ const WRITE_AT: usize = 64 << 10;
 /// The longest token line accepted, in bytes. The host sends 32 hex digits.
 const MAX_TOKEN: u64 = 256;
 
-static STREAM: OnceLock<Stream> = OnceLock::new();
+static STREAM: OnceLock<UnixStream> = OnceLock::new();
 static OUT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 thread_local! {
@@ -40,8 +40,7 @@ pub fn open(socket: &str) -> Result<(), String> {
     let mut token = String::new();
     io::BufRead::read_line(&mut io::BufReader::new(io::stdin().take(MAX_TOKEN)), &mut token)
         .map_err(|error| format!("reading the token: {error}"))?;
-    let name = socket.to_fs_name::<GenericFilePath>().map_err(|error| format!("{socket}: {error}"))?;
-    let stream = Stream::connect(name).map_err(|error| format!("connecting to {socket}: {error}"))?;
+    let stream = UnixStream::connect(socket).map_err(|error| format!("connecting to {socket}: {error}"))?;
     let hello = Hello {
         magic: MAGIC,
         min_version: MIN_VERSION,
@@ -65,7 +64,7 @@ pub fn open(socket: &str) -> Result<(), String> {
 }
 
 /// Reads exactly the one frame of the host's answer, so that nothing after it is swallowed.
-fn read_frame(mut stream: &Stream) -> Result<Vec<u8>, String> {
+fn read_frame(mut stream: &UnixStream) -> Result<Vec<u8>, String> {
     let mut header = [0; 4];
     stream.read_exact(&mut header).map_err(|error| format!("waiting for the host's answer: {error}"))?;
     let length = u32::from_le_bytes(header) as usize;
@@ -80,11 +79,10 @@ fn read_frame(mut stream: &Stream) -> Result<Vec<u8>, String> {
 /// Reads what there is, waiting for something. False at the end of the stream, or when the host is gone.
 pub fn read(reader: &mut Reader) -> bool {
     let Some(mut stream) = STREAM.get() else { return false };
-    let Stream::UdSocket(socket) = stream;
     loop {
         // Waiting is for `poll`, which is woken by what comes to be read. A blocking read also wakes, for nothing, each time
         // the host has read an answer, because there is room to write then; a wake-up costs more than a system call.
-        match poll(&mut [PollFd::new(socket, PollFlags::IN)], None) {
+        match poll(&mut [PollFd::new(stream, PollFlags::IN)], None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => return false,
         }

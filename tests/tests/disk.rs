@@ -125,6 +125,53 @@ fn what_the_machine_lacks_at_the_start_is_tried_again_and_never_held_against_a_p
 }
 
 #[test]
+fn a_disk_without_room_for_the_database_is_waited_for() {
+    if !tool::may_unshare(&["-m"]) {
+        return;
+    }
+    let folder = Folder::new(&["dice-roller"]);
+    // No file at all, and then files with nothing in them.
+    let (mut bot, _) = on_a_mount(&folder, "nr_inodes=1", SETTINGS);
+    let (mut small, state) = on_a_mount(&folder, "size=4k", SETTINGS);
+    bot.until_logged("not started yet: the state directory");
+    bot.until_logged("the disk is full; make room; tried again every 5 s");
+    small.until_logged("not started yet: rosey.db: its disk is full; make room; tried again every 5 s");
+    // A request to end is not held up by it.
+    bot.signal(Signal::TERM);
+    assert!(bot.exit().success());
+    let room = Command::new("nsenter")
+        .args(["-m", "-t", &small.pid().to_string(), "mount", "-o", "remount,size=512m"])
+        .arg(folder.path().join("state"))
+        .status();
+    assert!(room.is_ok_and(|status| status.success()));
+    serves(&mut small);
+    assert!(state.join("rosey.db").exists());
+    assert!(restart(&mut small).contains("restarted"));
+    assert_eq!(small.log().matches("not started yet").count(), 1, "said once: {}", small.log());
+    assert!(small.end().success());
+}
+
+#[test]
+fn a_database_that_another_program_holds_is_waited_for() {
+    let folder = Folder::new(&["dice-roller"]);
+    let mut bot = folder.start(SETTINGS);
+    serves(&mut bot);
+    assert!(bot.end().success());
+    let holder = rusqlite::Connection::open(folder.path().join("state/rosey.db")).expect("it is there");
+    holder.execute_batch("BEGIN EXCLUSIVE").expect("nobody holds it");
+    let mut bot = folder.start(SETTINGS);
+    bot.until_logged("not started yet: rosey.db: another program holds it; close that one; tried again every 5 s");
+    let (code, _, problem) = shell(&folder, &["admin", "list"]);
+    assert!(code == 4 && problem.contains("is starting"), "{code}: {problem}");
+    holder.execute_batch("COMMIT").expect("it was begun");
+    serves(&mut bot);
+    assert!(restart(&mut bot).contains("restarted"));
+    let lives: i64 = holder.query_row("SELECT count(*) FROM life", [], |row| row.get(0)).expect("readable");
+    assert_eq!(lives, 2, "what was tried in vain is no life of a host");
+    assert!(bot.end().success());
+}
+
+#[test]
 fn a_mount_that_nothing_runs_from_is_named_and_waited_for() {
     if !tool::may_unshare(&["-m"]) {
         return;
@@ -174,6 +221,52 @@ fn without_descriptors_the_limit_is_named_and_nothing_is_given_up() {
     limit(&bot, 1000);
     serves(&mut bot);
     assert!(!bot.log().contains("FAILED"), "{}", bot.log());
+    assert!(bot.end().success());
+}
+
+/// A bot with twenty plugins that may have so many files open, by the soft limit and by the hard one.
+fn with_open_files(folder: &Folder, soft: u32, hard: u32) -> Bot {
+    let library = folder.library("dice-roller");
+    let plugins: String = (0..20).map(|n| format!("[plugins.p{n}]\nlibrary = {library:?}\n")).collect();
+    let file = folder.configure(&plugins);
+    let mut command = Command::new("sh");
+    let script = "ulimit -Sn $0 && ulimit -Hn $1 && exec \"$2\" run --config \"$3\"";
+    command.args(["-c", script, &soft.to_string(), &hard.to_string()]);
+    command.arg(rosey_tests::build::rosey()).arg(file).current_dir(folder.path());
+    Bot::spawn(command)
+}
+
+#[test]
+fn twenty_plugins_take_what_the_hard_limit_of_files_allows() {
+    let folder = Folder::new(&["dice-roller"]);
+    let mut bot = with_open_files(&folder, 64, 4096);
+    bot.until_logged("ready");
+    wait_until("all of them run", || bot.log().matches("generation 1 is active").count() == 20);
+    assert!(!bot.log().contains("files open"), "{}", bot.log());
+    assert!(bot.end().success());
+}
+
+#[test]
+fn a_hard_limit_of_files_that_is_too_low_is_named_with_what_to_do() {
+    let folder = Folder::new(&["dice-roller"]);
+    // Too few for the host itself, then for its database, then for its plugins.
+    for files in [8, 16] {
+        let mut bot = with_open_files(&folder, files, files);
+        assert_eq!(bot.exit().code(), Some(1), "{files}");
+        bot.until_logged(&format!("Rosey has as many files open as it may ({files}); raise that limit: ulimit -n, or"));
+    }
+    let mut bot = with_open_files(&folder, 64, 64);
+    bot.until_logged(
+        "Rosey has as many files open as it may (64); raise that limit: ulimit -n, or LimitNOFILE= of its unit",
+    );
+    bot.until_logged("is active");
+    let log = bot.log();
+    let active = log.lines().find(|line| line.contains("is active")).and_then(|line| line.split('"').nth(1));
+    let roll = format!("!{}:roll 2d6", active.expect("it is named"));
+    assert!(bot.ask(&roll).starts_with("2d6: "), "those that there is room for serve");
+    bot.until_logged("generation 2 did not start");
+    let log = bot.log();
+    assert!(!log.contains("FAILED") && !log.contains("did not stay up"), "it is held against none: {log}");
     assert!(bot.end().success());
 }
 

@@ -117,7 +117,10 @@ fn a_plugin_that_does_not_run_is_named_and_not_denied() {
     bot.until_logged("FAILED");
     bot.until_logged("ready");
     let unknown = bot.ask("!variant");
-    assert_eq!(unknown, "There is no such command; !help lists them. Not running: misbehave.");
+    assert_eq!(
+        unknown,
+        "There is no such command, unless misbehave has it, which is not running; !help lists the others."
+    );
     build::variant(&folder.library("misbehave"), "good");
     assert!(bot.ask("!admin reload misbehave").ends_with("Type 'yes' to confirm (30 s)"));
     bot.say("yes");
@@ -157,9 +160,17 @@ fn on_a_terminal_a_refusal_is_read_once() {
     while !lines.last().is_some_and(|line: &String| line.contains("refused: ")) {
         lines.push(bot.answer());
     }
+    // And one that is refused after the yes.
+    build::variant(&folder.library("misbehave"), "probe-fails");
+    bot.say("!admin reload misbehave");
+    bot.say("yes");
+    while !lines.last().is_some_and(|line: &String| line.contains("the probe finds nothing")) {
+        lines.push(bot.answer());
+    }
     assert!(bot.end().success());
     lines.extend(bot.rest());
     assert_eq!(lines.iter().filter(|line| line.contains("is not an ELF file")).count(), 1, "{lines:#?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("the probe finds nothing")).count(), 1, "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("INFO")), "the log is there: {lines:#?}");
 }
 

@@ -3,8 +3,9 @@
 use rosey::process::memory::resident_bytes;
 use rosey_tests::{
     bot::{Folder, children, wait_until},
-    http,
+    build, http,
 };
+use serde_json::Value;
 
 const SETTINGS: &str = "[dashboard]\nenabled = true\nport = 0\n[metrics]\npoll_interval = 0.2\n[admin]\ncooldown = 0\n\
                         [plugins.misbehave]\n";
@@ -34,6 +35,39 @@ fn what_forks_share_counts_once() {
     let used = http::get(&address, "/api/plugin/misbehave").json()["memory_bytes"].as_u64().expect("a number");
     let resident: u64 = family(pid).into_iter().filter_map(resident_bytes).sum();
     assert!(used > 0 && used * 3 < resident, "{used} used, {resident} resident");
+    assert!(bot.end().success());
+}
+
+#[test]
+fn a_plugin_that_does_not_run_uses_nothing_and_says_so() {
+    let folder = Folder::new(&["dice-roller"]);
+    build::variant(&folder.library("misbehave"), "create-refuses");
+    let more = "[limits]\ncrash_loop_starts = 1\n[plugins.dice-roller]\n";
+    let mut bot = folder.start(&format!("{SETTINGS}{more}"));
+    let address = bot.dashboard();
+    assert!(bot.ask("!roll 2d6").starts_with("2d6: "));
+    let series = |name: &str, plugin: &str| {
+        let begin = format!("rosey_plugin_{name}{{plugin=\"{plugin}\"");
+        let text = http::get(&address, "/metrics").text();
+        let values = text.lines().filter(|line| line.starts_with(&begin));
+        values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).collect::<Vec<_>>()
+    };
+    const GAUGES: [&str; 6] =
+        ["memory_mb", "memory_bytes", "cpu_percent", "uptime_seconds", "queue_length", "in_flight"];
+    let is_idle = |plugin: &str| GAUGES.iter().all(|gauge| series(gauge, plugin) == [0.0]);
+    wait_until("what runs uses memory", || series("memory_mb", "dice-roller").first().is_some_and(|mb| *mb > 1.0));
+    assert_eq!(series("info", "dice-roller"), [1.0]);
+    assert!(is_idle("misbehave"), "one that has never run");
+    assert_eq!(series("info", "misbehave"), Vec::<f64>::new(), "nothing runs");
+    assert_eq!(series("crash_count", "misbehave"), [0.0]);
+    bot.say("!admin stop dice-roller");
+    bot.say("yes");
+    wait_until("one that was stopped uses nothing", || is_idle("dice-roller"));
+    let json = http::get(&address, "/api/plugin/dice-roller").json();
+    assert_eq!((&json["pid"], &json["generation"], &json["loaded_at"]), (&Value::Null, &Value::Null, &Value::Null));
+    assert_eq!((json["uptime"].as_u64(), json["memory_bytes"].as_u64()), (Some(0), Some(0)));
+    assert_eq!(json["event_count"].as_u64(), Some(1), "what was counted stays");
+    assert_eq!(series("info", "dice-roller"), Vec::<f64>::new());
     assert!(bot.end().success());
 }
 

@@ -268,15 +268,14 @@ impl<E> Flow<E> {
     }
 
     /// Notes how a generation says that an event ended, and hands out every outcome that is now due. An answer that
-    /// nobody waits for is counted as late and dropped; then this is false.
-    pub fn answered(&mut self, id: u64, generation: u64, outcome: Outcome, due: &mut impl FnMut(Ended<E>)) -> bool {
+    /// nobody waits for is counted as late and dropped.
+    pub fn answered(&mut self, id: u64, generation: u64, outcome: Outcome, due: &mut impl FnMut(Ended<E>)) {
         if !self.is_in_flight(id, generation) {
             self.ledger.late += 1;
-            return false;
+            return;
         }
         self.count_in_flight(generation, -1);
         self.settle(index(id), outcome, Some(generation), due);
-        true
     }
 
     fn is_queued(&self, id: u64) -> bool {
@@ -289,9 +288,8 @@ impl<E> Flow<E> {
         })
     }
 
-    /// Ends every event whose time is up: those in flight as timed out, those queued as rejected. Returns the ids of
-    /// those in flight, which their generation still executes.
-    pub fn expire(&mut self, now: Instant, due: &mut impl FnMut(Ended<E>)) -> Vec<u64> {
+    /// Ends every event whose time is up: those in flight as timed out, those queued as rejected.
+    pub fn expire(&mut self, now: Instant, due: &mut impl FnMut(Ended<E>)) {
         let deadline = self.limits.deadline;
         let late: Vec<usize> = self
             .entries
@@ -300,10 +298,8 @@ impl<E> Flow<E> {
             .filter(|(_, entry)| matches!(entry.stage, Stage::Queued | Stage::InFlight(_)))
             .map(|(key, _)| key)
             .collect();
-        let mut executing = Vec::new();
         for key in late {
             if let Stage::InFlight(generation) = self.entries[key].stage {
-                executing.push(self.entries[key].id);
                 self.count_in_flight(generation, -1);
                 self.settle(key, Outcome::TimedOut, Some(generation), due);
             } else {
@@ -312,7 +308,6 @@ impl<E> Flow<E> {
             }
         }
         self.trim();
-        executing
     }
 
     /// Drops the ids at the front of the queues whose entries are gone, so that a queue that nobody takes from does not

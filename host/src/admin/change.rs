@@ -89,8 +89,8 @@ impl Admin {
         let already = |state| Err(fail(ChangeError::Already(state).into()));
         let (mut candidate, mut extra) = (None, String::new());
         match action {
-            Action::Start if view.active().is_some() => return already("running"),
-            Action::Stop if view.state == PluginState::Stopped => return already("stopped"),
+            Action::Start if view.active().is_some() => return already(PluginState::Running),
+            Action::Stop if view.state == PluginState::Stopped => return already(PluginState::Stopped),
             Action::Reload | Action::ForceReload => {
                 let seen = self.plugins.inspect(&plugin).await.map_err(fail)?;
                 let version = Some(seen.manifest.version.clone());
@@ -174,7 +174,7 @@ impl Admin {
     }
 
     /// Records that a question was not answered with yes.
-    pub async fn drop_question(&self, actor: &Actor, proposal: &Proposal, why: &str) {
+    pub(super) async fn drop_change(&self, actor: &Actor, proposal: &Proposal, why: &str) {
         let (from, to) = proposal.ends.texts();
         let record = AuditRecord::new(Stage::Dropped, actor, &proposal.action.in_full(), Some(&proposal.plugin));
         self.note(record.between(from, to).ended(false, why, None)).await;

@@ -6,6 +6,7 @@
 use super::{
     Action, Actor, Admin, Proposal, Refusal, Via,
     build_change::{Build, BuildChange},
+    confirm::{Asked, CONFIRM_WITHIN, Question, TOO_LATE, Unasked},
     grammar,
     grammar::ParsedLine,
     permission,
@@ -25,14 +26,8 @@ pub const QUEUE: usize = 64;
 /// Lines taken at a time, those included that wait for another of the same person.
 const AT_ONCE: usize = 256;
 
-/// How long a question waits for its answer: long enough to read it and ask a colleague.
-const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
-
 /// When a look at a new build takes longer than this, that is said: people begin to wonder.
 const SOON: Duration = Duration::from_secs(1);
-
-/// A question that waits.
-pub(super) type Question = Proposal;
 
 /// Held by the line whose turn it is; the next line of the same person follows when it is dropped.
 type Turn = oneshot::Sender<()>;
@@ -61,26 +56,23 @@ impl Admin {
 
     async fn take(self: Arc<Self>, line: AdminLine, turn: Turn) {
         let chat = Chat::of(line.user, line.place, line.outgoing);
-        let who = permission::key(&chat.actor.user);
         match grammar::parse(&line.line) {
-            ParsedLine::Yes => match self.pending.take(&who, chat.place.key) {
-                Some(question) => {
+            ParsedLine::Yes => match self.confirm(&chat.asked()).map(Question::change) {
+                Ok(Some(question)) => {
                     chat.say(question.progress()).await;
                     drop(turn);
                     self.confirmed(&chat, question).await;
                 }
-                None if self.pending.came_late(&who, chat.place.key) => {
-                    chat.say("Too late: the question is over, and nothing was done. Ask again.".to_owned()).await;
-                }
-                None => {}
+                Err(Unasked::TooLate) => chat.say(TOO_LATE.to_owned()).await,
+                Ok(None) | Err(Unasked::Unknown) => {}
             },
             ParsedLine::No => {
-                if let Some(question) = self.pending.take(&who, chat.place.key) {
-                    self.drop_question(&chat.actor, &question, "answered no").await;
+                let question = self.decline(&chat.actor, &chat.asked(), "answered no").await;
+                if let Some(question) = question.and_then(Question::change) {
                     chat.say(format!("{} {}: left as it is.", question.action.word(), question.plugin)).await;
                 }
             }
-            ParsedLine::Change(action, plugin) => self.change(chat, who, action, &plugin).await,
+            ParsedLine::Change(action, plugin) => self.change(chat, action, &plugin).await,
             ParsedLine::Query(query, plugin) => match self.query(&chat.actor, query, plugin.as_deref()).await {
                 Ok(answer) => chat.say(answer.text).await,
                 Err(refusal) => chat.refuse(&refusal, "").await,
@@ -139,11 +131,8 @@ impl Admin {
     }
 
     /// Puts a question, in place of the one that may still wait: whatever comes of the new one, the old one is over.
-    async fn change(self: Arc<Self>, chat: Chat, who: String, action: Action, plugin: &str) {
-        let old = self.pending.withdraw(&who);
-        if let Some(old) = &old {
-            self.drop_question(&chat.actor, old, "another command came instead of an answer").await;
-        }
+    async fn change(self: Arc<Self>, chat: Chat, action: Action, plugin: &str) {
+        let old = self.withdraw(&chat.actor, &chat.asked().who).await.map(|old| old.text().to_owned());
         let proposal = {
             let proposing = self.propose(&chat.actor, action, plugin);
             tokio::pin!(proposing);
@@ -155,34 +144,34 @@ impl Admin {
                 }
             }
         };
-        match (proposal, old) {
-            (Ok(proposal), old) => self.ask(chat, who, proposal, old).await,
-            (Err(refusal), None) => chat.refuse(&refusal, "").await,
-            (Err(refusal), Some(old)) => {
-                chat.refuse(&refusal, &format!(" (Withdrawn: {} Ask again if you want that.)", old.question)).await;
-            }
+        let asked = match proposal {
+            Ok(proposal) => self.put(&chat, proposal, old.as_deref()).await,
+            Err(refusal) => Err(refusal),
+        };
+        if let Err(refusal) = asked {
+            let withdrawn = old.map(|old| format!(" (Withdrawn: {old} Ask again if you want that.)"));
+            chat.refuse(&refusal, &withdrawn.unwrap_or_default()).await;
         }
     }
 
     /// Puts the question, and says so when no answer comes in time.
-    async fn ask(self: Arc<Self>, chat: Chat, who: String, proposal: Proposal, old: Option<Proposal>) {
-        let mut text = format!("{} Type 'yes' to confirm ({} s)", proposal.question, CONFIRM_WITHIN.as_secs());
-        if let Some(old) = old.filter(|old| old.question != proposal.question) {
-            text += &format!(" (Instead of: {})", old.question);
+    async fn put(&self, chat: &Chat, proposal: Proposal, old: Option<&str>) -> Result<(), Refusal> {
+        let question = proposal.question.clone();
+        let mut text = format!("{question} Type 'yes' to confirm ({} s)", CONFIRM_WITHIN.as_secs());
+        if let Some(old) = old.filter(|old| *old != question) {
+            text += &format!(" (Instead of: {old})");
         }
-        let (number, _) = self.pending.ask(who.clone(), chat.place.key, proposal);
+        let expired = self.ask(&chat.actor, chat.asked(), Question::Change(proposal)).await?;
         chat.say(text).await;
         // Weak: a question that waits does not keep a connector from closing.
-        let (weak, actor) = (chat.weak(), chat.actor.clone());
+        let weak = chat.weak();
         tokio::spawn(async move {
-            tokio::time::sleep(CONFIRM_WITHIN).await;
-            let Some(question) = self.pending.expire(&who, number) else { return };
-            let seconds = CONFIRM_WITHIN.as_secs();
-            if let Some(chat) = weak.upgrade() {
-                chat.say(format!("{} No answer within {seconds} s: left as it is.", question.question)).await;
+            if let (Ok(()), Some(chat)) = (expired.await, weak.upgrade()) {
+                let seconds = CONFIRM_WITHIN.as_secs();
+                chat.say(format!("{question} No answer within {seconds} s: left as it is.")).await;
             }
-            self.drop_question(&actor, &question, &format!("no answer within {seconds} s")).await;
         });
+        Ok(())
     }
 }
 
@@ -207,6 +196,11 @@ impl Chat {
     fn of(user: Arc<User>, place: Arc<Place>, outgoing: mpsc::Sender<Outgoing>) -> Self {
         let actor = Actor { user, via: Via::Chat, place: format!("{}/{}", place.connector, place.channel) };
         Self { actor, place, outgoing }
+    }
+
+    /// Whose answer counts, and where.
+    fn asked(&self) -> Asked {
+        Asked { who: permission::key(&self.actor.user), place: self.actor.place.clone() }
     }
 
     async fn say(&self, text: String) {

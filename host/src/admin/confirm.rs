@@ -1,11 +1,66 @@
-//! Questions that wait for a yes: one for each person, in the place where it was put.
+//! Questions that wait for a yes: one store for chat, the control socket and the browser, with one limit and one lifetime.
+//! However a question ends without a yes, the audit has a record of it.
 
+use super::{Actor, Admin, Proposal, Refusal, store_change::StoreProposal};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
+use tokio::sync::oneshot;
 
-/// What waits. How long is up to whoever asks, with [`Pending::expire`].
+/// How long a question waits for its answer: long enough to read it and ask a colleague.
+pub const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
+
+/// Questions that wait at a time, of all who ask together: more than operators read in half a minute.
+const MOST: usize = 64;
+
+/// What is said to an answer that comes after the end of its question.
+pub const TOO_LATE: &str = "Too late: the question is over, and nothing was done. Ask again.";
+
+/// Who was asked, and where. Only an answer of both counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// A person in chat, a client of the control socket, a page in a browser. Each has one question at a time.
+    pub who: String,
+    /// A channel, or a plugin's page in a session; nothing where `who` says all.
+    pub place: String,
+}
+
+/// What waits for a yes.
+#[derive(Debug)]
+pub enum Question {
+    /// To change a plugin.
+    Change(Proposal),
+    /// To change what it keeps.
+    Store(StoreProposal),
+}
+
+impl Question {
+    /// What a yes would do.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Change(proposal) => &proposal.question,
+            Self::Store(proposal) => &proposal.question,
+        }
+    }
+
+    /// The change of a plugin, if it is about one: all that is asked in chat and in the browser is.
+    pub fn change(self) -> Option<Proposal> {
+        if let Self::Change(proposal) = self { Some(proposal) } else { None }
+    }
+}
+
+/// Why an answer is for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unasked {
+    /// The question was there, and its time is over. Said once: a second yes is talk again.
+    TooLate,
+    /// There is no such question.
+    Unknown,
+}
+
+/// What waits, and what nobody answered in time.
 #[derive(Debug)]
 pub struct Pending<T> {
     inner: Mutex<Inner<T>>,
@@ -15,61 +70,64 @@ pub struct Pending<T> {
 struct Inner<T> {
     next: u64,
     waiting: HashMap<String, Waiting<T>>,
-    /// Where the last question of somebody expired, until they have read so once more. As many as ask.
-    expired: HashMap<String, u64>,
+    /// Whose last question expired, until they have read so once; the newest of them.
+    expired: VecDeque<Asked>,
 }
 
 #[derive(Debug)]
 struct Waiting<T> {
     number: u64,
-    place: u64,
+    place: String,
     question: T,
 }
 
 impl<T> Default for Pending<T> {
     fn default() -> Self {
-        Self { inner: Mutex::new(Inner { next: 0, waiting: HashMap::new(), expired: HashMap::new() }) }
+        Self { inner: Mutex::new(Inner { next: 0, waiting: HashMap::new(), expired: VecDeque::new() }) }
     }
 }
 
 impl<T> Pending<T> {
-    /// Puts a question in place of this person's last one, wherever that was. Returns the number of the new one, and the
-    /// old one if it was still waiting.
-    pub fn ask(&self, who: String, place: u64, question: T) -> (u64, Option<T>) {
+    /// Puts a question, in place of the one that this person still has. Returns its number, or the question when too many wait.
+    fn ask(&self, asked: &Asked, question: T) -> Result<u64, T> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.waiting.len() >= MOST && !inner.waiting.contains_key(&asked.who) {
+            return Err(question);
+        }
         inner.next += 1;
         let number = inner.next;
-        inner.expired.remove(&who);
-        let replaced = inner.waiting.insert(who, Waiting { number, place, question });
-        (number, replaced.map(|waiting| waiting.question))
+        inner.expired.retain(|late| late.who != asked.who);
+        inner.waiting.insert(asked.who.clone(), Waiting { number, place: asked.place.clone(), question });
+        Ok(number)
     }
 
-    /// The question that this person's yes or no is about. Whoever gets it is the only one.
-    pub fn take(&self, who: &str, place: u64) -> Option<T> {
-        self.remove_if(who, |waiting| waiting.place == place)
+    /// The question that an answer is about. Whoever gets it is the only one.
+    fn take(&self, asked: &Asked) -> Result<T, Unasked> {
+        if let Some(question) = self.remove_if(&asked.who, |waiting| waiting.place == asked.place) {
+            return Ok(question);
+        }
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let late = inner.expired.iter().position(|late| late == asked);
+        match late.and_then(|at| inner.expired.remove(at)) {
+            Some(_) => Err(Unasked::TooLate),
+            None => Err(Unasked::Unknown),
+        }
     }
 
     /// This person's question, wherever it was put: they want something else now.
-    pub fn withdraw(&self, who: &str) -> Option<T> {
+    fn withdraw(&self, who: &str) -> Option<T> {
         self.remove_if(who, |_| true)
     }
 
     /// The question with this number, if it still waits: its time is over.
-    pub fn expire(&self, who: &str, number: u64) -> Option<T> {
+    fn expire(&self, asked: &Asked, number: u64) -> Option<T> {
+        let question = self.remove_if(&asked.who, |waiting| waiting.number == number)?;
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = inner.waiting.get(who).filter(|waiting| waiting.number == number)?.place;
-        inner.expired.insert(who.to_owned(), place);
-        inner.waiting.remove(who).map(|waiting| waiting.question)
-    }
-
-    /// Whether the last question that this person had here expired. True once: what they say next is talk again.
-    pub fn came_late(&self, who: &str, place: u64) -> bool {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = inner.expired.get(who) == Some(&place);
-        if here {
-            inner.expired.remove(who);
+        inner.expired.push_back(asked.clone());
+        if inner.expired.len() > MOST {
+            inner.expired.pop_front();
         }
-        here
+        Some(question)
     }
 
     fn remove_if(&self, who: &str, is_it: impl FnOnce(&Waiting<T>) -> bool) -> Option<T> {
@@ -78,48 +136,127 @@ impl<T> Pending<T> {
     }
 }
 
+/// Tells that nobody answered in time. It is dropped without a word when the question ended otherwise.
+pub type Expired = oneshot::Receiver<()>;
+
+impl Admin {
+    /// Puts a question. It is over, and recorded as unanswered, after [`CONFIRM_WITHIN`].
+    ///
+    /// # Errors
+    /// When too many wait already, which is recorded.
+    pub async fn ask(&self, actor: &Actor, asked: Asked, question: Question) -> Result<Expired, Refusal> {
+        let number = match self.pending.ask(&asked, question) {
+            Ok(number) => number,
+            Err(question) => {
+                self.drop_question(actor, &question, &Refusal::TooManyQuestions.to_string()).await;
+                return Err(Refusal::TooManyQuestions);
+            }
+        };
+        let (over, expired) = oneshot::channel();
+        let (admin, actor) = (self.me.clone(), actor.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(CONFIRM_WITHIN).await;
+            let Some(admin) = admin.upgrade() else { return };
+            let Some(question) = admin.pending.expire(&asked, number) else { return };
+            // Whoever asked may be gone.
+            let _ = over.send(());
+            let why = format!("no answer within {} s", CONFIRM_WITHIN.as_secs());
+            admin.drop_question(&actor, &question, &why).await;
+        });
+        Ok(expired)
+    }
+
+    /// The question that was answered with yes, to be carried out. Nobody else gets it.
+    ///
+    /// # Errors
+    /// When there is no such question, or not any more.
+    pub fn confirm(&self, asked: &Asked) -> Result<Question, Unasked> {
+        self.pending.take(asked)
+    }
+
+    /// The question that was answered with anything else, which is recorded.
+    pub async fn decline(&self, actor: &Actor, asked: &Asked, why: &str) -> Option<Question> {
+        let question = self.pending.take(asked).ok()?;
+        self.drop_question(actor, &question, why).await;
+        Some(question)
+    }
+
+    /// The question that this person still has, wherever it was put, and has no more: they want something else now.
+    pub async fn withdraw(&self, actor: &Actor, who: &str) -> Option<Question> {
+        let question = self.pending.withdraw(who)?;
+        self.drop_question(actor, &question, "another command came instead of an answer").await;
+        Some(question)
+    }
+
+    /// Records that a question ended without a yes.
+    async fn drop_question(&self, actor: &Actor, question: &Question, why: &str) {
+        match question {
+            Question::Change(proposal) => self.drop_change(actor, proposal, why).await,
+            Question::Store(proposal) => self.drop_store_change(actor, proposal, why).await,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn asked(who: &str, place: &str) -> Asked {
+        Asked { who: who.into(), place: place.into() }
+    }
+
     #[test]
-    fn a_question_belongs_to_one_person_in_one_place() {
-        let (pending, here, there) = (Pending::default(), 1, 2);
-        pending.ask("al".into(), here, "q");
-        assert_eq!(pending.take("bo", here), None);
-        assert_eq!(pending.take("al", there), None);
-        assert_eq!(pending.take("al", here), Some("q"));
-        assert_eq!(pending.take("al", here), None);
+    fn a_question_is_answered_once_by_who_was_asked_and_where_it_was_asked() {
+        let pending = Pending::default();
+        pending.ask(&asked("al", "here"), "q").expect("there is room");
+        assert_eq!(pending.take(&asked("bo", "here")), Err(Unasked::Unknown));
+        assert_eq!(pending.take(&asked("al", "there")), Err(Unasked::Unknown));
+        assert_eq!(pending.take(&asked("al", "here")), Ok("q"));
+        assert_eq!(pending.take(&asked("al", "here")), Err(Unasked::Unknown));
     }
 
     #[test]
     fn two_admins_do_not_answer_for_each_other() {
-        let (pending, here) = (Pending::default(), 1);
-        pending.ask("al".into(), here, "al's");
-        pending.ask("bo".into(), here, "bo's");
-        assert_eq!(pending.take("bo", here), Some("bo's"));
-        assert_eq!(pending.take("al", here), Some("al's"));
+        let pending = Pending::default();
+        pending.ask(&asked("al", "here"), "al's").expect("there is room");
+        pending.ask(&asked("bo", "here"), "bo's").expect("there is room");
+        assert_eq!(pending.take(&asked("bo", "here")), Ok("bo's"));
+        assert_eq!(pending.take(&asked("al", "here")), Ok("al's"));
     }
 
     #[test]
     fn a_new_question_replaces_the_old_one_and_only_the_newest_expires() {
-        let pending = Pending::default();
-        let (first, none) = pending.ask("al".into(), 1, "first");
-        let (second, replaced) = pending.ask("al".into(), 2, "second");
-        assert_eq!((none, replaced), (None, Some("first")));
-        assert_eq!(pending.take("al", 1), None);
-        assert_eq!(pending.expire("al", first), None);
-        assert_eq!(pending.expire("al", second), Some("second"));
-        assert_eq!(pending.take("al", 2), None);
-        assert!(!pending.came_late("al", 1) && pending.came_late("al", 2) && !pending.came_late("al", 2));
+        let (pending, here, there) = (Pending::default(), asked("al", "here"), asked("al", "there"));
+        let first = pending.ask(&here, "first").expect("there is room");
+        let second = pending.ask(&there, "second").expect("there is room");
+        assert_eq!(pending.take(&here), Err(Unasked::Unknown));
+        assert_eq!(pending.expire(&here, first), None);
+        assert_eq!(pending.expire(&there, second), Some("second"));
+        assert_eq!(pending.take(&here), Err(Unasked::Unknown));
+        assert_eq!([pending.take(&there), pending.take(&there)], [Err(Unasked::TooLate), Err(Unasked::Unknown)]);
     }
 
     #[test]
     fn a_question_is_withdrawn_wherever_it_was_put() {
         let pending = Pending::default();
-        pending.ask("al".into(), 1, "q");
+        pending.ask(&asked("al", "here"), "q").expect("there is room");
         assert_eq!((pending.withdraw("bo"), pending.withdraw("al")), (None, Some("q")));
-        assert_eq!(pending.take("al", 1), None);
-        assert!(!pending.came_late("al", 1));
+        assert_eq!(pending.take(&asked("al", "here")), Err(Unasked::Unknown));
+    }
+
+    #[test]
+    fn what_waits_and_what_expired_is_bounded() {
+        let (pending, who) = (Pending::default(), |n: usize| asked(&n.to_string(), ""));
+        let numbers: Vec<_> = (0..MOST).map(|n| pending.ask(&who(n), n).expect("there is room")).collect();
+        assert_eq!(pending.ask(&who(MOST), MOST), Err(MOST), "one too many");
+        let newer = pending.ask(&who(0), 0).expect("in place of its own");
+        assert_eq!(pending.expire(&who(0), newer), Some(0));
+        for (n, number) in numbers.into_iter().enumerate().skip(1) {
+            assert_eq!(pending.expire(&who(n), number), Some(n));
+        }
+        let number = pending.ask(&who(MOST), MOST).expect("there is room again");
+        assert_eq!(pending.expire(&who(MOST), number), Some(MOST));
+        assert_eq!(pending.take(&who(0)), Err(Unasked::Unknown), "the oldest is forgotten");
+        assert_eq!(pending.take(&who(1)), Err(Unasked::TooLate));
     }
 }

@@ -8,7 +8,7 @@ pub mod build_change;
 mod change;
 pub mod chat;
 pub mod command;
-mod confirm;
+pub mod confirm;
 pub mod grammar;
 mod limit;
 pub mod permission;
@@ -51,7 +51,7 @@ use throttle::AuditThrottle;
 use tokio::sync::Semaphore;
 
 /// The tables of this room in `rosey.db`.
-pub const SCHEMA: [&str; 1] = [audit::chain::SCHEMA];
+pub const SCHEMA: [&str; 2] = [audit::chain::SCHEMA, audit::chain::NICK];
 
 /// Actions under way at a time. Each holds a process or two while it lasts.
 const AT_ONCE: u32 = 64;
@@ -168,7 +168,7 @@ pub struct Admin {
     changes: PerMinute,
     denials: AuditThrottle,
     cooldown: Arc<Cooldown>,
-    pending: confirm::Pending<chat::Question>,
+    pending: confirm::Pending<confirm::Question>,
     under_way: Arc<Semaphore>,
     stopping: AtomicBool,
     since: Instant,

@@ -2,7 +2,7 @@
 
 use super::{audit::AuditError, grammar::Surface, permission::Role};
 use crate::plugins::PluginError;
-use rosey_core::state::ChangeError;
+use rosey_core::state::{ChangeError, PluginState};
 use std::{fmt, path::PathBuf, time::Duration};
 
 /// Why something was not done. Displayed as chat reads it.
@@ -22,6 +22,8 @@ pub enum Refusal {
         /// How long to wait.
         wait: Duration,
     },
+    /// Too many questions wait for an answer.
+    TooManyQuestions,
     /// Too soon after another change.
     Cooling {
         /// The plugin that was named.
@@ -40,7 +42,7 @@ pub enum Refusal {
         /// The plugin that was named.
         plugin: String,
         /// How it is.
-        state: &'static str,
+        state: PluginState,
     },
     /// That build runs.
     SameBuild {
@@ -156,7 +158,7 @@ impl Refusal {
     /// Whether the same may be done a moment later.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::TooOften { .. } | Self::Cooling { .. } | Self::Stopping => true,
+            Self::TooOften { .. } | Self::TooManyQuestions | Self::Cooling { .. } | Self::Stopping => true,
             Self::Failed { source, .. } => matches!(**source, PluginError::Change(ChangeError::Busy(_))),
             Self::Unrecorded { refusal, .. } => refusal.is_temporary(),
             _ => false,
@@ -173,6 +175,7 @@ impl Refusal {
             Self::TooOften { wait } => {
                 format!("That was one command too many within a minute; try again in {} s.", seconds(*wait))
             }
+            Self::TooManyQuestions => "Too many questions wait for an answer; try again in half a minute.".to_owned(),
             Self::Cooling { plugin, wait } => {
                 format!("{plugin} was changed a moment ago; try again in {} s.", seconds(*wait))
             }

@@ -6,7 +6,9 @@
 mod store;
 
 use super::{
-    Action, Actor, Admin, Completed, Proposal, Refusal, Via, grammar,
+    Action, Actor, Admin, Completed, Refusal, Via,
+    confirm::{Asked, Question},
+    grammar,
     grammar::{ParsedLine, Surface},
     show::counted,
 };
@@ -45,7 +47,7 @@ const CONNECTIONS: usize = 32;
 /// The longest request, in bytes.
 const MAX_REQUEST: u64 = 4096;
 
-/// How long a client may take for a request, or for the answer to a question.
+/// How long a client may take for a request.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Before another try to accept a client, when the system has no more file descriptors.
@@ -162,13 +164,13 @@ pub fn listen(run_dir: &Path) -> io::Result<Listener> {
 /// Serves clients for ever.
 pub async fn serve(admin: Arc<Admin>, listener: Listener) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
+    for number in 1_u64.. {
         let permit = Arc::clone(&room).acquire_owned().await.expect("it is never closed");
         match listener.accept().await {
             Ok(stream) => {
                 let admin = Arc::clone(&admin);
                 tokio::spawn(async move {
-                    if let Err(error) = client(&admin, stream).await {
+                    if let Err(error) = client(&admin, stream, number).await {
                         tracing::debug!("a client of the control socket: {error}");
                     }
                     drop(permit);
@@ -183,16 +185,16 @@ pub async fn serve(admin: Arc<Admin>, listener: Listener) {
     }
 }
 
-async fn client(admin: &Arc<Admin>, stream: Stream) -> io::Result<()> {
+async fn client(admin: &Arc<Admin>, stream: Stream, number: u64) -> io::Result<()> {
     let peer = stream.peer_creds()?;
-    let mut client = Client { stream: BufReader::new(stream), said: None, said_at: None };
+    let mut client = Client { stream: BufReader::new(stream), number, said: None, said_at: None };
     let me = rustix::process::geteuid().as_raw();
     let place = format!("control.sock, pid {}", peer.pid().unwrap_or_default());
     let name = peer.euid().map_or_else(|| "unknown".to_owned(), user_name);
     let user = User { name: name.clone(), identity: Identity::System(name) };
     let actor = Actor { user: user.into(), via: Via::Shell, place };
     // Read in any case: a connection that is closed on unread bytes is reset, and takes the answer along.
-    let asked = client.ask().await;
+    let asked = tokio::time::timeout(PATIENCE, client.request()).await.unwrap_or_else(|late| Err(late.into()));
     if peer.euid() != Some(me) {
         let text = format!("this bot belongs to {}; run rosey as that user.", user_name(me));
         admin.deny(&actor, "connect", None, &text).await;
@@ -212,6 +214,8 @@ async fn client(admin: &Arc<Admin>, stream: Stream) -> io::Result<()> {
 
 struct Client {
     stream: BufReader<Stream>,
+    /// Counts all clients.
+    number: u64,
     /// The last line of progress, and when it was said.
     said: Option<String>,
     said_at: Option<Instant>,
@@ -225,10 +229,9 @@ impl Client {
     }
 
     /// The next line; nothing when it makes no sense.
-    async fn ask(&mut self) -> io::Result<Option<Request>> {
+    async fn request(&mut self) -> io::Result<Option<Request>> {
         let mut line = Vec::new();
-        let mut request = (&mut self.stream).take(MAX_REQUEST);
-        tokio::time::timeout(PATIENCE, request.read_until(b'\n', &mut line)).await??;
+        (&mut self.stream).take(MAX_REQUEST).read_until(b'\n', &mut line).await?;
         Ok(serde_json::from_slice(&line).ok())
     }
 
@@ -267,11 +270,12 @@ impl Client {
             Ok(proposal) => proposal,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        self.tell(&Response::Question(proposal.question.clone())).await?;
-        let answer = self.ask().await;
-        if !matches!(&answer, Ok(Some(Request::Answer(text))) if grammar::parse(text) == ParsedLine::Yes) {
-            return Ok(Ok(unconfirmed(admin, actor, &proposal, &answer).await));
-        }
+        let left = format!("{} {plugin}", action.word());
+        let proposal = match self.confirmed(admin, actor, Question::Change(proposal), &left).await? {
+            Ok(Question::Change(proposal)) => proposal,
+            Ok(Question::Store(_)) => unreachable!("a client is asked one question at a time"),
+            Err(response) => return Ok(Ok(response)),
+        };
         self.tell(&Response::Progress(proposal.progress())).await?;
         self.said_at = None;
         let followed = admin.plugins.follow();
@@ -284,6 +288,43 @@ impl Client {
         }
         let data = data(action, plugin, &completed);
         Ok(Ok(Response::Done { text: completed.text, data }))
+    }
+
+    /// Asks, and gives the question back when the answer is yes; otherwise what to tell: that `what` is left as it is.
+    async fn confirmed(
+        &mut self,
+        admin: &Admin,
+        actor: &Actor,
+        question: Question,
+        what: &str,
+    ) -> io::Result<Result<Question, Response>> {
+        let asked = Asked { who: format!("client {}", self.number), place: String::new() };
+        let text = Response::Question(question.text().to_owned());
+        let expired = match admin.ask(actor, asked.clone(), question).await {
+            Ok(expired) => expired,
+            Err(refusal) => return Ok(Err(Response::from(&refusal))),
+        };
+        let answer = async {
+            self.tell(&text).await?;
+            self.request().await
+        };
+        let (late, why) = tokio::select! {
+            answer = answer => match answer {
+                Ok(Some(Request::Answer(text))) if grammar::parse(&text) == ParsedLine::Yes => ("", None),
+                Ok(Some(Request::Answer(_))) => ("", Some("answered no")),
+                _ => ("", Some("the shell went away without an answer")),
+            },
+            Ok(()) = expired => (" no answer in time,", None),
+        };
+        match why {
+            Some(why) => drop(admin.decline(actor, &asked, why).await),
+            None => match admin.confirm(&asked) {
+                Ok(question) => return Ok(Ok(question)),
+                Err(_over) => {}
+            },
+        }
+        let text = format!("{what}:{late} left as it is.");
+        Ok(Err(Response::Refused { text, kind: RefusalKind::Unconfirmed }))
     }
 
     /// Waits for something, and tells meanwhile what is going on: what is given, or what the plugin is doing.
@@ -351,28 +392,6 @@ impl Client {
         self.said_at = Some(Instant::now());
         self.said = Some(doing.clone());
         self.tell(&Response::Progress(doing)).await
-    }
-}
-
-/// Records that the question was not answered with yes.
-async fn unconfirmed(
-    admin: &Admin,
-    actor: &Actor,
-    proposal: &Proposal,
-    answer: &io::Result<Option<Request>>,
-) -> Response {
-    let (late, why) = unanswered(answer);
-    admin.drop_question(actor, proposal, why).await;
-    let text = format!("{} {}:{late} left as it is.", proposal.action.word(), proposal.plugin);
-    Response::Refused { text, kind: RefusalKind::Unconfirmed }
-}
-
-/// What is said of an answer that is no yes, and what the audit has.
-fn unanswered(answer: &io::Result<Option<Request>>) -> (&'static str, &'static str) {
-    match answer {
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => (" no answer in time,", "no answer in time"),
-        Ok(Some(Request::Answer(_))) => ("", "answered no"),
-        _ => ("", "the shell went away without an answer"),
     }
 }
 

@@ -172,7 +172,7 @@ impl Admin {
     }
 
     /// Records that a question was not answered with yes.
-    pub async fn drop_store_question(&self, actor: &Actor, proposal: &StoreProposal, why: &str) {
+    pub(super) async fn drop_store_change(&self, actor: &Actor, proposal: &StoreProposal, why: &str) {
         let record = AuditRecord::new(Stage::Dropped, actor, &proposal.change.words(), Some(&proposal.plugin));
         self.note(record.ended(false, why, None)).await;
     }

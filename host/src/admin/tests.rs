@@ -1,6 +1,10 @@
 //! The admin room with one plugin that was never built: what is allowed, asked, recorded and refused.
 
-use super::{audit::chain, *};
+use super::{
+    audit::chain,
+    confirm::{Asked, Question, Unasked},
+    *,
+};
 use crate::{
     artifact,
     event::{Identity, Network, Outgoing, Place, name::CaseMapping},
@@ -284,6 +288,34 @@ async fn a_question_expires_aloud_and_keeps_no_connector_open() {
     }
     assert_eq!(room.audited(), [("alice".to_owned(), "dropped restart".to_owned(), Some(false))]);
     assert_eq!(room.results(), ["no answer within 30 s"]);
+}
+
+#[tokio::test]
+async fn questions_of_chat_and_pages_share_a_limit_and_each_end_is_recorded() {
+    let mut room = Room::open(|config| config.per_minute = 1000).await;
+    let (alice, page) = (actor("alice"), |n: usize| Asked { who: format!("page {n}"), place: "dice-roller".into() });
+    let mut put = 0;
+    let refusal = loop {
+        let proposal = room.admin.propose(&alice, Action::Restart, "dice-roller").await.expect("it makes sense");
+        match room.admin.ask(&alice, page(put), Question::Change(proposal)).await {
+            Ok(_) => put += 1,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert!(matches!(refusal, Refusal::TooManyQuestions) && refusal.is_temporary() && put == 64, "{put}: {refusal}");
+    let in_chat = room.ask(&account("bob"), "!admin restart dice-roller").await;
+    assert!(in_chat.starts_with("Too many questions wait for an answer"), "{in_chat}");
+    assert!(room.admin.decline(&alice, &page(0), "answered no").await.is_some());
+    assert!(room.ask(&account("bob"), "!admin restart dice-roller").await.ends_with("Type 'yes' to confirm (30 s)"));
+    tokio::time::pause();
+    assert!(room.answer().await.ends_with("No answer within 30 s: left as it is."));
+    tokio::time::resume();
+    let dropped = |room: &Room| room.results().iter().filter(|text| *text == "no answer within 30 s").count();
+    while dropped(&room) < 64 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(room.admin.confirm(&page(1)).err(), Some(Unasked::TooLate));
+    assert_eq!(room.admin.confirm(&page(0)).err(), Some(Unasked::Unknown), "that one was answered");
 }
 
 #[tokio::test]

@@ -67,8 +67,10 @@ impl Work {
             }
             Err(refusal) => (false, refusal.to_string(), ends.texts()),
         };
-        if ok || !actor.reads_log() {
+        if ok {
             tracing::info!(%plugin, user = %actor.user, via = %actor.via, "{}: {text}", action.word());
+        } else {
+            actor.log_refusal(Some(plugin), &text);
         }
         let after = before.after(ok, &text, Some(took)).between(from, to);
         if let Err(error) = self.audit.write(after).await {

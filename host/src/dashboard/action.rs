@@ -8,7 +8,11 @@ use super::{
     pages::{self, At},
 };
 use crate::{
-    admin::{Action, Actor, Proposal, Via, command::plain_actions},
+    admin::{
+        Action, Actor, Refusal, Via,
+        command::plain_actions,
+        confirm::{Asked, Question, TOO_LATE, Unasked},
+    },
     event::{Identity, User},
 };
 use askama::Template;
@@ -18,59 +22,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
-
-/// How long a question waits for its answer, as in chat.
-const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
-
-/// Questions that wait.
-const MOST: usize = 64;
-
-/// Questions that were put and not answered yet.
-#[derive(Debug)]
-pub struct Questions<P = Proposal>(Mutex<HashMap<String, Question<P>>>);
-
-#[derive(Debug)]
-struct Question<P> {
-    until: Instant,
-    /// Only who was asked can answer.
-    session: Option<String>,
-    /// Only on the page of this plugin.
-    plugin: String,
-    proposal: P,
-}
-
-impl<P> Default for Questions<P> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<P> Questions<P> {
-    fn put(&self, session: Option<&str>, plugin: &str, proposal: P, now: Instant) -> Option<String> {
-        let id = auth::random()?;
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, question| question.until > now);
-        let (session, plugin) = (session.map(str::to_owned), plugin.to_owned());
-        let question = Question { until: now + CONFIRM_WITHIN, session, plugin, proposal };
-        (all.len() < MOST).then(|| {
-            all.insert(id.clone(), question);
-            id
-        })
-    }
-
-    /// The question that is answered, once, by who was asked and on the page of its plugin.
-    fn take(&self, id: &str, plugin: &str, session: Option<&str>, now: Instant) -> Option<P> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let question = all.get(id)?;
-        let is_it = question.until > now && question.session.as_deref() == session && question.plugin == plugin;
-        if is_it { all.remove(id).map(|question| question.proposal) } else { None }
-    }
-}
+use std::sync::Arc;
 
 #[derive(Template)]
 #[template(path = "action.html")]
@@ -149,19 +101,35 @@ pub async fn ask(
     let Some(action) = form.action() else {
         return answer(&headers, StatusCode::BAD_REQUEST, &plugin, "There is no such action.".to_owned(), None);
     };
-    match admin.propose(&actor(&client), action, &plugin).await {
-        Ok(proposal) => {
-            let text = proposal.question.clone();
-            match shared.questions.put(auth::session(&headers), &plugin, proposal, Instant::now()) {
-                Some(id) => answer(&headers, StatusCode::OK, &plugin, text, Some(id)),
-                None => {
-                    let text = "Too many questions wait for an answer; try again in a moment.".to_owned();
-                    answer(&headers, StatusCode::TOO_MANY_REQUESTS, &plugin, text, None)
-                }
-            }
-        }
-        Err(refusal) => answer(&headers, StatusCode::CONFLICT, &plugin, refusal.to_string(), None),
+    let Some(id) = auth::random() else {
+        let text = "The system has no random numbers; try again.".to_owned();
+        return answer(&headers, StatusCode::SERVICE_UNAVAILABLE, &plugin, text, None);
+    };
+    let actor = actor(&client);
+    let asked = async {
+        let proposal = admin.propose(&actor, action, &plugin).await?;
+        let text = proposal.question.clone();
+        admin.ask(&actor, asked(&id, &plugin, &headers), Question::Change(proposal)).await?;
+        Ok(text)
+    };
+    match asked.await {
+        Ok(text) => answer(&headers, StatusCode::OK, &plugin, text, Some(id)),
+        Err(refusal) => refused(&headers, &plugin, &refusal),
     }
+}
+
+/// Only the browser that was asked can answer, and only on the page of the plugin that it was asked about.
+fn asked(id: &str, plugin: &str, headers: &HeaderMap) -> Asked {
+    let session = auth::session(headers).unwrap_or_default();
+    Asked { who: format!("page {id}"), place: format!("{plugin} {session}") }
+}
+
+fn refused(headers: &HeaderMap, plugin: &str, refusal: &Refusal) -> Response {
+    let status = match refusal {
+        Refusal::TooManyQuestions => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::CONFLICT,
+    };
+    answer(headers, status, plugin, refusal.to_string(), None)
 }
 
 /// Does it.
@@ -175,34 +143,23 @@ pub async fn confirm(
     let (true, Some(admin)) = (shared.auth.login(&headers) == Login::In, shared.admin.clone()) else {
         return denied(&shared, &headers, &plugin);
     };
-    let Some(proposal) = shared.questions.take(&yes.question, &plugin, auth::session(&headers), Instant::now()) else {
-        let text =
-            "No such question waits here: it was answered already, or its 30 s are over, or it is about another \
-                    plugin. Ask again."
-                .to_owned();
-        return answer(&headers, StatusCode::GONE, &plugin, text, None);
+    let proposal = match admin.confirm(&asked(&yes.question, &plugin, &headers)).map(Question::change) {
+        Ok(Some(proposal)) => proposal,
+        none => {
+            let text = match none {
+                Err(Unasked::TooLate) => TOO_LATE,
+                Ok(_) | Err(Unasked::Unknown) => {
+                    "No such question waits here: it was answered already, or it is about another plugin. Ask again."
+                }
+            };
+            return answer(&headers, StatusCode::GONE, &plugin, text.to_owned(), None);
+        }
     };
     // On a task of its own: a browser that goes away does not stop it half-way.
     let done = tokio::spawn(async move { admin.carry_out(&actor(&client), proposal).await }).await;
     match done {
         Ok(Ok(completed)) => answer(&headers, StatusCode::OK, &plugin, completed.text, None),
-        Ok(Err(refusal)) => answer(&headers, StatusCode::CONFLICT, &plugin, refusal.to_string(), None),
+        Ok(Err(refusal)) => refused(&headers, &plugin, &refusal),
         Err(error) => answer(&headers, StatusCode::INTERNAL_SERVER_ERROR, &plugin, error.to_string(), None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_question_is_answered_once_by_who_was_asked_and_where_it_was_asked() {
-        let (questions, now) = (Questions::default(), Instant::now());
-        let id = questions.put(Some("alice"), "x", (), now).expect("there is room");
-        let take = |plugin, session, at| questions.take(&id, plugin, session, at).is_some();
-        assert!(!take("y", Some("alice"), now), "another plugin's page");
-        assert!(!take("x", Some("mallory"), now) && !take("x", None, now), "another session");
-        assert!(!take("x", Some("alice"), now + CONFIRM_WITHIN), "too late");
-        assert!(take("x", Some("alice"), now) && !take("x", Some("alice"), now), "once");
     }
 }

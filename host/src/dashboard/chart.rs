@@ -2,7 +2,10 @@
 //! words are escaped. Lines are stretched to the width of the page; words and marks lie on top, placed by percent, and are
 //! not.
 
-use crate::view::{Mark, Point};
+use crate::view::{
+    Point,
+    mark::{Mark, MarkKind, Severity},
+};
 use std::fmt::Write;
 
 /// Columns of a chart: an hour of points is rolled up to as many, each showing its greatest value.
@@ -162,9 +165,9 @@ impl Shape {
     /// That of a mark; `None` of what an operator need not see beside a figure.
     pub fn of(mark: &Mark) -> Option<Self> {
         match (mark.kind, mark.severity) {
-            ("crash" | "failed" | "health", "error") => Some(Self::Triangle),
-            ("rollback", _) => Some(Self::Diamond),
-            ("reload" | "restart", "info") => Some(Self::Circle),
+            (MarkKind::Crash | MarkKind::Failed | MarkKind::Health, Severity::Error) => Some(Self::Triangle),
+            (MarkKind::Rollback, _) => Some(Self::Diamond),
+            (MarkKind::Reload | MarkKind::Restart, Severity::Info) => Some(Self::Circle),
             _ => None,
         }
     }
@@ -356,8 +359,8 @@ mod tests {
         let mark = Mark {
             at_seconds: 10,
             text: "<script>alert(1)</script>".into(),
-            kind: "crash",
-            severity: "error",
+            kind: MarkKind::Crash,
+            severity: Severity::Error,
             ..Mark::default()
         };
         let lines = [Line { name: "CPU", value: &|point| point.cpu }];

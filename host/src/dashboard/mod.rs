@@ -86,7 +86,6 @@ struct Shared {
     rates: guard::Rates,
     live: Arc<tokio::sync::Semaphore>,
     auth: auth::Auth,
-    questions: action::Questions,
     admin: Option<Arc<Admin>>,
     journal: Journal,
 }
@@ -153,7 +152,6 @@ pub async fn start(
         rates: guard::Rates::default(),
         live: Arc::new(tokio::sync::Semaphore::new(live::MOST)),
         auth: auth::Auth::new(config.token, readers),
-        questions: action::Questions::default(),
         admin,
         journal,
     });

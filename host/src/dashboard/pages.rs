@@ -9,9 +9,12 @@ use super::{
     words,
 };
 use crate::{
-    metrics::marks::{KINDS, SEVERITIES},
     text,
-    view::{Mark, Plugin, Point, Snapshot, mebibytes, trouble},
+    view::{
+        Plugin, Point, Snapshot,
+        mark::{Mark, MarkKind, Severity},
+        mebibytes, trouble,
+    },
 };
 use askama::Template;
 use axum::{
@@ -315,8 +318,8 @@ pub async fn events(State(shared): State<Arc<Shared>>, look: Asked, headers: Hea
     let render = async || {
         let passes = |mark: &Mark| {
             (look.plugin.is_empty() || mark.plugin.as_deref() == Some(&look.plugin))
-                && (look.kind.is_empty() || mark.kind == look.kind)
-                && (look.severity.is_empty() || mark.severity == look.severity)
+                && (look.kind.is_empty() || mark.kind.word() == look.kind)
+                && (look.severity.is_empty() || mark.severity.word() == look.severity)
         };
         let marks = shared.metrics.marks_that(passes, LISTED);
         let is_filtered = [&look.plugin, &look.kind, &look.severity].iter().any(|one| !one.is_empty());

@@ -11,7 +11,10 @@ use super::{
 use crate::{
     journal::Line as LogLine,
     time,
-    view::{Crash, Detail, Mark, Plugin, Point},
+    view::{
+        Crash, Detail, Plugin, Point,
+        mark::{Mark, Severity},
+    },
 };
 use askama::Template;
 use axum::{
@@ -36,7 +39,7 @@ const LISTED: usize = 12;
 struct PluginPage<'a> {
     detail: &'a Detail,
     plugin: &'a Plugin,
-    mood: &'static str,
+    mood: Severity,
     uptime: String,
     outcomes: String,
     p50: String,
@@ -90,7 +93,7 @@ fn render(shared: &Shared, detail: &Detail, uptime: u64, login: Login) -> String
     let listed = detail.marks.iter().rev().filter(|mark| mark.at_seconds >= range.from);
     let is_down = matches!(plugin.state, PluginState::Stopped | PluginState::Failed);
     let page = PluginPage {
-        mood: plugin.troubles.first().map_or("good", |trouble| trouble.severity),
+        mood: plugin.troubles.first().map_or(Severity::Good, |trouble| trouble.severity),
         uptime: if plugin.pid.is_some() { words::span(plugin.uptime) } else { "–".to_owned() },
         outcomes: words::outcomes(&plugin.outcomes),
         p50: words::response(plugin.response_p50),

@@ -1,7 +1,10 @@
 //! Whether connectors are connected, and in their channels.
 
 use super::{Metrics, traffic::Traffic};
-use crate::event::ConnectorId;
+use crate::{
+    event::ConnectorId,
+    view::mark::{MarkKind, Severity},
+};
 use std::sync::Arc;
 
 /// How one connector stands.
@@ -34,13 +37,19 @@ impl Metrics {
         };
         if before != Some(connected) {
             let (severity, text) = match (before, connected) {
-                (None, true) => ("info", "connected"),
-                (Some(_), true) => ("info", "is back"),
-                (None, false) => ("error", "cannot connect"),
-                (Some(_), false) => ("error", "dropped"),
+                (None, true) => (Severity::Info, "connected"),
+                (Some(_), true) => (Severity::Info, "is back"),
+                (None, false) => (Severity::Error, "cannot connect"),
+                (Some(_), false) => (Severity::Error, "dropped"),
             };
-            self.mark(None, "connector", severity, &format!("{id} {text}"));
+            self.mark(None, MarkKind::Connector, severity, &format!("{id} {text}"));
         }
+    }
+
+    /// Marks something else that happened to a connector.
+    pub fn connector_event(&self, id: &ConnectorId, is_warning: bool, text: &str) {
+        let severity = if is_warning { Severity::Warning } else { Severity::Info };
+        self.mark(None, MarkKind::Connector, severity, &format!("{id}: {text}"));
     }
 
     /// Notes that a connector is in none of the channels where it should be, or is in one again.

@@ -21,6 +21,9 @@ const MOST_BUCKETS: usize = 32;
 #[derive(Deserialize)]
 struct Said {
     metrics: Vec<Metric>,
+    /// What plugin-api itself has left out, in the plugin's process.
+    #[serde(default)]
+    over_limit: u64,
 }
 
 #[derive(Deserialize)]
@@ -44,13 +47,13 @@ struct Series {
     buckets: Vec<(f64, u64)>,
 }
 
-/// What a plugin said, checked, and how many metrics and series of it cannot be used and are left out.
+/// What a plugin said, checked, and how much of it cannot be used and was left out, here and in the plugin itself.
 pub fn read(json: &str) -> (Vec<Custom>, u64) {
     if json.is_empty() {
         return (Vec::new(), 0);
     }
     let Ok(said) = serde_json::from_str::<Said>(json) else { return (Vec::new(), 1) };
-    let (mut names, mut all, mut refused) = (HashSet::new(), Vec::new(), 0);
+    let (mut names, mut all, mut refused) = (HashSet::new(), Vec::new(), said.over_limit);
     for metric in said.metrics {
         let kinds = ["counter", "gauge", "histogram"];
         let kind = kinds.into_iter().find(|kind| *kind == metric.kind && lint::is_metric(kind, &metric.name));
@@ -99,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_a_plugin_says_is_checked() {
-        let said = r#"{"metrics": [
+        let said = r#"{"over_limit": 2, "metrics": [
             {"name": "rolls_total", "help": "Rolls.\nMany", "kind": "counter", "series": [
                 {"labels": {"sides": "6"}, "value": 3.0}, {"labels": {"plugin": "mine"}, "value": 1.0},
                 {"labels": {"sides": "6"}, "value": 9.0}]},
@@ -115,7 +118,7 @@ mod tests {
             ("rosey_custom_rolls_total", "Rolls. Many", 3.0)
         );
         assert_eq!((wait.kind, wait.value, wait.sum, wait.buckets.len()), ("histogram", 4.0, 4.5, 2));
-        assert_eq!(refused, 5, "two series and three metrics");
+        assert_eq!(refused, 7, "two series and three metrics, and two that the plugin left out");
         assert_eq!((read("nonsense"), read("")), ((vec![], 1), (vec![], 0)));
     }
 

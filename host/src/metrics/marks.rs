@@ -4,7 +4,10 @@ use crate::{
     slot::lifecycle::{LifecycleEvent, LifecycleKind, left, reload, restarting},
     text::bounded,
     time,
-    view::{Lately, Mark},
+    view::{
+        Lately,
+        mark::{Mark, MarkKind, Severity},
+    },
 };
 use rosey_core::state::{StateEvent, Verdict};
 use std::{
@@ -12,27 +15,6 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tracing::Level;
-
-/// All kinds of marks.
-pub const KINDS: [&str; 14] = [
-    "active",
-    "admin",
-    "bake",
-    "connector",
-    "crash",
-    "dead_letter",
-    "drain",
-    "failed",
-    "health",
-    "host",
-    "refused",
-    "reload",
-    "restart",
-    "rollback",
-];
-
-/// All severities of marks, the worst first.
-pub const SEVERITIES: [&str; 3] = ["error", "warning", "info"];
 
 /// Marks kept in all: months of a quiet bot. The oldest go first.
 pub const KEPT: usize = 5000;
@@ -47,7 +29,7 @@ const LATELY: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default)]
 pub struct Marks {
     marks: VecDeque<Mark>,
-    counts: HashMap<(Option<String>, &'static str), usize>,
+    counts: HashMap<(Option<String>, MarkKind), usize>,
     count: u64,
 }
 
@@ -57,8 +39,8 @@ impl Marks {
         &mut self,
         at: SystemTime,
         plugin: Option<&str>,
-        kind: &'static str,
-        severity: &'static str,
+        kind: MarkKind,
+        severity: Severity,
         text: &str,
     ) -> Mark {
         let mark = Mark {
@@ -126,11 +108,11 @@ impl Marks {
             let Some(plugin) = mark.plugin.as_deref() else { continue };
             let lately = all.entry(plugin).or_default();
             match (mark.kind, mark.severity) {
-                ("crash", _) => lately.crashes += 1,
-                ("dead_letter", _) => lately.dead_letters += 1,
-                ("rollback", "error") => lately.rolled_back = Some(mark.text.clone()),
-                ("refused", _) => lately.refused = Some(mark.text.clone()),
-                ("reload" | "rollback" | "restart", "info") => {
+                (MarkKind::Crash, _) => lately.crashes += 1,
+                (MarkKind::DeadLetter, _) => lately.dead_letters += 1,
+                (MarkKind::Rollback, Severity::Error) => lately.rolled_back = Some(mark.text.clone()),
+                (MarkKind::Refused, _) => lately.refused = Some(mark.text.clone()),
+                (MarkKind::Reload | MarkKind::Rollback | MarkKind::Restart, Severity::Info) => {
                     (lately.rolled_back, lately.refused) = (None, None);
                 }
                 _ => {}
@@ -140,64 +122,77 @@ impl Marks {
     }
 }
 
-/// A word of [`KINDS`] or [`SEVERITIES`], as this build knows it.
-pub fn known(word: &str) -> Option<&'static str> {
-    KINDS.into_iter().chain(SEVERITIES).find(|known| *known == word)
-}
-
-fn describe(event: &LifecycleEvent) -> Option<(&'static str, &'static str, String)> {
+fn describe(event: &LifecycleEvent) -> Option<(MarkKind, Severity, String)> {
     Some(match &event.kind {
         LifecycleKind::Crash(crash) => {
             let executing = crash.executing.first().map(|line| format!(", executing {line}")).unwrap_or_default();
-            ("crash", "error", format!("generation {} crashed: {}{executing}", crash.generation, crash.cause))
+            (
+                MarkKind::Crash,
+                Severity::Error,
+                format!("generation {} crashed: {}{executing}", crash.generation, crash.cause),
+            )
         }
         LifecycleKind::Changed { kind, result: Ok(done), took } => {
             let generation =
                 done.generation.map(|number| format!(", generation {number} is active")).unwrap_or_default();
-            (kind, "info", format!("{kind} done in {}{generation}", time::short(*took)))
+            (MarkKind::from(*kind), Severity::Info, format!("{kind} done in {}{generation}", time::short(*took)))
         }
         LifecycleKind::Changed { kind, result: Err(error), .. } => {
-            ("refused", "warning", format!("{kind} refused: {error}"))
+            (MarkKind::Refused, Severity::Warning, format!("{kind} refused: {error}"))
         }
-        LifecycleKind::Health { answers: true } => ("health", "info", "answers again".to_owned()),
-        LifecycleKind::Health { answers: false } => ("health", "error", "does not answer".to_owned()),
-        LifecycleKind::DeadLetter { text } => ("dead_letter", "error", format!("set aside after two crashes: {text}")),
+        LifecycleKind::Health { answers: true } => (MarkKind::Health, Severity::Info, "answers again".to_owned()),
+        LifecycleKind::Health { answers: false } => (MarkKind::Health, Severity::Error, "does not answer".to_owned()),
+        LifecycleKind::DeadLetter { text } => {
+            (MarkKind::DeadLetter, Severity::Error, format!("set aside after two crashes: {text}"))
+        }
         LifecycleKind::StartupChosen(choice) => {
             let severity = match choice.level() {
-                Level::ERROR => "error",
-                Level::WARN => "warning",
-                _ => "info",
+                Level::ERROR => Severity::Error,
+                Level::WARN => Severity::Warning,
+                _ => Severity::Info,
             };
-            ("active", severity, choice.text(&reload(&event.plugin)))
+            (MarkKind::Active, severity, choice.text(&reload(&event.plugin)))
         }
         LifecycleKind::State(note) => return describe_state(note),
         LifecycleKind::Manifest(_) => return None,
     })
 }
 
-fn describe_state(note: &StateEvent) -> Option<(&'static str, &'static str, String)> {
+fn describe_state(note: &StateEvent) -> Option<(MarkKind, Severity, String)> {
     Some(match note {
-        StateEvent::Active { generation, artifact } => {
-            ("active", "info", format!("generation {generation} serves (artifact {})", artifact.short()))
+        StateEvent::Active { generation, artifact } => (
+            MarkKind::Active,
+            Severity::Info,
+            format!("generation {generation} serves (artifact {})", artifact.short()),
+        ),
+        StateEvent::StartFailed { why, .. } => (MarkKind::Failed, Severity::Error, format!("did not start: {why}")),
+        StateEvent::Restarting { after, failures } => {
+            (MarkKind::Restart, Severity::Warning, restarting(*after, *failures))
         }
-        StateEvent::StartFailed { why, .. } => ("failed", "error", format!("did not start: {why}")),
-        StateEvent::Restarting { after, failures } => ("restart", "warning", restarting(*after, *failures)),
-        StateEvent::StartPostponed { why } => ("restart", "warning", format!("cannot be started yet: {why}")),
-        StateEvent::GaveUp { why, .. } => ("failed", "error", format!("gave up: {why}")),
-        StateEvent::RolledBack { from, to, why, state, .. } => {
-            ("rollback", "error", format!("rolled back from {} to {}: {why}{}", from.short(), to.short(), left(*state)))
+        StateEvent::StartPostponed { why } => {
+            (MarkKind::Restart, Severity::Warning, format!("cannot be started yet: {why}"))
         }
-        StateEvent::Unblocked { artifact } => {
-            ("bake", "info", format!("artifact {} may run again: its crash was its event's fault", artifact.short()))
-        }
+        StateEvent::GaveUp { why, .. } => (MarkKind::Failed, Severity::Error, format!("gave up: {why}")),
+        StateEvent::RolledBack { from, to, why, state, .. } => (
+            MarkKind::Rollback,
+            Severity::Error,
+            format!("rolled back from {} to {}: {why}{}", from.short(), to.short(), left(*state)),
+        ),
+        StateEvent::Unblocked { artifact } => (
+            MarkKind::Bake,
+            Severity::Info,
+            format!("artifact {} may run again: its crash was its event's fault", artifact.short()),
+        ),
         StateEvent::BakeOver { verdict: Verdict::Good, events } => {
-            ("bake", "info", format!("the new build is good ({events} events)"))
+            (MarkKind::Bake, Severity::Info, format!("the new build is good ({events} events)"))
         }
-        StateEvent::BakeOver { verdict: Verdict::Inconclusive, events } => {
-            ("bake", "info", format!("no crash, and too few events ({events}) to say more: inconclusive"))
-        }
+        StateEvent::BakeOver { verdict: Verdict::Inconclusive, events } => (
+            MarkKind::Bake,
+            Severity::Info,
+            format!("no crash, and too few events ({events}) to say more: inconclusive"),
+        ),
         StateEvent::DrainTimedOut { generation } => {
-            ("drain", "warning", format!("generation {generation} did not finish its drain in time"))
+            (MarkKind::Drain, Severity::Warning, format!("generation {generation} did not finish its drain in time"))
         }
         StateEvent::Crashed { .. }
         | StateEvent::BakeOver { verdict: Verdict::Superseded, .. }
@@ -216,7 +211,7 @@ mod tests {
         let mut marks = Marks::default();
         for number in 0..KEPT + 500 {
             let plugin = format!("p{}", number % 60);
-            marks.push(UNIX_EPOCH, Some(&plugin), "admin", "info", &number.to_string());
+            marks.push(UNIX_EPOCH, Some(&plugin), MarkKind::Admin, Severity::Info, &number.to_string());
         }
         assert_eq!(marks.newest(None, usize::MAX).len(), KEPT);
         let newest = marks.newest(Some("p1"), 2);
@@ -228,28 +223,28 @@ mod tests {
     #[test]
     fn a_crash_loop_pushes_out_nothing_but_its_own_crashes() {
         let mut marks = Marks::default();
-        marks.push(UNIX_EPOCH, Some("quiet"), "reload", "info", "of yesterday");
-        marks.push(UNIX_EPOCH, Some("loop"), "reload", "info", "of yesterday");
+        marks.push(UNIX_EPOCH, Some("quiet"), MarkKind::Reload, Severity::Info, "of yesterday");
+        marks.push(UNIX_EPOCH, Some("loop"), MarkKind::Reload, Severity::Info, "of yesterday");
         for number in 0..3 * KEPT {
-            marks.push(UNIX_EPOCH, Some("loop"), "crash", "error", &number.to_string());
+            marks.push(UNIX_EPOCH, Some("loop"), MarkKind::Crash, Severity::Error, &number.to_string());
         }
         assert_eq!(marks.newest(Some("quiet"), 9).len(), 1);
         let of_loop = marks.newest(Some("loop"), usize::MAX);
-        assert_eq!((of_loop.len(), of_loop[KEPT_OF_A_KIND].kind), (KEPT_OF_A_KIND + 1, "reload"));
+        assert_eq!((of_loop.len(), of_loop[KEPT_OF_A_KIND].kind), (KEPT_OF_A_KIND + 1, MarkKind::Reload));
     }
 
     #[test]
     fn lately_is_an_hour_and_a_good_change_forgives() {
         let (mut marks, now) = (Marks::default(), UNIX_EPOCH + Duration::from_secs(10_000));
         let ago = |seconds| now - Duration::from_secs(seconds);
-        marks.push(ago(4000), Some("a"), "crash", "error", "long ago");
-        marks.push(ago(3000), Some("a"), "crash", "error", "lately");
-        marks.push(ago(2000), Some("a"), "rollback", "error", "back");
-        marks.push(ago(1000), Some("b"), "refused", "warning", "no");
+        marks.push(ago(4000), Some("a"), MarkKind::Crash, Severity::Error, "long ago");
+        marks.push(ago(3000), Some("a"), MarkKind::Crash, Severity::Error, "lately");
+        marks.push(ago(2000), Some("a"), MarkKind::Rollback, Severity::Error, "back");
+        marks.push(ago(1000), Some("b"), MarkKind::Refused, Severity::Warning, "no");
         let lately = marks.lately(now);
         assert_eq!((lately["a"].crashes, lately["a"].rolled_back.as_deref()), (1, Some("back")));
         assert_eq!(lately["b"].refused.as_deref(), Some("no"));
-        marks.push(ago(1), Some("a"), "reload", "info", "done");
+        marks.push(ago(1), Some("a"), MarkKind::Reload, Severity::Info, "done");
         assert_eq!(marks.lately(now)["a"].rolled_back, None);
     }
 }

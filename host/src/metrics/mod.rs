@@ -33,7 +33,10 @@ use crate::{
     store::{Database, StoreError},
     text::clean,
     time,
-    view::{Change, Custom, Detail, Mark, Plugin, Point, Snapshot},
+    view::{
+        Change, Custom, Detail, Plugin, Point, Snapshot,
+        mark::{Mark, MarkKind, Severity},
+    },
 };
 use arc_swap::ArcSwap;
 use connectors::Connector;
@@ -193,10 +196,10 @@ impl Metrics {
         if let Some(began) = cut_short {
             let text =
                 format!("the one before, which began at {began}, ended without stopping: killed, or out of power");
-            state.mark(self.0.began_at, None, "host", "warning", &text);
+            state.mark(self.0.began_at, None, MarkKind::Host, Severity::Warning, &text);
         }
         let text = format!("started: Rosey {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
-        state.mark(self.0.began_at, None, "host", "info", &text);
+        state.mark(self.0.began_at, None, MarkKind::Host, Severity::Info, &text);
         Ok(())
     }
 
@@ -205,7 +208,7 @@ impl Metrics {
     pub async fn finish(&self) {
         let (database, life, unsaved) = {
             let mut state = self.state();
-            state.mark(SystemTime::now(), None, "host", "info", "stopped");
+            state.mark(SystemTime::now(), None, MarkKind::Host, Severity::Info, "stopped");
             (state.database.take(), state.life, std::mem::take(&mut state.unsaved))
         };
         let Some(database) = database else { return };
@@ -346,7 +349,7 @@ impl Metrics {
     }
 
     /// Takes note of something else.
-    pub fn mark(&self, plugin: Option<&str>, kind: &'static str, severity: &'static str, text: &str) {
+    pub fn mark(&self, plugin: Option<&str>, kind: MarkKind, severity: Severity, text: &str) {
         self.state().mark(SystemTime::now(), plugin, kind, severity, text);
         self.0.something.notify_one();
     }

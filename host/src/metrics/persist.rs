@@ -5,7 +5,10 @@ use super::marks;
 use crate::{
     slot::crash::Cause,
     store::{Database, StoreError},
-    view::{Change, Crash, Mark},
+    view::{
+        Change, Crash,
+        mark::{Mark, MarkKind, Severity},
+    },
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::sync::Arc;
@@ -155,8 +158,8 @@ fn write(connection: &mut Connection, unsaved: &Unsaved) -> rusqlite::Result<()>
                 mark.at,
                 mark.at_seconds.cast_signed(),
                 mark.plugin,
-                mark.kind,
-                mark.severity,
+                mark.kind.word(),
+                mark.severity.word(),
                 mark.text
             ],
         )?;
@@ -238,16 +241,18 @@ fn bound(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
 pub async fn begin(database: &Database, began: String) -> Result<Past, StoreError> {
     database
         .run(move |connection| {
+            let transaction = connection.transaction()?;
             let last = "SELECT began, ended FROM life ORDER BY id DESC LIMIT 1";
             let last: Option<(String, Option<String>)> =
-                connection.query_row(last, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            connection.execute(
+                transaction.query_row(last, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            transaction.execute(
                 "INSERT INTO life (version, pid, began) VALUES (?1, ?2, ?3)",
                 params![env!("CARGO_PKG_VERSION"), std::process::id(), began],
             )?;
-            let life = connection.last_insert_rowid();
+            let life = transaction.last_insert_rowid();
             let old = "DELETE FROM life WHERE id NOT IN (SELECT id FROM life ORDER BY id DESC LIMIT ?1)";
-            connection.execute(old, [LIVES])?;
+            transaction.execute(old, [LIVES])?;
+            transaction.commit()?;
             Ok(Past {
                 marks: read_marks(connection)?,
                 crashes: read_crashes(connection)?,
@@ -265,7 +270,9 @@ fn read_marks(connection: &Connection) -> rusqlite::Result<Vec<Mark>> {
         connection.prepare("SELECT number, at, seconds, plugin, kind, severity, text FROM mark ORDER BY number")?;
     let rows = statement.query_map([], |row| {
         let (kind, severity): (String, String) = (row.get(4)?, row.get(5)?);
-        Ok(marks::known(&kind).zip(marks::known(&severity)).map(|(kind, severity)| Mark {
+        let kind = MarkKind::ALL.into_iter().find(|known| known.word() == kind);
+        let severity = Severity::OF_MARKS.into_iter().find(|known| known.word() == severity);
+        Ok(kind.zip(severity).map(|(kind, severity)| Mark {
             number: row.get::<_, i64>(0).unwrap_or_default().cast_unsigned(),
             at: row.get(1).unwrap_or_default(),
             at_seconds: row.get::<_, i64>(2).unwrap_or_default().cast_unsigned(),

@@ -159,11 +159,11 @@ fn one_plugin(page: &mut Page, plugin: &Plugin) {
         let is_it = f64::from(u8::from(state == plugin.state));
         page.gauge("rosey_plugin_state", "1 for the state that the plugin is in.", &labels, is_it);
     }
-    let (artifact, generation) =
-        (plugin.artifact.as_deref().unwrap_or_default(), plugin.generation.unwrap_or_default());
-    let artifact = artifact.get(..12).unwrap_or_default();
-    let info = [of[0], ("version", &plugin.version), ("artifact", artifact), ("generation", &generation.to_string())];
-    page.gauge("rosey_plugin_info", "What the active generation runs.", &info, 1.0);
+    if let (Some(artifact), Some(generation)) = (&plugin.artifact, plugin.generation) {
+        let (artifact, generation) = (artifact.get(..12).unwrap_or(artifact), generation.to_string());
+        let labels = [of[0], ("version", plugin.version.as_str()), ("artifact", artifact), ("generation", &generation)];
+        page.gauge("rosey_plugin_info", "What the active generation runs.", &labels, 1.0);
+    }
 }
 
 fn store(page: &mut Page, plugin: (&str, &str), store: &Store) {

@@ -11,7 +11,10 @@ use crate::{
     },
     store::{Database, StoreError},
     time,
-    view::{Change, Crash, Custom, Detail, Mark},
+    view::{
+        Change, Crash, Custom, Detail,
+        mark::{Mark, MarkKind, Severity},
+    },
 };
 use rosey_core::{hash::Hash, state::StateEvent};
 use std::{
@@ -90,14 +93,7 @@ impl State {
     }
 
     /// Adds a mark.
-    pub fn mark(
-        &mut self,
-        at: SystemTime,
-        plugin: Option<&str>,
-        kind: &'static str,
-        severity: &'static str,
-        text: &str,
-    ) {
+    pub fn mark(&mut self, at: SystemTime, plugin: Option<&str>, kind: MarkKind, severity: Severity, text: &str) {
         let mark = self.marks.push(at, plugin, kind, severity, text);
         self.note(mark);
     }

@@ -12,11 +12,14 @@ fn a_connector_that_drops_and_comes_back_makes_marks() {
     }
     let marks = metrics.marks(None, 9);
     let said: Vec<_> = marks.iter().rev().map(|mark| (mark.severity, mark.text.as_str())).collect();
-    assert_eq!(said, [("info", "irc connected"), ("error", "irc dropped"), ("info", "irc is back")]);
+    assert_eq!(
+        said,
+        [(Severity::Info, "irc connected"), (Severity::Error, "irc dropped"), (Severity::Info, "irc is back")]
+    );
     let state = |metrics: &Metrics| metrics.snapshot(&[], Vec::new(), None).system;
     assert_eq!(state(&metrics).connectors["irc"], "connected");
     metrics.connector("irc", false);
     let down = state(&metrics);
-    assert_eq!((down.connectors["irc"], down.severity), ("disconnected", "error"));
+    assert_eq!((down.connectors["irc"], down.severity), ("disconnected", Severity::Error));
     assert_eq!(down.verdict, "irc is not connected: nobody there can reach the bot.");
 }

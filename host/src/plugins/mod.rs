@@ -30,7 +30,7 @@ use garbage::Garbage;
 use rosey_core::{
     hash::Hash,
     limits::Limits,
-    state::{ChangeError, ChangeRequest, Done, ExpectedState, StateEvent},
+    state::{ChangeError, ChangeRequest, Done, ExpectedState, PluginState, StateEvent},
 };
 use rosey_wire::manifest::{Manifest, ReloadMode};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -278,7 +278,7 @@ impl Plugins {
     pub async fn start(&self, name: &str) -> Result<Done, PluginError> {
         let slot = self.slot(name)?;
         if !self.start_slot(slot).await? {
-            return Err(ChangeError::Already("running").into());
+            return Err(ChangeError::Already(PluginState::Running).into());
         }
         Ok(slot.handle.change(Command::WhenStarted).await??)
     }

@@ -92,7 +92,7 @@ impl Launcher {
             // Its end first: that says more than the broken connection that comes with it.
             biased;
             exit = process.exited() => return Err(died(exit, process)),
-            greeted = greet(&listener, pid, &token) => greeted,
+            greeted = greet(&listener, &socket, pid, &token) => greeted,
         };
         match greeted {
             Err(StartError::Link(_)) => {
@@ -131,8 +131,10 @@ fn listen(path: &Path) -> Result<Listener, StartError> {
     ListenerOptions::new().name(name).mode(0o600).create_tokio().map_err(problem)
 }
 
-async fn greet(listener: &Listener, pid: u32, token: &str) -> Result<Link, StartError> {
-    let stream = listener.accept().await.map_err(LinkError::from)?;
+async fn greet(listener: &Listener, socket: &Path, pid: u32, token: &str) -> Result<Link, StartError> {
+    // Fails where this host has no descriptor left. The shim waits on, and would be blamed for it.
+    let accepted = listener.accept().await;
+    let stream = accepted.map_err(|error| StartError::Prepare(socket.to_owned(), report::os(&error)))?;
     let peer = stream.peer_creds().map_err(LinkError::from)?.pid();
     if peer.and_then(|peer| u32::try_from(peer).ok()) != Some(pid) {
         return Err(StartError::Stranger(peer));

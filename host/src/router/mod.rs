@@ -156,15 +156,21 @@ impl Router {
     /// What is said to an unknown command, where something is said.
     pub fn unknown(&self, line: &str) -> String {
         let nearest = event::command_of(bare(line)).and_then(|command| self.table.load().nearest(command));
-        let meant = nearest.map(|name| format!("; did you mean {}{name}?", event::PREFIX));
-        let meant = meant.as_deref().unwrap_or(";");
-        let unknown = self.known().unknown();
-        let why = match *self.starting.borrow() {
-            _ if unknown.is_empty() => String::new(),
-            true => format!(" Still starting, try again in a moment: {unknown}."),
-            false => format!(" Not running: {unknown}."),
+        let (count, unknown) = self.known().unknown();
+        let unless = match (*self.starting.borrow(), count) {
+            (_, 0) => String::new(),
+            (true, 1) => {
+                return format!("{unknown} is still starting and may have that command; try again in a moment.");
+            }
+            (true, _) => {
+                return format!("{unknown} are still starting and may have that command; try again in a moment.");
+            }
+            (false, 1) => format!(", unless {unknown} has it, which is not running"),
+            (false, _) => format!(", unless one of {unknown} has it, which are not running"),
         };
-        format!("There is no such command{meant} {}help lists them.{why}", event::PREFIX)
+        let them = if unless.is_empty() { "them" } else { "the others" };
+        let meant = nearest.map(|name| format!("did you mean {}{name}? ", event::PREFIX)).unwrap_or_default();
+        format!("There is no such command{unless}; {meant}{}help lists {them}.", event::PREFIX)
     }
 
     /// Hands a line to the plugin or the admin that it is for. Waits for room in the connector's outgoing queue, and no

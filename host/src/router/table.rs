@@ -73,13 +73,13 @@ impl<H: Clone> Known<H> {
         self.expected.extend(plugins.map(str::to_owned));
     }
 
-    /// The plugins that have not said yet which commands they have, in a list for people.
-    pub fn unknown(&self) -> String {
+    /// The plugins that have not said yet which commands they have: how many, and a list for people.
+    pub fn unknown(&self) -> (usize, String) {
         let unknown: Vec<_> = self.expected.iter().filter(|name| !self.plugins.contains_key(*name)).collect();
         let named: Vec<_> = unknown.iter().take(UNKNOWN).map(|name| name.as_str()).collect();
         let more = unknown.len().saturating_sub(UNKNOWN);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("{}{more}", named.join(", "))
+        (unknown.len(), format!("{}{more}", named.join(", ")))
     }
 
     /// The commands of this manifest that stay with other plugins, in a sentence: `!roll stays with dice; !x:roll reaches x.`
@@ -314,11 +314,11 @@ mod tests {
     #[test]
     fn a_plugin_that_never_ran_is_named_where_a_command_is_unknown() {
         let mut known = known(&[("dice", &["roll"])], true);
-        assert_eq!(known.unknown(), "");
+        assert_eq!(known.unknown(), (0, String::new()));
         known.expect(["dice", "quotes", "a", "b", "c", "d", "e"].into_iter());
-        assert_eq!(known.unknown(), "a, b, c, d, e and 1 more");
+        assert_eq!(known.unknown(), (6, "a, b, c, d, e and 1 more".to_owned()));
         known.learn("a", "a", manifest("a", &[]), true);
-        assert_eq!(known.unknown(), "b, c, d, e, quotes");
+        assert_eq!(known.unknown(), (5, "b, c, d, e, quotes".to_owned()));
     }
 
     #[test]

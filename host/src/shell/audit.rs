@@ -161,8 +161,13 @@ fn list(
 
 /// One record in a line: when, who, where, what, and what came of it.
 fn line(record: &AuditRecord) -> String {
-    let AuditRecord { id, at, stage, user, verified, via, place, command, .. } = record;
-    let mut line = format!("{id:>5} {at} {stage:<7} {user} ({verified}) {via} {place}: {command}");
+    let AuditRecord { id, at, stage, user, verified, nick, via, place, command, .. } = record;
+    // As the log has it.
+    let who = match nick {
+        Some(nick) => format!("{nick} ({verified} {user})"),
+        None => format!("{user} ({verified})"),
+    };
+    let mut line = format!("{id:>5} {at} {stage:<7} {who} {via} {place}: {command}");
     for part in [&record.plugin, &record.from] {
         line += &part.as_ref().map(|part| format!(" {part}")).unwrap_or_default();
     }

@@ -29,7 +29,7 @@ use crate::{
 use rosey_core::{
     flow::{Blame, Ended, Flow, FlowLimits, is_probe},
     restart::Restart,
-    state::{ChangeError, Done, GenerationId, State, Ticket},
+    state::{ChangeError, ChangeKind, Done, GenerationId, PluginState, State, Ticket},
 };
 use rosey_core::{
     hash::Hash,
@@ -106,9 +106,17 @@ pub(super) struct Task {
     pub(super) account: Account,
 }
 
+/// What is asked of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RequestKind {
+    Start,
+    Stop,
+    Change(ChangeKind),
+}
+
 /// A request under way.
 pub(super) struct PendingRequest {
-    pub(super) kind: &'static str,
+    pub(super) kind: RequestKind,
     pub(super) began: Instant,
     pub(super) answer: oneshot::Sender<Result<Done, ChangeError>>,
 }
@@ -124,7 +132,7 @@ impl Task {
         let flow =
             Flow::new(FlowLimits { queue: limits.queue, in_flight: limits.in_flight, deadline: limits.event_deadline });
         let restart = Restart::new(setup.restart_policy(), fastrand::Rng::new());
-        let state = State::new(setup.policy(), restart, setup.history.clone(), 1);
+        let state = State::new(setup.policy(), restart, setup.history.clone());
         let mut cooldowns = Cooldowns::recall(setup.waits.clone());
         if let Some(manifest) = &setup.manifest {
             cooldowns.go_by(manifest);
@@ -433,7 +441,7 @@ impl Task {
                 let _ = answer.send(starts);
             }
             Command::WhenStarted(answer) => {
-                let ticket = self.ask("start", now, answer);
+                let ticket = self.ask(RequestKind::Start, now, answer);
                 self.state.when_started(ticket);
             }
             Command::StartupChosen(choice) => self.startup_choice(choice),
@@ -445,13 +453,13 @@ impl Task {
                 let _ = answer.send(self.state.is_waiting());
             }
             Command::Change { request, expected, answer } => {
-                let (ticket, mode) = (self.ask(request.word(), now, answer), self.reload_mode());
+                let (ticket, mode) = (self.ask(RequestKind::Change(request.kind()), now, answer), self.reload_mode());
                 self.state.change_to(now, ticket, request, mode, expected);
             }
             Command::Stop { host_stops, answer } => {
-                let ticket = self.ask("stop", now, answer);
+                let ticket = self.ask(RequestKind::Stop, now, answer);
                 if !host_stops && self.state.is_stopped() {
-                    return self.state.refuse(ticket, ChangeError::Already("stopped"));
+                    return self.state.refuse(ticket, ChangeError::Already(PluginState::Stopped));
                 }
                 self.why_reject = if host_stops { Rejection::Stopping } else { Rejection::NotRunning };
                 self.state.stop(now, ticket);

@@ -1,6 +1,6 @@
 //! Doing what the state machine wants.
 
-use crate::slot::actor::{PendingRequest, SAVE_RETRY, Task, finish};
+use crate::slot::actor::{PendingRequest, RequestKind, SAVE_RETRY, Task, finish};
 use crate::{
     event::Event,
     process::start::{self, StartSpec},
@@ -203,7 +203,7 @@ impl Task {
 
     pub(super) fn ask(
         &mut self,
-        kind: &'static str,
+        kind: RequestKind,
         now: Instant,
         answer: oneshot::Sender<Result<Done, ChangeError>>,
     ) -> Ticket {
@@ -214,12 +214,12 @@ impl Task {
 
     fn answer(&mut self, now: Instant, ticket: Ticket, result: Result<Done, ChangeError>) {
         let Some(ask) = self.tickets.remove(&ticket) else { return };
-        if !matches!(ask.kind, "start" | "stop") {
+        if let RequestKind::Change(kind) = ask.kind {
             let took = now.saturating_duration_since(ask.began);
             self.account.changed(result.is_ok(), took);
-            self.happened(LifecycleKind::Changed { kind: ask.kind, result: result.clone(), took });
+            self.happened(LifecycleKind::Changed { kind, result: result.clone(), took });
         }
-        if ask.kind == "stop" && !self.is_written() {
+        if ask.kind == RequestKind::Stop && !self.is_written() {
             if self.cooldowns.save_at().is_some() {
                 self.save_cooldowns();
             }

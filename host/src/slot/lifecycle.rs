@@ -4,7 +4,7 @@ use crate::event::PREFIX;
 use crate::process::output::last_words;
 use crate::slot::{crash::Crash, startup::StartupChoice};
 use crate::time::short;
-use rosey_core::state::{ChangeError, Done, Fault, HOST_RETRY, StateEvent, StateLeft, Verdict};
+use rosey_core::state::{ChangeError, ChangeKind, Done, Fault, HOST_RETRY, StateEvent, StateLeft, Verdict};
 use rosey_wire::manifest::Manifest;
 use std::{
     sync::Arc,
@@ -36,8 +36,8 @@ pub enum LifecycleKind {
     Manifest(Arc<Manifest>),
     /// A change on request ended.
     Changed {
-        /// What was asked for: `reload`, `rollback`, `restart`.
-        kind: &'static str,
+        /// What was asked for.
+        kind: ChangeKind,
         /// How it ended.
         result: Result<Done, ChangeError>,
         /// How long it took.
@@ -56,8 +56,11 @@ pub enum LifecycleKind {
 }
 
 impl LifecycleEvent {
-    /// Writes the log line.
+    /// Writes the log line. Of a change on request the admin writes it, who knows who asked.
     pub fn log(&self) {
+        if let LifecycleKind::Changed { .. } = self.kind {
+            return;
+        }
         let (plugin, (level, text)) = (&*self.plugin, self.line());
         match level {
             Level::ERROR => tracing::error!(plugin, "{text}"),

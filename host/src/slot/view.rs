@@ -119,7 +119,7 @@ impl Task {
     fn explanation(&self, now: Instant) -> Option<String> {
         if let Some(change) = self.state.change() {
             let since = now.saturating_duration_since(change.began).as_secs_f32();
-            return Some(format!("{} for {since:.1} s", change.kind.word()));
+            return Some(format!("{} for {since:.1} s", change.kind));
         }
         match self.state.phase() {
             Phase::Failed { why } => Some(why.clone()),

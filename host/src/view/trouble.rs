@@ -1,7 +1,7 @@
 //! What is wrong, in sentences, the worst first: the one judgement that the page's headline, its rows and filter, and JSON
 //! share. Pure.
 
-use super::{Plugin, Snapshot};
+use super::{Plugin, Snapshot, mark::Severity};
 use rosey_core::state::PluginState;
 use serde::Serialize;
 use std::cmp::Ordering;
@@ -60,8 +60,8 @@ pub enum Kind {
 pub struct Trouble {
     /// Which rule found it.
     pub kind: Kind,
-    /// `error` where users get no answers, else `warning`.
-    pub severity: &'static str,
+    /// An error where users get no answers, else a warning.
+    pub severity: Severity,
     /// The plugin, if it is about one.
     pub plugin: Option<String>,
     /// In a sentence.
@@ -96,48 +96,48 @@ pub fn of_plugin(plugin: &Plugin) -> Vec<Trouble> {
         // Why it was given up names the last crash.
         PluginState::Failed => {
             let why: Vec<&str> = why.or(cause).into_iter().collect();
-            add(Kind::Failed, "error", format!("{name} is down and stays down{}", because(&why)));
+            add(Kind::Failed, Severity::Error, format!("{name} is down and stays down{}", because(&why)));
         }
-        PluginState::Crashed => add(Kind::Crashed, "error", format!("{name} is down{}", because(&both))),
-        PluginState::Unhealthy => add(Kind::Unhealthy, "error", format!("{name} does not answer.")),
-        PluginState::Starting => add(Kind::Starting, "warning", format!("{name} is starting.")),
-        PluginState::Stopped => add(Kind::Stopped, "warning", format!("{name} was stopped.")),
+        PluginState::Crashed => add(Kind::Crashed, Severity::Error, format!("{name} is down{}", because(&both))),
+        PluginState::Unhealthy => add(Kind::Unhealthy, Severity::Error, format!("{name} does not answer.")),
+        PluginState::Starting => add(Kind::Starting, Severity::Warning, format!("{name} is starting.")),
+        PluginState::Stopped => add(Kind::Stopped, Severity::Warning, format!("{name} was stopped.")),
         _ => {}
     }
     let lately = &plugin.lately;
     let share = lately.failed as f64 / lately.ended.max(1) as f64;
     if lately.ended >= SAMPLE && share >= FAILING {
-        let severity = if share >= FAILING_BADLY { "error" } else { "warning" };
+        let severity = if share >= FAILING_BADLY { Severity::Error } else { Severity::Warning };
         let text = format!("{} of the last {} events of {name} ended badly.", lately.failed, lately.ended);
         add(Kind::Failing, severity, text);
     }
     if plugin.queue_limit > 0 && plugin.queued as f64 >= plugin.queue_limit as f64 * QUEUE {
         let (queued, limit) = (plugin.queued, plugin.queue_limit);
         let text = format!("{queued} events wait for {name}; beyond {limit} they are rejected.");
-        add(Kind::Queue, "warning", text);
+        add(Kind::Queue, Severity::Warning, text);
     }
     if let Some(p95) = plugin.response_p95.filter(|p95| *p95 > SLOW && lately.timed >= SAMPLE) {
-        add(Kind::Slow, "warning", format!("{name} takes {p95:.1} s for a reply (p95)."));
+        add(Kind::Slow, Severity::Warning, format!("{name} takes {p95:.1} s for a reply (p95)."));
     }
     if lately.dead_letters > 0 && plugin.dead_letters > 0 {
         let text = match lately.dead_letters {
             1 => format!("An event that crashed {name} twice was set aside."),
             count => format!("{count} events that crashed {name} twice each were set aside."),
         };
-        add(Kind::DeadLetters, "warning", text);
+        add(Kind::DeadLetters, Severity::Warning, text);
     }
     if let Some(why) = &lately.rolled_back {
         let text = format!("{name} went back to its earlier build by itself: {}.", clause(why));
-        add(Kind::RolledBack, "warning", text);
+        add(Kind::RolledBack, Severity::Warning, text);
     }
     if let Some(why) = &lately.refused {
-        add(Kind::Refused, "warning", format!("A change of {name} was refused: {}.", clause(why)));
+        add(Kind::Refused, Severity::Warning, format!("A change of {name} was refused: {}.", clause(why)));
     }
     if lately.crashes > 0 && !matches!(plugin.state, PluginState::Failed | PluginState::Crashed) {
         let crashed = times(lately.crashes);
         add(
             Kind::Crashes,
-            "warning",
+            Severity::Warning,
             format!("{name} crashed {crashed} within the last hour{}", because(&cause.into_iter().collect::<Vec<_>>())),
         );
     }
@@ -153,11 +153,11 @@ pub fn of_all(snapshot: &Snapshot) -> Vec<Trouble> {
             "nowhere" => format!("{name} is in none of its channels; the log says why."),
             _ => return None,
         };
-        Some(Trouble { kind: Kind::NoChat, severity: "error", plugin: None, text })
+        Some(Trouble { kind: Kind::NoChat, severity: Severity::Error, plugin: None, text })
     });
     let database = snapshot.system.database.as_deref().map(|why| Trouble {
         kind: Kind::Database,
-        severity: "warning",
+        severity: Severity::Warning,
         plugin: None,
         text: format!("Changes are refused, since nothing can be recorded: {}.", clause(why)),
     });
@@ -167,8 +167,8 @@ pub fn of_all(snapshot: &Snapshot) -> Vec<Trouble> {
     all
 }
 
-/// Whether all is well, in a sentence, and how bad it is: `good`, `warning` or `error`.
-pub fn verdict(snapshot: &Snapshot, troubles: &[Trouble]) -> (String, &'static str) {
+/// Whether all is well, in a sentence, and how bad it is.
+pub fn verdict(snapshot: &Snapshot, troubles: &[Trouble]) -> (String, Severity) {
     let is_down = |trouble: &&Trouble| matches!(trouble.kind, Kind::Failed | Kind::Crashed | Kind::Unhealthy);
     let down: Vec<&str> = troubles.iter().filter(is_down).filter_map(|trouble| trouble.plugin.as_deref()).collect();
     let of_kind = |kind: Kind| -> Vec<&str> {
@@ -176,19 +176,20 @@ pub fn verdict(snapshot: &Snapshot, troubles: &[Trouble]) -> (String, &'static s
     };
     let Some(worst) = troubles.first() else {
         return match () {
-            () if snapshot.timestamp.is_empty() => ("Starting.".to_owned(), "warning"),
-            () if snapshot.plugins.is_empty() => ("No plugins are configured.".to_owned(), "warning"),
-            () => ("All is well.".to_owned(), "good"),
+            () if snapshot.timestamp.is_empty() => ("Starting.".to_owned(), Severity::Warning),
+            () if snapshot.plugins.is_empty() => ("No plugins are configured.".to_owned(), Severity::Warning),
+            () => ("All is well.".to_owned(), Severity::Good),
         };
     };
     match worst.kind {
-        _ if down.len() > 1 => {
-            (format!("{} of {} plugins are down: {}.", down.len(), snapshot.plugins.len(), some(&down)), "error")
-        }
+        _ if down.len() > 1 => (
+            format!("{} of {} plugins are down: {}.", down.len(), snapshot.plugins.len(), some(&down)),
+            Severity::Error,
+        ),
         Kind::Starting if of_kind(Kind::Starting).len() > 1 => {
-            (format!("{} are starting.", some(&of_kind(Kind::Starting))), "warning")
+            (format!("{} are starting.", some(&of_kind(Kind::Starting))), Severity::Warning)
         }
-        Kind::Stopped => (format!("All is well, but {} stopped.", was(&of_kind(Kind::Stopped))), "warning"),
+        Kind::Stopped => (format!("All is well, but {} stopped.", was(&of_kind(Kind::Stopped))), Severity::Warning),
         _ => (worst.text.clone(), worst.severity),
     }
 }
@@ -225,22 +226,22 @@ mod tests {
         plugin
     }
 
-    fn said(plugins: Vec<Plugin>) -> (String, &'static str) {
+    fn said(plugins: Vec<Plugin>) -> (String, Severity) {
         let snapshot = Snapshot { timestamp: "2026-01-01T00:00:00.000Z".into(), plugins, ..Snapshot::default() };
         verdict(&snapshot, &of_all(&snapshot))
     }
 
-    fn running(change: impl FnOnce(&mut Plugin)) -> (String, &'static str) {
+    fn running(change: impl FnOnce(&mut Plugin)) -> (String, Severity) {
         said(vec![plugin("a", PluginState::Running, change)])
     }
 
     #[test]
     fn all_is_well_only_when_nothing_is_wrong() {
-        assert_eq!(running(|_| {}), ("All is well.".into(), "good"));
-        assert_eq!(said(vec![]), ("No plugins are configured.".into(), "warning"));
-        assert_eq!(verdict(&Snapshot::default(), &[]), ("Starting.".into(), "warning"));
+        assert_eq!(running(|_| {}), ("All is well.".into(), Severity::Good));
+        assert_eq!(said(vec![]), ("No plugins are configured.".into(), Severity::Warning));
+        assert_eq!(verdict(&Snapshot::default(), &[]), ("Starting.".into(), Severity::Warning));
         let stopped = vec![plugin("a", PluginState::Stopped, |_| {}), plugin("b", PluginState::Running, |_| {})];
-        assert_eq!(said(stopped), ("All is well, but a was stopped.".into(), "warning"));
+        assert_eq!(said(stopped), ("All is well, but a was stopped.".into(), Severity::Warning));
     }
 
     #[test]
@@ -249,7 +250,7 @@ mod tests {
         let crashed = plugin("a", PluginState::Crashed, |it| {
             (it.last_crash, it.explanation) = (crash(), Some("next start in 2.0 s".into()));
         });
-        assert_eq!(said(vec![crashed]), ("a is down: exit status 3; next start in 2.0 s.".into(), "error"));
+        assert_eq!(said(vec![crashed]), ("a is down: exit status 3; next start in 2.0 s.".into(), Severity::Error));
         let gone = plugin("a", PluginState::Failed, |it| {
             let why = "5 starts in a row did not stay up; the last one: exit status 3";
             (it.last_crash, it.explanation) = (crash(), Some(why.into()));
@@ -257,24 +258,24 @@ mod tests {
         let why = "a is down and stays down: 5 starts in a row did not stay up; the last one: exit status 3.";
         assert_eq!(said(vec![gone]).0, why, "once");
         let all = (0..9).map(|n| plugin(&format!("p{n}"), PluginState::Crashed, |_| {})).collect();
-        assert_eq!(said(all), ("9 of 9 plugins are down: p0 and 8 others.".into(), "error"));
+        assert_eq!(said(all), ("9 of 9 plugins are down: p0 and 8 others.".into(), Severity::Error));
     }
 
     #[test]
     fn each_trouble_has_its_sentence() {
         let lately = |ended, failed| Lately { ended, failed, ..Lately::default() };
-        assert_eq!(running(|it| it.lately = lately(9, 9)).1, "good", "too few to say anything");
-        assert_eq!(running(|it| it.lately = lately(100, 9)).1, "good");
+        assert_eq!(running(|it| it.lately = lately(9, 9)).1, Severity::Good, "too few to say anything");
+        assert_eq!(running(|it| it.lately = lately(100, 9)).1, Severity::Good);
         assert_eq!(
             running(|it| it.lately = lately(100, 30)),
-            ("30 of the last 100 events of a ended badly.".into(), "warning")
+            ("30 of the last 100 events of a ended badly.".into(), Severity::Warning)
         );
-        assert_eq!(running(|it| it.lately = lately(100, 80)).1, "error");
+        assert_eq!(running(|it| it.lately = lately(100, 80)).1, Severity::Error);
         assert!(running(|it| it.queued = 50).0.contains("50 events wait for a; beyond 100"));
         assert!(running(|it| (it.response_p95, it.lately.timed) = (Some(4.0), 10)).0.contains("takes 4.0 s"));
-        assert_eq!(running(|it| (it.response_p95, it.lately.timed) = (Some(4.0), 1)).1, "good");
+        assert_eq!(running(|it| (it.response_p95, it.lately.timed) = (Some(4.0), 1)).1, Severity::Good);
         assert!(running(|it| (it.dead_letters, it.lately.dead_letters) = (1, 1)).0.contains("was set aside"));
-        assert_eq!(running(|it| it.dead_letters = 1).1, "good", "an old one is no news");
+        assert_eq!(running(|it| it.dead_letters = 1).1, Severity::Good, "an old one is no news");
         assert!(running(|it| it.lately.rolled_back = Some("it crashed".into())).0.contains("by itself: it crashed."));
         assert!(running(|it| it.lately.refused = Some("no.".into())).0.ends_with("was refused: no."));
         assert_eq!(running(|it| it.lately.crashes = 2).0, "a crashed twice within the last hour.");
@@ -287,7 +288,7 @@ mod tests {
         snapshot.system.database = Some("rosey.db: its disk is full; make room".into());
         let said = verdict(&snapshot, &of_all(&snapshot));
         let text = "Changes are refused, since nothing can be recorded: rosey.db: its disk is full; make room.";
-        assert_eq!(said, (text.into(), "warning"));
+        assert_eq!(said, (text.into(), Severity::Warning));
     }
 
     #[test]
@@ -302,7 +303,7 @@ mod tests {
         banned.timestamp = "now".into();
         banned.system.connectors.insert("irc".into(), "nowhere");
         let text = "irc is in none of its channels; the log says why.".to_owned();
-        assert_eq!(verdict(&banned, &of_all(&banned)), (text, "error"));
+        assert_eq!(verdict(&banned, &of_all(&banned)), (text, Severity::Error));
         let well = plugin("0", PluginState::Running, |_| {});
         let mut sorted = [&well, &slow, &hung];
         sorted.sort_by(|a, b| by_urgency(a, b));

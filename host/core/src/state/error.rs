@@ -1,5 +1,6 @@
 //! Why a change did not happen, in words that say what to do.
 
+use super::{ChangeKind, PluginState};
 use std::time::Duration;
 
 /// Why a change did not happen. Unless it says otherwise, what ran before goes on.
@@ -7,7 +8,7 @@ use std::time::Duration;
 pub enum ChangeError {
     /// One at a time.
     #[error("a {0} of it is under way; wait for it to finish, then try again")]
-    Busy(&'static str),
+    Busy(ChangeKind),
     /// Nothing to do.
     #[error("that very build is running already (artifact {0}); force it to replace the process all the same")]
     SameArtifact(String),
@@ -22,7 +23,7 @@ pub enum ChangeError {
     Changed,
     /// Nothing to do.
     #[error("it is {0} already")]
-    Already(&'static str),
+    Already(PluginState),
     /// Nothing to restart.
     #[error("it is not running; start it first")]
     NotRunning,

@@ -74,7 +74,7 @@ pub struct State {
 
 impl State {
     /// A slot that has not started. Generations count from `next`.
-    pub fn new(policy: Policy, mut restart: Restart, history: BuildHistory, next: GenerationId) -> Self {
+    pub fn new(policy: Policy, mut restart: Restart, history: BuildHistory) -> Self {
         restart.resume(history.failures);
         Self {
             policy,
@@ -84,7 +84,7 @@ impl State {
             bake: None,
             old: Vec::new(),
             history,
-            next,
+            next: 1,
             stopping: Vec::new(),
             starting: Vec::new(),
             tally: Tally::default(),

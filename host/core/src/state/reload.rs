@@ -14,6 +14,7 @@ use super::{
 use crate::hash::Hash;
 use rosey_wire::manifest::ReloadMode;
 use std::{
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -127,14 +128,14 @@ impl Done {
     }
 }
 
-impl ChangeKind {
-    /// The admin command.
-    pub fn word(self) -> &'static str {
-        match self {
+/// As the admin command.
+impl fmt::Display for ChangeKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
             Self::Reload => "reload",
             Self::Rollback => "rollback",
             Self::Restart => "restart",
-        }
+        })
     }
 }
 
@@ -190,7 +191,7 @@ impl State {
         refusal: Option<ChangeError>,
     ) {
         if let Some(change) = &self.change {
-            let busy = ChangeError::Busy(change.kind.word());
+            let busy = ChangeError::Busy(change.kind);
             return self.refuse(ticket, busy);
         }
         if let Some(refusal) = refusal {

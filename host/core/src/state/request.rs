@@ -31,12 +31,12 @@ pub struct ExpectedState {
 }
 
 impl ChangeRequest {
-    /// The admin command.
-    pub fn word(self) -> &'static str {
+    /// Which change it is.
+    pub fn kind(self) -> ChangeKind {
         match self {
-            Self::Reload { .. } => ChangeKind::Reload.word(),
-            Self::Rollback => ChangeKind::Rollback.word(),
-            Self::Restart => ChangeKind::Restart.word(),
+            Self::Reload { .. } => ChangeKind::Reload,
+            Self::Rollback => ChangeKind::Rollback,
+            Self::Restart => ChangeKind::Restart,
         }
     }
 }
@@ -155,7 +155,7 @@ impl State {
     /// Goes back to the artifact before, at once when its process is still there.
     pub fn rollback(&mut self, now: Instant, ticket: Ticket, mode: ReloadMode) {
         if let Some(change) = &self.change {
-            let busy = ChangeError::Busy(change.kind.word());
+            let busy = ChangeError::Busy(change.kind);
             return self.refuse(ticket, busy);
         }
         let from = self.running_artifact().or(self.history.active);

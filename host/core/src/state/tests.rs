@@ -94,7 +94,7 @@ impl World {
     /// A world that begins with what a host before it has left.
     fn after(history: BuildHistory) -> Self {
         Self {
-            state: State::new(policy(), restart(), history, 1),
+            state: State::new(policy(), restart(), history),
             now: Instant::now(),
             fakes: BTreeMap::new(),
             asked: Vec::new(),
@@ -407,7 +407,7 @@ fn one_change_at_a_time_and_the_same_artifact_only_by_force() {
     assert!(matches!(world.finished[&same], Err(ChangeError::SameArtifact(_))));
     world.reload(2, ReloadMode::Overlap);
     let second = world.reload(3, ReloadMode::Overlap);
-    assert_eq!(world.finished[&second], Err(ChangeError::Busy("reload")));
+    assert_eq!(world.finished[&second], Err(ChangeError::Busy(ChangeKind::Reload)));
 }
 
 #[test]
@@ -704,7 +704,7 @@ proptest! {
 fn a_host_that_starts_again_goes_on_counting_failures() {
     let history = BuildHistory { last_good: Some(artifact(1)), failures: 4, ..BuildHistory::default() };
     let now = Instant::now();
-    let mut state = State::new(policy(), restart(), history, 1);
+    let mut state = State::new(policy(), restart(), history);
     state.start(artifact(1));
     state.started(now, 1, Ok(()));
     state.exited(now, 1, "SIGSEGV");
@@ -718,7 +718,7 @@ fn a_host_that_starts_again_goes_on_counting_failures() {
 #[test]
 fn what_the_host_could_not_do_is_tried_again_and_never_counted() {
     let mut now = Instant::now();
-    let mut state = State::new(policy(), restart(), BuildHistory::default(), 1);
+    let mut state = State::new(policy(), restart(), BuildHistory::default());
     let full = || StartProblem { why: "the disk is full".into(), fault: Fault::Host };
     for _ in 0..100 {
         state.cannot_start(full());

@@ -5,7 +5,7 @@
 //! still set the head back, or make a whole new chain. A running bot knows its head and notices at the next record; a
 //! head noted elsewhere, the log, or the `audit_file` on another machine show it later.
 
-use super::record::{AuditRecord, COLUMNS};
+use super::record::AuditRecord;
 use rusqlite::{Connection, OptionalExtension, Params, Statement};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,6 +37,10 @@ CREATE TABLE IF NOT EXISTS audit_head (
     count INTEGER NOT NULL,
     hash  TEXT NOT NULL
 ) STRICT;";
+
+/// The column that came after those: what chat showed, where the account has another name. The hash of a record without it
+/// is as if there were no such column.
+pub const NICK: &str = "ALTER TABLE audit ADD COLUMN nick TEXT";
 
 /// More records than there can be: a greater number was not given by Rosey, and no other follows it.
 const MOST_RECORDS: i64 = 1 << 40;
@@ -185,22 +189,22 @@ fn records(statement: &mut Statement<'_>, parameters: impl Params) -> rusqlite::
 
 /// The record with this number; nothing when it is not there or cannot be read.
 pub(super) fn one(connection: &Connection, id: i64) -> rusqlite::Result<Option<AuditRecord>> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM audit WHERE id = ?1"))?;
+    let mut statement = connection.prepare_cached("SELECT * FROM audit WHERE id = ?1")?;
     Ok(records(&mut statement, [id])?.pop())
 }
 
 /// Records with a number over `after`, the oldest first.
 pub(super) fn since(connection: &Connection, after: i64) -> rusqlite::Result<Vec<AuditRecord>> {
-    let sql = format!("SELECT {COLUMNS} FROM audit WHERE id > ?1 AND id < {MOST_RECORDS} ORDER BY id");
+    let sql = format!("SELECT * FROM audit WHERE id > ?1 AND id < {MOST_RECORDS} ORDER BY id");
     records(&mut *connection.prepare_cached(&sql)?, [after])
 }
 
 /// Beginnings without an end.
 pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<AuditRecord>> {
-    let mut statement = connection.prepare(&format!(
-        "SELECT {COLUMNS} FROM audit WHERE stage = 'before' AND id NOT IN
-         (SELECT about FROM audit WHERE about IS NOT NULL) ORDER BY id"
-    ))?;
+    let mut statement = connection.prepare(
+        "SELECT * FROM audit WHERE stage = 'before' AND id NOT IN
+         (SELECT about FROM audit WHERE about IS NOT NULL) ORDER BY id",
+    )?;
     records(&mut statement, [])
 }
 
@@ -214,10 +218,10 @@ pub fn list(
     from: Option<&str>,
     limit: u32,
 ) -> rusqlite::Result<Vec<AuditRecord>> {
-    let mut statement = connection.prepare(&format!(
-        "SELECT {COLUMNS} FROM audit WHERE (?1 IS NULL OR plugin = ?1) AND (?2 IS NULL OR at >= ?2)
-         ORDER BY id DESC LIMIT ?3"
-    ))?;
+    let mut statement = connection.prepare(
+        "SELECT * FROM audit WHERE (?1 IS NULL OR plugin = ?1) AND (?2 IS NULL OR at >= ?2)
+         ORDER BY id DESC LIMIT ?3",
+    )?;
     let mut records = records(&mut statement, (plugin, from, limit))?;
     records.reverse();
     Ok(records)
@@ -231,7 +235,7 @@ pub fn verify(connection: &mut Connection) -> rusqlite::Result<Verified> {
     let transaction = connection.transaction()?;
     let mut found = Verified::default();
     let mut open = BTreeSet::new();
-    let mut statement = transaction.prepare(&format!("SELECT {COLUMNS} FROM audit ORDER BY id"))?;
+    let mut statement = transaction.prepare("SELECT * FROM audit ORDER BY id")?;
     let mut rows = statement.query([])?;
     let mut last: i64 = 0;
     while let Some(row) = rows.next()? {

@@ -76,6 +76,9 @@ pub struct AuditRecord {
     pub user: String,
     /// How the name was verified: `console`, `system`, `account`, `token` or `nick`; `host` for Rosey itself.
     pub verified: String,
+    /// The name that chat showed, where an account was verified and has another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nick: Option<String>,
     /// `chat`, `shell` or `dashboard`; `host` for Rosey itself.
     pub via: String,
     /// The channel, terminal or address.
@@ -101,9 +104,12 @@ pub struct AuditRecord {
     pub hash: String,
 }
 
-/// The columns, in the order of the fields.
-pub(super) const COLUMNS: &str = "id, at, stage, about, user, verified, via, place, command, plugin, from_version, \
-                                  to_version, ok, result, took_us, previous, hash";
+/// The last column. A table that only an earlier Rosey has opened has it not.
+const NICK: usize = 17;
+
+/// The columns, in the order in which they were added.
+const COLUMNS: &str = "id, at, stage, about, user, verified, via, place, command, plugin, from_version, \
+                                  to_version, ok, result, took_us, previous, hash, nick";
 
 impl AuditRecord {
     /// What somebody does now; without a number and a hash yet.
@@ -116,6 +122,7 @@ impl AuditRecord {
             about: None,
             user: clean(user, MAX_TEXT),
             verified: verified.to_owned(),
+            nick: (user != actor.user.name).then(|| clean(&actor.user.name, MAX_TEXT)),
             via: actor.via.to_string(),
             place: clean(&actor.place, MAX_TEXT),
             command: command.to_owned(),
@@ -181,7 +188,7 @@ impl AuditRecord {
     pub(super) fn insert(&self, connection: &rusqlite::Connection) -> rusqlite::Result<()> {
         let sql = format!(
             "INSERT INTO audit ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
-             ?16, ?17)"
+             ?16, ?17, ?18)"
         );
         connection.prepare_cached(&sql)?.execute(params![
             self.id,
@@ -201,6 +208,7 @@ impl AuditRecord {
             self.took_us,
             self.previous,
             self.hash,
+            self.nick,
         ])?;
         Ok(())
     }
@@ -218,6 +226,7 @@ impl AuditRecord {
             about: row.get(3)?,
             user: row.get(4)?,
             verified: row.get(5)?,
+            nick: if row.as_ref().column_count() > NICK { row.get(NICK)? } else { None },
             via: row.get(6)?,
             place: row.get(7)?,
             command: row.get(8)?,

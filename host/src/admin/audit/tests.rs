@@ -5,8 +5,8 @@ use super::{
     *,
 };
 use crate::{
-    admin::{Actor, Via},
-    event::{Identity, User},
+    admin::{Actor, SCHEMA, Via},
+    event::{Identity, Network, User, name::CaseMapping},
 };
 use rusqlite::Connection;
 use std::{path::Path, time::Duration};
@@ -19,7 +19,7 @@ fn before(plugin: &str) -> AuditRecord {
 
 /// An audit of ten actions, each with its end.
 async fn ten_actions(directory: &Path, file: Option<PathBuf>) {
-    let database = Database::open(&directory.join("rosey.db"), &[chain::SCHEMA]).expect("a database");
+    let database = Database::open(&directory.join("rosey.db"), &SCHEMA).expect("a database");
     let audit = Audit::open(database, file).await.expect("empty");
     for plugin in 0..10 {
         let before = audit.write(before(&format!("p{plugin}"))).await.expect("there is room");
@@ -58,6 +58,7 @@ async fn every_edit_deletion_and_truncation_is_found() {
         "UPDATE audit SET took_us = took_us + 1 WHERE id = 20",
         "UPDATE audit SET stage = 'nonsense' WHERE id = 7",
         "UPDATE audit SET hash = previous WHERE id = 9",
+        "UPDATE audit SET nick = 'mallory' WHERE id = 5",
         "DELETE FROM audit WHERE id = 1",
         "DELETE FROM audit WHERE id = 11",
         "DELETE FROM audit WHERE id = 20",
@@ -74,6 +75,34 @@ async fn every_edit_deletion_and_truncation_is_found() {
         tamper(directory.path(), sql);
         assert_ne!(verify(directory.path()).problems, Vec::<String>::new(), "{sql}");
     }
+}
+
+#[tokio::test]
+async fn records_of_an_earlier_rosey_stay_whole_beside_those_that_name_the_nick() {
+    let directory = tempfile::tempdir().expect("a directory");
+    ten_actions(directory.path(), None).await;
+    // As an earlier Rosey has left it: without the column, and with hashes that know of none.
+    tamper(directory.path(), "ALTER TABLE audit DROP COLUMN nick");
+    let found = verify(directory.path());
+    assert_eq!((found.count, found.problems), (20, vec![]), "it can be read before a bot has opened it");
+    let network = Network { id: "libera".into(), case: CaseMapping::Ascii };
+    let user = User { name: "al".into(), identity: Identity::Account { network, name: "alice".into() } };
+    let actor = Actor { user: user.into(), via: Via::Chat, place: "libera/#ops".into() };
+    for _ in 0..2 {
+        let database = Database::open(&directory.path().join("rosey.db"), &SCHEMA).expect("a database");
+        let audit = Audit::open(database, None).await.expect("whole");
+        let record = AuditRecord::new(Stage::Denied, &actor, "reload", Some("p"));
+        audit.write(record).await.expect("there is room");
+        audit.write(before("p")).await.expect("there is room");
+    }
+    let connection = Connection::open(directory.path().join("rosey.db")).expect("a database");
+    let records = chain::list(&connection, None, None, 100).expect("readable");
+    let named = records.iter().filter(|record| record.nick.is_some());
+    let named: Vec<_> = named.map(|record| (record.user.as_str(), record.nick.as_deref())).collect();
+    assert_eq!(named, [("alice", Some("al")); 2]);
+    assert_eq!(verify(directory.path()).problems, Vec::<String>::new());
+    tamper(directory.path(), "UPDATE audit SET nick = NULL WHERE nick IS NOT NULL");
+    assert_eq!(verify(directory.path()).problems.len(), 2);
 }
 
 #[tokio::test]
@@ -124,7 +153,7 @@ async fn a_file_that_is_behind_is_not_tampered_with_and_catches_up_at_the_start(
         let found = verify(directory.path());
         assert_eq!(found.problems, Vec::<String>::new(), "{bytes} bytes");
         assert!(found.notes[0].contains("behind rosey.db"), "{:?}", found.notes);
-        let database = Database::open(&directory.path().join("rosey.db"), &[chain::SCHEMA]).expect("a database");
+        let database = Database::open(&directory.path().join("rosey.db"), &SCHEMA).expect("a database");
         Audit::open(database, Some(path.clone())).await.expect("whole");
         assert_eq!(std::fs::read(&path).expect("readable"), whole, "{bytes} bytes");
         assert_eq!(verify(directory.path()).notes, Vec::<String>::new());
@@ -163,7 +192,7 @@ async fn a_careful_cut_under_a_running_bot_is_noticed_at_the_next_record_and_sta
     for sql in CAREFUL {
         let directory = tempfile::tempdir().expect("a directory");
         ten_actions(directory.path(), None).await;
-        let database = Database::open(&directory.path().join("rosey.db"), &[chain::SCHEMA]).expect("a database");
+        let database = Database::open(&directory.path().join("rosey.db"), &SCHEMA).expect("a database");
         let audit = Audit::open(database, None).await.expect("whole");
         let alarms = Arc::new(Mutex::new(0));
         let counts = Arc::clone(&alarms);
@@ -199,7 +228,7 @@ async fn a_record_at_a_number_that_cannot_be_blocks_neither_records_nor_starts()
         let path = directory.path().join("audit.jsonl");
         ten_actions(directory.path(), Some(path.clone())).await;
         let open = async || {
-            let database = Database::open(&directory.path().join("rosey.db"), &[chain::SCHEMA]).expect("a database");
+            let database = Database::open(&directory.path().join("rosey.db"), &SCHEMA).expect("a database");
             Audit::open(database, Some(path.clone())).await.expect("it opens")
         };
         let audit = open().await;
@@ -230,7 +259,7 @@ async fn a_database_that_lost_what_the_file_has_is_noticed_at_the_start() {
         ten_actions(directory.path(), Some(path.clone())).await;
         tamper(directory.path(), sql);
         assert_ne!(verify(directory.path()).problems, Vec::<String>::new(), "{sql}");
-        let database = Database::open(&directory.path().join("rosey.db"), &[chain::SCHEMA]).expect("a database");
+        let database = Database::open(&directory.path().join("rosey.db"), &SCHEMA).expect("a database");
         let audit = Audit::open(database, Some(path.clone())).await.expect("readable");
         let record = audit.write(before("p")).await.expect("it is recorded");
         assert_eq!(record.id, 22, "{sql}");
@@ -242,7 +271,7 @@ async fn a_database_that_lost_what_the_file_has_is_noticed_at_the_start() {
 #[tokio::test]
 async fn an_action_whose_beginning_the_file_does_not_take_has_an_honest_end() {
     let directory = tempfile::tempdir().expect("a directory");
-    let database = Database::open(&directory.path().join("rosey.db"), &[chain::SCHEMA]).expect("a database");
+    let database = Database::open(&directory.path().join("rosey.db"), &SCHEMA).expect("a database");
     let audit = Audit::open(database, Some("/dev/full".into())).await.expect("it opens");
     let error = audit.begin(before("p")).await.expect_err("there is no room");
     assert!(error.to_string().starts_with("the audit file /dev/full cannot be written"), "{error}");
@@ -261,7 +290,7 @@ async fn a_torn_line_and_a_missing_end_are_mended_at_the_next_start() {
     ten_actions(directory.path(), Some(path.clone())).await;
     let whole = std::fs::read(&path).expect("readable");
     std::fs::write(&path, &whole[..whole.len() - 30]).expect("ours");
-    let database = Database::open(&directory.path().join("rosey.db"), &[chain::SCHEMA]).expect("a database");
+    let database = Database::open(&directory.path().join("rosey.db"), &SCHEMA).expect("a database");
     let audit = Audit::open(database.clone(), Some(path.clone())).await.expect("mended");
     audit.write(before("killed")).await.expect("there is room");
     drop(audit);
@@ -275,7 +304,7 @@ async fn a_torn_line_and_a_missing_end_are_mended_at_the_next_start() {
 #[tokio::test]
 async fn what_cannot_be_written_is_said() {
     let directory = tempfile::tempdir().expect("a directory");
-    let database = Database::open(&directory.path().join("rosey.db"), &[chain::SCHEMA]).expect("a database");
+    let database = Database::open(&directory.path().join("rosey.db"), &SCHEMA).expect("a database");
     let audit = Audit::open(database, None).await.expect("empty");
     tamper(directory.path(), "DROP TABLE audit");
     let error = audit.write(before("p")).await.expect_err("no table");

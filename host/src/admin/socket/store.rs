@@ -1,8 +1,8 @@
 //! `rosey store import` and `delete` on the control socket.
 
-use super::{Client, PATIENCE, Request, Response, StoreRequest};
+use super::{Client, PATIENCE, Response, StoreRequest};
 use crate::{
-    admin::{Actor, Admin, Refusal, grammar, grammar::ParsedLine, store_change::StoreProposal},
+    admin::{Actor, Admin, Refusal, confirm::Question, store_change::StoreProposal},
     commit::Import,
 };
 use std::{io, sync::Arc};
@@ -48,14 +48,12 @@ impl Client {
         plugin: &str,
         proposal: StoreProposal,
     ) -> io::Result<Result<Response, Refusal>> {
-        self.tell(&Response::Question(proposal.question.clone())).await?;
-        let answer = self.ask().await;
-        if !matches!(&answer, Ok(Some(Request::Answer(text))) if grammar::parse(text) == ParsedLine::Yes) {
-            let (late, why) = super::unanswered(&answer);
-            admin.drop_store_question(actor, &proposal, why).await;
-            let text = format!("the store of {plugin}:{late} left as it is.");
-            return Ok(Ok(Response::Refused { text, kind: super::RefusalKind::Unconfirmed }));
-        }
+        let left = format!("the store of {plugin}");
+        let proposal = match self.confirmed(admin, actor, Question::Store(proposal), &left).await? {
+            Ok(Question::Store(proposal)) => proposal,
+            Ok(Question::Change(_)) => unreachable!("a client is asked one question at a time"),
+            Err(response) => return Ok(Ok(response)),
+        };
         let working = format!("Changing what {plugin} keeps …");
         let done = self.during(admin.change_store(actor, proposal), admin, plugin, Some(&working)).await?;
         Ok(done.map(|(text, usage)| {

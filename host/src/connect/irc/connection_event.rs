@@ -110,8 +110,7 @@ impl ConnectionEvent {
             Self::Lost { .. } => metrics.connector(id, false),
             _ => {}
         }
-        let severity = if level == Level::WARN { "warning" } else { "info" };
-        metrics.mark(None, "connector", severity, &format!("{id}: {text}"));
+        metrics.connector_event(id, level == Level::WARN, &text);
     }
 
     fn line(&self, id: &ConnectorId) -> (Level, String) {
