@@ -10,10 +10,9 @@ use std::{
     time::Duration,
 };
 
-/// What the built-in default runs besides the host, by how it is built. Cargo gives a dependency the features that all selected
-/// packages ask for, so packages that share one command get the very dependencies that each gets alone: a later `cargo build
-/// -p dice-roller` builds the dice roller and nothing else.
-pub const PARTS: [&[&str]; 2] = [&["rosey-shim"], &["dice-roller", "eight-ball"]];
+/// What the built-in default runs besides the host, built by one command. All of them ask for the same features of what they
+/// share, so a later `cargo build -p dice-roller` builds the dice roller and nothing else. The host asks for more.
+pub const PARTS: [&str; 3] = ["rosey-shim", "dice-roller", "eight-ball"];
 
 /// A build that takes longer than this is announced: people begin to wonder.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -27,27 +26,25 @@ pub fn build_parts() -> Result<(), String> {
     let executable = std::env::current_exe().map_err(|error| error.to_string())?;
     let is_release = executable.parent().and_then(Path::file_name).is_some_and(|profile| profile == "release");
     // The first time cargo shows what it does. Later it mostly has nothing to do.
-    let is_first = !executable.with_file_name(PARTS[0][0]).exists();
+    let is_first = !executable.with_file_name(PARTS[0]).exists();
     let (done, waiting) = mpsc::sync_channel::<()>(0);
     let announcer = thread::spawn(move || {
         let silence = if is_first { Duration::ZERO } else { SILENCE };
         if waiting.recv_timeout(silence) == Err(RecvTimeoutError::Timeout) {
-            let parts = PARTS.concat().join(", ");
+            let parts = PARTS.join(", ");
             eprintln!("Building {parts}: `cargo run` builds the host alone, and these run in processes of their own.");
         }
     });
-    let built = PARTS.iter().try_for_each(|packages| {
-        #[expect(clippy::disallowed_methods, reason = "cargo is waited for, before anything else is there")]
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.arg("build").current_dir(manifest.parent().unwrap_or(Path::new(".")));
-        cargo.args((!is_first).then_some("--quiet")).args(is_release.then_some("--release"));
-        cargo.args(packages.iter().flat_map(|package| ["-p", package]));
-        match cargo.status() {
-            Ok(status) if status.success() => Ok(()),
-            Ok(_) => Err(format!("{} could not be built; cargo says above why", packages.join(" or "))),
-            Err(error) => Err(format!("cargo cannot be started to build {}: {error}", packages.join(" and "))),
-        }
-    });
+    #[expect(clippy::disallowed_methods, reason = "cargo is waited for, before anything else is there")]
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.arg("build").current_dir(manifest.parent().unwrap_or(Path::new(".")));
+    cargo.args((!is_first).then_some("--quiet")).args(is_release.then_some("--release"));
+    cargo.args(PARTS.iter().flat_map(|package| ["-p", package]));
+    let built = match cargo.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(format!("{} could not be built; cargo says above why", PARTS.join(" or "))),
+        Err(error) => Err(format!("cargo cannot be started to build {}: {error}", PARTS.join(" and "))),
+    };
     drop(done);
     // It only writes a line.
     let _ = announcer.join();

@@ -344,12 +344,10 @@ fn build_graph(packages: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn a_plugin_that_is_built_after_the_quick_start_finds_all_its_dependencies_built() {
-    for packages in rosey::quick_start::PARTS {
-        let together = build_graph(packages);
-        for package in packages {
-            let alone = build_graph(&[package]);
-            assert!(alone.len() > 10 && alone.is_subset(&together), "{package}: {:?}", alone.difference(&together));
-        }
+    let together = build_graph(&rosey::quick_start::PARTS);
+    for package in rosey::quick_start::PARTS {
+        let alone = build_graph(&[package]);
+        assert!(alone.len() > 10 && alone.is_subset(&together), "{package}: {:?}", alone.difference(&together));
     }
 }
 
