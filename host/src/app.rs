@@ -12,6 +12,7 @@ use crate::{
     config::{self, Config},
     connect::{self, ConnectError, Connectors},
     dashboard::{self, DashboardConfig, DashboardError, host_of},
+    event::{ConnectorId, Event, Occurrence, What},
     journal::Journal,
     metrics::{self, Metrics, MetricsConfig},
     plugins::{self, PluginConfig, Plugins},
@@ -22,7 +23,11 @@ use crate::{
     report,
     router::{self, Router},
     settings::in_link,
-    slot::lifecycle::{LifecycleEvent, LifecycleKind},
+    slot::{
+        lifecycle::{LifecycleEvent, LifecycleKind},
+        outlets::Outlets,
+    },
+    speech::Speech,
     store::{Database, StoreError, is_for_want_of_room},
     view::{
         Change,
@@ -34,6 +39,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use signals::Signals;
 use state::{Life, State};
 use std::{
+    collections::BTreeMap,
     fs, io,
     net::SocketAddr,
     path::PathBuf,
@@ -184,7 +190,10 @@ async fn live(
     config.connect.names().for_each(|name| metrics.expect_connector(name));
     router.set_starting(true);
     router.expect(config.plugins.iter().filter(|(_, plugin)| plugin.enabled).map(|(name, _)| name.as_str()));
-    let plugins = make_plugins(&config, starter, &database, &router, &metrics).await?;
+    let journal = starter.journal.clone();
+    let speech = Speech::new(database.clone(), journal, line_intervals(&config), config.repeat_lines);
+    metrics.set_speech(speech.clone());
+    let plugins = make_plugins(&config, starter, &database, &router, &speech, &metrics).await?;
     // Before anybody looks: a plugin that is about to start is not shown as stopped.
     plugins.start_all().await;
     metrics.start(Arc::clone(&plugins), &ops);
@@ -192,7 +201,7 @@ async fn live(
     let serving = async {
         let admin = start_admin(&config, &state, &plugins, &router, &metrics, &ops).await?;
         let dashboard = start_dashboard(&config, &metrics, &admin, plugins.journal().clone(), &ops).await?;
-        let connectors = connect::start(&config.connect, &router, &metrics)?;
+        let connectors = connect::start(&config.connect, &router, &metrics, &speech)?;
         Ok::<_, AppError>((admin, dashboard, connectors))
     };
     let (admin, dashboard, mut connectors) = match serving.await {
@@ -296,6 +305,7 @@ pub async fn assemble(
     starter: Arc<Starter>,
     database: &Database,
     router: &Arc<Router>,
+    speech: &Speech,
     observe: impl Fn(LifecycleEvent) + Send + Sync + 'static,
 ) -> Result<Arc<Plugins>, StoreError> {
     let known: Arc<OnceLock<Arc<Plugins>>> = Arc::default();
@@ -312,7 +322,8 @@ pub async fn assemble(
     };
     router.recall(database).await?;
     tokio::spawn(Arc::clone(router).keep_owners(database.clone()));
-    let plugins = Arc::new(Plugins::new(configs, starter, database.clone(), listener).await?);
+    let outlets = Arc::new(ToOthers { router: Arc::clone(router), speech: speech.clone() });
+    let plugins = Arc::new(Plugins::new(configs, starter, database.clone(), outlets, listener).await?);
     for view in plugins.views().await {
         if let (Some(manifest), Ok(handle)) = (view.manifest, plugins.handle(&view.plugin)) {
             router.learn(handle.clone(), manifest);
@@ -323,12 +334,39 @@ pub async fn assemble(
     Ok(plugins)
 }
 
+/// What leaves a slot besides answers: to other plugins through the router, to chat through the speech.
+struct ToOthers {
+    router: Arc<Router>,
+    speech: Speech,
+}
+
+impl Outlets for ToOthers {
+    fn hearers(&self, what: &What) -> Vec<(Arc<str>, Occurrence)> {
+        self.router.hearers(what)
+    }
+
+    fn deliver(&self, plugin: &str, event: Event) {
+        self.router.deliver(plugin, event);
+    }
+
+    fn lines_wait(&self, connector: &ConnectorId) {
+        self.speech.lines_wait(connector);
+    }
+}
+
+/// The time between two lines of each plugin.
+fn line_intervals(config: &Config) -> BTreeMap<String, Duration> {
+    let interval = |plugin: PluginConfig| (plugin.name, Duration::from_secs(60) / plugin.limits.lines_per_minute);
+    config.plugins().into_iter().map(interval).collect()
+}
+
 /// What happens to the plugins goes to the log and to the metrics.
 async fn make_plugins(
     config: &Config,
     starter: Arc<Starter>,
     database: &Database,
     router: &Arc<Router>,
+    speech: &Speech,
     metrics: &Metrics,
 ) -> Result<Arc<Plugins>, AppError> {
     let observe = {
@@ -341,7 +379,7 @@ async fn make_plugins(
             }
         }
     };
-    let plugins = assemble(config.plugins(), starter, database, router, observe).await?;
+    let plugins = assemble(config.plugins(), starter, database, router, speech, observe).await?;
     metrics.set_owners(router.owners());
     Ok(plugins)
 }

@@ -41,6 +41,8 @@ pub struct Config {
     pub shim: Option<PathBuf>,
     /// Whether one shim waits warm, so that the next reload or restart need not start a process first.
     pub spare_shim: bool,
+    /// Whether a line that a plugin says unasked, and that was on its way when Rosey was killed, is said again.
+    pub repeat_lines: bool,
     /// Where chat comes from.
     pub connect: Connect,
     /// The web page.
@@ -113,6 +115,10 @@ pub struct Plugin {
     pub reload: Option<ReloadMode>,
     /// A command line without the prefix; what the plugin declares unless set.
     pub probe: Option<String>,
+    /// Whether its commands are written down before they are accepted, so that they outlive the host.
+    pub journal: bool,
+    /// The channels that it may speak in unasked, as `CONNECTOR:CHANNEL`.
+    pub speaks_in: Vec<String>,
     /// What the plugin itself is configured with.
     pub config: serde_json::Map<String, serde_json::Value>,
     /// Limits that differ from those of all plugins.
@@ -130,6 +136,7 @@ impl Default for Config {
             state_dir: ".rosey".into(),
             shim: None,
             spare_shim: true,
+            repeat_lines: true,
             connect: Connect::default(),
             dashboard: Dashboard::default(),
             metrics: Metrics::default(),
@@ -179,6 +186,8 @@ impl Default for Plugin {
             library: None,
             reload: None,
             probe: None,
+            journal: false,
+            speaks_in: Vec::new(),
             config: serde_json::Map::new(),
             limits: LimitsConfig::default(),
         }
@@ -326,6 +335,8 @@ impl Config {
             library: library.unwrap_or_else(|| self.plugin_dir.join(format!("lib{}.so", name.replace('-', "_")))),
             reload: plugin.reload,
             probe: plugin.probe.clone(),
+            journal: plugin.journal,
+            speaks_in: plugin.speaks_in.clone(),
             config: serde_json::Value::Object(plugin.config.clone()),
             config_file: self.file.clone(),
             limits,

@@ -1,11 +1,16 @@
-//! Events, and where the answers go. Data only.
+//! Events of every kind, and where the answers go. Data only.
 
 pub mod name;
+mod occurrence;
+pub mod origin;
+
+pub use occurrence::{CommandLine, Occurrence, What};
 
 use name::CaseMapping;
+use rosey_wire::{effect::Style, event::Kind};
 use rustc_hash::FxBuildHasher;
-use std::{fmt, hash::BuildHasher, sync::Arc};
-use tokio::sync::mpsc::OwnedPermit;
+use std::{borrow::Cow, fmt, hash::BuildHasher, sync::Arc};
+use tokio::sync::{mpsc::OwnedPermit, oneshot};
 
 /// The longest chat line that becomes an event, in bytes. IRC carries 512, Discord 2,000 characters; the rest is pasted
 /// by mistake or in bad faith.
@@ -44,6 +49,8 @@ pub enum Identity {
         /// The network that the nick belongs to.
         network: Network,
     },
+    /// No person: the event comes from Rosey itself.
+    Nobody,
     /// The person at the terminal, named by the configuration.
     Console,
     /// A process of the local system user with this name, verified by the kernel on the control socket.
@@ -70,7 +77,14 @@ impl Identity {
 
     /// Whether the name is proved, and not only claimed.
     pub fn is_verified(&self) -> bool {
-        !matches!(self, Self::Nick { .. })
+        !matches!(self, Self::Nick { .. } | Self::Nobody)
+    }
+}
+
+impl User {
+    /// Stands where no person has caused an event.
+    pub fn nobody() -> Self {
+        Self { name: String::new(), identity: Identity::Nobody }
     }
 }
 
@@ -130,43 +144,77 @@ impl Place {
         let key = FxBuildHasher.hash_one((connector.as_str(), &channel));
         Self { connector, channel, key }
     }
+
+    /// Where an event belongs to no channel.
+    pub fn none() -> Self {
+        Self::new("", "")
+    }
 }
 
-/// One command for a plugin.
+/// One event for one plugin.
 #[derive(Debug)]
 pub struct Event {
-    /// The whole line as typed, at most [`MAX_LINE`] bytes.
-    text: Box<str>,
-    command_end: u32,
-    args_start: u32,
-    /// Who typed it.
+    body: Body,
+    /// Who caused it.
     pub user: Arc<User>,
-    /// The channel that it was typed in.
+    /// The channel that it happened in.
     pub place: Arc<Place>,
     /// Where the one answer goes.
     pub reply_to: ReplyTo,
 }
 
+/// Nearly all events are commands that a connector brings: these need no memory but that of their line.
+#[derive(Debug)]
+enum Body {
+    Command(CommandLine),
+    Other(Box<Occurrence>),
+}
+
 impl Event {
     /// Makes an event of a line that [`command_of`] found a command in.
     pub fn new(line: impl Into<Box<str>>, user: Arc<User>, place: Arc<Place>, reply_to: ReplyTo) -> Self {
-        let text: Box<str> = line.into();
-        let body = text.strip_prefix(PREFIX).unwrap_or(&text);
-        let command_end = text.len() - body.len() + first_word(body).len();
-        let args_start = text.len() - text[command_end..].trim_start().len();
-        let at = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
-        Self { command_end: at(command_end), args_start: at(args_start), text, user, place, reply_to }
+        Self { body: Body::Command(CommandLine::new(line.into())), user, place, reply_to }
     }
 
-    /// The command, without the prefix.
-    pub fn command(&self) -> &str {
-        let command = &self.text[..self.command_end as usize];
-        command.strip_prefix(PREFIX).unwrap_or(command)
+    /// Makes an event of any kind.
+    pub fn of(occurrence: Occurrence, user: Arc<User>, place: Arc<Place>, reply_to: ReplyTo) -> Self {
+        Self { body: Body::Other(Box::new(occurrence)), user, place, reply_to }
     }
 
-    /// What follows the command, trimmed.
-    pub fn args(&self) -> &str {
-        self.text[self.args_start as usize..].trim_end()
+    /// The same event, which has a row of `accepted` from now on.
+    pub fn with_row(self, row: i64) -> Self {
+        let body = match self.body {
+            Body::Command(command) => Box::new(Occurrence::new(What::Command(command), 0, "")),
+            Body::Other(occurrence) => occurrence,
+        };
+        Self { body: Body::Other(Box::new(Occurrence { row: Some(row), ..*body })), ..self }
+    }
+
+    /// What kind of event it is.
+    pub fn kind(&self) -> Kind {
+        match &self.body {
+            Body::Command(_) => Kind::Command,
+            Body::Other(occurrence) => occurrence.what.kind(),
+        }
+    }
+
+    /// The command that it is, if it is one.
+    pub fn command(&self) -> Option<&CommandLine> {
+        match &self.body {
+            Body::Command(command) => Some(command),
+            Body::Other(occurrence) => match &occurrence.what {
+                What::Command(command) => Some(command),
+                _ => None,
+            },
+        }
+    }
+
+    /// What it is beyond a command of a person who waits for the answer.
+    pub fn occurrence(&self) -> Option<&Occurrence> {
+        match &self.body {
+            Body::Command(_) => None,
+            Body::Other(occurrence) => Some(occurrence),
+        }
     }
 
     /// Whose answers keep an order: of two events of one plugin with the same key the one accepted first is answered
@@ -175,16 +223,23 @@ impl Event {
         FxBuildHasher.hash_one((self.place.key, &self.user.name))
     }
 
-    /// The whole line, with the command as the plugin spells it.
-    pub fn text(&self) -> &str {
-        &self.text
+    /// For people: the whole line, with the command as the plugin spells it; of another event what happened.
+    pub fn text(&self) -> Cow<'_, str> {
+        match &self.body {
+            Body::Command(command) => Cow::Borrowed(command.line()),
+            Body::Other(occurrence) => occurrence.what.text(),
+        }
     }
 }
 
 /// Has the processor fetch the lines of a batch from memory side by side. Each would be waited for by itself otherwise, when
 /// it is needed.
 pub fn prefetch<'a>(events: impl Iterator<Item = &'a Event>) {
-    let ends = events.filter_map(|event| Some((*event.text.as_bytes().first()?, *event.text.as_bytes().last()?)));
+    let line = |event: &'a Event| match &event.body {
+        Body::Command(command) => Some(command.line().as_bytes()),
+        Body::Other(_) => None,
+    };
+    let ends = events.filter_map(line).filter_map(|line| Some((*line.first()?, *line.last()?)));
     std::hint::black_box(ends.fold(0, |all, (first, last)| all ^ first ^ last));
 }
 
@@ -204,31 +259,42 @@ fn first_word(text: &str) -> &str {
     &text[..end]
 }
 
-/// The way back to the connector for the one answer of one event.
+/// The way back for the one answer of one event.
 ///
-/// It holds room in the connector's outgoing queue, reserved when the event was made: an answer is never lost for want
+/// To a connector it holds room in the outgoing queue, reserved when the event was made: an answer is never lost for want
 /// of room, and a connector that cannot send takes no new events.
 #[derive(Debug)]
 pub enum ReplyTo {
     /// The room that a connector has reserved for the answer.
     Connector(OwnedPermit<Outgoing>),
+    /// The answer is a line of its own, kept until it has been said: no connector waits for it.
+    Line,
     /// The answer is not wanted.
     Nowhere,
 }
 
 impl ReplyTo {
-    /// Hands over how the event ended: a text for the user, or `None` when there is nothing to say. A text without
-    /// anything to see is nothing.
-    pub fn answer(self, place: Arc<Place>, user: Arc<User>, text: Option<String>) {
+    /// Hands over how the event ended: a text to say, or `None` when there is nothing to say. A text without anything to see
+    /// is nothing.
+    pub fn answer(self, place: Arc<Place>, user: Arc<User>, form: Form, text: Option<String>) {
         if let Self::Connector(permit) = self {
             let is_empty = |text: &str| text.chars().all(|c| c.is_whitespace() || c.is_control());
             let text = text.filter(|text| !is_empty(text));
-            permit.send(Outgoing { place, user, text });
+            permit.send(Outgoing { place, user, text, form, receipt: None });
         }
     }
 }
 
-/// One answer on its way to a connector.
+/// How a connector says a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As the answer to a person, who is named where others ask as well.
+    Answer,
+    /// As it is, to everyone in the channel.
+    Line(Style),
+}
+
+/// One text on its way to a connector.
 #[derive(Debug)]
 pub struct Outgoing {
     /// Where it goes.
@@ -237,6 +303,17 @@ pub struct Outgoing {
     pub user: Arc<User>,
     /// What to say; nothing, when the event ended in silence.
     pub text: Option<String>,
+    /// How to say it.
+    pub form: Form,
+    /// Told when the network has all of it. Dropped when it cannot be said.
+    pub receipt: Option<oneshot::Sender<()>>,
+}
+
+impl Outgoing {
+    /// The answer to a person.
+    pub fn answer(place: Arc<Place>, user: Arc<User>, text: String) -> Self {
+        Self { place, user, text: Some(text), form: Form::Answer, receipt: None }
+    }
 }
 
 #[cfg(test)]
@@ -250,12 +327,13 @@ mod tests {
 
     #[test]
     fn a_line_is_split_into_command_and_arguments() {
-        let roll = event("!roll  2d6 + 3 ");
-        assert_eq!((roll.command(), roll.args()), ("roll", "2d6 + 3"));
-        let bare = event("!roll");
-        assert_eq!((bare.command(), bare.args()), ("roll", ""));
-        let wide = event("!würfle\u{3000}ja");
-        assert_eq!((wide.command(), wide.args()), ("würfle", "ja"));
+        for (line, command, args) in
+            [("!roll  2d6 + 3 ", "roll", "2d6 + 3"), ("!roll", "roll", ""), ("!würfle\u{3000}ja", "würfle", "ja")]
+        {
+            let event = event(line);
+            let parts = event.command().expect("it is one");
+            assert_eq!((parts.name(), parts.args(), &*event.text()), (command, args, line));
+        }
     }
 
     #[test]
@@ -274,7 +352,7 @@ mod tests {
         for (text, said) in [("", None), (" \u{2}\n", None), (" x ", Some(" x "))] {
             let Event { user, place, .. } = event("!roll");
             let permit = outgoing.clone().reserve_owned().await.expect("there is room");
-            ReplyTo::Connector(permit).answer(place, user, Some(text.to_owned()));
+            ReplyTo::Connector(permit).answer(place, user, Form::Answer, Some(text.to_owned()));
             assert_eq!(answers.recv().await.expect("an end").text.as_deref(), said, "{text:?}");
         }
     }

@@ -21,6 +21,7 @@ pub mod slot;
 pub mod plugins;
 pub mod router;
 pub mod settings;
+pub mod speech;
 pub mod view;
 
 pub mod metrics;

@@ -50,6 +50,12 @@ pub fn rfc3339(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }
 
+/// Now, in milliseconds since 1970.
+pub fn unix_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The date of a day since 1970, by Howard Hinnant's `civil_from_days`: years begin in March, eras have 400 of them.
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;

@@ -60,6 +60,8 @@ pub struct Plugin {
     pub memory_bytes: u64,
     /// Events accepted.
     pub event_count: u64,
+    /// The same by type: `command`, and those of the others that there were; names as in [`rosey_wire::event::Kind`].
+    pub event_types: BTreeMap<&'static str, u64>,
     /// Events accepted a second, over the last poll.
     pub events_per_second: f64,
     /// Events by outcome, names as in [`rosey_core::outcome::OUTCOMES`].

@@ -49,9 +49,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! What a command changes in the [store](Context::store) happens with its answer or not at all. Handlers of other events, timers,
-//! signals and lines beside the answer can be written and [tested](testing); Rosey 0.1 does not hand them over yet, and says so
-//! when such a plugin is loaded or such an effect comes.
+//! What a handler changes in the [store](Context::store), says and publishes happens with its answer or not at all.
 //!
 //! # What happens to it
 //!

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// What is built. (`cargo test` itself builds no cdylib.)
-const PARTS: [&str; 6] = ["rosey", "rosey-shim", "dice-roller", "eight-ball", "echo", "misbehave"];
+const PARTS: [&str; 8] = ["rosey", "rosey-shim", "dice-roller", "eight-ball", "echo", "misbehave", "quotes", "tally"];
 
 /// By what the variant of `misbehave` is found in its library.
 const MARK: &[u8] = b"ROSEY-TEST-VARIANT=";

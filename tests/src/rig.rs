@@ -4,7 +4,7 @@
 use crate::build;
 use rosey::{
     app, artifact,
-    event::{Event, Identity, Outgoing, Place, ReplyTo, User},
+    event::{Event, Identity, Outgoing, Place, ReplyTo, User, What},
     journal::Journal,
     plugins::{self, PluginConfig, Plugins},
     process::{
@@ -16,6 +16,7 @@ use rosey::{
         lifecycle::{LifecycleEvent, LifecycleKind},
         view::View,
     },
+    speech::Speech,
     store::Database,
 };
 use rosey_core::limits::Limits;
@@ -36,6 +37,8 @@ pub struct Rig {
     pub plugins: Arc<Plugins>,
     /// Who gets what.
     pub router: Arc<Router>,
+    /// Says what plugins say beside their answers.
+    pub speech: Speech,
     /// The person whose lines it hears.
     pub user: Arc<User>,
     happened: Arc<Mutex<Vec<LifecycleEvent>>>,
@@ -55,6 +58,8 @@ pub fn plugin(name: &str, library: &Path) -> PluginConfig {
         probe: None,
         config: serde_json::Value::Object(serde_json::Map::new()),
         config_file: None,
+        journal: false,
+        speaks_in: Vec::new(),
         limits: Limits { bake: Duration::ZERO, ..Limits::default() },
     }
 }
@@ -116,12 +121,16 @@ impl Rig {
                 changes.send_modify(|count| *count += 1);
             }
         };
-        let plugins = app::assemble(configs, Arc::new(starter), &database, &router, observe).await.expect("a database");
+        let intervals = configs.iter().map(|plugin| (plugin.name.clone(), Duration::from_millis(1))).collect();
+        let speech = Speech::new(database.clone(), starter.journal.clone(), intervals, true);
+        let plugins = app::assemble(configs, Arc::new(starter), &database, &router, &speech, observe);
+        let plugins = plugins.await.expect("a database");
         plugins.start_all().await;
         let user = Arc::new(User { name: "tester".into(), identity: Identity::Console });
         let rig = Self {
             plugins,
             router,
+            speech,
             user,
             happened,
             changed,
@@ -159,9 +168,10 @@ impl Rig {
         rig._directory = Some(directory);
         let mut routers = Vec::with_capacity(count);
         for view in rig.plugins.views().await {
-            let (router, handle) = (Router::default(), rig.plugins.handle(&view.plugin).expect("it is there"));
+            let (router, handle) =
+                (Arc::new(Router::default()), rig.plugins.handle(&view.plugin).expect("it is there"));
             router.learn(handle.clone(), view.manifest.expect("it runs"));
-            routers.push(Arc::new(router));
+            routers.push(router);
         }
         (rig, routers)
     }
@@ -210,6 +220,13 @@ impl Rig {
         let place = Arc::new(Place::new("test", name));
         let plugins = Arc::clone(&self.plugins);
         Channel { plugins, router: Arc::clone(&self.router), user: Arc::clone(&self.user), place, outgoing, answers }
+    }
+
+    /// What plugins say beside their answers to a connector of this name, from now on.
+    pub fn listen(&self, connector: &str) -> Lines {
+        let (outgoing, lines) = mpsc::channel(64);
+        self.speech.serve(&connector.into(), outgoing.clone());
+        Lines { _connector: outgoing, lines }
     }
 
     /// Says one line in a channel of its own, and waits for its answer.
@@ -280,6 +297,32 @@ impl Drop for Rig {
     }
 }
 
+/// A connector that only takes lines.
+pub struct Lines {
+    /// What is said ends when this is gone.
+    _connector: mpsc::Sender<Outgoing>,
+    lines: mpsc::Receiver<Outgoing>,
+}
+
+impl Lines {
+    /// The next line, which counts as said from now on: its channel, whom it is for, and the text.
+    ///
+    /// # Panics
+    /// When there is none within [`PATIENCE`].
+    pub async fn next(&mut self) -> (String, String, String) {
+        let line =
+            tokio::time::timeout(PATIENCE, self.lines.recv()).await.expect("a line in time").expect("held above");
+        // Fails when the host has ended.
+        let _ = line.receipt.map(|receipt| receipt.send(()));
+        (line.place.channel.clone(), line.user.name.clone(), line.text.unwrap_or_default())
+    }
+
+    /// Whether no line waits.
+    pub fn is_quiet(&mut self) -> bool {
+        self.lines.try_recv().is_err()
+    }
+}
+
 /// One channel of a connector.
 pub struct Channel {
     plugins: Arc<Plugins>,
@@ -294,6 +337,11 @@ impl Channel {
     /// Says a line.
     pub async fn say(&self, line: &str) {
         self.router.route(line, &self.user, &self.place, &self.outgoing).await;
+    }
+
+    /// Has something happen in this channel that is no line.
+    pub async fn occurs(&self, what: &What) {
+        self.router.occur(what, &self.user, &self.place, &self.outgoing).await;
     }
 
     /// Says a line as somebody else in the same channel.

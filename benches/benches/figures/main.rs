@@ -2,6 +2,7 @@
 //! limit that was measured in the same run.
 
 mod events;
+mod keep;
 mod peers;
 mod people;
 mod processes;
@@ -29,13 +30,15 @@ fn main() {
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     type Figure = fn(&mut Vec<Row>);
-    let figures: [(&str, Figure); 13] = [
+    let figures: [(&str, Figure); 15] = [
         // First: the others leave memory behind in this process, which is the host.
         ("footprint", processes::footprint),
         ("roundtrip", events::round_trip),
         ("throughput", events::throughput),
         ("cost", events::cost),
         ("instructions", events::instructions),
+        ("durable", keep::durable),
+        ("listening", keep::listening),
         ("overload", events::overload),
         ("reload", reload::reload),
         ("crash", processes::crash_to_serving),

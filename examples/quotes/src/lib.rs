@@ -1,7 +1,8 @@
-//! Keeps the quotes of each channel. All that it remembers is in the store, so reloads, crashes and restarts cost it nothing.
+//! Keeps the quotes of each channel, and the last link. All that it remembers is in the store, so reloads, crashes and restarts
+//! cost it nothing.
 #![forbid(unsafe_code)]
 
-use plugin_api::prelude::*;
+use plugin_api::{event::Message, prelude::*};
 use serde::{Deserialize, Serialize};
 
 /// The plugin. All that it remembers is in the store.
@@ -14,6 +15,9 @@ struct Quote {
     text: String,
     by: String,
 }
+
+/// The last link of a channel.
+const LINK: &str = "link";
 
 /// The number of quotes in a channel; each is under `quote/` and its own number, from 1 on.
 const COUNT: &str = "quotes";
@@ -40,6 +44,25 @@ impl Quotes {
             None => format!("There is no quote {number} here."),
         })
     }
+
+    /// Read the last link of the channel: `!link`
+    #[command]
+    async fn link(&self, cx: &Context) -> Result<String> {
+        let link: Option<Quote> = cx.store().channel().get(LINK).await?;
+        Ok(match link {
+            Some(Quote { text, by }) => format!("{text} (from {by})"),
+            None => "There has been no link here.".to_owned(),
+        })
+    }
+
+    /// The host wakes this plugin for lines that have a link in them, and for no other.
+    #[on(message, regex = r"https?://\S")]
+    fn heard(&self, cx: &Context, message: &Message) -> Result<()> {
+        let mut words = message.text.split_whitespace();
+        let link =
+            words.find(|word| word.starts_with("http")).unwrap_or(&message.text).trim_end_matches([',', '.', ')']);
+        cx.store().channel().put(LINK, &Quote { text: link.to_owned(), by: cx.user().to_owned() })
+    }
 }
 
 fn key(number: u64) -> String {
@@ -60,5 +83,15 @@ mod tests {
         assert_eq!(bot.say("!quote 3").text(), "There is no quote 3 here.");
         let elsewhere = bot.channel("#other");
         assert_eq!(elsewhere.say("!quote 1").text(), "There is no quote 1 here.");
+    }
+
+    #[test]
+    fn the_last_link_is_kept() {
+        let bot = Bot::<Quotes>::new();
+        assert_eq!(bot.say("!link").text(), "There has been no link here.");
+        bot.hear("see https://example.org, it is fine");
+        bot.hear("no link here");
+        assert_eq!(bot.say("!link").text(), "https://example.org (from alice)");
+        assert_eq!(bot.channel("#other").say("!link").text(), "There has been no link here.");
     }
 }

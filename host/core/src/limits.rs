@@ -193,6 +193,10 @@ limits! {
     timers: u64 = 10_000, 0, 10_000_000, "timers";
     /// Bytes that the plugin may store with one timer.
     timer_bytes: usize = 4096, 0, 262_144, "bytes";
+    /// Lines of the plugin that may wait to be said, beside its answers. Beyond that an event that says more fails.
+    lines: u64 = 1000, 0, 1_000_000, "lines";
+    /// Lines a minute that the plugin may say beside its answers; ten at once, the others wait.
+    lines_per_minute: u32 = 60, 1, 1_000_000, "lines a minute";
     /// Lines of output a second that reach the log; the others are counted.
     log_lines: u32 = 200, 0, 100_000, "lines a second";
 }

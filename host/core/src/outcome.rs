@@ -35,6 +35,8 @@ pub enum Rejection {
     NotRunning,
     /// The host is stopping.
     Stopping,
+    /// It could not be written down first, as the operator wants it.
+    NotRecorded,
 }
 
 impl Outcome {
@@ -76,6 +78,9 @@ impl Outcome {
             Self::Rejected(Rejection::QueueFull) => Some(format!("{plugin} is busy, try again in a moment.")),
             Self::Rejected(Rejection::WaitedTooLong) => Some(format!("{plugin} is not available, try again later.")),
             Self::Rejected(Rejection::NotRunning) => Some(format!("{plugin} is not running.")),
+            Self::Rejected(Rejection::NotRecorded) => {
+                Some(format!("{plugin} cannot take that now, try again later; the operator can see why."))
+            }
             Self::Rejected(Rejection::Stopping) => Some("Rosey is stopping, try again later.".to_owned()),
             Self::DeadLettered => Some(format!("{plugin} crashed on that twice; it was set aside for the operator.")),
         }

@@ -206,7 +206,7 @@ impl Chat {
     async fn say(&self, text: String) {
         let (place, user) = (Arc::clone(&self.place), Arc::clone(&self.actor.user));
         // Fails only when the connector is closed.
-        let _ = self.outgoing.send(Outgoing { place, user, text: Some(text) }).await;
+        let _ = self.outgoing.send(Outgoing::answer(place, user, text)).await;
     }
 
     async fn refuse(&self, refusal: &Refusal, more: &str) {

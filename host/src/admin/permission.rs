@@ -32,6 +32,7 @@ pub fn identity(user: &User) -> (&str, &'static str) {
         Identity::Account { name, .. } => (name, "account"),
         Identity::Token => (&user.name, "token"),
         Identity::Nick { .. } => (&user.name, "nick"),
+        Identity::Nobody => (&user.name, "nobody"),
     }
 }
 
@@ -78,6 +79,7 @@ impl Permissions {
     pub fn role(&self, user: &User) -> Option<Role> {
         let (name, _) = identity(user);
         match &user.identity {
+            Identity::Nobody => None,
             Identity::Nick { .. } if !self.trust_nicks => None,
             Identity::Nick { network } | Identity::Account { network, .. } => self.on_network(network, name),
             // The token is as good as a place among the admins, whatever else has its name.

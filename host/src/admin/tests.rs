@@ -15,6 +15,7 @@ use crate::{
         start::{Shims, Starter},
     },
     router::AdminLine,
+    slot::outlets::Nowhere,
     store::Database,
 };
 use rosey_core::limits::Limits;
@@ -52,9 +53,12 @@ impl Room {
             probe: None,
             config: serde_json::json!({}),
             config_file: None,
+            journal: false,
+            speaks_in: Vec::new(),
             limits: Limits::default(),
         };
-        let plugins = Plugins::new(vec![dice], starter.into(), database, Arc::new(|_| {})).await.expect("a database");
+        let (outlets, listener) = (Arc::new(Nowhere), Arc::new(|_| {}));
+        let plugins = Plugins::new(vec![dice], starter.into(), database, outlets, listener).await.expect("a database");
         let mut config = AdminConfig {
             owner: Some("alice".into()),
             admins: vec!["bob".into()],

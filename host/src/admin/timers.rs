@@ -60,10 +60,7 @@ pub(super) fn line(timer: &Listed, manifest: Option<&Manifest>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        commit::origin,
-        event::{Identity, Place, User},
-    };
+    use crate::event::{Identity, Place, User, origin};
     use rosey_wire::manifest::Subscription;
 
     #[test]
@@ -75,7 +72,7 @@ mod tests {
             due: millis(SystemTime::now()) + 250_500,
             cron: String::new(),
             zone: String::new(),
-            origin: origin::write(&Place::new("irc", "#tea"), &user),
+            origin: origin::write(&user, &Place::new("irc", "#tea")),
             declared: false,
         };
         let subscription = Subscription { kind: "timer".into(), pattern: "tea".into(), ..Subscription::default() };

@@ -10,6 +10,7 @@ use crate::{
     journal::Journal,
     plugins::{self, PluginConfig, PluginError},
     process::{
+        manifest,
         spawn::Spawner,
         start::{Shims, StartError, Starter},
     },
@@ -83,6 +84,9 @@ fn plugins(config: &Config) -> Result<Vec<Problem>, Problem> {
 
 /// A probe that no build of this plugin could pass.
 fn unknown_probe(config: &PluginConfig, manifest: &Manifest) -> Option<Problem> {
+    if manifest::message_probe(manifest, config.probe.as_deref()?).is_some() {
+        return None;
+    }
     let command = config.probe.as_deref()?.split_whitespace().next().unwrap_or_default();
     let mut known = manifest.commands.iter().flat_map(|command| command.aliases.iter().chain([&command.name]));
     if known.any(|name| name == command) {

@@ -1,11 +1,11 @@
 //! What plugins keep: effects applied in one transaction each, and reads of what was applied.
 //!
 //! [`Batch`] is all that one slot wants of the store at one moment. [`run`] does it in one transaction and one sync of the
-//! disk, so that a busy plugin pays for many events at once. `sql` knows the tables, `scope` whose data a key belongs to,
-//! `transfer` what is written out and read in.
+//! disk, so that a busy plugin pays for many events at once. `sql` knows the tables of the store, `pending` those of what
+//! waits to happen, `scope` whose data a key belongs to, `transfer` what is written out and read in.
 //! Knows nothing of slots, links or plugins' processes.
 
-pub mod origin;
+pub mod pending;
 pub mod scope;
 mod sql;
 pub mod timers;
@@ -15,6 +15,7 @@ pub use sql::{SCHEMA, all_usage, count_keys, kept, kept_value, usage};
 pub use transfer::{GLOBAL, Import, delete, export};
 
 use crate::{
+    event::{ConnectorId, Form, What},
     store::{Database, StoreError},
     time::Clock,
 };
@@ -43,6 +44,8 @@ pub struct Quota {
     pub keys: u64,
     /// Bytes of keys and values.
     pub bytes: u64,
+    /// Lines that may wait to be said.
+    pub lines: u64,
 }
 
 /// What one event, or one transaction, read and wants changed: all of it is applied, or nothing.
@@ -56,6 +59,56 @@ pub struct Record {
     pub timers: Vec<TimerChange>,
     /// The timer that the event was; it is taken down before anything else.
     pub fired: Option<Fired>,
+    /// What is said, in order.
+    pub lines: Vec<NewLine>,
+    /// What other plugins hear of it, in order.
+    pub signals: Vec<NewEvent>,
+    /// The row of `accepted` that this ends. When it is gone, the event has ended before, and nothing is applied.
+    pub settles: Option<i64>,
+}
+
+impl Record {
+    /// Whether applying it writes nothing.
+    fn writes_nothing(&self) -> bool {
+        let changes_nothing = self.changes.is_empty() && self.timers.is_empty();
+        let leads_nowhere = self.lines.is_empty() && self.signals.is_empty();
+        changes_nothing && leads_nowhere && self.settles.is_none() && self.fired.is_none()
+    }
+}
+
+/// A line to be said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLine {
+    /// Who says it.
+    pub connector: ConnectorId,
+    /// Where.
+    pub channel: String,
+    /// Whom it is addressed to; empty for everyone.
+    pub user: String,
+    /// How.
+    pub form: Form,
+    /// What.
+    pub text: String,
+}
+
+/// An event to be written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// The plugin that it is for.
+    pub plugin: Arc<str>,
+    /// What happened.
+    pub what: What,
+    /// The `pattern` of the plugin's subscription.
+    pub pattern: Arc<str>,
+    /// Who and where, as [`crate::event::origin`] writes it.
+    pub origin: String,
+}
+
+/// What was written for a record that is applied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The numbers of its signals, in order.
+    pub signals: Vec<i64>,
 }
 
 /// Something that was read.
@@ -163,6 +216,9 @@ pub enum CommitError {
     /// Something that it read has changed since.
     #[error("something that it had read was changed meanwhile")]
     Conflict,
+    /// The event has ended already, in the host before this one.
+    #[error("it has ended before")]
+    Ended,
     /// Something about it is not allowed.
     #[error("{0}")]
     Refused(String),
@@ -182,6 +238,8 @@ pub struct Batch {
     pub timer_quota: TimerQuota,
     /// What says when a timer is due.
     pub clock: Clock,
+    /// To be written down before anything else of it happens.
+    pub accepts: Vec<NewEvent>,
     /// To be applied, in this order.
     pub records: Vec<Record>,
     /// To be answered after that.
@@ -191,8 +249,10 @@ pub struct Batch {
 /// What came of a [`Batch`], each in its order.
 #[derive(Debug)]
 pub struct Results {
+    /// The numbers of the events that were written down; or why none was.
+    pub accepts: Result<Vec<i64>, CommitError>,
     /// One for each record: applied and durable, or why not.
-    pub records: Vec<Result<(), CommitError>>,
+    pub records: Vec<Result<Applied, CommitError>>,
     /// Of the questions.
     pub answers: Vec<Answer>,
     /// What the plugin keeps after that, if there were records.
@@ -213,6 +273,7 @@ pub async fn run(database: &Database, batch: Batch) -> Results {
 fn failed(records: usize, questions: usize, error: &StoreError) -> Results {
     let text = error.to_string();
     Results {
+        accepts: Err(CommitError::Store(text.clone())),
         records: vec![Err(CommitError::Store(text.clone())); records],
         answers: (0..questions).map(|_| Answer::Failed(format!("the store cannot be read: {text}"))).collect(),
         usage: None,

@@ -10,6 +10,15 @@ use std::sync::Arc;
 /// What the store calls this scope of an event. Without an event there is only the global one.
 pub fn name(scope: Scope, event: Option<(&Place, &User)>) -> Option<Arc<str>> {
     let channel = |place: &Place| format!("{}:{}", place.connector, place.channel);
+    let of_person = matches!(scope, Scope::User | Scope::Member);
+    let of_channel = matches!(scope, Scope::Channel | Scope::Member);
+    // An event that no person has caused, or that belongs to no channel.
+    let lacks = |(place, user): (&Place, &User)| {
+        (of_person && user.identity == Identity::Nobody) || (of_channel && place.channel.is_empty())
+    };
+    if event.is_some_and(lacks) {
+        return None;
+    }
     Some(match (scope, event) {
         (Scope::Global, _) => "".into(),
         (Scope::Channel, Some((place, _))) => format!("channel {}", channel(place)).into(),
@@ -24,6 +33,7 @@ fn person(user: &User) -> String {
     match &user.identity {
         Identity::Account { network, name } => format!("{}:account:{}", network.id, network.case.lower(name)),
         Identity::Nick { network } => format!("{}:nick:{}", network.id, network.case.lower(&user.name)),
+        Identity::Nobody => String::new(),
         Identity::Console => format!("console:{}", user.name),
         Identity::System(name) => format!("system:{name}"),
         Identity::Token => "token".to_owned(),
@@ -48,5 +58,10 @@ mod tests {
         assert_eq!(of(Scope::User, &account).as_deref(), Some("user irc:account:al"));
         assert_eq!(of(Scope::Member, &account).as_deref(), Some("member irc:#dice irc:account:al"));
         assert_eq!(name(Scope::User, None), None);
+        let start = (Place::none(), User::nobody());
+        for scope in [Scope::User, Scope::Channel, Scope::Member] {
+            assert_eq!(name(scope, Some((&start.0, &start.1))), None);
+        }
+        assert_eq!(name(Scope::Channel, Some((&place, &start.1))).as_deref(), Some("channel irc:#dice"));
     }
 }

@@ -1,8 +1,8 @@
 //! The store in `rosey.db`.
 
 use super::{
-    Answer, Batch, Change, CommitError, Kept, MAX_CHANGES, MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE, Question,
-    Read, Record, Results, To, Usage,
+    Answer, Applied, Batch, Change, CommitError, Kept, MAX_CHANGES, MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE,
+    Question, Read, Record, Results, To, Usage, pending,
     timers::{self, Pending},
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -33,17 +33,21 @@ CREATE TABLE IF NOT EXISTS kept_version (
 /// Does all of a batch in one transaction.
 pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Results> {
     let now = batch.clock.now().try_into().unwrap_or(i64::MAX);
-    let (mut records, mut after, mut pending) = (Vec::with_capacity(batch.records.len()), None, None);
-    if !batch.records.is_empty() {
+    let (mut records, mut after, mut timer_state) = (Vec::with_capacity(batch.records.len()), None, None);
+    let mut accepts = Vec::with_capacity(batch.accepts.len());
+    if !batch.records.is_empty() || !batch.accepts.is_empty() {
         let mut transaction = connection.transaction()?;
+        for event in &batch.accepts {
+            accepts.push(pending::accept(&transaction, event)?);
+        }
         let before = usage(&transaction, &batch.plugin)?;
         let mut counted = before;
         forget_expired(&transaction, &batch.plugin, now, &mut counted)?;
         for record in &batch.records {
-            records.push(apply(&mut transaction, batch, record, now, &mut counted, &mut pending)?);
+            records.push(apply(&mut transaction, batch, record, now, &mut counted, &mut timer_state)?);
         }
-        if let Some(pending) = &mut pending {
-            pending.count = timers::count(&transaction, &batch.plugin)?;
+        if let Some(state) = &mut timer_state {
+            state.count = timers::count(&transaction, &batch.plugin)?;
         }
         if counted != before {
             count(&transaction, &batch.plugin, counted)?;
@@ -53,7 +57,7 @@ pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Resul
     }
     let answers = batch.questions.iter().map(|question| answer(connection, &batch.plugin, question, now));
     let answers = answers.collect::<rusqlite::Result<_>>()?;
-    Ok(Results { records, answers, usage: after, timers: pending })
+    Ok(Results { accepts: Ok(accepts), records, answers, usage: after, timers: timer_state })
 }
 
 pub(super) fn now() -> i64 {
@@ -167,17 +171,18 @@ fn apply(
     record: &Record,
     now: i64,
     counted: &mut Usage,
-    pending: &mut Option<Pending>,
-) -> rusqlite::Result<Result<(), CommitError>> {
+    timer_state: &mut Option<Pending>,
+) -> rusqlite::Result<Result<Applied, CommitError>> {
     let (plugin, quota) = (&*batch.plugin, batch.quota);
+    let mut applied = Applied::default();
     for read in &record.reads {
         if !is_unchanged(transaction, plugin, read, now)? {
             return Ok(Err(CommitError::Conflict));
         }
     }
     let changes = record.changes.len() + record.timers.len();
-    if changes == 0 && record.fired.is_none() {
-        return Ok(Ok(()));
+    if record.writes_nothing() {
+        return Ok(Ok(applied));
     }
     if changes > MAX_CHANGES {
         let text = format!("it changes {changes} keys and timers, and one event may change {MAX_CHANGES}");
@@ -186,7 +191,12 @@ fn apply(
     let mut after = *counted;
     after.commits += 1;
     let savepoint = transaction.savepoint()?;
-    let mut next = pending.and_then(|pending| pending.next);
+    if let Some(row) = record.settles
+        && !pending::settle(&savepoint, row)?
+    {
+        return Ok(Err(CommitError::Ended));
+    }
+    let mut next = timer_state.and_then(|timers| timers.next);
     if let Some(fired) = &record.fired {
         timers::take_down(&savepoint, plugin, fired, batch.clock.now(), &mut next)?;
     }
@@ -207,12 +217,23 @@ fn apply(
     if grew.1 && after.bytes > quota.bytes {
         return Ok(Err(CommitError::Refused(over(&format!("{} bytes", quota.bytes), "store_bytes"))));
     }
+    for line in &record.lines {
+        if let Err(error) = pending::add_line(&savepoint, plugin, line, quota.lines, now)? {
+            return Ok(Err(error));
+        }
+    }
+    for signal in &record.signals {
+        match pending::publish(&savepoint, signal)? {
+            Ok(row) => applied.signals.push(row),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
     savepoint.commit()?;
     if record.fired.is_some() || !record.timers.is_empty() {
-        pending.get_or_insert_default().next = next;
+        timer_state.get_or_insert_default().next = next;
     }
     *counted = after;
-    Ok(Ok(()))
+    Ok(Ok(applied))
 }
 
 /// Why nothing more can be kept.

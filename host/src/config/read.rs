@@ -64,6 +64,7 @@ impl Config {
             state_dir: all.or("state_dir", default.state_dir),
             shim: all.get("shim"),
             spare_shim: all.or("spare_shim", default.spare_shim),
+            repeat_lines: all.or("repeat_lines", default.repeat_lines),
             connect: all.table("connect", Connect::read).unwrap_or_default(),
             dashboard: all.table("dashboard", Dashboard::read).unwrap_or_default(),
             metrics: all.table("metrics", Metrics::read).unwrap_or_default(),
@@ -177,6 +178,8 @@ impl Plugin {
             library: section.get("library"),
             reload: section.choice("reload", &MODES),
             probe: section.get("probe"),
+            journal: section.or("journal", false),
+            speaks_in: section.or("speaks_in", Vec::new()),
             config: section.foreign("config"),
             limits: section.table("limits", LimitsConfig::read).unwrap_or_default(),
         }

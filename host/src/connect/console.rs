@@ -5,10 +5,12 @@
 
 use super::{ConnectError, Connector, Ending};
 use crate::{
-    event::{ConnectorId, Identity, MAX_LINE, Outgoing, Place, User},
+    event::{ConnectorId, Form, Identity, MAX_LINE, Outgoing, Place, User},
     metrics::{Metrics, traffic::Traffic},
     router::{Routed, Router},
+    speech::Speech,
 };
+use rosey_wire::effect::Style;
 use std::{
     io::{self, Write},
     sync::Arc,
@@ -38,17 +40,20 @@ pub struct Console {
 impl Console {
     /// Reads standard input and writes standard output, on the runtime that this is called on. The first line is taken
     /// when the plugins are up.
-    pub fn start(user: &str, router: Arc<Router>, metrics: &Metrics) -> Self {
+    pub fn start(user: &str, router: Arc<Router>, metrics: &Metrics, speech: &Speech) -> Self {
         let id = ConnectorId::from("console");
         metrics.connector(&id, true);
         let (phase, mut phases) = watch::channel(false);
         let (user, traffic) = (user.to_owned(), metrics.traffic(&id));
+        let (outgoing, answers) = mpsc::channel(DUE);
+        speech.serve(&id, outgoing.clone());
         let task = tokio::spawn(async move {
             tokio::select! {
                 () = router.wait_until_started() => {}
                 () = stopped(&mut phases) => return Ok(()),
             }
-            run(&user, router, &traffic, tokio::io::stdin(), io::stdout(), stopped(&mut phases)).await
+            let until = stopped(&mut phases);
+            run(&user, router, &traffic, tokio::io::stdin(), io::stdout(), (outgoing, answers), until).await
         });
         Self { id, phase, task: Some(task) }
     }
@@ -102,11 +107,11 @@ pub async fn run(
     traffic: &Traffic,
     input: impl AsyncRead + Unpin,
     output: impl Write + Send + 'static,
+    (outgoing, mut answers): (mpsc::Sender<Outgoing>, mpsc::Receiver<Outgoing>),
     until: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let user = Arc::new(User { name: user.to_owned(), identity: Identity::Console });
     let place = Arc::new(Place::new("console", "terminal"));
-    let (outgoing, mut answers) = mpsc::channel::<Outgoing>(DUE);
     let lines = async move {
         let mut input = BufReader::new(input);
         let mut line = Vec::new();
@@ -130,8 +135,8 @@ pub async fn run(
                     Routed::Taken | Routed::Chat | Routed::Closed => None,
                 }
             };
-            if problem.is_some() {
-                let answer = Outgoing { place: Arc::clone(&place), user: Arc::clone(&user), text: problem };
+            if let Some(text) = problem {
+                let answer = Outgoing::answer(Arc::clone(&place), Arc::clone(&user), text);
                 if outgoing.send(answer).await.is_err() {
                     break;
                 }
@@ -150,14 +155,23 @@ pub async fn run(
     let writing = async move {
         let mut batch = Vec::with_capacity(DUE);
         while answers.recv_many(&mut batch, DUE).await > 0 {
-            let mut lines = String::new();
-            for text in batch.drain(..).filter_map(|answer| answer.text) {
+            let (mut lines, mut receipts) = (String::new(), Vec::new());
+            for Outgoing { text, form, receipt, .. } in batch.drain(..) {
+                let Some(text) = text else { continue };
+                if form == Form::Line(Style::Action) {
+                    lines.push_str("* ");
+                }
                 lines.push_str(&printable(&text));
                 lines.push('\n');
                 traffic.sent();
+                receipts.extend(receipt);
             }
             if written.send(lines).await.is_err() {
                 break;
+            }
+            // Fails when the line was taken back meanwhile.
+            for receipt in receipts {
+                let _ = receipt.send(());
             }
         }
         drop(written);

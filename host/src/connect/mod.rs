@@ -8,7 +8,7 @@ pub mod config;
 pub mod console;
 pub mod irc;
 
-use crate::{event::ConnectorId, metrics::Metrics, router::Router};
+use crate::{event::ConnectorId, metrics::Metrics, router::Router, speech::Speech};
 use config::Connect;
 use std::{
     fmt, io,
@@ -61,10 +61,15 @@ pub struct Connectors(Vec<Box<dyn Connector>>);
 ///
 /// # Errors
 /// [`ConnectError::Settings`]; the connectors started before are dropped.
-pub fn start(connect: &Connect, router: &Arc<Router>, metrics: &Metrics) -> Result<Connectors, ConnectError> {
+pub fn start(
+    connect: &Connect,
+    router: &Arc<Router>,
+    metrics: &Metrics,
+    speech: &Speech,
+) -> Result<Connectors, ConnectError> {
     let mut all: Vec<Box<dyn Connector>> = Vec::new();
     if let Some(console) = &connect.console {
-        all.push(Box::new(console::Console::start(&console.user, Arc::clone(router), metrics)));
+        all.push(Box::new(console::Console::start(&console.user, Arc::clone(router), metrics, speech)));
     }
     for (name, network) in &connect.networks {
         let refused = |why| ConnectError::Settings { id: name.as_str().into(), why };
@@ -72,7 +77,7 @@ pub fn start(connect: &Connect, router: &Arc<Router>, metrics: &Metrics) -> Resu
         let settings = network
             .settings(name)
             .map_err(|problems| refused(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-        all.push(Box::new(irc::Irc::start(settings, Arc::clone(router), metrics).map_err(refused)?));
+        all.push(Box::new(irc::Irc::start(settings, Arc::clone(router), metrics, speech).map_err(refused)?));
     }
     if all.is_empty() {
         tracing::warn!("no connector is configured, so no one can talk to this bot; see [connect.console]");

@@ -30,6 +30,7 @@ use crate::{
         lifecycle::{LifecycleEvent, LifecycleKind},
         view::View,
     },
+    speech::{Said, Speech},
     store::{Database, StoreError},
     text::clean,
     time,
@@ -140,6 +141,7 @@ struct Inner {
     something: Notify,
     state: Mutex<State>,
     tallies: Mutex<Tallies>,
+    speech: OnceLock<Speech>,
 }
 
 /// What is counted here because it happens to no plugin.
@@ -149,6 +151,7 @@ struct Tallies {
     audit: BTreeMap<&'static str, u64>,
     connectors: BTreeMap<ConnectorId, Connector>,
     dashboard_limits: BTreeMap<&'static str, u64>,
+    lines: BTreeMap<String, Said>,
     /// Seconds since 1970.
     started: f64,
     poll: Duration,
@@ -179,7 +182,14 @@ impl Metrics {
             something: Notify::new(),
             state: Mutex::default(),
             tallies: Mutex::new(Tallies { started, ..Tallies::default() }),
+            speech: OnceLock::new(),
         }))
+    }
+
+    /// Says what counts the lines that plugins say beside their answers.
+    pub fn set_speech(&self, speech: Speech) {
+        // The first one stays.
+        let _ = self.0.speech.set(speech);
     }
 
     /// Takes over what the hosts before this one left in the database, and keeps there what happens from now on.
@@ -401,7 +411,8 @@ impl Metrics {
             (self.snapshot(&views, shown, plugins.database().trouble()), custom)
         };
         self.save();
-        let tallies = self.tallies().clone();
+        let mut tallies = self.tallies().clone();
+        tallies.lines = self.0.speech.get().map(Speech::counts).unwrap_or_default();
         let source = self.0.config.prometheus.then_some(Source { views, custom, tallies });
         // The read model is plain data, and JSON has room for all of it.
         let json = serde_json::to_vec(&snapshot).unwrap_or_default();

@@ -115,7 +115,9 @@ pub fn render(snapshot: &Snapshot, views: &[View], custom: &[(String, Vec<Custom
 
 fn one_plugin(page: &mut Page, plugin: &Plugin) {
     let of = [("plugin", plugin.name.as_str())];
-    page.counter("rosey_events_total", "Events accepted.", &[of[0], ("type", "command")], plugin.event_count as f64);
+    for (kind, count) in &plugin.event_types {
+        page.counter("rosey_events_total", "Events accepted.", &[of[0], ("type", kind)], *count as f64);
+    }
     for (outcome, count) in &plugin.outcomes {
         let labels = [of[0], ("outcome", outcome)];
         page.counter("rosey_event_outcomes_total", "Events by how they ended.", &labels, *count as f64);
@@ -231,6 +233,13 @@ fn host(page: &mut Page, snapshot: &Snapshot, tallies: &Tallies) {
             &labels,
             *count as f64,
         );
+    }
+    for (plugin, said) in &tallies.lines {
+        for (result, count) in [("said", said.said), ("dropped", said.dropped), ("throttled", said.throttled)] {
+            let (labels, help) =
+                ([("plugin", plugin.as_str()), ("result", result)], "Lines beside answers, by what became of them.");
+            page.counter("rosey_plugin_lines_total", help, &labels, count as f64);
+        }
     }
     for (stage, count) in &tallies.audit {
         let labels = [("stage", *stage)];

@@ -2,7 +2,8 @@
 
 use super::{Connector, secrets, series::Recent, usage::Usage};
 use crate::{
-    commit::{origin, timers::Listed},
+    commit::timers::Listed,
+    event::origin,
     plugins::PluginConfig,
     process::memory,
     slot::{
@@ -51,6 +52,15 @@ pub struct Measured {
     pub reloads_refused: u64,
 }
 
+/// Events by type: commands, and of the other types those that there were.
+fn event_types(kinds: &[u64; Kind::ALL.len()]) -> BTreeMap<&'static str, u64> {
+    let counted = Kind::ALL.into_iter().zip(*kinds);
+    counted
+        .filter(|(kind, count)| *kind == Kind::Command || *count > 0)
+        .map(|(kind, count)| (kind.name(), count))
+        .collect()
+}
+
 /// Events by how they ended.
 pub fn outcomes(ledger: &Ledger) -> BTreeMap<&'static str, u64> {
     OUTCOMES.into_iter().zip(ledger.outcomes).collect()
@@ -85,6 +95,7 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
         memory_mb: mebibytes(measured.usage.memory_bytes),
         memory_bytes: measured.usage.memory_bytes,
         event_count: view.ledger.accepted,
+        event_types: event_types(&account.kinds),
         events_per_second: (recent.rate * 100.0).round() / 100.0,
         outcomes: outcomes(&view.ledger),
         queued: view.queued,
@@ -226,7 +237,8 @@ pub fn letter(letter: DeadLetter) -> Letter {
 
 /// One timer. The manifest says whether it has a handler.
 pub fn timer(timer: &Listed, manifest: Option<&Manifest>) -> Timer {
-    let origin = origin::read(&timer.origin);
+    let (user, place) = origin::read(&timer.origin);
+    let place = Some(place).filter(|place| !place.channel.is_empty());
     let mut handlers = manifest.into_iter().flat_map(|manifest| &manifest.subscriptions);
     Timer {
         number: timer.id,
@@ -234,8 +246,8 @@ pub fn timer(timer: &Listed, manifest: Option<&Manifest>) -> Timer {
         due: rfc3339(of_millis(timer.due)),
         cron: timer.cron.clone(),
         zone: timer.zone.clone(),
-        user: origin.as_ref().map(|(_, user)| clean(&user.name, NAME)).unwrap_or_default(),
-        place: origin.map(|(place, _)| format!("{}/{}", place.connector, place.channel)).unwrap_or_default(),
+        user: clean(&user.name, NAME),
+        place: place.map(|place| format!("{}/{}", place.connector, place.channel)).unwrap_or_default(),
         declared: timer.declared,
         handled: handlers.any(|it| it.kind == Kind::Timer.name() && (it.pattern == timer.name || it.pattern == "*")),
     }

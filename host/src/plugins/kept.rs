@@ -13,7 +13,7 @@ impl Plugins {
     /// When there is no such plugin.
     pub fn quota(&self, name: &str) -> Result<Quota, PluginError> {
         let limits = &self.slot(name)?.config.limits;
-        Ok(Quota { keys: limits.store_keys, bytes: limits.store_bytes })
+        Ok(Quota { keys: limits.store_keys, bytes: limits.store_bytes, lines: limits.lines })
     }
 
     /// What a plugin keeps, in figures, and how many of its keys begin with `prefix`. It may be one that is not configured now.

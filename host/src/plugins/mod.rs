@@ -20,6 +20,7 @@ use crate::{
         handle::{Gone, Handle},
         history,
         lifecycle::{LifecycleEvent, LifecycleKind},
+        outlets::Outlets,
         view::View,
     },
     store::Database,
@@ -40,8 +41,14 @@ use tokio::{
 };
 
 /// The tables of this room in `rosey.db`.
-pub const SCHEMA: [&str; 5] =
-    [history::SCHEMA, dead_letter::SCHEMA, cooldown::SCHEMA, commit::SCHEMA, commit::timers::SCHEMA];
+pub const SCHEMA: [&str; 6] = [
+    history::SCHEMA,
+    dead_letter::SCHEMA,
+    cooldown::SCHEMA,
+    commit::SCHEMA,
+    commit::timers::SCHEMA,
+    commit::pending::SCHEMA,
+];
 
 /// Ends of bakes and swaps that a follower may be behind: each comes after an operator's change, or a crash.
 const FOLLOWED: usize = 64;
@@ -65,6 +72,10 @@ pub struct PluginConfig {
     pub reload: Option<ReloadMode>,
     /// The probe, instead of the one that the plugin declares.
     pub probe: Option<String>,
+    /// Whether its commands are written down before they are accepted, so that they outlive the host.
+    pub journal: bool,
+    /// The channels that it may speak in unasked, as `CONNECTOR:CHANNEL`.
+    pub speaks_in: Vec<String>,
     /// Its own settings, a JSON object.
     pub config: serde_json::Value,
     /// The file that these come from, for advice.
@@ -201,6 +212,7 @@ impl Plugins {
         configs: Vec<PluginConfig>,
         starter: Arc<Starter>,
         database: Database,
+        outlets: Arc<dyn Outlets>,
         listener: Listener,
     ) -> Result<Self, crate::store::StoreError> {
         let mut slots = BTreeMap::new();
@@ -225,6 +237,9 @@ impl Plugins {
                 limits: config.limits.clone(),
                 reload: config.reload,
                 probe: config.probe.clone(),
+                journal: config.journal,
+                speaks_in: config.speaks_in.clone(),
+                outlets: Arc::clone(&outlets),
                 config: Arc::clone(&own),
                 starter: Arc::clone(&starter),
                 pacer: Arc::clone(&pacer),

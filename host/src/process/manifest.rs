@@ -4,6 +4,7 @@ use crate::{
     schedule::Schedule,
     text::{bounded, clean, visible},
 };
+use regex::RegexBuilder;
 use rosey_wire::{
     event::Kind,
     manifest::{Manifest, Subscription},
@@ -19,6 +20,12 @@ const MAX_SUBSCRIPTIONS: usize = 64;
 
 /// Commands of one plugin, aliases included. `!help` must stay readable.
 const MAX_COMMANDS: usize = 64;
+
+/// Bytes in the expression of a message handler.
+const MAX_PATTERN: usize = 1000;
+
+/// Bytes that such an expression may take when it is compiled.
+const MAX_COMPILED: usize = 1 << 20;
 
 /// Bytes in a command's name.
 const MAX_COMMAND: usize = 32;
@@ -88,10 +95,14 @@ fn check_subscriptions(manifest: &Manifest) -> Result<(), String> {
         }
     }
     check_timers(manifest)?;
-    if let Some(subscription) = subscriptions.first() {
+    let messages = subscriptions.iter().filter(|it| Kind::of(&it.kind) == Some(Kind::Message));
+    for subscription in messages {
+        check_pattern(&subscription.pattern)?;
+    }
+    if let Some(subscription) = subscriptions.iter().find(|it| Kind::of(&it.kind) == Some(Kind::Timer)) {
         return Err(format!(
-            "it has a handler of events of the kind {:?}, and Rosey {} hands over commands only",
-            clean(&subscription.kind, 32),
+            "it has a handler of events of the kind {:?}, which Rosey {} does not hand over",
+            subscription.kind,
             env!("CARGO_PKG_VERSION")
         ));
     }
@@ -119,6 +130,40 @@ fn check_timers(manifest: &Manifest) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Refuses an expression that cannot be used to choose messages.
+fn check_pattern(pattern: &str) -> Result<(), String> {
+    let shown = visible(&bounded(pattern, 80)).into_owned();
+    if pattern.len() > MAX_PATTERN {
+        let bytes = pattern.len();
+        return Err(format!(
+            "the expression of its message handler {shown:?} has {bytes} bytes, and {MAX_PATTERN} at most are allowed"
+        ));
+    }
+    let compiled = RegexBuilder::new(pattern).size_limit(MAX_COMPILED).build();
+    compiled.map(|_| ()).map_err(|error| {
+        // Of several lines the last one says what is wrong.
+        let why = error.to_string();
+        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        format!("the expression of its message handler {shown:?} cannot be used: {}", clean(why, 200))
+    })
+}
+
+/// The handler of messages that a probe is for, by its place in the manifest: the first that hears the line, if the line does not
+/// begin with a command.
+pub fn message_probe(manifest: &Manifest, line: &str) -> Option<u16> {
+    let first = line.split_whitespace().next().unwrap_or_default().trim_start_matches(crate::event::PREFIX);
+    let mut names = manifest.commands.iter().flat_map(|command| std::iter::once(&command.name).chain(&command.aliases));
+    if names.any(|name| name.eq_ignore_ascii_case(first)) {
+        return None;
+    }
+    let hears = |subscription: &Subscription| {
+        let is_match = |regex: regex::Regex| regex.is_match(line);
+        Kind::of(&subscription.kind) == Some(Kind::Message)
+            && RegexBuilder::new(&subscription.pattern).size_limit(MAX_COMPILED).build().is_ok_and(is_match)
+    };
+    manifest.subscriptions.iter().position(hears).and_then(|at| u16::try_from(at).ok())
 }
 
 /// A version as people compare it, or why it is none.
@@ -247,14 +292,39 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_is_a_command_or_a_line_that_a_handler_hears() {
+        let message =
+            |pattern: &str| Subscription { kind: "message".into(), pattern: pattern.into(), ..Subscription::default() };
+        let subscriptions = vec![message("^tea"), message("coffee"), message("")];
+        let all = Manifest { subscriptions, ..manifest(&["roll"]) };
+        assert_eq!(message_probe(&all, "roll coffee"), None);
+        assert_eq!(message_probe(&all, "have coffee"), Some(1));
+        assert_eq!(message_probe(&all, "anything"), Some(2));
+        assert_eq!(message_probe(&manifest(&["roll"]), "anything"), None);
+    }
+
+    #[test]
     fn what_this_host_does_not_do_is_refused_by_name() {
         let subscription = |kind: &str| rosey_wire::manifest::Subscription { kind: kind.into(), ..Default::default() };
-        for (kind, text) in [("reaction", "install a newer Rosey"), ("message", "hands over commands only")] {
+        for (kind, text) in [("reaction", "install a newer Rosey"), ("timer", "does not hand over")] {
             let error =
                 check(Manifest { subscriptions: vec![subscription(kind)], ..manifest(&["roll"]) }).expect_err(kind);
             assert!(error.contains(text) && error.contains(kind), "{error}");
         }
         assert!(check(Manifest { migrates: true, ..manifest(&["roll"]) }).is_err());
+        let message = |pattern: &str| {
+            let message = rosey_wire::manifest::Subscription { pattern: pattern.into(), ..subscription("message") };
+            check(Manifest { subscriptions: vec![message], ..manifest(&[]) })
+        };
+        assert!(message(r"https?://\S+").is_ok() && message("").is_ok());
+        for (pattern, why) in [
+            ("(tea", "\"(tea\" cannot be used: unclosed group"),
+            ("(a{1000}){1000}", "exceeds size limit"),
+            (&"x".repeat(1001), "has 1001 bytes"),
+        ] {
+            let error = message(pattern).expect_err(pattern);
+            assert!(error.contains(why), "{error}");
+        }
         let newer = r#"{"name":"x","version":"1.0.0","of_tomorrow":[1]}"#;
         assert_eq!(read(newer).expect("what is new is passed over").version, "1.0.0");
     }

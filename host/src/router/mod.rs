@@ -1,5 +1,6 @@
 //! Who gets a chat line: a plugin, the admin, or the help text.
 
+mod listeners;
 mod persist;
 mod table;
 
@@ -7,13 +8,14 @@ pub use persist::SCHEMA;
 pub use table::listed;
 
 use crate::{
-    event::{self, Event, Outgoing, Place, ReplyTo, User},
+    event::{self, Event, Occurrence, Outgoing, Place, ReplyTo, User, What},
     slot::handle::Handle,
     store::{Database, StoreError},
     text::is_hidden,
 };
 use arc_swap::ArcSwap;
-use rosey_wire::manifest::Manifest;
+use listeners::Listeners;
+use rosey_wire::{event::Kind, manifest::Manifest};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -59,7 +61,10 @@ pub enum Routed {
 #[derive(Debug, Default)]
 pub struct Router {
     table: ArcSwap<Table<Handle>>,
+    listeners: ArcSwap<Listeners<Handle>>,
     known: Mutex<Known<Handle>>,
+    /// Held while subscriptions are compiled.
+    compiling: Mutex<()>,
     admin: OnceLock<mpsc::Sender<AdminLine>>,
     /// Whether plugins come up whose commands are not known yet. It is sent again whenever a plugin is learned.
     starting: watch::Sender<bool>,
@@ -74,6 +79,11 @@ impl Router {
 
     /// Says whether plugins are coming up for the first time.
     pub fn set_starting(&self, starting: bool) {
+        if !starting {
+            // Each of them would have been compiled with all that came before it.
+            let listening = self.known().listening();
+            self.listeners.store(Arc::new(Listeners::new(&listening)));
+        }
         self.starting.send_replace(starting);
     }
 
@@ -93,15 +103,34 @@ impl Router {
 
     /// Routes the commands of a manifest to a plugin, in place of those it had. The log says which of them belong to
     /// another plugin, and stay there.
-    pub fn learn(&self, handle: Handle, manifest: Arc<Manifest>) {
+    pub fn learn(self: &Arc<Self>, handle: Handle, manifest: Arc<Manifest>) {
         let plugin = handle.name().to_string();
         let mut known = self.known();
-        known.learn(&plugin, handle, Arc::clone(&manifest), *self.starting.borrow());
+        let starting = *self.starting.borrow();
+        if known.learn(&plugin, handle, Arc::clone(&manifest), starting) && !starting {
+            self.listen();
+        }
         if let Some(clashing) = known.clashing(&plugin, &manifest) {
             tracing::warn!(%plugin, "{clashing}");
         }
         self.table.store(Arc::new(known.table()));
         self.starting.send_modify(|_| {});
+    }
+
+    /// Compiles the subscriptions anew, beside all else: a hundred expressions take longer than an event may wait.
+    fn listen(self: &Arc<Self>) {
+        let router = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            // Held until the result is there, so that of two the later one counts.
+            let _compiling = router.compiling.lock().unwrap_or_else(PoisonError::into_inner);
+            let listening = router.known().listening();
+            router.listeners.store(Arc::new(Listeners::new(&listening)));
+        });
+    }
+
+    /// Whether any plugin hears events of this kind. A connector need not make them otherwise.
+    pub fn hears(&self, kind: Kind) -> bool {
+        self.listeners.load().hears(kind)
     }
 
     /// The commands that a plugin would not get with this manifest, in a sentence that says who keeps them.
@@ -184,6 +213,7 @@ impl Router {
     ) -> Routed {
         let line = bare(line);
         let Some(command) = event::command_of(line) else {
+            self.occur(&What::Message { text: line.into() }, user, place, outgoing).await;
             return if is_answer(line) { self.to_admin(line, user, place, outgoing).await } else { Routed::Chat };
         };
         let found = {
@@ -191,14 +221,7 @@ impl Router {
             table.find(command).map(|route| (route.handle.clone(), route.spell(line, command)))
         };
         if let Some((handle, line)) = found {
-            let permit = match outgoing.clone().try_reserve_owned() {
-                Ok(permit) => permit,
-                Err(TrySendError::Full(outgoing) | TrySendError::Closed(outgoing)) => {
-                    let Ok(permit) = outgoing.reserve_owned().await else { return Routed::Closed };
-                    permit
-                }
-            };
-            let reply_to = ReplyTo::Connector(permit);
+            let Some(reply_to) = reserve(outgoing).await else { return Routed::Closed };
             handle.deliver(Event::new(line, Arc::clone(user), Arc::clone(place), reply_to)).await;
             return Routed::Taken;
         }
@@ -207,10 +230,34 @@ impl Router {
             "help" => {
                 let topic = line.split_whitespace().nth(1);
                 let text = self.table.load().help(topic);
-                let answer = Outgoing { place: Arc::clone(place), user: Arc::clone(user), text: Some(text) };
+                let answer = Outgoing::answer(Arc::clone(place), Arc::clone(user), text);
                 if outgoing.send(answer).await.is_ok() { Routed::Taken } else { Routed::Closed }
             }
             _ => Routed::Unknown,
+        }
+    }
+
+    /// Hands what happened to every plugin that hears it, each as an event of its own. Waits as [`Router::route`] does.
+    /// Cancelled, the plugins that come later do not hear it.
+    pub async fn occur(&self, what: &What, user: &Arc<User>, place: &Arc<Place>, outgoing: &mpsc::Sender<Outgoing>) {
+        let heard = self.listeners.load().of(what);
+        for (handle, occurrence) in heard {
+            let Some(reply_to) = reserve(outgoing).await else { return };
+            handle.deliver(Event::of(occurrence, Arc::clone(user), Arc::clone(place), reply_to)).await;
+        }
+    }
+
+    /// The plugins that hear this, by name, and which event it is for each.
+    pub fn hearers(&self, what: &What) -> Vec<(Arc<str>, Occurrence)> {
+        let heard = self.listeners.load().of(what);
+        heard.into_iter().map(|(handle, occurrence)| (Arc::clone(handle.name()), occurrence)).collect()
+    }
+
+    /// Hands an event to a plugin by its name, without waiting. An event for a plugin that is gone is dropped.
+    pub fn deliver(&self, plugin: &str, event: Event) {
+        let handle = self.known().handle(plugin);
+        if let Some(handle) = handle {
+            tokio::spawn(async move { handle.deliver(event).await });
         }
     }
 
@@ -232,11 +279,21 @@ impl Router {
             Ok(()) => Routed::Taken,
             // So much is waiting already that one answer more or less changes nothing; an admin command is said to fail.
             Err(TrySendError::Full(line)) if line.line.starts_with(event::PREFIX) => {
-                let text = Some("Too many admin commands are waiting; try again in a moment.".to_owned());
-                let _ = line.outgoing.send(Outgoing { place: line.place, user: line.user, text }).await;
+                let text = "Too many admin commands are waiting; try again in a moment.".to_owned();
+                let _ = line.outgoing.send(Outgoing::answer(line.place, line.user, text)).await;
                 Routed::Taken
             }
             Err(_) => Routed::Chat,
+        }
+    }
+}
+
+/// Room for one answer, as soon as there is some; nothing when the connector has ended.
+async fn reserve(outgoing: &mpsc::Sender<Outgoing>) -> Option<ReplyTo> {
+    match outgoing.clone().try_reserve_owned() {
+        Ok(permit) => Some(ReplyTo::Connector(permit)),
+        Err(TrySendError::Full(outgoing) | TrySendError::Closed(outgoing)) => {
+            outgoing.reserve_owned().await.ok().map(ReplyTo::Connector)
         }
     }
 }

@@ -50,10 +50,21 @@ impl<H: Clone> Known<H> {
         self.before = before;
     }
 
-    /// Takes the commands of a plugin, in place of those it had. While plugins come up together (`starting`) no plugin owns
+    /// The way to a plugin.
+    pub fn handle(&self, plugin: &str) -> Option<H> {
+        self.plugins.get(plugin).map(|(handle, _)| handle.clone())
+    }
+
+    /// The plugins with their manifests, for what they hear beyond their commands.
+    pub fn listening(&self) -> Vec<(H, Arc<Manifest>)> {
+        self.plugins.values().filter(|(_, manifest)| !manifest.subscriptions.is_empty()).cloned().collect()
+    }
+
+    /// Takes the commands of a plugin, in place of those it had; true when it hears something else than before. While plugins come up together (`starting`) no plugin owns
     /// anything yet: the one that had a command before gets it, or the first by name.
-    pub fn learn(&mut self, plugin: &str, handle: H, manifest: Arc<Manifest>, starting: bool) {
-        self.plugins.insert(plugin.to_owned(), (handle, manifest));
+    pub fn learn(&mut self, plugin: &str, handle: H, manifest: Arc<Manifest>, starting: bool) -> bool {
+        let subscriptions = manifest.subscriptions.clone();
+        let before = self.plugins.insert(plugin.to_owned(), (handle, manifest));
         let claimed: BTreeMap<&String, BTreeSet<String>> =
             self.plugins.iter().map(|(name, (_, manifest))| (name, names(manifest).collect())).collect();
         let claims = |command: &String, plugin: &String| claimed.get(plugin).is_some_and(|all| all.contains(command));
@@ -66,6 +77,7 @@ impl<H: Clone> Known<H> {
                 self.owners.entry(command.clone()).or_insert_with(|| (*plugin).clone());
             }
         }
+        before.map_or(!subscriptions.is_empty(), |(_, before)| before.subscriptions != subscriptions)
     }
 
     /// Takes note of the plugins that are configured.

@@ -6,6 +6,7 @@ use crate::{
 };
 use rosey_core::histogram::Histogram;
 use rosey_core::outcome::{Outcome, Rejection};
+use rosey_wire::event::Kind;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -18,6 +19,8 @@ const CRASHES: usize = 50;
 /// Since the host started.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
+    /// Events by their kind, in the order of [`Kind::ALL`], the rejected ones included.
+    pub kinds: [u64; Kind::ALL.len()],
     /// From acceptance to outcome, of events that were not rejected: those end at once, and say nothing of the plugin.
     pub response: Histogram,
     /// How many crashes.

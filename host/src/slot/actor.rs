@@ -15,7 +15,7 @@ use crate::slot::{
     pace::Pace,
 };
 use crate::{
-    event::{self, Event},
+    event::{self, Event, Form},
     process::{
         memory, output,
         spawn::Exit,
@@ -36,6 +36,8 @@ use rosey_core::{
     outcome::{Outcome, Rejection},
 };
 use rosey_wire::{
+    effect::Style,
+    event::Kind,
     manifest::Manifest,
     message::{ToHost, ToShim},
 };
@@ -231,15 +233,40 @@ impl Task {
 
     /// False when the event was turned away.
     pub(super) fn admit(&mut self, now: Instant, at: Instant, event: Event) -> bool {
-        let key = event.order_key();
-        let ended = if self.state.will_run() {
+        let (key, kind) = (event.order_key(), event.kind());
+        let will_run = self.state.will_run();
+        if !will_run && kind != Kind::Command {
+            // No person waits for an answer, so a plugin that is stopped has missed nothing that counts; what has a row is
+            // handled after its next start.
+            return false;
+        }
+        if let Some(occurrence) = event.occurrence()
+            && occurrence.row.is_some_and(|row| !self.commits.hold(row))
+        {
+            return true;
+        }
+        let event = match event {
+            event if self.setup.journal && will_run && event.occurrence().is_none() => {
+                match self.commits.accept(at, event, self.setup.limits.queue) {
+                    Some(event) => {
+                        let ended = self.flow.turn_away(at, event, Rejection::QueueFull);
+                        finish(&self.setup, &mut self.account, &mut self.commits, now, ended);
+                        return false;
+                    }
+                    None => return true,
+                }
+            }
+            event => event,
+        };
+        self.account.kinds[kind as usize] += 1;
+        let ended = if will_run {
             self.flow.admit(at, key, event)
         } else {
             Some(self.flow.turn_away(at, event, self.why_reject))
         };
         let accepted = ended.is_none();
         if let Some(ended) = ended {
-            finish(&self.setup, &mut self.account, now, ended);
+            finish(&self.setup, &mut self.account, &mut self.commits, now, ended);
         }
         accepted
     }
@@ -277,15 +304,18 @@ impl Task {
                 Ok(None) => break None,
                 Ok(Some(ToHost::Reply { event, answer })) if !is_probe(event) => {
                     let outcome = outcome(answer, setup.limits.reply_bytes, account);
+                    let taken = commits.take((setup, account), flow, (event, generation), outcome, &[]);
+                    let Some(outcome) = taken else { continue };
                     flow.answered(event, generation, outcome, &mut |ended| {
-                        judge_and_finish(state, setup, account, now, ended);
+                        judge_and_finish(state, setup, account, commits, now, ended);
                     });
                 }
                 Ok(Some(ToHost::ReplyWith { event, answer, effects })) if !is_probe(event) => {
                     let outcome = outcome(answer, setup.limits.reply_bytes, account);
-                    let Some(outcome) = commits.take(flow, (event, generation), outcome, effects) else { continue };
+                    let taken = commits.take((setup, account), flow, (event, generation), outcome, effects);
+                    let Some(outcome) = taken else { continue };
                     flow.answered(event, generation, outcome, &mut |ended| {
-                        judge_and_finish(state, setup, account, now, ended);
+                        judge_and_finish(state, setup, account, commits, now, ended);
                     });
                 }
                 Ok(Some(ToHost::Call { call, event, request })) => {
@@ -309,6 +339,11 @@ impl Task {
     fn said(&mut self, now: Instant, at: usize, said: Inbound) {
         let generation = self.live[at].generation;
         match said {
+            Inbound::SilentProbe => {
+                let silence = Err("it had nothing to say to the probe".to_owned());
+                let result = if self.live[at].probes_message { Ok(()) } else { silence };
+                self.said(now, at, Inbound::Probe(result));
+            }
             Inbound::Probe(result) => {
                 if let Some(attempt) = self.live[at].probing.take() {
                     let result = result.and_then(|()| self.check_memory(at));
@@ -355,9 +390,14 @@ impl Task {
             Report::Saved(written) => self.saved(written),
             Report::Committed(results) => self.committed(now, results),
             Report::CooldownsSaved { lost } => self.cooldowns_saved(now, lost),
+            Report::Pending(events) => {
+                for event in events {
+                    self.admit(now, now, event);
+                }
+            }
             Report::Buried(id) => {
-                let Self { flow, setup, account, .. } = self;
-                flow.buried(id, &mut |ended| finish(setup, account, now, ended));
+                let Self { flow, setup, account, commits, .. } = self;
+                flow.buried(id, &mut |ended| finish(setup, account, commits, now, ended));
             }
         }
     }
@@ -405,7 +445,7 @@ impl Task {
         let is_poison = !quarantined.is_empty();
         for dead in quarantined {
             if let Some((event, _)) = self.flow.get(dead.id) {
-                let text = event.text().to_owned();
+                let text = event.text().into_owned();
                 self.happened(LifecycleKind::DeadLetter { text });
             }
             self.bury(dead.id, dead.causes);
@@ -436,6 +476,7 @@ impl Task {
                 if starts {
                     self.startup = None;
                     self.state.lost(&lost);
+                    self.load_pending();
                 }
                 // Whoever asked may have stopped waiting.
                 let _ = answer.send(starts);
@@ -491,16 +532,25 @@ impl Task {
             return;
         }
         let (route, deadline) = (self.state.route(), self.setup.limits.event_deadline);
-        let mut sent = false;
+        let (mut sent, mut unheard) = (false, Vec::new());
         if let Some(live) = self.live.iter_mut().find(|live| Some(live.generation) == route && !live.closed) {
             while !live.link.is_full() {
                 let Some((id, accepted, event)) = self.flow.next_for(live.generation) else { break };
-                live.deliver(id, deadline.saturating_sub(now.saturating_duration_since(accepted)), event);
-                sent = true;
+                let left = deadline.saturating_sub(now.saturating_duration_since(accepted));
+                if live.deliver(id, left, event) {
+                    sent = true;
+                } else {
+                    unheard.push((id, live.generation));
+                }
             }
         }
         if !sent {
             self.pace.release(now);
+        }
+        // The build before subscribed to these, and this one does not.
+        for (id, generation) in unheard {
+            let Self { flow, setup, account, commits, .. } = self;
+            flow.answered(id, generation, Outcome::Ignored, &mut |ended| finish(setup, account, commits, now, ended));
         }
     }
 
@@ -534,12 +584,13 @@ impl Task {
 
     /// Looks for deadlines and for signs of life.
     fn look(&mut self, now: Instant) {
-        let Self { flow, state, setup, account, .. } = self;
+        self.retry_commits(now);
+        let Self { flow, state, setup, account, commits, .. } = self;
         flow.expire(now, &mut |ended| {
             if let (Outcome::TimedOut, Some(by)) = (&ended.outcome, ended.generation) {
                 state.outcome(now, by, ending(&ended));
             }
-            finish(setup, account, now, ended);
+            finish(setup, account, commits, now, ended);
         });
         let patience = u32::try_from(self.setup.limits.hang_timeout.as_millis() / LOOK_EVERY.as_millis()).unwrap_or(1);
         let old_enough = |oldest| now.saturating_duration_since(oldest) >= self.setup.limits.heartbeat;
@@ -559,7 +610,7 @@ impl Task {
 
     /// Sets the timer for what comes next. True when that is now.
     fn set_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let waits = !self.flow.is_empty() || self.live.iter().any(Live::is_watched);
+        let waits = !self.flow.is_empty() || self.commits.retries() || self.live.iter().any(Live::is_watched);
         if waits && self.look_at.is_none() {
             self.look_at = Some(now + LOOK_EVERY);
         }
@@ -581,27 +632,36 @@ pub(super) fn judge_and_finish(
     state: &mut State,
     setup: &Setup,
     account: &mut Account,
+    commits: &mut Commits,
     now: Instant,
     ended: Ended<Event>,
 ) {
     if let Some(by) = ended.generation {
         state.outcome(now, by, ending(&ended));
     }
-    finish(setup, account, now, ended);
+    finish(setup, account, commits, now, ended);
 }
 
 /// Hands an outcome to the user, and counts how long it took.
-pub(super) fn finish(setup: &Setup, account: &mut Account, now: Instant, ended: Ended<Event>) {
+pub(super) fn finish(setup: &Setup, account: &mut Account, commits: &mut Commits, now: Instant, ended: Ended<Event>) {
     let waited = now.saturating_duration_since(ended.accepted);
     // What the host said for the plugin tells nothing of how fast the plugin answers.
     if ended.generation.is_some() || !matches!(ended.outcome, Outcome::Replied(_)) {
         account.ended(&ended.outcome, waited);
     }
     if let Outcome::Failed { detail, .. } = &ended.outcome {
-        let (user, line) = (&ended.event.user.name, ended.event.text());
+        let (user, line) = (&ended.event.user.name, &*ended.event.text());
         tracing::warn!(plugin = %setup.name, generation = ended.generation, %user, line, "failed: {detail}");
     }
-    let text = ended.outcome.into_chat(&setup.name, waited);
-    let Event { reply_to, place, user, .. } = ended.event;
-    reply_to.answer(place, user, text);
+    let Ended { event, outcome, .. } = ended;
+    let Some(event) = commits.ended(event, &outcome) else { return };
+    let is_command = event.command().is_some();
+    let (form, text) = match outcome {
+        outcome if is_command => (Form::Answer, outcome.into_chat(&setup.name, waited)),
+        // A person who only talks has asked for nothing, and is not told what went wrong.
+        Outcome::Replied(text) => (Form::Line(Style::Plain), Some(text)),
+        _ => (Form::Line(Style::Plain), None),
+    };
+    let Event { reply_to, place, user, .. } = event;
+    reply_to.answer(place, user, form, text);
 }

@@ -92,6 +92,8 @@ pub(super) enum Report {
         /// The waits that are tried again.
         lost: Vec<(u64, u64)>,
     },
+    /// What was written down and has not ended.
+    Pending(Vec<Event>),
     /// A dead letter is durable.
     Buried(u64),
 }

@@ -169,23 +169,24 @@ impl Cooldowns {
 impl Task {
     /// Accepts an event, unless whoever wants it has to wait: then that is its answer, and no process is woken.
     pub(super) fn admit_in_turn(&mut self, now: Instant, at: Instant, event: Event) {
-        if self.cooldowns.is_empty() || !self.state.will_run() {
+        let command = event.command().filter(|_| !self.cooldowns.is_empty() && self.state.will_run());
+        let Some(command) = command.map(|command| command.name().to_owned()) else {
             self.admit(now, at, event);
             return;
-        }
+        };
         let clock = self.setup.clock.now();
-        match self.cooldowns.check(event.command(), &event.place, &event.user, clock) {
+        match self.cooldowns.check(&command, &event.place, &event.user, clock) {
             Ok(pass) => {
                 if self.admit(now, at, event) {
                     self.cooldowns.begin(pass, clock, now);
                 }
             }
             Err(left) => {
-                let (key, text) = (event.order_key(), refusal(event.command(), left));
-                let Self { flow, setup, account, .. } = self;
+                let (key, text) = (event.order_key(), refusal(&command, left));
+                let Self { flow, setup, account, commits, .. } = self;
                 account.cooled += 1;
                 flow.admit_ended(at, key, event, Outcome::Replied(text), &mut |ended| {
-                    finish(setup, account, now, ended)
+                    finish(setup, account, commits, now, ended)
                 });
             }
         }

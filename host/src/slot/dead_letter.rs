@@ -1,8 +1,13 @@
 //! Events that were executing at two crashes: kept durably, listed, and replayed on request.
 
 use crate::{
-    event::{Event, Identity, Network, Place, ReplyTo, User, name::CaseMapping},
+    event::{Event, Identity, Network, Occurrence, Place, ReplyTo, User, What, name::CaseMapping},
     store::{Database, StoreError},
+    time::unix_millis,
+};
+use rosey_wire::{
+    event::Body,
+    frame::{decode, pack},
 };
 use rusqlite::params;
 use std::{
@@ -10,7 +15,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// The table.
+/// The tables.
 pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS dead_letter (
     id        INTEGER PRIMARY KEY,
     plugin    TEXT NOT NULL,
@@ -21,6 +26,11 @@ pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS dead_letter (
     connector TEXT NOT NULL,
     channel   TEXT NOT NULL,
     causes    TEXT NOT NULL       -- one a line
+) STRICT;
+CREATE TABLE IF NOT EXISTS dead_letter_event ( -- of those that are no commands
+    letter    INTEGER PRIMARY KEY,
+    pattern   TEXT NOT NULL,      -- of the subscription that it belongs to
+    body      BLOB NOT NULL       -- what happened, as the plugin gets it
 ) STRICT;";
 
 /// Dead letters kept; the oldest go first. Ten thousand poison events are one poison event that nobody looked at.
@@ -50,6 +60,8 @@ pub struct DeadLetter {
     pub channel: String,
     /// The crashes it was executing at.
     pub causes: Vec<String>,
+    /// Of an event that is no command: the `pattern` of its subscription, and what happened, as a plugin gets it.
+    pub occurrence: Option<(String, Vec<u8>)>,
 }
 
 impl DeadLetter {
@@ -61,11 +73,15 @@ impl DeadLetter {
             plugin: plugin.to_owned(),
             buried_at: now,
             accepted_at: now - accepted.elapsed(),
-            line: event.text().to_owned(),
+            line: event.text().into_owned(),
             user: event.user.name.clone(),
             connector: event.place.connector.to_string(),
             channel: event.place.channel.clone(),
             causes,
+            occurrence: event.occurrence().and_then(|occurrence| {
+                let body = occurrence.what.body(unix_millis())?;
+                Some((occurrence.pattern.to_string(), pack(&body).ok()?))
+            }),
         }
     }
 
@@ -74,7 +90,14 @@ impl DeadLetter {
         let network = Network { id: self.connector.as_str().into(), case: CaseMapping::default() };
         let user = User { name: self.user.clone(), identity: Identity::Nick { network } };
         let place = Place::new("replay", format!("{}/{}", self.connector, self.channel));
-        Event::new(self.line.as_str(), user.into(), place.into(), ReplyTo::Nowhere)
+        let occurrence = self.occurrence.as_ref().and_then(|(pattern, body)| {
+            let body = decode::<Body<'_>>(body).ok()?;
+            Some(Occurrence::new(What::of(&body), 0, pattern.as_str()))
+        });
+        match occurrence {
+            Some(occurrence) => Event::of(occurrence, user.into(), place.into(), ReplyTo::Nowhere),
+            None => Event::new(self.line.as_str(), user.into(), place.into(), ReplyTo::Nowhere),
+        }
     }
 }
 
@@ -108,10 +131,17 @@ fn write(connection: &mut rusqlite::Connection, letter: &DeadLetter) -> rusqlite
             letter.causes.join("\n"),
         ],
     )?;
+    if let Some((pattern, body)) = &letter.occurrence {
+        transaction.execute(
+            "INSERT INTO dead_letter_event (letter, pattern, body) VALUES (last_insert_rowid(), ?1, ?2)",
+            params![pattern, body],
+        )?;
+    }
     transaction.execute(
         "DELETE FROM dead_letter WHERE id NOT IN (SELECT id FROM dead_letter ORDER BY id DESC LIMIT ?1)",
         [KEPT],
     )?;
+    transaction.execute("DELETE FROM dead_letter_event WHERE letter NOT IN (SELECT id FROM dead_letter)", [])?;
     transaction.commit()
 }
 
@@ -124,7 +154,8 @@ pub async fn list(database: &Database, plugin: Option<&str>, limit: u32) -> Resu
     database
         .run(move |connection| {
             let mut statement = connection.prepare(
-                "SELECT id, plugin, buried_at, accepted_at, line, user, connector, channel, causes FROM dead_letter
+                "SELECT id, plugin, buried_at, accepted_at, line, user, connector, channel, causes, pattern, body
+                 FROM dead_letter LEFT JOIN dead_letter_event ON letter = id
                  WHERE ?1 IS NULL OR plugin = ?1 ORDER BY id DESC LIMIT ?2",
             )?;
             let rows = statement.query_map(params![plugin, limit], |row| {
@@ -138,6 +169,7 @@ pub async fn list(database: &Database, plugin: Option<&str>, limit: u32) -> Resu
                     connector: row.get(6)?,
                     channel: row.get(7)?,
                     causes: row.get::<_, String>(8)?.lines().map(str::to_owned).collect(),
+                    occurrence: row.get::<_, Option<String>>(9)?.zip(row.get(10)?),
                 })
             })?;
             rows.collect()
@@ -172,8 +204,13 @@ pub async fn find(database: &Database, plugin: &str, id: i64) -> Result<Option<D
 /// # Errors
 /// As the database says.
 pub async fn remove(database: &Database, id: i64) -> Result<(), StoreError> {
-    database.run(move |connection| connection.execute("DELETE FROM dead_letter WHERE id = ?1", [id])).await?;
-    Ok(())
+    let delete = move |connection: &mut rusqlite::Connection| {
+        let transaction = connection.transaction()?;
+        transaction.execute("DELETE FROM dead_letter WHERE id = ?1", [id])?;
+        transaction.execute("DELETE FROM dead_letter_event WHERE letter = ?1", [id])?;
+        transaction.commit()
+    };
+    database.run(delete).await
 }
 
 fn millis(time: SystemTime) -> i64 {

@@ -2,8 +2,11 @@
 
 use crate::slot::actor::{PendingRequest, RequestKind, SAVE_RETRY, Task, finish};
 use crate::{
-    event::Event,
-    process::start::{self, StartSpec},
+    event::{CommandLine, Event, Occurrence, Place, ReplyTo, User, What},
+    process::{
+        manifest,
+        start::{self, StartSpec},
+    },
     slot::{
         command::Report,
         crash::Cause,
@@ -17,7 +20,11 @@ use rosey_core::{
     hash::Hash,
     state::{ChangeError, Done, Effect, Ending, GenerationId, Snapshot, StateEvent, Ticket},
 };
-use rosey_wire::message::{Event as WireEvent, ToShim};
+use rosey_wire::{
+    event::{self as wire, Body, Kind},
+    frame::pack,
+    message::{Event as WireEvent, ToShim},
+};
 use rustc_hash::FxBuildHasher;
 use std::{
     hash::BuildHasher,
@@ -31,7 +38,11 @@ pub(super) fn ending(ended: &Ended<Event>) -> Ending {
     let failed = ended.outcome.speaks_against_build();
     // Only whose events failed is looked at.
     let person = if failed { ended.event.user.identity.key(&ended.event.user.name) } else { 0 };
-    Ending { failed, kind: FxBuildHasher.hash_one(ended.event.command()), person }
+    let kind = match ended.event.occurrence() {
+        Some(occurrence) => FxBuildHasher.hash_one((occurrence.what.kind(), &occurrence.pattern)),
+        None => FxBuildHasher.hash_one(ended.event.command().map(CommandLine::name)),
+    };
+    Ending { failed, kind, person }
 }
 
 impl Task {
@@ -54,8 +65,8 @@ impl Task {
             self.live.iter_mut().for_each(Live::came_up);
         }
         if !self.state.will_run() && self.flow.queued() > 0 {
-            let Self { flow, setup, account, why_reject, .. } = self;
-            flow.reject_queued(*why_reject, &mut |ended| finish(setup, account, now, ended));
+            let Self { flow, setup, account, commits, why_reject, .. } = self;
+            flow.reject_queued(*why_reject, &mut |ended| finish(setup, account, commits, now, ended));
         }
         if self.unsaved && !self.saving {
             self.save();
@@ -130,7 +141,7 @@ impl Task {
             Effect::Kill { generation, why } => self.kill(generation, why),
             Effect::Finish { ticket, result } => self.answer(now, ticket, result),
             Effect::Persist => self.unsaved = true,
-            Effect::Emit(note) => self.note(note),
+            Effect::Emit(note) => self.note(now, note),
         }
     }
 
@@ -163,11 +174,22 @@ impl Task {
             live.push(&ToShim::Ping(u64::from(attempt)));
             return;
         };
+        let (id, limit) = (probe_id(u64::from(attempt)), self.setup.limits.probe_timeout);
+        let deadline_ms = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+        live.probes_message = manifest::message_probe(&live.manifest, &line).is_some();
+        if let Some(handler) = manifest::message_probe(&live.manifest, &line) {
+            let (user, channel, connector) = ("rosey", "probe", "probe");
+            let body = Body::Message { text: &line };
+            if let Ok(event) = pack(&wire::Occurrence { handler, user, channel, connector, body }) {
+                live.push(&ToShim::Occur { id, probe: true, deadline_ms, event: &event });
+            }
+            return;
+        }
         let (command, args) = line.split_once(char::is_whitespace).unwrap_or((&line, ""));
         live.push(&ToShim::Event(WireEvent {
-            id: probe_id(u64::from(attempt)),
+            id,
             probe: true,
-            deadline_ms: u32::try_from(self.setup.limits.probe_timeout.as_millis()).unwrap_or(u32::MAX),
+            deadline_ms,
             command: command.trim_start_matches(crate::event::PREFIX),
             args: args.trim(),
             user: "rosey",
@@ -229,7 +251,20 @@ impl Task {
         let _ = ask.answer.send(result);
     }
 
-    fn note(&mut self, note: StateEvent) {
+    /// Hands a generation that becomes active for the first time its start.
+    fn start_event(&mut self, now: Instant, generation: GenerationId) {
+        let Some(live) = self.live.iter_mut().find(|live| live.generation == generation) else { return };
+        let start = Kind::Start.name();
+        let handler = live.manifest.subscriptions.iter().position(|subscription| subscription.kind == start);
+        let Some(handler) = handler.and_then(|at| u16::try_from(at).ok()) else { return };
+        if !std::mem::replace(&mut live.has_start, true) {
+            let occurrence = Occurrence::new(What::Start, handler, "");
+            let (user, place) = (User::nobody().into(), Place::none().into());
+            self.admit(now, now, Event::of(occurrence, user, place, ReplyTo::Nowhere));
+        }
+    }
+
+    fn note(&mut self, now: Instant, note: StateEvent) {
         match &note {
             StateEvent::Active { generation, artifact } => {
                 self.startup.take_if(|choice| choice.artifact != *artifact);
@@ -240,6 +275,7 @@ impl Task {
                     self.unsaved = true;
                     self.happened(LifecycleKind::Manifest(manifest));
                 }
+                self.start_event(now, *generation);
             }
             StateEvent::StartFailed { .. } => self.account.start_failed(),
             StateEvent::Restarting { .. } => self.account.restarting(),

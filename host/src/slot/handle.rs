@@ -1,6 +1,6 @@
 //! The way to a slot.
 
-use crate::event::Event;
+use crate::event::{Event, Form};
 use crate::slot::{Setup, actor::Task, command::Command, view::View};
 use rosey_core::state::{ChangeError, Done};
 use std::{sync::Arc, time::Instant};
@@ -65,7 +65,8 @@ impl Handle {
             Err(TrySendError::Full(event) | TrySendError::Closed(event)) => event,
         };
         if let Err(SendError((_, event))) = self.0.events.send(event).await {
-            event.reply_to.answer(event.place, event.user, Some(Gone.to_string()));
+            let text = event.command().is_some().then(|| Gone.to_string());
+            event.reply_to.answer(event.place, event.user, Form::Answer, text);
         }
     }
 

@@ -31,6 +31,7 @@ pub fn outcome(answer: Answer<'_>, limit: usize, account: &mut Account) -> Outco
 /// What a shim says besides answers to events, owned.
 pub enum Inbound {
     Probe(Result<(), String>),
+    SilentProbe,
     Pong,
     State(Snapshot),
     Restored,
@@ -46,7 +47,7 @@ impl Inbound {
                 Some(Self::Probe(Ok(())))
             }
             ToHost::Reply { answer: Answer::Ignored, .. } | ToHost::ReplyWith { answer: Answer::Ignored, .. } => {
-                Some(Self::Probe(Err("it had nothing to say to the probe".to_owned())))
+                Some(Self::SilentProbe)
             }
             ToHost::Reply { answer: Answer::Failed { text, detail }, .. }
             | ToHost::ReplyWith { answer: Answer::Failed { text, detail }, .. } => {

@@ -20,6 +20,8 @@ use crate::{
 use rosey_core::hash::Hash;
 use rosey_core::state::{GenerationId, Role};
 use rosey_wire::{
+    event as wire,
+    frame::pack,
     manifest::Manifest,
     message::{Event as WireEvent, ToShim},
 };
@@ -67,6 +69,10 @@ pub struct Live {
     pub executing: Vec<(u64, u32)>,
     /// The attempt of the probe under way.
     pub probing: Option<u32>,
+    /// Whether that is a message, to which nothing need be said.
+    pub probes_message: bool,
+    /// Whether it was handed its start.
+    pub has_start: bool,
     start: Option<StartGuard>,
     end: Arc<Notify>,
 }
@@ -124,6 +130,8 @@ impl Live {
             unanswered: None,
             executing: Vec::new(),
             probing: None,
+            probes_message: false,
+            has_start: false,
             start,
             end,
         }
@@ -196,20 +204,44 @@ impl Live {
         }
     }
 
-    /// Puts an event into the output.
-    pub fn deliver(&mut self, id: u64, left: Duration, event: &Event) {
+    /// Puts an event into the output. False, and nothing is done, when this build has no handler for it.
+    pub fn deliver(&mut self, id: u64, left: Duration, event: &Event) -> bool {
+        let deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
+        let Some(command) = event.command() else { return self.deliver_occurrence(id, deadline_ms, event) };
         let message = ToShim::Event(WireEvent {
             id,
             probe: false,
-            deadline_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
-            command: event.command(),
-            args: event.args(),
+            deadline_ms,
+            command: command.name(),
+            args: command.args(),
             user: &event.user.name,
             channel: &event.place.channel,
             connector: event.place.connector.as_str(),
             traceparent: "",
         });
         self.push(&message);
+        true
+    }
+
+    fn deliver_occurrence(&mut self, id: u64, deadline_ms: u32, event: &Event) -> bool {
+        let found = event.occurrence().and_then(|occurrence| {
+            let handler = occurrence.handler_in(&self.manifest)?;
+            Some((handler, occurrence.what.body(crate::time::unix_millis())?))
+        });
+        let Some((handler, body)) = found else { return false };
+        let occurrence = wire::Occurrence {
+            handler,
+            user: &event.user.name,
+            channel: &event.place.channel,
+            connector: event.place.connector.as_str(),
+            body,
+        };
+        match pack(&occurrence) {
+            Ok(bytes) => self.push(&ToShim::Occur { id, probe: false, deadline_ms, event: &bytes }),
+            // Its texts are bounded where they come in, so that a frame has room for them.
+            Err(error) => self.kill_for(Cause::Protocol(error.to_string())),
+        }
+        true
     }
 
     /// Puts a message into the output.
@@ -229,7 +261,7 @@ impl Live {
             version: self.manifest.version.clone(),
             uptime: now.saturating_duration_since(self.ready),
             cause: self.cause.clone().unwrap_or(Cause::Exited(exit)),
-            executing: events.iter().map(|event| event.text().to_owned()).collect(),
+            executing: events.iter().map(|event| event.text().into_owned()).collect(),
             by: events.iter().map(|event| event.user.name.clone()).collect(),
             stderr: self.tail.lines(),
         }

@@ -11,6 +11,7 @@ mod commits;
 mod effects;
 mod inbound;
 mod live;
+mod record;
 
 pub mod account;
 pub mod command;
@@ -20,17 +21,20 @@ pub mod dead_letter;
 pub mod handle;
 pub mod history;
 pub mod lifecycle;
+pub mod outlets;
 pub mod pace;
 pub mod startup;
 pub mod view;
 
 use crate::{
     commit::Usage,
+    event::Place,
     process::start::{OwnSettings, Starter},
     store::Database,
     time::Clock,
 };
 use lifecycle::LifecycleEvent;
+use outlets::Outlets;
 use pace::Pacer;
 use rosey_core::{
     limits::Limits,
@@ -53,6 +57,12 @@ pub struct Setup {
     pub reload: Option<ReloadMode>,
     /// The probe, when the operator set one.
     pub probe: Option<String>,
+    /// Whether commands are written down before they are accepted, so that they outlive the host.
+    pub journal: bool,
+    /// The channels of others that it may speak in, as `CONNECTOR:CHANNEL`.
+    pub speaks_in: Vec<String>,
+    /// The way of what leaves the slot besides answers.
+    pub outlets: Arc<dyn Outlets>,
     /// The plugin's own settings.
     pub config: Arc<OwnSettings>,
     /// What is shared by all plugins.
@@ -76,6 +86,12 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// Whether the operator lets the plugin say lines there on its own.
+    fn may_speak(&self, place: &Place) -> bool {
+        let name = format!("{}:{}", place.connector, place.channel);
+        self.speaks_in.iter().any(|allowed| allowed.eq_ignore_ascii_case(&name))
+    }
+
     fn policy(&self) -> Policy {
         let limits = &self.limits;
         Policy {

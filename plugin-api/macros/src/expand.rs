@@ -64,7 +64,8 @@ fn check(options: &Options, block: &Block) -> Result<()> {
         let first = line.split_whitespace().next().unwrap_or_default();
         let known =
             |command: &Command| command.name == first || command.aliases.iter().any(|(alias, _)| alias == first);
-        if !block.commands.iter().any(known) {
+        let hears = block.handlers.iter().any(|handler| handler.kind == "message");
+        if !block.commands.iter().any(known) && !hears {
             let text =
                 format!("{first:?} is not a command of this plugin: write a line as a user types it, without the `!`");
             return Err(Error::new(probe.span(), text));

@@ -18,7 +18,7 @@ use syn::{Error, Item, ItemImpl};
 ///
 /// | on the block: `#[plugin(…)]` | |
 /// | --- | --- |
-/// | `probe = "roll 1d20"` | a command line, without prefix, that proves a new version healthy |
+/// | `probe = "roll 1d20"` | a command line without the prefix, or a line that `#[on(message)]` hears, that proves a new version healthy |
 /// | `reload = "overlap"` | or `"handoff"` (state is handed over) or `"exclusive"` (never two at once) |
 /// | `state_version = 2` | the version of the state that `#[snapshot]` writes; 1 if not given |
 /// | `reads_state = 1..=2` | the versions that `#[restore]` reads; only `state_version` if not given |

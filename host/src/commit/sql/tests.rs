@@ -1,6 +1,9 @@
 //! The tables against a sequential model.
 
-use super::*;
+use super::{
+    super::{NewEvent, NewLine},
+    *,
+};
 use crate::{
     commit::{Quota, timers::TimerQuota},
     time::Clock,
@@ -8,29 +11,31 @@ use crate::{
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::Arc};
 
-const QUOTA: Quota = Quota { keys: 6, bytes: 64 };
+const QUOTA: Quota = Quota { keys: 6, bytes: 64, lines: 2 };
 
 fn open() -> Connection {
     let connection = Connection::open_in_memory().expect("memory");
     connection.execute_batch(SCHEMA).expect("our own tables");
+    connection.execute_batch(pending::SCHEMA).expect("our own tables");
     connection
 }
 
 fn batch(records: Vec<Record>, questions: Vec<Question>) -> Batch {
     let timer_quota = TimerQuota { timers: 0, bytes: 0 };
-    Batch { plugin: "p".into(), quota: QUOTA, timer_quota, clock: Clock::default(), records, questions }
+    let (clock, accepts) = (Clock::default(), Vec::new());
+    Batch { plugin: "p".into(), quota: QUOTA, timer_quota, clock, accepts, records, questions }
 }
 
 fn change(key: &str, to: To) -> Change {
     Change { scope: "".into(), key: key.to_owned(), to }
 }
 
-fn one(connection: &mut Connection, record: Record) -> Result<(), CommitError> {
+fn one(connection: &mut Connection, record: Record) -> Result<Applied, CommitError> {
     run(connection, &batch(vec![record], Vec::new())).expect("memory").records.remove(0)
 }
 
 fn put(key: &str, value: &str) -> Record {
-    Record { reads: Vec::new(), changes: vec![change(key, To::Value(value.to_owned(), 0))], ..Record::default() }
+    Record { changes: vec![change(key, To::Value(value.to_owned(), 0))], ..Record::default() }
 }
 
 fn read(connection: &mut Connection, key: &str) -> (String, u64) {
@@ -42,14 +47,12 @@ fn a_record_is_applied_whole_or_not_at_all() {
     let mut store = open();
     one(&mut store, put("a", "1")).expect("there is room");
     let changes = vec![change("a", To::Value("2".into(), 0)), change("b", To::Value("x".repeat(70), 0))];
-    let error =
-        one(&mut store, Record { reads: Vec::new(), changes, ..Record::default() }).expect_err("over the quota");
+    let error = one(&mut store, Record { changes, ..Record::default() }).expect_err("over the quota");
     assert!(error.to_string().contains("raise limits.store_bytes"), "{error}");
     assert_eq!(read(&mut store, "a").0, "1");
     let changes =
         vec![change("n", To::Sum(1)), change("text", To::Value("\"x\"".into(), 0)), change("text", To::Sum(1))];
-    let error =
-        one(&mut store, Record { reads: Vec::new(), changes, ..Record::default() }).expect_err("a text has no sum");
+    let error = one(&mut store, Record { changes, ..Record::default() }).expect_err("a text has no sum");
     assert!(error.to_string().contains("no whole number"), "{error}");
     assert_eq!(read(&mut store, "n"), (String::new(), 0));
 }
@@ -65,7 +68,7 @@ fn of_two_that_read_the_same_only_one_writes() {
         ..Record::default()
     };
     let results = run(&mut store, &batch(vec![record(), record()], Vec::new())).expect("memory").records;
-    assert_eq!(results, [Ok(()), Err(CommitError::Conflict)]);
+    assert_eq!(results, [Ok(Applied::default()), Err(CommitError::Conflict)]);
 }
 
 #[test]
@@ -80,20 +83,61 @@ fn a_list_notices_what_comes_and_goes() {
     assert_eq!(entries, &[("q:1".to_owned(), "0".to_owned())]);
     let unchanged = |store: &mut Connection| {
         let read = Read::Prefix { scope: "".into(), prefix: "q:".into(), count: 2, version: *version };
-        one(store, Record { reads: vec![read], changes: Vec::new(), ..Record::default() })
+        one(store, Record { reads: vec![read], ..Record::default() })
     };
     one(&mut store, put("r", "1")).expect("another key");
-    assert_eq!(unchanged(&mut store), Ok(()));
-    one(&mut store, Record { reads: Vec::new(), changes: vec![change("q:1", To::Nothing)], ..Record::default() })
-        .expect("it goes");
+    assert_eq!(unchanged(&mut store), Ok(Applied::default()));
+    one(&mut store, Record { changes: vec![change("q:1", To::Nothing)], ..Record::default() }).expect("it goes");
     one(&mut store, put("q:3", "0")).expect("another comes");
     assert_eq!(unchanged(&mut store), Err(CommitError::Conflict));
+}
+
+fn line(text: &str) -> NewLine {
+    NewLine {
+        connector: "irc".into(),
+        channel: "#a".into(),
+        user: String::new(),
+        form: crate::event::Form::Answer,
+        text: text.into(),
+    }
+}
+
+#[test]
+fn what_waits_is_written_with_its_cause_and_only_once() {
+    let mut store = open();
+    let signal = NewEvent {
+        plugin: "q".into(),
+        what: crate::event::What::Start,
+        pattern: "x".into(),
+        origin: crate::event::origin::write(&crate::event::User::nobody(), &crate::event::Place::new("irc", "#a")),
+    };
+    let says = |lines: &[&str]| Record { lines: lines.iter().map(|text| line(text)).collect(), ..Record::default() };
+    let both = Record { signals: vec![signal.clone()], ..says(&["one", "two"]) };
+    let rows = one(&mut store, both).expect("there is room").signals;
+    let error = one(&mut store, Record { changes: vec![change("a", To::Sum(1))], ..says(&["three"]) });
+    assert!(error.expect_err("two lines may wait").to_string().contains("raise limits.lines"));
+    assert_eq!(read(&mut store, "a").1, 0, "nothing of it is applied");
+    let waiting = pending::accepted(&store, "q").expect("memory");
+    assert_eq!((waiting.len(), waiting[0].place.channel.as_str()), (1, "#a"));
+    let settle = || Record { settles: Some(rows[0]), ..put("b", "1") };
+    let mut settled = batch(vec![settle(), settle()], Vec::new());
+    settled.plugin = "q".into();
+    let results = run(&mut store, &settled).expect("memory").records;
+    assert_eq!(results, [Ok(Applied::default()), Err(CommitError::Ended)]);
+    assert!(pending::accepted(&store, "q").expect("memory").is_empty());
+    let first = pending::first_lines(&store, &"irc".into()).expect("memory");
+    assert_eq!((first.len(), first[0].new.text.as_str()), (1, "one"), "one at a time in a channel");
+    assert!(pending::remove_line(&store, first[0].id).expect("memory"));
+    assert!(!pending::remove_line(&store, first[0].id).expect("memory"));
+    assert_eq!(pending::first_lines(&store, &"irc".into()).expect("memory")[0].new.text, "two");
+    assert_eq!(pending::forget_lines(&store, &"irc".into(), u64::MAX >> 1).expect("memory"), ["p"]);
+    assert!(pending::first_lines(&store, &"irc".into()).expect("memory").is_empty());
 }
 
 #[test]
 fn what_is_over_is_gone_and_gives_its_room_back() {
     let mut store = open();
-    let soon = Record { reads: Vec::new(), changes: vec![change("a", To::Value("1".into(), 1))], ..Record::default() };
+    let soon = Record { changes: vec![change("a", To::Value("1".into(), 1))], ..Record::default() };
     one(&mut store, soon).expect("there is room");
     assert_eq!(usage(&store, "p").expect("memory").keys, 1);
     let end = now() + 2;

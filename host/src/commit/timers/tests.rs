@@ -29,9 +29,10 @@ impl Timers {
     fn run(&mut self, records: Vec<Record>) -> Results {
         let batch = crate::commit::Batch {
             plugin: "p".into(),
-            quota: Quota { keys: 1, bytes: 100 },
+            quota: Quota { keys: 1, bytes: 100, lines: 10 },
             timer_quota: self.quota,
             clock: self.clock.clone(),
+            accepts: Vec::new(),
             records,
             questions: Vec::new(),
         };
@@ -39,7 +40,7 @@ impl Timers {
     }
 
     fn commit(&mut self, record: Record) -> Result<(), CommitError> {
-        self.run(vec![record]).records.remove(0)
+        self.run(vec![record]).records.remove(0).map(|_| ())
     }
 
     fn set(&mut self, name: &str, when: When) -> Result<(), CommitError> {

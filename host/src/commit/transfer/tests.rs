@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::{
-    commit::{Batch, Change, Record, SCHEMA, To, all_usage, kept, timers::TimerQuota},
+    commit::{Applied, Batch, Change, Record, SCHEMA, To, all_usage, kept, timers::TimerQuota},
     time::Clock,
 };
 use proptest::prelude::*;
 
-const QUOTA: Quota = Quota { keys: 100, bytes: 10_000 };
+const QUOTA: Quota = Quota { keys: 100, bytes: 10_000, lines: 10 };
 
 fn open() -> Connection {
     let connection = Connection::open_in_memory().expect("memory");
@@ -20,9 +20,9 @@ fn put(connection: &mut Connection, scope: &str, key: &str, value: &str, ttl: u6
     let records = vec![Record { changes: vec![change], ..Record::default() }];
     let timer_quota = TimerQuota { timers: 0, bytes: 0 };
     let (clock, questions) = (Clock::default(), Vec::new());
-    let batch = Batch { plugin: "p".into(), quota: QUOTA, timer_quota, clock, records, questions };
+    let batch = Batch { plugin: "p".into(), quota: QUOTA, timer_quota, clock, accepts: Vec::new(), records, questions };
     let results = sql::run(connection, &batch).expect("memory").records;
-    assert_eq!(results, [Ok(())]);
+    assert_eq!(results, [Ok(Applied::default())]);
 }
 
 fn exported(connection: &mut Connection) -> String {

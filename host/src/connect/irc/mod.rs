@@ -23,9 +23,12 @@ mod tls;
 pub use config::{IrcConfig, Settings};
 
 use super::{Connector, Ending};
-use crate::{event::ConnectorId, metrics::Metrics, router::Router};
+use crate::{event::ConnectorId, metrics::Metrics, router::Router, speech::Speech};
 use std::sync::Arc;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 
 /// How far the end of the connector has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +54,7 @@ impl Irc {
     ///
     /// # Errors
     /// When TLS has no certificate authority to trust; the text says what to do.
-    pub fn start(settings: Settings, router: Arc<Router>, metrics: &Metrics) -> Result<Self, String> {
+    pub fn start(settings: Settings, router: Arc<Router>, metrics: &Metrics, speech: &Speech) -> Result<Self, String> {
         let id = settings.id.clone();
         let tls = settings.tls.then(|| tls::connector(settings.ca_file.as_deref(), &id)).transpose()?;
         if settings.is_exposed() {
@@ -64,7 +67,9 @@ impl Irc {
             );
         }
         let (phase, phases) = watch::channel(ConnectorPhase::Serving);
-        let task = tokio::spawn(task::run(settings, tls, router, metrics.clone(), phases));
+        let (outgoing, answers) = mpsc::channel(task::DUE);
+        speech.serve(&id, outgoing.clone());
+        let task = tokio::spawn(task::run(settings, tls, router, metrics.clone(), phases, (outgoing, answers)));
         Ok(Self { id, phase, task })
     }
 }

@@ -4,11 +4,13 @@
 //! has come back, but not after [`KEEP`].
 
 use super::{flood::Bucket, name::is_channel, session::Session, split};
-use crate::event::Outgoing;
+use crate::event::{Form, Outgoing};
+use rosey_wire::effect::Style;
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
+use tokio::sync::oneshot;
 
 /// How long an answer is worth sending; after that the person has gone on to other things.
 pub const KEEP: Duration = Duration::from_secs(60);
@@ -18,6 +20,9 @@ const OWN: usize = 256;
 
 /// Answers that are kept: about what can be sent within [`KEEP`]. More wait in the queue in which room was reserved for them.
 const KEPT: usize = 64;
+
+/// What an action begins with; one more byte ends it.
+const ACTION: &str = "\u{1}ACTION ";
 
 /// See the module.
 #[derive(Debug)]
@@ -34,6 +39,8 @@ struct Answer {
     since: Instant,
     target: String,
     text: String,
+    style: Style,
+    receipt: Option<Receipt>,
 }
 
 /// An answer of which a line may have been sent already.
@@ -42,10 +49,12 @@ struct Saying {
     since: Instant,
     target: String,
     lines: VecDeque<String>,
+    style: Style,
+    receipt: Option<Receipt>,
 }
 
 /// A line to send now.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Next {
     /// Without its line break.
     pub line: String,
@@ -53,6 +62,22 @@ pub struct Next {
     pub is_answer: bool,
     /// Whether something of the answer that it begins was left out.
     pub cut: bool,
+    /// To be told once it is sent, of the last line of an answer.
+    pub receipt: Option<Receipt>,
+}
+
+type Receipt = oneshot::Sender<()>;
+
+impl Saying {
+    /// As the server gets it.
+    fn line(&self, text: &str) -> String {
+        let target = &self.target;
+        match self.style {
+            Style::Plain => format!("PRIVMSG {target} :{text}"),
+            Style::Notice => format!("NOTICE {target} :{text}"),
+            Style::Action => format!("PRIVMSG {target} :{ACTION}{text}\u{1}"),
+        }
+    }
 }
 
 impl Outbox {
@@ -74,12 +99,16 @@ impl Outbox {
         self.answers.len() < KEPT && !session.filter(|session| session.is_registered()).is_some_and(busy)
     }
 
-    /// Takes an answer. In a channel it begins with whom it is for: others ask there as well.
-    pub fn push(&mut self, outgoing: &Outgoing, now: Instant) {
-        let Some(text) = &outgoing.text else { return };
-        let target = outgoing.place.channel.clone();
-        let text = if is_channel(&target) { format!("{}: {text}", outgoing.user.name) } else { text.clone() };
-        self.answers.push_back(Answer { since: now, target, text });
+    /// Takes what is to be said. An answer in a channel begins with whom it is for: others ask there as well.
+    pub fn push(&mut self, outgoing: Outgoing, now: Instant) {
+        let Outgoing { place, user, text: Some(text), form, receipt } = outgoing else { return };
+        let target = place.channel.clone();
+        let (text, style) = match form {
+            Form::Answer if is_channel(&target) => (format!("{}: {text}", user.name), Style::Plain),
+            Form::Answer => (text, Style::Plain),
+            Form::Line(style) => (text, style),
+        };
+        self.answers.push_back(Answer { since: now, target, text, style, receipt });
     }
 
     /// Takes a line of the protocol that can wait for its turn. Beyond [`OWN`] it is left out; entering a
@@ -102,7 +131,7 @@ impl Outbox {
         }
         if let Some(line) = self.own.pop_front() {
             self.bucket.take(now);
-            return Some(Next { line, is_answer: false, cut: false });
+            return Some(Next { line, is_answer: false, cut: false, receipt: None });
         }
         if self.saying.as_ref().is_some_and(|saying| !session.reaches(&saying.target)) {
             self.put_back();
@@ -110,21 +139,20 @@ impl Outbox {
         loop {
             let mut cut = false;
             if self.saying.is_none() {
-                let Answer { since, target, text } = self.answers.remove(self.reachable(session)?)?;
-                let room = split::room(session.mask(), &target);
+                let Answer { since, target, text, style, receipt } = self.answers.remove(self.reachable(session)?)?;
+                let frame = if style == Style::Action { ACTION.len() + 1 } else { 0 };
+                let room = split::room(session.mask(), &target).saturating_sub(frame);
                 let lines;
                 (lines, cut) = split::pieces(&text, room, self.max_lines);
-                self.saying = Some(Saying { since, target, lines: lines.into() });
+                self.saying = Some(Saying { since, target, lines: lines.into(), style, receipt });
             }
             let saying = self.saying.as_mut()?;
-            let line = saying.lines.pop_front().map(|text| format!("PRIVMSG {} :{text}", saying.target));
-            if saying.lines.is_empty() {
-                self.saying = None;
-            }
+            let line = saying.lines.pop_front().map(|text| saying.line(&text));
+            let receipt = if saying.lines.is_empty() { self.saying.take()?.receipt } else { None };
             // An answer without any letter has no line.
             if let Some(line) = line {
                 self.bucket.take(now);
-                return Some(Next { line, is_answer: true, cut });
+                return Some(Next { line, is_answer: true, cut, receipt });
             }
         }
     }
@@ -133,7 +161,7 @@ impl Outbox {
     pub fn wake(&self, session: Option<&Session>, now: Instant) -> Option<Instant> {
         let can_speak = |session| self.saying.is_some() || self.reachable(session).is_some();
         let next = (!self.own.is_empty() || session.is_some_and(can_speak)).then(|| self.bucket.ready_at(now));
-        let old = self.answers.iter().map(|answer| answer.since + KEEP).min();
+        let old = self.answers.iter().filter(|answer| answer.receipt.is_none()).map(|answer| answer.since + KEEP).min();
         next.into_iter().chain(old).min()
     }
 
@@ -144,10 +172,11 @@ impl Outbox {
         self.put_back();
     }
 
-    /// Drops answers that are too old; how many.
+    /// Drops answers that are too old; how many. What a plugin says unasked, with a receipt, waits for the connection.
     pub fn expire(&mut self, now: Instant) -> usize {
         let before = self.answers.len();
-        self.answers.retain(|answer| now.saturating_duration_since(answer.since) < KEEP);
+        let is_new = |answer: &Answer| now.saturating_duration_since(answer.since) < KEEP;
+        self.answers.retain(|answer| answer.receipt.is_some() || is_new(answer));
         before - self.answers.len()
     }
 
@@ -162,9 +191,9 @@ impl Outbox {
     }
 
     fn put_back(&mut self) {
-        if let Some(Saying { since, target, lines }) = self.saying.take() {
+        if let Some(Saying { since, target, lines, style, receipt }) = self.saying.take() {
             let text = Vec::from(lines).join("\n");
-            self.answers.push_front(Answer { since, target, text });
+            self.answers.push_front(Answer { since, target, text, style, receipt });
         }
     }
 

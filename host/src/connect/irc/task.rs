@@ -8,12 +8,12 @@ use super::{
     frame::Frames,
     message::{LINE, decoded},
     outbox::Outbox,
-    session::{Effect, Inbound, Session},
+    session::{Effect, Inbound, Occurred, Session},
     split::head,
     tls,
 };
 use crate::{
-    event::{MAX_LINE, Outgoing, Place, User, command_of},
+    event::{MAX_LINE, Outgoing, Place, User, What, command_of},
     metrics::{
         Metrics,
         traffic::{Dropped, Traffic},
@@ -35,7 +35,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 /// Answers that may be due at a time: with a line a second and some lines each, what can be said before they are too old.
-const DUE: usize = 32;
+pub(super) const DUE: usize = 32;
 
 /// Messages that wait for the router, which waits for room for their answers. Chat that is no command takes no room.
 const HEARD: usize = 256;
@@ -69,10 +69,10 @@ pub async fn run(
     router: Arc<Router>,
     metrics: Metrics,
     phase: watch::Receiver<ConnectorPhase>,
+    (outgoing, answers): (mpsc::Sender<Outgoing>, mpsc::Receiver<Outgoing>),
 ) {
-    let (outgoing, answers) = mpsc::channel(DUE);
     let (heard, said) = mpsc::channel(HEARD);
-    let routing = tokio::spawn(route(router, said, outgoing));
+    let routing = tokio::spawn(route(Arc::clone(&router), said, outgoing));
     let now = Instant::now();
     let settings = Arc::new(settings);
     let task = Task {
@@ -81,6 +81,7 @@ pub async fn run(
         traffic: metrics.traffic(&settings.id),
         settings,
         tls,
+        router,
         metrics,
         phase,
         heard: Some(heard),
@@ -97,27 +98,40 @@ pub async fn run(
 async fn route(router: Arc<Router>, mut said: mpsc::Receiver<(Heard, bool)>, outgoing: mpsc::Sender<Outgoing>) {
     router.wait_until_started().await;
     while let Some((heard, is_query)) = said.recv().await {
-        let routed = router.route(&heard.text, &heard.user, &heard.place, &outgoing).await;
+        let line = match heard.said {
+            Said::Line(line) => line,
+            Said::Other(what) => {
+                router.occur(&what, &heard.user, &heard.place, &outgoing).await;
+                continue;
+            }
+        };
+        let routed = router.route(&line, &heard.user, &heard.place, &outgoing).await;
         // In a channel it may be for another bot.
         if routed == Routed::Unknown && is_query {
-            let text = Some(router.unknown(&heard.text));
             // Fails only when the connection's task has ended.
-            let _ = outgoing.send(Outgoing { place: heard.place, user: heard.user, text }).await;
+            let _ = outgoing.send(Outgoing::answer(heard.place, heard.user, router.unknown(&line))).await;
         }
     }
 }
 
-/// A message on its way to the router.
+/// Something on its way to the router.
 struct Heard {
-    text: String,
+    said: Said,
     user: Arc<User>,
     place: Arc<Place>,
+}
+
+/// A line of a person, or something else that happened.
+enum Said {
+    Line(String),
+    Other(What),
 }
 
 /// What outlives a connection.
 struct Task {
     settings: Arc<Settings>,
     tls: Option<TlsConnector>,
+    router: Arc<Router>,
     metrics: Metrics,
     traffic: Arc<Traffic>,
     phase: watch::Receiver<ConnectorPhase>,
@@ -249,6 +263,7 @@ impl Task {
                 }
                 Effect::Send(line) => self.outbox.push_own(line),
                 Effect::Inbound(inbound) => self.inbound(inbound),
+                Effect::Occurred(occurred) => self.occurred(occurred),
                 Effect::Report(event) => event.report(&self.settings.id, &self.metrics),
                 Effect::Close(why) => link.gone(&why),
             }
@@ -270,6 +285,10 @@ impl Task {
                 self.traffic.dropped(Dropped::Cut, 1);
             }
             link.send(&next.line);
+            if let Some(receipt) = next.receipt {
+                // Fails when the line was taken back meanwhile.
+                let _ = receipt.send(());
+            }
         }
     }
 
@@ -309,12 +328,12 @@ impl Task {
             if verdict == Verdict::Told && self.outbox.wants(None) {
                 ConnectionEvent::Flood { who: user.name.clone() }.report(&self.settings.id, &self.metrics);
                 let seconds = self.settings.user_window.as_secs_f32().ceil();
-                let text = Some(format!("That is more than I can take; try again in {seconds} s."));
-                self.outbox.push(&Outgoing { place, user, text }, Instant::now());
+                let text = format!("That is more than I can take; try again in {seconds} s.");
+                self.outbox.push(Outgoing::answer(place, user, text), Instant::now());
             }
             return;
         }
-        if heard.try_send((Heard { text: inbound.text, user, place }, inbound.is_query)).is_ok() {
+        if heard.try_send((Heard { said: Said::Line(inbound.text), user, place }, inbound.is_query)).is_ok() {
             self.is_busy = false;
         } else if is_command {
             self.traffic.dropped(Dropped::Busy, 1);
@@ -324,9 +343,19 @@ impl Task {
         }
     }
 
+    /// Hands something else that happened to the router, if any plugin hears of it.
+    fn occurred(&mut self, occurred: Occurred) {
+        let Some(heard) = self.heard.as_ref().filter(|_| self.router.hears(occurred.what.kind())) else { return };
+        let place = Arc::new(Place::new(&self.settings.id, occurred.place));
+        let user = Arc::new(User { name: occurred.nick, identity: occurred.identity });
+        if heard.try_send((Heard { said: Said::Other(occurred.what), user, place }, false)).is_err() {
+            self.traffic.dropped(Dropped::Busy, 1);
+        }
+    }
+
     fn take(&mut self, answer: Option<Outgoing>) {
         match answer {
-            Some(answer) => self.outbox.push(&answer, Instant::now()),
+            Some(answer) => self.outbox.push(answer, Instant::now()),
             None => self.answers = None,
         }
     }

@@ -1,10 +1,10 @@
 //! Being in the channels that are configured, whatever happens.
 
 use super::{
-    super::{config, connection_event::quoted, name::is_channel},
-    ConnectionEvent, Message, Session,
+    super::{config, connection_event::quoted, message::plain, name::is_channel},
+    ConnectionEvent, Effect, Message, Occurred, Session,
 };
-use crate::event::ConnectorId;
+use crate::event::{ConnectorId, Identity, What};
 use std::time::{Duration, Instant};
 
 /// Before the first return to a channel; it doubles up to [`LONGEST_WAIT`], so that a channel that does not want the bot need not kick it every second.
@@ -106,7 +106,7 @@ impl Session {
     pub(super) fn joined(&mut self, message: &Message<'_>, now: Instant) {
         let name = message.parameter(0);
         if !self.is_me(message.nick()) {
-            return;
+            return self.occurred(message, name, What::Join);
         }
         match self.channel(name) {
             Some(channel) => {
@@ -135,9 +135,19 @@ impl Session {
     }
 
     pub(super) fn kicked(&mut self, message: &Message<'_>, now: Instant) {
-        if self.is_me(message.parameter(1)) {
-            let said = message.parameters().get(2).map(|said| format!(" ({})", quoted(said))).unwrap_or_default();
-            self.removed(message.parameter(0), format!("{}{said}", quoted(message.nick())), now);
+        let (channel, who, by) = (message.parameter(0), message.parameter(1), quoted(message.nick()));
+        let reason = message.parameters().get(2).map(|reason| quoted(reason));
+        if self.is_me(who) {
+            let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            return self.removed(channel, format!("{by}{reason}"), now);
+        }
+        if self.is_in(channel) {
+            let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+            let what = What::Part { reason: format!("kicked by {by}{reason}").into() };
+            // The server says who kicks, and nothing of who is kicked but the nick.
+            let identity = Identity::Nick { network: self.network() };
+            let occurred = Occurred { nick: quoted(who), identity, place: self.case.lower(channel), what };
+            self.effects.push(Effect::Occurred(occurred));
         }
     }
 
@@ -145,6 +155,9 @@ impl Session {
     pub(super) fn parted(&mut self, message: &Message<'_>, now: Instant) {
         if self.is_me(message.nick()) {
             self.removed(message.parameter(0), "the server".to_owned(), now);
+        } else {
+            let reason = plain(message.parameter(1)).trim().into();
+            self.occurred(message, message.parameter(0), What::Part { reason });
         }
     }
 

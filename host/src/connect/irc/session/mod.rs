@@ -12,7 +12,7 @@ use super::{
     connection_event::{ConnectionEvent, quoted},
     message::{Message, plain},
 };
-use crate::event::{Identity, Network, name::CaseMapping};
+use crate::event::{Identity, Network, What, name::CaseMapping};
 use channels::Channel;
 use register::Registration;
 use std::{
@@ -44,6 +44,8 @@ pub enum Effect {
     Send(String),
     /// A person said this.
     Inbound(Inbound),
+    /// Something else happened among the people.
+    Occurred(Occurred),
     /// Something to be written down.
     Report(ConnectionEvent),
     /// Give the connection up; why.
@@ -65,6 +67,19 @@ pub struct Inbound {
     pub is_query: bool,
     /// The text, without control characters.
     pub text: String,
+}
+
+/// What people do beside talking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Occurred {
+    /// Who did it.
+    pub nick: String,
+    /// Who that is, as far as the server verified it.
+    pub identity: Identity,
+    /// The channel in lower case; empty where it belongs to none.
+    pub place: String,
+    /// What it is.
+    pub what: What,
 }
 
 /// See the module.
@@ -181,7 +196,14 @@ impl Session {
             "PING" => self.urgent(format!("PONG :{}", message.last())),
             "PRIVMSG" => self.inbound(message),
             "NICK" => self.renamed(message, now),
-            "QUIT" => self.left(message.nick(), now),
+            "QUIT" => {
+                self.left(message.nick(), now);
+                self.occurred(message, "", What::Part { reason: plain(message.parameter(0)).trim().into() });
+            }
+            "TOPIC" => {
+                let text = plain(message.parameter(1)).trim().into();
+                self.occurred(message, message.parameter(0), What::Topic { text });
+            }
             "JOIN" => self.joined(message, now),
             "KICK" => self.kicked(message, now),
             "PART" => self.parted(message, now),
@@ -211,15 +233,9 @@ impl Session {
         if !is_query && !self.is_in(target) {
             return;
         }
-        let account = if self.account_tag { message.tag("account") } else { None };
-        let network = Network { id: self.settings.id.clone(), case: self.case };
-        let identity = match account.filter(|account| account != "*") {
-            Some(name) => Identity::Account { network, name: quoted(&name) },
-            None => Identity::Nick { network },
-        };
         self.effects.push(Effect::Inbound(Inbound {
             nick: quoted(sender.nick),
-            identity,
+            identity: self.identity(message),
             host: format!("{}@{}", sender.user, sender.host),
             place: self.case.lower(if is_query { sender.nick } else { target }),
             is_query,
@@ -227,10 +243,39 @@ impl Session {
         }));
     }
 
+    /// Who the sender of a message is, as far as the server says so in it.
+    fn identity(&self, message: &Message<'_>) -> Identity {
+        let account = if self.account_tag { message.tag("account") } else { None };
+        let network = self.network();
+        match account.filter(|account| account != "*") {
+            Some(name) => Identity::Account { network, name: quoted(&name) },
+            None => Identity::Nick { network },
+        }
+    }
+
+    fn network(&self) -> Network {
+        Network { id: self.settings.id.clone(), case: self.case }
+    }
+
+    /// Tells what another person did, in a channel where the bot is, or in none.
+    fn occurred(&mut self, message: &Message<'_>, channel: &str, what: What) {
+        let Some(sender) = message.sender() else { return };
+        if self.is_me(sender.nick) || !self.is_registered() || !(channel.is_empty() || self.is_in(channel)) {
+            return;
+        }
+        self.effects.push(Effect::Occurred(Occurred {
+            nick: quoted(sender.nick),
+            identity: self.identity(message),
+            place: self.case.lower(channel),
+            what,
+        }));
+    }
+
     fn renamed(&mut self, message: &Message<'_>, now: Instant) {
         let (before, after) = (message.nick().to_owned(), message.parameter(0));
         if !self.is_me(&before) {
-            return self.left(&before, now);
+            self.left(&before, now);
+            return self.occurred(message, "", What::Nick { new: quoted(after).into() });
         }
         self.nick = after.to_owned();
         if self.has_wanted_nick() {

@@ -82,6 +82,43 @@ fn closes(effects: &[Effect]) -> Option<&str> {
 }
 
 #[test]
+fn what_people_do_beside_talking_is_told_where_the_bot_is() {
+    let mut client = Client::inside();
+    let lines = [
+        "@account=alice :al!a@h JOIN #ROSEY",
+        ":bo!b@h PART #rosey :see \u{2}you",
+        ":bo!b@h JOIN #other",
+        ":al!a@h TOPIC #rosey :Dice",
+        ":al!a@h NICK al_",
+        ":al_!a@h KICK #rosey bo :bye",
+        ":bo!b@h QUIT :Ping timeout",
+        ":rosey!~r@host TOPIC #rosey :mine",
+        ":irc.example NOTICE * :hi",
+    ];
+    let told = client.takes(&lines).into_iter().filter_map(|effect| match effect {
+        Effect::Occurred(occurred) => Some(occurred),
+        _ => None,
+    });
+    let nick = || Identity::Nick { network: network() };
+    let account = Identity::Account { network: network(), name: "alice".into() };
+    let expected = [
+        ("al", account, "#rosey", What::Join),
+        ("bo", nick(), "#rosey", What::Part { reason: "see you".into() }),
+        ("al", nick(), "#rosey", What::Topic { text: "Dice".into() }),
+        ("al", nick(), "", What::Nick { new: "al_".into() }),
+        ("bo", nick(), "#rosey", What::Part { reason: "kicked by al_: bye".into() }),
+        ("bo", nick(), "", What::Part { reason: "Ping timeout".into() }),
+    ];
+    let expected = expected.map(|(nick, identity, place, what)| Occurred {
+        nick: nick.into(),
+        identity,
+        place: place.into(),
+        what,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn a_server_without_capabilities_lets_the_bot_in() {
     let mut client = Client::new(r#", "password": ":s p""#);
     let first = sent(std::mem::take(&mut client.first));
