@@ -12,7 +12,6 @@ use crate::{
     config::{self, Config},
     connect::{self, ConnectError, Connectors},
     dashboard::{self, DashboardConfig, DashboardError, host_of},
-    event::{ConnectorId, Event, Occurrence, What},
     journal::Journal,
     metrics::{self, Metrics, MetricsConfig},
     plugins::{self, PluginConfig, Plugins},
@@ -23,10 +22,7 @@ use crate::{
     report,
     router::{self, Router},
     settings::in_link,
-    slot::{
-        lifecycle::{LifecycleEvent, LifecycleKind},
-        outlets::Outlets,
-    },
+    slot::lifecycle::{LifecycleEvent, LifecycleKind},
     speech::Speech,
     store::{Database, StoreError, is_for_want_of_room},
     view::{
@@ -36,10 +32,10 @@ use crate::{
 };
 use rosey_core::state::HOST_RETRY;
 use rustix::process::{Resource, getrlimit, setrlimit};
+use outlets::{ToOthers, line_intervals};
 use signals::Signals;
 use state::{Life, State};
 use std::{
-    collections::BTreeMap,
     fs, io,
     net::SocketAddr,
     path::PathBuf,
@@ -52,6 +48,7 @@ use tokio::{
 };
 
 pub mod check;
+mod outlets;
 mod signals;
 pub mod state;
 
@@ -332,32 +329,6 @@ pub async fn assemble(
     // The first time, and the last.
     let _ = known.set(Arc::clone(&plugins));
     Ok(plugins)
-}
-
-/// What leaves a slot besides answers: to other plugins through the router, to chat through the speech.
-struct ToOthers {
-    router: Arc<Router>,
-    speech: Speech,
-}
-
-impl Outlets for ToOthers {
-    fn hearers(&self, what: &What) -> Vec<(Arc<str>, Occurrence)> {
-        self.router.hearers(what)
-    }
-
-    fn deliver(&self, plugin: &str, event: Event) {
-        self.router.deliver(plugin, event);
-    }
-
-    fn lines_wait(&self, connector: &ConnectorId) {
-        self.speech.lines_wait(connector);
-    }
-}
-
-/// The time between two lines of each plugin.
-fn line_intervals(config: &Config) -> BTreeMap<String, Duration> {
-    let interval = |plugin: PluginConfig| (plugin.name, Duration::from_secs(60) / plugin.limits.lines_per_minute);
-    config.plugins().into_iter().map(interval).collect()
 }
 
 /// What happens to the plugins goes to the log and to the metrics.

@@ -79,15 +79,15 @@ impl Record {
 /// A line to be said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewLine {
-    /// Who says it.
+    /// The connector that says it.
     pub connector: ConnectorId,
-    /// Where.
+    /// The channel within that.
     pub channel: String,
     /// Whom it is addressed to; empty for everyone.
     pub user: String,
-    /// How.
+    /// Whether it is an answer, a line, a notice or an action.
     pub form: Form,
-    /// What.
+    /// Bounded by `limits.reply_bytes`.
     pub text: String,
 }
 
@@ -96,7 +96,7 @@ pub struct NewLine {
 pub struct NewEvent {
     /// The plugin that it is for.
     pub plugin: Arc<str>,
-    /// What happened.
+    /// The event, as the plugin is to get it.
     pub what: What,
     /// The `pattern` of the plugin's subscription.
     pub pattern: Arc<str>,

@@ -107,7 +107,7 @@ pub async fn run(
     traffic: &Traffic,
     input: impl AsyncRead + Unpin,
     output: impl Write + Send + 'static,
-    (outgoing, mut answers): (mpsc::Sender<Outgoing>, mpsc::Receiver<Outgoing>),
+    (outgoing, answers): (mpsc::Sender<Outgoing>, mpsc::Receiver<Outgoing>),
     until: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let user = Arc::new(User { name: user.to_owned(), identity: Identity::Console });
@@ -153,32 +153,36 @@ pub async fn run(
     };
     let (written, writer) = writer(output)?;
     let writing = async move {
-        let mut batch = Vec::with_capacity(DUE);
-        while answers.recv_many(&mut batch, DUE).await > 0 {
-            let (mut lines, mut receipts) = (String::new(), Vec::new());
-            for Outgoing { text, form, receipt, .. } in batch.drain(..) {
-                let Some(text) = text else { continue };
-                if form == Form::Line(Style::Action) {
-                    lines.push_str("* ");
-                }
-                lines.push_str(&printable(&text));
-                lines.push('\n');
-                traffic.sent();
-                receipts.extend(receipt);
-            }
-            if written.send(lines).await.is_err() {
-                break;
-            }
-            // Fails when the line was taken back meanwhile.
-            for receipt in receipts {
-                let _ = receipt.send(());
-            }
-        }
-        drop(written);
+        say(answers, written, traffic).await;
         writer.await.unwrap_or(Ok(()))
     };
     tokio::try_join!(reading, writing)?;
     Ok(())
+}
+
+/// Hands texts to the writer, in batches, until there are no more or it has ended.
+async fn say(mut answers: mpsc::Receiver<Outgoing>, written: mpsc::Sender<String>, traffic: &Traffic) {
+    let mut batch = Vec::with_capacity(DUE);
+    while answers.recv_many(&mut batch, DUE).await > 0 {
+        let (mut lines, mut receipts) = (String::new(), Vec::new());
+        for Outgoing { text, form, receipt, .. } in batch.drain(..) {
+            let Some(text) = text else { continue };
+            if form == Form::Line(Style::Action) {
+                lines.push_str("* ");
+            }
+            lines.push_str(&printable(&text));
+            lines.push('\n');
+            traffic.sent();
+            receipts.extend(receipt);
+        }
+        if written.send(lines).await.is_err() {
+            return;
+        }
+        // Fails when the line was taken back meanwhile.
+        for receipt in receipts {
+            let _ = receipt.send(());
+        }
+    }
 }
 
 /// A thread that writes what it is sent, one batch at a time, and says at its end how that went.

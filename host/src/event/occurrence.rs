@@ -46,7 +46,7 @@ impl CommandLine {
 /// What happened, and which handler of the plugin wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Occurrence {
-    /// What happened.
+    /// What happened, with what belongs to it.
     pub what: What,
     /// The `pattern` of the subscription that it belongs to. A build that replaces another may have it at another place, or
     /// not at all.
@@ -107,7 +107,7 @@ pub enum What {
     },
     /// A timer is due.
     Timer {
-        /// Its name.
+        /// The name that it was set under.
         name: Box<str>,
         /// What the plugin stored with it.
         payload: Box<[u8]>,

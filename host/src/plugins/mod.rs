@@ -3,10 +3,13 @@
 //! [`Plugins`] is what everything above talks to. `startup` decides what a plugin runs when the host starts, `garbage`
 //! removes artifacts that no plugin needs, `kept` is what an operator does to what they keep. Knows nothing of chat, admin or HTTP.
 
+mod config;
 mod garbage;
 mod kept;
 mod startup;
 mod timers;
+
+pub use config::PluginConfig;
 
 use crate::{
     artifact, commit,
@@ -30,11 +33,10 @@ use crate::{
 use garbage::Garbage;
 use rosey_core::{
     hash::Hash,
-    limits::Limits,
     state::{ChangeError, ChangeRequest, Done, ExpectedState, PluginState, StateEvent},
 };
-use rosey_wire::manifest::{Manifest, ReloadMode};
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use rosey_wire::manifest::Manifest;
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::{
     sync::{broadcast, oneshot},
     task::JoinSet,
@@ -59,29 +61,6 @@ const FOLLOWED: usize = 64;
 /// When the operating system has no more of what it takes.
 pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
-}
-
-/// One plugin, as the operator configured it.
-#[derive(Debug, Clone)]
-pub struct PluginConfig {
-    /// The NAME of `[plugins.NAME]`.
-    pub name: String,
-    /// Where the build puts its library.
-    pub library: PathBuf,
-    /// The reload mode, instead of the one that the plugin declares.
-    pub reload: Option<ReloadMode>,
-    /// The probe, instead of the one that the plugin declares.
-    pub probe: Option<String>,
-    /// Whether its commands are written down before they are accepted, so that they outlive the host.
-    pub journal: bool,
-    /// The channels that it may speak in unasked, as `CONNECTOR:CHANNEL`.
-    pub speaks_in: Vec<String>,
-    /// Its own settings, a JSON object.
-    pub config: serde_json::Value,
-    /// The file that these come from, for advice.
-    pub config_file: Option<PathBuf>,
-    /// Limits in force.
-    pub limits: Limits,
 }
 
 /// Called with everything that happens, on a slot's task: it must not block.
@@ -110,13 +89,6 @@ pub async fn inspect(
     };
     let started = start::start(Arc::clone(starter), order).await?;
     Ok(Candidate { artifact, manifest: started.manifest })
-}
-
-impl PluginConfig {
-    /// Its own settings, as its processes get them.
-    pub fn own(&self) -> Arc<OwnSettings> {
-        Arc::new(OwnSettings { json: self.config.to_string(), file: self.config_file.clone() })
-    }
 }
 
 /// All plugins of this host. The set is fixed while it runs.

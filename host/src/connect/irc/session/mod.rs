@@ -78,7 +78,7 @@ pub struct Occurred {
     pub identity: Identity,
     /// The channel in lower case; empty where it belongs to none.
     pub place: String,
-    /// What it is.
+    /// Which kind of event it is, with what belongs to it.
     pub what: What,
 }
 
