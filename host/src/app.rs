@@ -5,13 +5,13 @@
 
 use crate::{
     admin::{
-        self, Admin, AdminConfig, Dashboard,
+        self, Admin, AdminConfig,
         audit::{AuditError, AuditRecord, Stage},
     },
     artifact,
-    config::{self, Config},
+    config::Config,
     connect::{self, ConnectError, Connectors},
-    dashboard::{self, DashboardConfig, DashboardError, host_of},
+    dashboard::DashboardError,
     journal::Journal,
     metrics::{self, Metrics, MetricsConfig},
     plugins::{self, PluginConfig, Plugins},
@@ -21,7 +21,6 @@ use crate::{
     },
     report,
     router::{self, Router},
-    settings::in_link,
     slot::lifecycle::{LifecycleEvent, LifecycleKind},
     speech::Speech,
     store::{Database, StoreError, is_for_want_of_room},
@@ -30,13 +29,14 @@ use crate::{
         mark::{MarkKind, Severity},
     },
 };
+use outlets::{ToOthers, line_intervals};
+use page::start_dashboard;
 use rosey_core::state::HOST_RETRY;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use outlets::{ToOthers, line_intervals};
 use signals::Signals;
 use state::{Life, State};
 use std::{
-    fs, io,
+    io,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, OnceLock},
@@ -49,6 +49,7 @@ use tokio::{
 
 pub mod check;
 mod outlets;
+mod page;
 mod signals;
 pub mod state;
 
@@ -355,58 +356,6 @@ async fn make_plugins(
     Ok(plugins)
 }
 
-/// The dashboard's address, if there is one.
-async fn start_dashboard(
-    config: &Config,
-    metrics: &Metrics,
-    admin: &Arc<Admin>,
-    journal: Journal,
-    ops: &Handle,
-) -> Result<Option<SocketAddr>, AppError> {
-    let wanted = &config.dashboard;
-    if !wanted.enabled {
-        admin.set_dashboard(Dashboard::Off);
-        return Ok(None);
-    }
-    let settings = DashboardConfig {
-        host: wanted.host.clone(),
-        port: wanted.port,
-        public: wanted.public,
-        token: wanted.token.clone(),
-        allowed_hosts: wanted.allowed_hosts.iter().cloned().chain(wanted.url.as_deref().and_then(host_of)).collect(),
-        // All of them can be read: that was checked when they were read.
-        trusted_proxies: wanted.trusted_proxies.iter().filter_map(|text| text.parse().ok()).collect(),
-        prometheus: config.metrics.prometheus_enabled,
-    };
-    match dashboard::start(settings, metrics.clone(), Some(Arc::clone(admin)), journal, ops).await {
-        Ok(address) => {
-            tracing::info!("dashboard: http://{address}/");
-            admin.set_dashboard(Dashboard::At(link(address, wanted)));
-            Ok(Some(address))
-        }
-        Err(error) if wanted.required => Err(error.into()),
-        Err(error) => {
-            tracing::warn!("{}", report::chain(&error));
-            admin.set_dashboard(Dashboard::Failed(report::chain(&error)));
-            Ok(None)
-        }
-    }
-}
-
-/// A link that can be followed: what the settings say, or where it listens. Where the dashboard listens on every address, by a name that it answers to: one of the
-/// settings, or with a token this machine's own.
-fn link(address: SocketAddr, settings: &config::Dashboard) -> String {
-    if let Some(url) = &settings.url {
-        return format!("{}/", url.trim_end_matches('/'));
-    }
-    if !address.ip().is_unspecified() {
-        return format!("http://{address}/");
-    }
-    let mine = || settings.token.as_ref().and_then(|_| fs::read_to_string("/proc/sys/kernel/hostname").ok());
-    let host = settings.allowed_hosts.first().cloned().or_else(mine);
-    format!("http://{}:{}/", in_link(host.as_deref().map_or("localhost", str::trim)), address.port())
-}
-
 fn metrics_config(config: &Config) -> MetricsConfig {
     MetricsConfig {
         poll_interval: config.metrics.poll_interval,
@@ -491,24 +440,4 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
 fn shim(config: &Config) -> PathBuf {
     let beside_me = || std::env::current_exe().unwrap_or_default().with_file_name("rosey-shim");
     config.shim.clone().unwrap_or_else(beside_me)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_link_can_be_followed() {
-        let link = |address: &str, token: Option<&str>, hosts: &[&str]| {
-            let allowed_hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
-            let settings = config::Dashboard { token: token.map(str::to_owned), allowed_hosts, ..Default::default() };
-            super::link(address.parse().expect("an address"), &settings)
-        };
-        assert_eq!(link("127.0.0.1:40123", None, &[]), "http://127.0.0.1:40123/");
-        assert_eq!(link("[::1]:8080", None, &[]), "http://[::1]:8080/");
-        assert_eq!(link("0.0.0.0:8080", None, &["bot.example"]), "http://bot.example:8080/");
-        assert_eq!(link("0.0.0.0:8080", None, &[]), "http://localhost:8080/");
-        let mine = link("[::]:8080", Some("a token"), &[]);
-        assert!(!mine.contains("::") && mine.ends_with(":8080/"), "{mine}");
-    }
 }

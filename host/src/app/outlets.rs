@@ -37,4 +37,3 @@ pub fn line_intervals(config: &Config) -> BTreeMap<String, Duration> {
     let interval = |plugin: PluginConfig| (plugin.name, Duration::from_secs(60) / plugin.limits.lines_per_minute);
     config.plugins().into_iter().map(interval).collect()
 }
-
