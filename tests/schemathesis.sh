@@ -40,7 +40,7 @@ hold() {
         -n "${EXAMPLES:-30}" --continue-on-failure "$@")
 }
 
-echo "== open to everybody"
+echo "== open to everyone"
 start ""
 hold
 echo "== with the token"

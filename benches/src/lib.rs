@@ -1,5 +1,5 @@
-//! What the benches share: the physical limits (`limit`), what processes use (`used`, `syscalls`), and the table (`table`).
-//! Each figure stands beside a limit that was measured in the same run, because this kind of hardware is noisy.
+//! Code that the benches share: the physical limits (`limit`), the usage of processes (`used`, `syscalls`), and the
+//! table (`table`). Each figure has a limit beside it that is measured in the same run, because this hardware is noisy.
 
 pub mod limit;
 pub mod syscalls;

@@ -1,5 +1,5 @@
-//! What the machine can do at best: the same system calls without Rosey. The other side of each is this executable, started
-//! again with [`ROLE`] set.
+//! The best that the machine can do: the same system calls without Rosey. The other side of each is this executable,
+//! started again with [`ROLE`] set.
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -15,10 +15,10 @@ use std::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// Says what a second instance of this executable does; see [`play_role`].
+/// Tells a second instance of this executable what to do; see [`play_role`].
 pub const ROLE: &str = "ROSEY_BENCH_ROLE";
 
-/// Does what a bench started this process for. Returns false when that is the bench itself.
+/// Plays the role for which a bench started this process. Returns false in the bench itself.
 ///
 /// # Panics
 /// When the bench that started it is gone.
@@ -47,7 +47,7 @@ pub fn play_role() -> bool {
             let library = unsafe { libloading::os::unix::Library::open(Some(library), flags) }.expect("it is built");
             let mut stream = UnixStream::connect(argument).expect("the bench listens");
             stream.write_all(&[1]).expect("the bench reads");
-            // Until the bench is done with it.
+            // Until the bench closes the connection.
             let _ = stream.read(&mut [0]);
             std::mem::forget(library);
         }
@@ -62,10 +62,10 @@ pub fn play_role() -> bool {
     true
 }
 
-/// A runtime of one thread.
+/// A runtime with one thread.
 ///
 /// # Panics
-/// When there can be none.
+/// When the system has no more threads or descriptors.
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
@@ -104,8 +104,8 @@ pub fn ping_pong(size: usize, rounds: usize) -> Vec<Duration> {
     })
 }
 
-/// Messages a second through sockets and back, with so many processes that send back whatever they read, and a window of
-/// messages spread over them. Each goes on with what has come back to it, in one write.
+/// Messages a second through sockets and back. So many processes send back whatever they read, and a window of messages
+/// is spread over them. Each process goes on with the messages that came back to it, in one write.
 ///
 /// # Panics
 /// When the sockets do not work.
@@ -135,7 +135,7 @@ pub fn pipelined(processes: usize, size: usize, window: usize, total: usize) -> 
     })
 }
 
-/// Has this many bytes sent back, with so many of them under way.
+/// Sends this many bytes that come back, with a window of them in flight.
 async fn echo(mut stream: tokio::net::UnixStream, window: usize, total: usize) {
     let mut chunk = vec![7; 64 << 10];
     let (mut sent, mut back) = (0, 0);
@@ -153,7 +153,7 @@ async fn echo(mut stream: tokio::net::UnixStream, window: usize, total: usize) {
     }
 }
 
-/// Spawn, open the library, connect, one byte: what no reload can do without, `rounds` times, with a pause before each.
+/// Spawn, open the library, connect, one byte: the least that a reload needs. `rounds` times, with a pause before each.
 ///
 /// # Panics
 /// When the processes cannot be started.
@@ -176,10 +176,10 @@ pub fn cold_start(rounds: usize, pause: Duration) -> Vec<Duration> {
     times
 }
 
-/// Keeps this process, and all that it starts from here on, on one processor, or lets them use all.
+/// Keeps this process and all that it starts from now on on one processor, or lets them use all.
 ///
 /// # Panics
-/// When the kernel says no.
+/// When the kernel refuses.
 pub fn pin(one: bool) {
     let mut set = rustix::thread::CpuSet::new();
     let count = std::thread::available_parallelism().map_or(1, usize::from).max(2);
@@ -246,7 +246,7 @@ fn whole(buffer: &[u8]) -> Option<usize> {
     Some(head + length.expect("it says how long it is").trim().parse::<usize>().expect("a number"))
 }
 
-/// A hyper server that does nothing but answer with so many bytes.
+/// A hyper server that only answers with so many bytes.
 ///
 /// # Panics
 /// When no port is free.

@@ -5,15 +5,15 @@ use std::time::Duration;
 /// A figure, its limit, and their ratio.
 #[derive(Debug)]
 pub struct Row {
-    /// What was measured.
+    /// The name of the figure.
     pub what: String,
-    /// What came out.
+    /// The measured value.
     pub figure: String,
-    /// The limit of the same run.
+    /// The limit, measured in the same run.
     pub limit: String,
-    /// Figure against limit, in the direction in which 1 is the limit itself.
+    /// Figure against limit, so that 1 is the limit itself.
     pub ratio: f64,
-    /// What the ratio should be.
+    /// The target of the ratio.
     pub target: String,
 }
 
@@ -56,14 +56,14 @@ pub fn time(took: Duration) -> String {
     if micros < 1000.0 { format!("{micros:.1} µs") } else { format!("{:.2} ms", micros / 1e3) }
 }
 
-/// The middle of some measurements, or another share of them.
+/// The median of some measurements, or another quantile.
 pub fn quantile(times: &mut [Duration], share: f64) -> Duration {
     times.sort_unstable();
     let at = ((times.len() as f64 - 1.0) * share).round().max(0.0) as usize;
     times.get(at).copied().unwrap_or_default()
 }
 
-/// The middle of some rates.
+/// The median of some rates.
 pub fn median(rates: &mut [f64]) -> f64 {
     rates.sort_unstable_by(f64::total_cmp);
     rates.get(rates.len() / 2).copied().unwrap_or_default()

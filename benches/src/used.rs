@@ -1,4 +1,4 @@
-//! What processes use: time on a processor, context switches, and allocations of this one.
+//! The usage of processes: processor time, context switches, and the allocations of this one.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -11,16 +11,16 @@ use std::{
 /// Since each process started.
 #[derive(Debug, Clone, Copy)]
 pub struct Used {
-    /// On a processor, of all threads of all processes.
+    /// Processor time of all threads of all processes.
     pub processor: Duration,
-    /// Both kinds, likewise.
+    /// Context switches of both kinds, of all threads of all processes.
     pub switches: u64,
     /// Of this process, if [`Counting`] is its allocator.
     pub allocations: u64,
 }
 
 impl Used {
-    /// By these processes. One that is gone used nothing.
+    /// The usage of these processes. A process that is gone counts as zero.
     pub fn by(pids: &[u32]) -> Self {
         let (mut processor, mut switches) = (0, 0);
         for pid in pids {
@@ -55,7 +55,7 @@ fn number(path: &Path, name: &str) -> u64 {
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-/// The system's allocator, counting what it is asked for.
+/// The system's allocator, with a count of its allocations.
 #[derive(Debug)]
 pub struct Counting;
 

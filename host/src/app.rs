@@ -1,7 +1,7 @@
-//! The wiring: what is started in which order, what ends it, and in which order it stops.
+//! The wiring: which parts start in which order, what ends the bot, and in which order the parts stop.
 //!
-//! Two runtimes, each on one thread. The *data* runtime (the main thread) moves events: connectors, router, slots. The *ops*
-//! runtime does what may take longer: admin, plugin output, and all that people look at.
+//! There are two runtimes, each on one thread. The *data* runtime (the main thread) moves events: connectors, router,
+//! slots. The *ops* runtime does slower work: admin, plugin output, metrics, dashboard.
 
 use crate::{
     admin::{
@@ -53,62 +53,62 @@ mod page;
 mod signals;
 pub mod state;
 
-/// The database's name in the state directory.
+/// The file name of the database in the state directory.
 pub const DATABASE: &str = "rosey.db";
 
-/// For actions under way to be recorded, once all plugins are down and nothing can be waited for any more.
+/// Time for actions under way to be recorded, once all plugins are down and no further wait is possible.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Why the bot cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The state directory.
+    /// The state directory cannot be used.
     #[error("the state directory {path} cannot be used: {source}", path = .path.display())]
     State {
-        /// Where it is.
+        /// The directory that the config names.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
-    /// It holds files of somebody else.
+    /// The state directory has files of another program or person.
     #[error(
         "state_dir {path} holds {name}, which is not Rosey's. Name a folder that is empty or does not exist yet; if this is a \
-         state directory of Rosey all the same, make a file {} in it", state::MARKER, path = .path.display()
+         state directory of Rosey anyway, create a file {} in it", state::MARKER, path = .path.display()
     )]
     NotOurs {
-        /// Where it is.
+        /// The directory that the config names.
         path: PathBuf,
-        /// What it holds.
+        /// A file in it that is not Rosey's.
         name: String,
     },
-    /// Another host has it.
-    #[error("another rosey uses {} already; stop that one, or set another state_dir", .0.display())]
+    /// Another host uses the state directory.
+    #[error("another rosey uses {}; stop that one, or set another state_dir", .0.display())]
     Taken(PathBuf),
-    /// The shim is not there.
+    /// The shim's executable is missing.
     #[error("there is no rosey-shim at {}; build it with: cargo build --release -p rosey-shim, or set shim", .0.display())]
     NoShim(PathBuf),
-    /// A runtime or a thread.
+    /// A runtime or a thread cannot start.
     #[error("cannot start: {0}")]
     Runtime(#[source] io::Error),
-    /// The database.
+    /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The dashboard, without which the bot is not to run.
-    #[error("Rosey does not run without its dashboard, unless dashboard.required = false")]
+    /// The dashboard cannot start, and the configuration requires it.
+    #[error("the dashboard cannot start, and Rosey runs without it only with dashboard.required = false")]
     Dashboard(#[from] DashboardError),
-    /// The audit cannot be kept, so no action could be recorded.
-    #[error("the audit cannot be kept: {0}")]
+    /// The audit cannot be used, so no action could be recorded.
+    #[error("the audit cannot be used: {0}")]
     Audit(#[from] AuditError),
-    /// The control socket.
-    #[error("the control socket cannot be made: {0}")]
+    /// The control socket cannot be created.
+    #[error("the control socket cannot be created: {0}")]
     Control(#[source] io::Error),
-    /// A connector.
+    /// A connector cannot start.
     #[error(transparent)]
     Connect(#[from] ConnectError),
 }
 
 impl AppError {
-    /// Whether it passes by itself: a disk that is full, or a database that another program holds.
+    /// Whether the cause may go away by itself: a full disk, or a database that another program holds.
     fn may_pass(&self) -> bool {
         match self {
             Self::State { source, .. } => is_for_want_of_room(source),
@@ -118,12 +118,12 @@ impl AppError {
     }
 }
 
-/// Runs the bot until its input ends or a signal comes. `greet` is called when chat is about to begin.
+/// Runs the bot until its input ends or a signal comes. Calls `greet` just before chat begins.
 ///
 /// # Errors
-/// [`AppError`]; all that was started is stopped.
+/// [`AppError`]; everything that was started is stopped.
 pub fn run(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> Result<(), AppError> {
-    // Whatever the umask of whoever starts it: nothing that Rosey writes is for other users.
+    // Whatever the umask of the parent process: other users must not read what Rosey writes.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     raise_open_files();
     let (ops, end_of_ops) = start_ops().map_err(AppError::Runtime)?;
@@ -131,13 +131,13 @@ pub fn run(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> R
     let metrics = Metrics::new(metrics_config(&config));
     let result = data.block_on(live(config, metrics.clone(), ops, greet));
     data.block_on(metrics.finish());
-    // A read of the terminal may be under way, and never ends.
+    // A read of the terminal may be under way that never returns.
     data.shutdown_background();
     drop(end_of_ops);
     result
 }
 
-/// Allows as many open files as the system lets this user have: each plugin takes some ten.
+/// Raises the limit of open files as far as the system allows: each plugin needs some ten.
 fn raise_open_files() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -146,13 +146,13 @@ fn raise_open_files() {
     }
 }
 
-/// The ops runtime on a thread of its own; it ends when the sender is dropped.
+/// Starts the ops runtime on its own thread. It ends when the sender is dropped.
 fn start_ops() -> io::Result<(Handle, oneshot::Sender<()>)> {
     let ops: Runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = ops.handle().clone();
     let (end, ended) = oneshot::channel::<()>();
     std::thread::Builder::new().name("rosey-ops".to_owned()).spawn(move || {
-        // An error is the sender being dropped, which is what is waited for.
+        // The sender is only dropped, so this waits for the error.
         let _ = ops.block_on(ended);
         ops.shutdown_background();
     })?;
@@ -192,10 +192,10 @@ async fn live(
     let speech = Speech::new(database.clone(), journal, line_intervals(&config), config.repeat_lines);
     metrics.set_speech(speech.clone());
     let plugins = make_plugins(&config, starter, &database, &router, &speech, &metrics).await?;
-    // Before anybody looks: a plugin that is about to start is not shown as stopped.
+    // Before any view is possible: a plugin that is about to start must not show as stopped.
     plugins.start_all().await;
     metrics.start(Arc::clone(&plugins), &ops);
-    // Before any plugin is up: one that hangs at its start can be looked at, and stopped.
+    // Before any plugin is up, so that an operator can inspect and stop a plugin that hangs at its start.
     let serving = async {
         let admin = start_admin(&config, &state, &plugins, &router, &metrics, &ops).await?;
         let dashboard = start_dashboard(&config, &metrics, &admin, plugins.journal().clone(), &ops).await?;
@@ -205,7 +205,7 @@ async fn live(
     let (admin, dashboard, mut connectors) = match serving.await {
         Ok(serving) => serving,
         Err(error) => {
-            // Otherwise their starts would fail as the host ends around them, and that would count against them.
+            // Otherwise their starts would fail while the host ends, and would count against them.
             plugins.stop_all().await;
             return Err(error);
         }
@@ -228,22 +228,22 @@ async fn live(
     Ok(ended.and(finished)?)
 }
 
-/// Does what the start takes, and does it again every few seconds while the disk is full or another program holds the
-/// database. `None` when a signal came meanwhile.
+/// Runs a step of the start, again every few seconds while the disk is full or another program holds the database. Returns
+/// `None` when a signal comes meanwhile.
 async fn when_possible<T>(
     signals: &mut Signals,
     attempt: impl AsyncFn() -> Result<T, AppError>,
 ) -> Result<Option<T>, AppError> {
-    let mut said = String::new();
+    let mut last_error = String::new();
     loop {
         let error = match attempt().await {
             Ok(done) => return Ok(Some(done)),
             Err(error) if error.may_pass() => report::chain(&error),
             Err(error) => return Err(error),
         };
-        if error != said {
+        if error != last_error {
             tracing::error!("not started yet: {error}; tried again every {} s", HOST_RETRY.as_secs());
-            said = error;
+            last_error = error;
         }
         tokio::select! {
             () = tokio::time::sleep(HOST_RETRY) => {}
@@ -252,7 +252,7 @@ async fn when_possible<T>(
     }
 }
 
-/// Waits until what was accepted is answered, recorded and sent. A signal hurries that.
+/// Waits until accepted events are answered, recorded and sent. A signal shortens the wait.
 async fn stop(
     plugins: &Plugins,
     mut signals: Signals,
@@ -265,12 +265,12 @@ async fn stop(
         () = signals.next() => tracing::warn!("stopping at once"),
     }
     if tokio::time::timeout(LAST_WORDS, admin.finish()).await.is_err() {
-        tracing::warn!("an admin's action is still under way; the next start will record that it was cut short");
+        tracing::warn!("an admin's action is still under way; the next start records that its end is unknown");
     }
     if tokio::time::timeout(LAST_WORDS, database.flush()).await.is_err() {
-        tracing::warn!("{DATABASE} does not keep up; the last changes may not be in it");
+        tracing::warn!("{DATABASE} is too slow; it may lack the last changes");
     }
-    // Last: what was accepted is answered by now, and so is what admins did.
+    // Last, because by now all accepted events are answered and all admin actions are done.
     tokio::select! {
         result = connectors.finish() => result,
         () = signals.next() => {
@@ -280,7 +280,7 @@ async fn stop(
     }
 }
 
-/// What starts generations.
+/// Makes the starter of generations.
 fn make_starter(config: &Config, state: &State, program: PathBuf, ops: &Handle) -> Result<Arc<Starter>, AppError> {
     let store = artifact::Store::open(config.state_dir.join("artifacts")).map_err(|source| state.problem(source))?;
     let shims = Shims {
@@ -293,11 +293,12 @@ fn make_starter(config: &Config, state: &State, program: PathBuf, ops: &Handle) 
     Ok(Arc::new(Starter::new(shims, store, ops.clone(), Journal::default())))
 }
 
-/// The plugins, none of them started, with a router that knows the commands of each. `observe` is called with each thing that
-/// happens, after the router has learned from it, on a slot's task: it must not block. On the runtime of the slots.
+/// Assembles the plugins, none of them started, with a router that learns the commands of each. Calls `observe` with
+/// each lifecycle event, after the router has learned from it. That happens on a slot's task, so `observe` must not
+/// block. Call this on the runtime of the slots.
 ///
 /// # Errors
-/// As the database says.
+/// Those of the database.
 pub async fn assemble(
     configs: Vec<PluginConfig>,
     starter: Arc<Starter>,
@@ -327,12 +328,12 @@ pub async fn assemble(
             router.learn(handle.clone(), manifest);
         }
     }
-    // The first time, and the last.
+    // Set only here, once.
     let _ = known.set(Arc::clone(&plugins));
     Ok(plugins)
 }
 
-/// What happens to the plugins goes to the log and to the metrics.
+/// Makes the plugins, whose lifecycle events go to the log and to the metrics.
 async fn make_plugins(
     config: &Config,
     starter: Arc<Starter>,
@@ -397,13 +398,13 @@ async fn start_admin(
     Ok(admin)
 }
 
-/// Counts a command once, and puts what came of it on the time axis and into the history of its plugin.
+/// Counts a command once, and adds its result to the marks and to the history of its plugin.
 fn count(metrics: &Metrics, record: &AuditRecord) {
     let AuditRecord { stage, user, command, plugin, .. } = record;
     if *stage != Stage::Read {
         metrics.audited(stage.name());
     }
-    // What it keeps belongs to no build.
+    // A change of the data belongs to no build.
     let is_of_build = !command.starts_with("store ");
     if let (Stage::After | Stage::Refused, Some(plugin), true) = (stage, plugin, is_of_build) {
         let change = Change {
@@ -425,7 +426,7 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
     }
     let text = format!("{user}, {}: {}", record.via, record.result.as_deref().unwrap_or_default());
     match stage {
-        // The name in a denied command may be anything.
+        // A denied command may name anything.
         Stage::Denied => metrics.mark(None, MarkKind::Admin, Severity::Warning, &text),
         Stage::After if record.ok == Some(false) => {
             metrics.mark(plugin.as_deref(), MarkKind::Admin, Severity::Warning, &text)
@@ -436,7 +437,7 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
     }
 }
 
-/// The shim's executable, whether it is there or not.
+/// The path of the shim's executable, whether it exists or not.
 fn shim(config: &Config) -> PathBuf {
     let beside_me = || std::env::current_exe().unwrap_or_default().with_file_name("rosey-shim");
     config.shim.clone().unwrap_or_else(beside_me)

@@ -1,4 +1,4 @@
-//! The command line: what can be given, and what exit codes mean.
+//! The command line and the exit codes.
 
 mod admin;
 
@@ -9,13 +9,13 @@ use std::path::PathBuf;
 
 /// Published exit codes; scripts rely on them.
 pub mod exit {
-    /// What was asked for is done.
+    /// The command succeeded.
     pub const OK: u8 = 0;
-    /// It did not work; standard error says why and what to do.
+    /// The command failed; standard error says why and what to do.
     pub const FAILED: u8 = 1;
-    /// The command line makes no sense. (clap's own.)
+    /// The command line is wrong. clap uses this code.
     pub const USAGE: u8 = 2;
-    /// The configuration is wrong: trying again will not help.
+    /// The configuration is wrong; another try does not help.
     pub const CONFIG: u8 = 3;
     /// No rosey is running with this state directory.
     pub const NOT_RUNNING: u8 = 4;
@@ -23,31 +23,31 @@ pub mod exit {
     pub const DENIED: u8 = 5;
     /// Not now: too many commands, too soon after another change, or another change is under way. Try again in a moment.
     pub const LATER: u8 = 6;
-    /// The question was not answered with yes; nothing was done.
+    /// The question got no yes, so nothing was done.
     pub const UNCONFIRMED: u8 = 7;
-    /// The audit was changed, and not by Rosey.
+    /// Another program changed the audit.
     pub const TAMPERED: u8 = 8;
 
-    /// Each with what it means, for the man pages.
+    /// The codes with their meanings, for the man pages.
     pub const MEANINGS: [(u8, &str); 9] = [
-        (OK, "Done."),
-        (FAILED, "Not done; standard error says why and what to do."),
-        (USAGE, "The command line makes no sense."),
-        (CONFIG, "The configuration is wrong: trying again will not help."),
+        (OK, "The command succeeded."),
+        (FAILED, "The command failed; standard error says why and what to do."),
+        (USAGE, "The command line is wrong."),
+        (CONFIG, "The configuration is wrong; another try does not help."),
         (NOT_RUNNING, "No rosey is running with this state directory, or it is only just starting or stopping."),
         (DENIED, "You may not do that."),
         (
             LATER,
             "Not now: too often, too soon after another change, or another change is under way. Try again in a moment.",
         ),
-        (UNCONFIRMED, "The question was not answered with yes; nothing was done."),
-        (TAMPERED, "rosey audit verify: the audit was changed, and not by Rosey."),
+        (UNCONFIRMED, "You did not answer the question with yes, so nothing was done."),
+        (TAMPERED, "rosey audit verify: another program changed the audit."),
     ];
 }
 
-/// Rosey connects to chat and runs each plugin in a process of its own, replaceable while users talk.
+/// Rosey connects to chat and runs each plugin in its own process, replaceable while users talk.
 ///
-/// Without a command it starts with what it finds beside itself: chat on this terminal, state in ./.rosey, and the
+/// Without a command it starts with a built-in default: chat on this terminal, state in ./.rosey, and the
 /// dashboard on http://127.0.0.1:8080.
 #[derive(Debug, Parser)]
 #[command(name = "rosey", version, about)]
@@ -55,42 +55,42 @@ pub struct Cli {
     /// The configuration, a file in TOML or JSON. Without it a built-in default is in force
     #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub config: Option<PathBuf>,
-    /// What to do; without one, [`Command::Run`] with the built-in default.
+    /// The command; without one, [`Command::Run`] with the built-in default.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What can be done.
+/// The commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Run the bot: chat on standard output, log on standard error. Example: rosey run --config rosey.toml
     Run,
-    /// Read the configuration and show what is in force. Example: rosey check --config rosey.toml
+    /// Read the configuration and show the settings in force. Example: rosey check --config rosey.toml
     Check,
-    /// Tell the running bot what to do. Example: rosey admin reload dice-roller --yes
+    /// Give the running bot a command. Example: rosey admin reload dice-roller --yes
     #[command(disable_help_subcommand = true)]
     Admin(AdminArgs),
     /// Show and verify the audit: who did what with the bot.
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// The database, which has the audit, the dead letters and what happened.
+    /// Work with the database, which has the audit, the dead letters and the events
     #[command(subcommand)]
     Db(DbCommand),
-    /// What plugins keep: how much, which keys, which values; to be saved, put back and deleted.
+    /// Show, export, import and delete the data of plugins.
     #[command(subcommand)]
     Store(StoreCommand),
-    /// Completions for a shell. Example: rosey completions bash > /etc/bash_completion.d/rosey
+    /// Print completions for a shell. Example: rosey completions bash > /etc/bash_completion.d/rosey
     Completions {
         /// The shell that is to complete, by its name.
         shell: Shell,
     },
     /// Write the man pages. Example: rosey man /usr/local/share/man/man1
     Man {
-        /// The folder that the pages are written to. It is made if it is not there.
+        /// The folder for the pages. It is created if it does not exist.
         #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
         directory: PathBuf,
     },
-    /// The configured plugins, for completions.
+    /// Print the configured plugins, for completions.
     #[command(hide = true)]
     PluginNames,
 }
@@ -110,18 +110,18 @@ pub struct AdminArgs {
     /// The command for the bot.
     #[command(subcommand)]
     pub command: AdminCommand,
-    /// Do it without asking for confirmation.
+    /// Carry the command out without asking for confirmation.
     #[arg(long, short, global = true)]
     pub yes: bool,
-    /// Print the answer as JSON, also where something is refused.
+    /// Print the answer as JSON, also when the command is refused.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Return only when the plugin has settled: it is up, and the process before has finished what it had.
+    /// Return only when the plugin is at rest: it is up, and the process before has answered everything that it had.
     #[arg(long, global = true)]
     pub wait: bool,
 }
 
-/// A word without spaces: what it is sent as is a line of words.
+/// A word without spaces, because the command is sent as a line of words.
 fn word(text: &str) -> Result<String, String> {
     if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err("one word is wanted, without spaces".to_owned());
@@ -134,10 +134,10 @@ fn word(text: &str) -> Result<String, String> {
 pub enum AuditCommand {
     /// Look for edits, deletions and truncation. Exit code 8 when there are any.
     ///
-    /// The audit alone cannot show that its newest records, or all of it, were removed with care. To find that, note the head
-    /// that this prints somewhere else, and give it the next time.
+    /// The audit alone cannot show that its newest records, or all of it, were removed with care. To find that, note
+    /// the head that this prints somewhere else, and give it the next time.
     Verify {
-        /// A head that this command printed before, and that was noted elsewhere: HASH@COUNT, or a hash alone.
+        /// A head that this command printed before, and that you noted elsewhere: HASH@COUNT, or the hash alone.
         #[arg(long, value_name = "HEAD")]
         head: Option<String>,
     },
@@ -153,33 +153,33 @@ pub enum AuditCommand {
         /// Print one JSON object a line.
         #[arg(long)]
         json: bool,
-        /// Show this many records at most, the newest.
+        /// Show at most this many records, the newest.
         #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
         limit: u32,
     },
 }
 
-/// `rosey store`. What only reads works on the state directory, whether the bot runs or not; what changes something tells the
-/// running bot, which asks first and records it.
+/// `rosey store`. Commands that only read work on the state directory, whether the bot runs or not. Commands that change
+/// something go to the running bot, which asks first and audits the change.
 #[derive(Debug, Clone, Subcommand)]
 pub enum StoreCommand {
     /// Show how much each plugin keeps. Example: rosey store usage --config rosey.toml
     Usage,
     /// Show keys and values, a line each: scope, key, value. Example: rosey store list quotes --prefix quote
     List {
-        /// The name of a plugin that keeps something.
+        /// The name of a plugin that has data in the store.
         #[arg(value_name = "PLUGIN", value_parser = word)]
         plugin: String,
-        /// Show only keys that begin like this.
+        /// Show only keys with this prefix.
         #[arg(long, value_name = "TEXT")]
         prefix: Option<String>,
-        /// Show this many keys at most.
+        /// Show at most this many keys.
         #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
         limit: u32,
     },
     /// Show the value of one key. Example: rosey store get quotes count
     Get {
-        /// The name of a plugin that keeps something.
+        /// The name of a plugin that has data in the store.
         #[arg(value_name = "PLUGIN", value_parser = word)]
         plugin: String,
         /// The key, as `rosey store list` shows it.
@@ -189,18 +189,18 @@ pub enum StoreCommand {
         #[arg(long, value_name = "SCOPE", default_value = "global")]
         scope: String,
     },
-    /// Write what a plugin keeps into a file, a JSON line for each key. Example: rosey store export quotes quotes.jsonl
+    /// Write the data of a plugin into a file, a JSON line for each key. Example: rosey store export quotes quotes.jsonl
     Export {
-        /// The name of a plugin that keeps something.
+        /// The name of a plugin that has data in the store.
         #[arg(value_name = "PLUGIN", value_parser = word)]
         plugin: String,
-        /// The file, for you alone to read; - is standard output.
+        /// The file, which only you can read; - is standard output.
         #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
         file: PathBuf,
     },
-    /// Put an export in place of all that a plugin keeps. Example: rosey store import quotes quotes.jsonl
+    /// Replace all data of a plugin with an export. Example: rosey store import quotes quotes.jsonl
     ///
-    /// All of it is imported, or nothing. What the plugin keeps must be of the version that its running build reads, and within
+    /// Rosey imports the whole file or nothing. The file must have the store version that the running build reads, and fit within
     /// limits.store_keys and limits.store_bytes.
     Import {
         /// The name of a configured plugin.
@@ -215,10 +215,10 @@ pub enum StoreCommand {
     },
     /// Delete keys of a plugin, in all scopes. Example: rosey store delete quotes quote:
     Delete {
-        /// The name of a plugin, also of one that is not configured any more.
+        /// The name of a plugin, which need not be in the configuration any more.
         #[arg(value_name = "PLUGIN", value_parser = word)]
         plugin: String,
-        /// How the keys begin; without it, all of them are deleted.
+        /// The prefix of the keys; without one, all keys are deleted.
         #[arg(value_name = "PREFIX", default_value = "", hide_default_value = true)]
         prefix: String,
         /// Do it without asking for confirmation.

@@ -1,6 +1,7 @@
-//! The configuration: TOML or JSON, read once at the start. Names and defaults are what docs/CONFIG.md says.
+//! The configuration: TOML or JSON, read once at the start. docs/CONFIG.md lists names and defaults.
 //!
-//! Relative paths count from the folder of the file. `read` takes the values out of a file and names what is wrong with it.
+//! Relative paths count from the folder of the file. `read` takes the values from a file and names what is wrong with
+//! it.
 
 use crate::{
     admin::permission::Role,
@@ -22,104 +23,105 @@ use std::{
 mod limits;
 mod read;
 
-/// Everything an operator can set.
+/// All settings.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Who may do everything.
+    /// The person who may do everything.
     pub owner: Option<String>,
-    /// Who may run admin commands besides.
+    /// The operators.
     pub admins: Vec<String>,
-    /// `viewer`, `operator` or `owner` by name, where `owner` and `admins` do not say enough.
+    /// Roles of other people, by name: `viewer`, `operator` or `owner`.
     pub roles: BTreeMap<String, Role>,
-    /// How admin commands are treated.
+    /// Settings of the admin.
     pub admin: Admin,
-    /// Where `lib<name>.so` is looked for.
+    /// The plugin folder, where Rosey looks for `lib<name>.so`.
     pub plugin_dir: PathBuf,
     /// Artifacts, `rosey.db` and the run directory.
     pub state_dir: PathBuf,
-    /// The shim's executable; beside `rosey` unless set.
+    /// The shim's executable; default: beside `rosey`.
     pub shim: Option<PathBuf>,
-    /// Whether one shim waits warm, so that the next reload or restart need not start a process first.
+    /// Whether one started shim waits, so that the next reload or restart needs no new process.
     pub spare_shim: bool,
-    /// Whether a line that a plugin says unasked, and that was on its way when Rosey was killed, is said again.
+    /// Whether Rosey sends a plugin's line again that was on its way when Rosey was killed.
     pub repeat_lines: bool,
-    /// Where chat comes from.
+    /// The connectors.
     pub connect: Connect,
-    /// The web page.
+    /// Where the dashboard listens, and who may use it.
     pub dashboard: Dashboard,
-    /// What is measured.
+    /// Where Prometheus reads the metrics.
     pub metrics: Metrics,
     /// Limits of all plugins.
     pub limits: LimitsConfig,
-    /// What is under `[plugins]`, by name.
+    /// The tables under `[plugins]`, by name.
     pub plugins: BTreeMap<String, Plugin>,
-    /// The file that this was read from.
+    /// The file of the configuration.
     pub file: Option<PathBuf>,
 }
 
-/// How admin commands are treated.
+/// Settings of the admin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
     /// Queries a minute for each person in chat, and as many changes.
     pub per_minute: u32,
-    /// Between two changes of a plugin, in seconds. A rollback and a stop do not wait.
+    /// Pause between two changes of a plugin. A rollback and a stop do not wait.
     pub cooldown: Duration,
     /// Whether a nick that the chat network did not verify counts as the admin of that name.
     pub trust_nicks: bool,
-    /// Where the audit is written besides `rosey.db`, as JSON lines.
+    /// The file with a copy of the audit, as JSON lines; `None` for only `rosey.db`.
     pub audit_file: Option<PathBuf>,
 }
 
-/// The web page.
+/// Settings of the dashboard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dashboard {
-    /// Whether there is one.
+    /// Whether the dashboard runs.
     pub enabled: bool,
     /// The address it listens on.
     pub host: String,
-    /// The port it listens on; 0 for any that is free.
+    /// The port it listens on; 0 for any free port.
     pub port: u16,
-    /// Whether all who can reach the address may read, without a token.
+    /// Whether everyone who can reach the address may read without a token.
     pub public: bool,
-    /// Who shows this may act; where others can reach the address, it also takes this to read.
+    /// A client with the token may act. If other machines can reach the address, a client needs the token to read, too.
     pub token: Option<String>,
-    /// Where people reach it, such as `https://bot.example/rosey/`: what chat is told, and a name by which it may be reached.
+    /// The address by which people reach it, such as `https://bot.example/rosey/`. `!admin metrics` says it, and its
+    /// host name is allowed.
     pub url: Option<String>,
-    /// Names by which it may be reached beside its address and this machine's own.
+    /// Host names by which browsers may reach it, besides its address and this machine's own names.
     pub allowed_hosts: Vec<String>,
-    /// Addresses or networks of proxies whose word is taken for who asks, by which name, and whether encrypted.
+    /// Addresses or networks of proxies whose forwarded headers count.
     pub trusted_proxies: Vec<String>,
-    /// Whether the bot does not run without it.
+    /// Whether the bot stops when the dashboard cannot start.
     pub required: bool,
 }
 
-/// What is measured.
+/// Settings of the metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metrics {
-    /// Between two looks at all plugins, in seconds.
+    /// Time between two measurements of all plugins.
     pub poll_interval: Duration,
-    /// How far back the history goes, in seconds.
+    /// How far back the history goes.
     pub history_duration: Duration,
     /// Whether `/metrics` answers.
     pub prometheus_enabled: bool,
 }
 
-/// What is under `[plugins.NAME]`.
+/// The table `[plugins.NAME]`.
 #[derive(Debug, Clone)]
 pub struct Plugin {
     /// Whether it runs.
     pub enabled: bool,
-    /// Its library; `plugin_dir/lib<name>.so` unless set.
+    /// The library; default: `plugin_dir/lib<name>.so`.
     pub library: Option<PathBuf>,
-    /// `overlap`, `handoff` or `exclusive`; what the plugin declares unless set.
+    /// `overlap`, `handoff` or `exclusive`; default: what the plugin declares.
     pub reload: Option<ReloadMode>,
-    /// A command line without the prefix; what the plugin declares unless set.
+    /// A command line without the prefix; default: what the plugin declares.
     pub probe: Option<String>,
-    /// Whether its commands are written down before they are accepted, so that they outlive the host.
+    /// Whether Rosey writes the commands of the plugin down before it accepts them, so that they outlive the host.
     pub journal: bool,
-    /// The channels that it may speak in unasked, as `CONNECTOR:CHANNEL`.
+    /// The channels in which the plugin may speak unasked, as `CONNECTOR:CHANNEL`.
     pub speaks_in: Vec<String>,
-    /// What the plugin itself is configured with.
+    /// The plugin's own settings.
     pub config: serde_json::Map<String, serde_json::Value>,
     /// Limits that differ from those of all plugins.
     pub limits: LimitsConfig,
@@ -194,12 +196,12 @@ impl Default for Plugin {
     }
 }
 
-/// What is wrong with a configuration: every problem that was found, a line each.
+/// The problems of a configuration, a line each.
 #[derive(Debug)]
 pub struct ConfigError {
     /// The file as it was named on the command line.
     pub file: PathBuf,
-    /// What is wrong, and what would be right.
+    /// What is wrong, with what would be right.
     pub problems: Vec<Problem>,
 }
 
@@ -221,22 +223,23 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// A file that was read as far as it makes sense: what is wrong in it has its default in `config`, and is a problem.
+/// A file, read as far as it makes sense. `config` has the default of each setting that is wrong, and `problems` names
+/// it.
 #[derive(Debug, Default)]
 pub struct ConfigFile {
-    /// Where it lies.
+    /// The path of the file.
     pub path: PathBuf,
-    /// What it says.
+    /// The settings.
     pub config: Config,
-    /// What is wrong with it.
+    /// Every mistake found in the file, in the order of its lines.
     pub problems: Vec<Problem>,
-    /// Whether it is TOML or JSON at all. If it is not, `config` is the default.
+    /// Whether the file is TOML or JSON at all. If not, `config` is the default.
     pub is_readable: bool,
     document: Document,
 }
 
 impl ConfigFile {
-    /// Adds a problem that only shows when the settings are used, unless what it is about has one already.
+    /// Adds a problem that shows only when a setting is used, unless that setting already has one.
     pub fn add(&mut self, problem: Problem) {
         let is_within = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with('.'));
         let is_known = self.problems.iter().any(|known| {
@@ -263,15 +266,15 @@ impl ConfigFile {
 }
 
 impl Config {
-    /// Reads a file: JSON when it is named so or begins with a brace, TOML otherwise.
+    /// Reads a file: as JSON if its name says so or it begins with a brace, else as TOML.
     ///
     /// # Errors
-    /// [`ConfigError`], with each problem named.
+    /// [`ConfigError`], which names each problem.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         ConfigFile::read(file).into_config()
     }
 
-    /// What runs when there is no file: the two plugins that come with Rosey from the folder of the executable, and the
+    /// The default without a file: the two plugins that come with Rosey, from the folder of the executable, and the
     /// person at the terminal as owner.
     pub fn embedded(plugin_dir: &Path) -> Self {
         let user = std::env::var("USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "you".to_owned());
@@ -287,13 +290,13 @@ impl Config {
         config
     }
 
-    /// The plugins that run, with all that applies to each.
+    /// The enabled plugins, each with all of its settings.
     pub fn plugins(&self) -> Vec<PluginConfig> {
         let enabled = self.plugins.iter().filter(|(_, plugin)| plugin.enabled);
         enabled.map(|(name, plugin)| self.plugin(name, plugin)).collect()
     }
 
-    /// What is in force, aligned, for `rosey check`.
+    /// The settings in force, aligned, for `rosey check`.
     pub fn summary(&self) -> String {
         let names = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let mut rows = vec![

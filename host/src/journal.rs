@@ -1,4 +1,4 @@
-//! The last lines about each plugin: what it printed and logged, and what happened to it. For people, and bounded.
+//! The last lines of each plugin: its output, its log records, and the events of its life. For people, and bounded.
 
 use crate::text::bounded;
 use std::{
@@ -7,10 +7,10 @@ use std::{
     time::SystemTime,
 };
 
-/// Lines kept for a plugin: a screen or four.
+/// Lines kept for each plugin: up to four screens.
 const LINES: usize = 200;
 
-/// Bytes kept of a line; with [`LINES`] that is 100 KB a plugin at most.
+/// Bytes kept of each line. With [`LINES`] a plugin has at most 100 KB.
 const MAX_LINE: usize = 500;
 
 /// A line of a plugin, or about it.
@@ -18,11 +18,11 @@ const MAX_LINE: usize = 500;
 pub struct Line {
     /// The time at which the host read it.
     pub at: SystemTime,
-    /// Cleaned and bounded.
+    /// The text, cleaned and bounded.
     pub text: String,
 }
 
-/// The lines of all plugins. Cheap to clone; all clones are one.
+/// The lines of all plugins. Cheap to clone; all clones share the lines.
 #[derive(Debug, Clone, Default)]
 pub struct Journal(Arc<Mutex<HashMap<Box<str>, Lines>>>);
 
@@ -33,7 +33,7 @@ struct Lines {
 }
 
 impl Journal {
-    /// Adds a line; the oldest one goes.
+    /// Adds a line, and removes the oldest one if there are too many.
     pub fn push(&self, plugin: &str, text: &str) {
         let line = Line { at: SystemTime::now(), text: bounded(text, MAX_LINE) };
         self.with(plugin, |lines| {
@@ -44,12 +44,12 @@ impl Journal {
         });
     }
 
-    /// Counts a line that was one too many within its second.
+    /// Counts a line that was left out, because the plugin printed too many within a second.
     pub fn leave_out(&self, plugin: &str) {
         self.with(plugin, |lines| lines.left_out += 1);
     }
 
-    /// How many lines of a plugin were left out.
+    /// The number of lines of a plugin that were left out.
     pub fn left_out(&self, plugin: &str) -> u64 {
         let plugins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         plugins.get(plugin).map_or(0, |lines| lines.left_out)

@@ -1,8 +1,8 @@
 //! Rosey, the plugin host.
 //!
-//! An event comes in through a connector (`connect`), the `router` hands it to the `slot` of a plugin, the
-//! slot sends it over a link to a shim process (`process::link`), and the answer goes back the same way. docs/ARCHITECTURE.md is
-//! the map of the rooms below, and says which may import which.
+//! A connector (`connect`) brings an event in, the `router` passes it to the `slot` of a plugin, and the slot sends it
+//! over a link to a shim process (`process::link`). The answer returns on the same path. docs/ARCHITECTURE.md explains
+//! the rooms below, and says which may import which.
 #![forbid(unsafe_code)]
 
 pub mod event;

@@ -1,7 +1,7 @@
-//! The host's log: standard error, one line a record. Chat goes to standard output and never here.
+//! The host's log: standard error, one line for each record. Chat goes to standard output and never here.
 //!
-//! A thread of its own writes, so that whoever does not read the log holds up nobody: what finds no room is counted, and
-//! the count is logged when there is room again.
+//! A separate thread writes, so that a reader that does not read the log delays no other thread. Records without room
+//! are counted, and the count is logged when there is room again.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -19,16 +19,16 @@ use tracing_subscriber::{
     fmt::{self, MakeWriter},
 };
 
-/// Records that wait to be written: a second of a host that has much to say, in a megabyte.
+/// Records that wait to be written: those of a second in which the host logs a lot, in a megabyte.
 const WAITING: usize = 4096;
 
-/// For the last records, at the end. A reader that stalls loses them.
+/// Time to write the last records at the end. A stalled reader loses them.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// The environment variable that says what is logged.
+/// The environment variable that selects what is logged.
 const VARIABLE: &str = "ROSEY_LOG";
 
-/// What can be logged, from nothing to everything.
+/// The levels, from nothing to everything.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 static RECORDS: OnceLock<SyncSender<Job>> = OnceLock::new();
@@ -36,17 +36,17 @@ static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
 enum Job {
     Write(Vec<u8>),
-    /// Say so when all before this is written.
+    /// Answer when all records before this are written.
     Flush(SyncSender<()>),
 }
 
-/// Starts logging. `level` holds unless `ROSEY_LOG` says otherwise (`debug`, `rosey=trace`, …). Once in the life of a
+/// Starts logging. `level` applies unless `ROSEY_LOG` says otherwise (`debug`, `rosey=trace`, …). Call it once in a
 /// process.
 pub fn start(level: &str) {
     let (records, waiting) = sync_channel(WAITING);
     let writes = thread::Builder::new().name("rosey-log".to_owned()).spawn(move || write(&waiting));
     if writes.is_ok() {
-        // The first one stays.
+        // A second call changes nothing.
         let _ = RECORDS.set(records);
     }
     let wanted = std::env::var(VARIABLE).unwrap_or_default();
@@ -59,16 +59,17 @@ pub fn start(level: &str) {
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         .with_timer(fmt::time::SystemTime);
-    // Fails only when somebody has started logging already, as tests do.
+    // Fails only when another logger was started before, as in tests.
     let _ = format.try_init();
     if !is_understood {
         tracing::warn!(
-            "{VARIABLE} is not understood, so {level} holds; write {VARIABLE}=debug, or {VARIABLE}=rosey=trace"
+            "{VARIABLE} is not valid, so the level is {level}; write {VARIABLE}=debug, or {VARIABLE}=rosey=trace"
         );
     }
 }
 
-/// What is to be logged. The crate takes a word that is no level for the name of a module, and then logs nothing.
+/// The filter for what should be logged; `None` for an unknown level. The crate would take that for the name of a
+/// module, and log nothing.
 fn filter(wanted: &str) -> Option<EnvFilter> {
     let is_level = |word: &str| LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level));
     let fits = |part: &str| part.split_once('=').map_or(is_level(part), |(_, level)| is_level(level));
@@ -76,31 +77,31 @@ fn filter(wanted: &str) -> Option<EnvFilter> {
     EnvFilter::try_new(wanted).ok().filter(|_| fits)
 }
 
-/// Waits until what was logged is written, for a second at most.
+/// Waits until all records are written, for a second at most.
 pub fn finish() {
     let (done, written) = sync_channel(1);
     let Some(records) = RECORDS.get() else { return };
     if records.try_send(Job::Flush(done)).is_ok() {
-        // An error is a reader that stalls.
+        // An error means that the reader is stalled.
         let _ = written.recv_timeout(LAST_WORDS);
     }
 }
 
 fn write(waiting: &Receiver<Job>) {
     for job in waiting {
-        // Of an error nobody could be told: this is where errors are told.
+        // An error cannot be reported anywhere else: this is where errors go.
         match job {
             Job::Write(record) => drop(io::stderr().write_all(&record)),
             Job::Flush(done) => drop(done.try_send(())),
         }
         let left_out = LEFT_OUT.swap(0, Relaxed);
         if left_out > 0 {
-            let _ = writeln!(io::stderr(), "{left_out} records left out here: nobody read the log fast enough");
+            let _ = writeln!(io::stderr(), "{left_out} records are left out here: the reader of the log is too slow");
         }
     }
 }
 
-/// Makes one [`Record`] for each.
+/// Makes one [`Record`] for each event.
 struct Records;
 
 impl MakeWriter<'_> for Records {
@@ -111,7 +112,7 @@ impl MakeWriter<'_> for Records {
     }
 }
 
-/// One record, sent off when it is whole.
+/// One record, sent to the thread when it is complete.
 struct Record(Vec<u8>);
 
 impl Write for Record {

@@ -64,7 +64,7 @@ fn start(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> u8 
     }
 }
 
-/// Does something with the configuration, or says what is wrong with it.
+/// Calls `act` with the configuration, or reports what is wrong with it.
 fn with(file: Option<PathBuf>, act: impl FnOnce(Config) -> u8) -> u8 {
     let config = match file {
         Some(file) => Config::load(&file).map_err(|error| error.to_string()),

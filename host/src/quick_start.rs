@@ -1,4 +1,4 @@
-//! `rosey` without a configuration: builds what is missing when it was started by cargo, and greets.
+//! `rosey` without a configuration: builds what is missing if cargo started it, and greets the user.
 
 use crate::config::Config;
 use std::{
@@ -10,22 +10,22 @@ use std::{
     time::Duration,
 };
 
-/// What the built-in default runs besides the host, built by one command. All of them ask for the same features of what they
-/// share, so a later `cargo build -p dice-roller` builds the dice roller and nothing else. The host asks for more.
+/// The packages that the built-in default runs besides the host, built by one command. All of them use the same features of
+/// their common dependencies, so a later `cargo build -p dice-roller` builds only the dice roller. The host uses more.
 pub const PARTS: [&str; 3] = ["rosey-shim", "dice-roller", "eight-ball"];
 
-/// A build that takes longer than this is announced: people begin to wonder.
+/// A build that takes longer is announced, because people begin to wonder.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// Builds the shim and the plugins when this was started by `cargo run`, which builds only the host.
+/// Builds the shim and the plugins if `cargo run` started this, because that builds only the host.
 ///
 /// # Errors
-/// What to do when the build failed.
+/// What to do, when the build failed.
 pub fn build_parts() -> Result<(), String> {
     let Some(manifest) = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from) else { return Ok(()) };
     let executable = std::env::current_exe().map_err(|error| error.to_string())?;
     let is_release = executable.parent().and_then(Path::file_name).is_some_and(|profile| profile == "release");
-    // The first time cargo shows what it does. Later it mostly has nothing to do.
+    // The first time cargo shows its progress. Later it mostly has nothing to do.
     let is_first = !executable.with_file_name(PARTS[0]).exists();
     let (done, waiting) = mpsc::sync_channel::<()>(0);
     let announcer = thread::spawn(move || {
@@ -46,18 +46,18 @@ pub fn build_parts() -> Result<(), String> {
         Err(error) => Err(format!("cargo cannot be started to build {}: {error}", PARTS.join(" and "))),
     };
     drop(done);
-    // It only writes a line.
+    // The thread only writes a line.
     let _ = announcer.join();
     built
 }
 
-/// Three lines: what to type, where the dashboard is, how to stop.
+/// Prints three lines: what to type, where the dashboard is, how to stop.
 pub fn greet(config: &Config, dashboard: Option<SocketAddr>) {
     let user = config.connect.console.as_ref().map_or("nobody", |console| &console.user);
     println!("Hello {user}. Type !roll 2d6+3, !8ball will it work?, !help, or !admin help: you are the owner here.");
     match dashboard {
         Some(address) => println!("Dashboard: http://{address}/"),
-        None => println!("There is no dashboard this time; the warning above says why."),
+        None => println!("The dashboard did not start; the warning above says why."),
     }
     println!("Ctrl-D stops Rosey. State is kept in {}.", config.state_dir.display());
 }

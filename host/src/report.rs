@@ -1,4 +1,4 @@
-//! Errors on their way to people: the full chain for the operator, and what the operating system says in plain words.
+//! Errors as people read them: all causes for the operator, and the operating system's errors in plain words.
 
 use rustix::{
     io::Errno,
@@ -6,7 +6,8 @@ use rustix::{
 };
 use std::{error::Error, io};
 
-/// The error and its causes in one line, `a: b: c`, without saying anything twice; what the system says as in [`os`].
+/// The error and its causes in one line, `a: b: c`. Leaves out a cause whose text the error already has. Texts of the system
+/// are as in [`os`].
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -25,7 +26,7 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// What the operating system says, in words that say what to do where there is something to do.
+/// An error of the operating system in plain words, with what to do if something helps.
 pub fn os(error: &io::Error) -> String {
     let Some(errno) = Errno::from_io_error(error) else { return error.to_string() };
     match errno {
@@ -43,7 +44,7 @@ pub fn os(error: &io::Error) -> String {
             "no more processes may be started; raise that limit: ulimit -u, or TasksMax= of its unit".to_owned()
         }
         Errno::NOMEM => "the machine is out of memory".to_owned(),
-        Errno::NOENT => "it is not there".to_owned(),
+        Errno::NOENT => "it does not exist".to_owned(),
         Errno::ACCESS | Errno::PERM => "permission denied".to_owned(),
         _ => {
             let text = error.to_string();
@@ -58,10 +59,10 @@ mod tests {
 
     #[test]
     fn what_the_system_says_is_told_without_its_numbers() {
-        let said = |errno: Errno| os(&io::Error::from(errno));
-        assert_eq!(said(Errno::NOSPC), "the disk is full; make room");
-        assert_eq!(said(Errno::ISDIR), "is a directory");
-        assert!(said(Errno::MFILE).contains("ulimit -n"), "{}", said(Errno::MFILE));
+        let text = |errno: Errno| os(&io::Error::from(errno));
+        assert_eq!(text(Errno::NOSPC), "the disk is full; make room");
+        assert_eq!(text(Errno::ISDIR), "is a directory");
+        assert!(text(Errno::MFILE).contains("ulimit -n"), "{}", text(Errno::MFILE));
         assert_eq!(os(&io::Error::other("it is a link")), "it is a link");
     }
 

@@ -1,6 +1,6 @@
 //! `rosey.db`: one SQLite file that an operator can open. This module owns the connection; each room owns its SQL.
 //!
-//! One thread does all writing and reading, in the order of asking, so no lock and no blocked event loop.
+//! One thread does all reads and writes, in the order of the requests. So there is no lock, and no event loop blocks.
 
 use rusqlite::{Connection, ErrorCode};
 use std::{
@@ -15,18 +15,18 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// Jobs waiting for the thread. Each is one small transaction of about a millisecond.
+/// Jobs that may wait for the thread. Each is one small transaction of about a millisecond.
 const QUEUE: usize = 1024;
 
-/// Files that SQLite has open at a time: the database, those beside it, and one in between.
+/// Most files that SQLite has open at a time: the database, those beside it, and one in between.
 const FILES: usize = 4;
 
-/// For another program that holds the file, such as a backup, to let go of it.
+/// Time for another program that has locked the file, such as a backup, to release it.
 const LOCKED_WITHIN: Duration = Duration::from_secs(5);
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// The way to the database. Cheap to clone; the file is closed when the last one is gone.
+/// Access to the database. Cheap to clone; the file is closed with the last clone.
 #[derive(Debug, Clone)]
 pub struct Database {
     jobs: mpsc::Sender<Job>,
@@ -35,41 +35,41 @@ pub struct Database {
     trouble: Arc<Mutex<Option<String>>>,
 }
 
-/// What can go wrong with `rosey.db`.
+/// Errors of `rosey.db`.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// SQLite cannot do what was asked.
+    /// SQLite reports an error.
     #[error("rosey.db: {}", explain(.0))]
     Sqlite(rusqlite::Error),
-    /// Its content is not what SQLite wrote.
+    /// The content of the file is not what SQLite wrote.
     #[error(
         "{path} is damaged. Put back a copy of it, or move it away to start without its audit, dead letters and history; \
          see \"rosey.db is damaged\" in docs/OPERATIONS.md", path = .0.display()
     )]
     Damaged(PathBuf),
-    /// The file that is written to is not the one that the next start would read.
+    /// The open file is not the one that the next start would read.
     #[error(
         "{path} was removed or replaced while Rosey runs, so what is written would be lost; restart Rosey", path = .0.display()
     )]
     Gone(PathBuf),
-    /// The file cannot be made or made private.
+    /// The file cannot be created or made private.
     #[error("{path} cannot be opened: {source}", path = .path.display())]
     Open {
-        /// Where it is.
+        /// The database file.
         path: PathBuf,
         /// The system's or SQLite's reason.
         source: io::Error,
     },
-    /// The thread could not be started.
+    /// The thread cannot be started.
     #[error("cannot start the database's thread: {0}")]
     Thread(#[source] io::Error),
-    /// Too much is waiting, or the thread is gone.
-    #[error("rosey.db does not keep up")]
+    /// Too many jobs wait, or the thread is gone.
+    #[error("rosey.db is too slow")]
     Busy,
 }
 
 impl StoreError {
-    /// SQLite's error with the file at `path`.
+    /// The error of SQLite about the file at `path`.
     pub fn of(error: rusqlite::Error, path: &Path) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(path.to_owned()),
@@ -95,7 +95,7 @@ pub fn is_for_want_of_room(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// SQLite's reason in words that say what to do.
+/// SQLite's error in words that say what to do.
 fn explain(error: &rusqlite::Error) -> String {
     let text = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "its disk is full; make room",
@@ -111,7 +111,7 @@ fn explain(error: &rusqlite::Error) -> String {
     text.to_owned()
 }
 
-/// Whether an error says something of the file and its disk, rather than of what was asked.
+/// Whether an error concerns the file and its disk, rather than the request.
 fn is_of_the_file(error: &StoreError) -> bool {
     use ErrorCode as Code;
     match error {
@@ -133,11 +133,11 @@ fn is_of_the_file(error: &StoreError) -> bool {
 }
 
 impl Database {
-    /// Opens or makes the file, readable by this user alone. `schema` is run as it is: `CREATE TABLE IF NOT EXISTS …` of all
-    /// rooms, and `ALTER TABLE … ADD COLUMN …` for what came later, which is passed over where it is there already.
+    /// Opens or creates the file, readable by this user alone. Runs `schema`, the `CREATE TABLE IF NOT EXISTS …` of all rooms
+    /// and the `ALTER TABLE … ADD COLUMN …` for later columns; it passes over a column that exists.
     ///
     /// # Errors
-    /// When the file cannot be opened, is not a database, or is locked by another host for more than five seconds.
+    /// When the file cannot be opened, is not a database, or another host locks it for more than five seconds.
     pub fn open(path: &Path, schema: &[&str]) -> Result<Self, StoreError> {
         prepare(path)?;
         has_room_for_files(path)?;
@@ -150,11 +150,11 @@ impl Database {
         Ok(Self { jobs, trouble, files: Arc::new(files) })
     }
 
-    /// Runs a job and waits for its result. Cancelled, it still runs.
+    /// Runs a job and waits for its result. Cancellation does not stop the job.
     ///
     /// # Errors
-    /// As SQLite says; [`StoreError::Gone`] when what the job wrote cannot be found again; [`StoreError::Busy`] when the thread
-    /// is gone.
+    /// Those of SQLite; [`StoreError::Gone`] when a later start could not find what the job wrote; [`StoreError::Busy`]
+    /// when the thread is gone.
     pub async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -167,20 +167,20 @@ impl Database {
                 .map_err(|error| StoreError::of(error, &files.path))
                 .and_then(|done| if files.are_there() { Ok(done) } else { Err(StoreError::Gone(files.path.clone())) });
             let wrote = connection.total_changes() != before;
-            note(&trouble, result.as_ref().map(|_| wrote));
-            // Whoever asked may have stopped waiting.
+            track_trouble(&trouble, result.as_ref().map(|_| wrote));
+            // The caller may have gone.
             let _ = answer.send(result);
         });
         self.jobs.send(job).await.map_err(|_| StoreError::Busy)?;
         answered.await.map_err(|_| StoreError::Busy)?
     }
 
-    /// Why nothing can be written to it, as a clause; nothing as far as is known when the last write succeeded.
+    /// Why Rosey cannot write to the file, as a clause; `None` if the last write succeeded.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Tries to write where the last write failed, so that [`Database::trouble`] ends with its cause.
+    /// Tries to write again after a failed write, so that [`Database::trouble`] ends with its cause.
     pub async fn retry(&self) {
         if self.trouble().is_none() {
             return;
@@ -190,24 +190,24 @@ impl Database {
             connection.pragma_update(None, "user_version", version)
         });
         let result = written.await;
-        note(&self.trouble, result.as_ref().map(|()| true));
+        track_trouble(&self.trouble, result.as_ref().map(|()| true));
     }
 
-    /// Waits until all that was asked before is done and lies in the one file, so that a copy of it is whole.
+    /// Waits until all requests before this are done and in the one file, so that a copy of it is complete.
     pub async fn flush(&self) {
         let checkpoint = |connection: &mut Connection| {
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
         };
         match self.run(checkpoint).await {
             Ok(0) => {}
-            Ok(_) => tracing::warn!("rosey.db is read by another program: a copy of it needs rosey.db-wal beside it"),
-            Err(error) => tracing::warn!("what was written last stays in rosey.db-wal: {error}"),
+            Ok(_) => tracing::warn!("another program reads rosey.db, so a copy of it needs rosey.db-wal too"),
+            Err(error) => tracing::warn!("the last writes stay in rosey.db-wal: {error}"),
         }
     }
 }
 
-/// Remembers what came of a job: why it failed, or that it has written.
-fn note(trouble: &Mutex<Option<String>>, result: Result<bool, &StoreError>) {
+/// Records the result of a job: why it failed, or that it has written.
+fn track_trouble(trouble: &Mutex<Option<String>>, result: Result<bool, &StoreError>) {
     let mut trouble = trouble.lock().unwrap_or_else(PoisonError::into_inner);
     match result {
         Ok(true) => *trouble = None,
@@ -216,7 +216,7 @@ fn note(trouble: &Mutex<Option<String>>, result: Result<bool, &StoreError>) {
     }
 }
 
-/// The files that SQLite makes beside the database: what was written last, and an index of it.
+/// The files that SQLite creates beside the database: the write-ahead log, and an index of it.
 fn beside(path: &Path) -> [PathBuf; 2] {
     ["-wal", "-shm"].map(|suffix| {
         let mut name = OsString::from(path);
@@ -225,13 +225,13 @@ fn beside(path: &Path) -> [PathBuf; 2] {
     })
 }
 
-/// Makes the file, and has this user alone read it and those beside it.
+/// Creates the file, and makes it and its companions readable by this user alone.
 fn prepare(path: &Path) -> Result<(), StoreError> {
     let problem = |source| StoreError::Open { path: path.to_owned(), source };
     let [wal, shm] = beside(path);
     let is_empty = |path: &Path| fs::metadata(path).map(|meta| meta.len() == 0);
     if is_empty(path).unwrap_or(false) && !is_empty(&wal).unwrap_or(true) {
-        // SQLite would take it for a new one, and throw away what was written last.
+        // SQLite would take it for a new file, and discard the latest writes.
         return Err(StoreError::Damaged(path.to_owned()));
     }
     OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(problem)?;
@@ -253,7 +253,7 @@ fn connect(path: &Path, schema: &[&str]) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(LOCKED_WITHIN)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // A dead letter that is said to be durable survives a power cut.
+    // A dead letter that counts as durable must survive a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     for part in schema {
         match connection.execute_batch(part) {
@@ -264,7 +264,7 @@ fn connect(path: &Path, schema: &[&str]) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// What shows that the files are still those that were opened.
+/// Shows whether the files are still those that were opened.
 #[derive(Debug)]
 struct Files {
     path: PathBuf,
@@ -307,7 +307,7 @@ mod tests {
     async fn what_cannot_be_written_is_a_trouble_until_it_can() {
         let directory = tempfile::tempdir().expect("a directory");
         let database = Database::open(&directory.path().join("rosey.db"), &[SCHEMA]).expect("a database");
-        // As a disk that is full: no page more than there are.
+        // Like a full disk: no more pages than there are.
         let limit =
             |pages: i64| database.run(move |connection| connection.pragma_update(None, "max_page_count", pages));
         limit(1).await.expect("a setting of the connection");
@@ -357,7 +357,7 @@ mod tests {
         fs::write(directory.path().join("rosey.db-wal"), "what was written last").expect("ours");
         assert!(matches!(Database::open(&path, &[SCHEMA]), Err(StoreError::Damaged(_))));
         fs::remove_file(&path).expect("ours");
-        Database::open(&path, &[SCHEMA]).expect("whoever removes it wants a new one");
+        Database::open(&path, &[SCHEMA]).expect("an operator who removes it wants a new one");
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
-//! Texts of plugins, users and operators: bounded, cleaned, and compared. Knows nothing of where they come from.
+//! Texts of plugins, users and operators: bounded, cleaned, and compared. Knows nothing about their sources.
 
 use std::borrow::Cow;
 
-/// The name that was probably meant: at most two letters off, or one that begins like it.
+/// The name that was probably meant: at most two letters different, or one with the same beginning.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     names
         .filter_map(|candidate| {
@@ -13,7 +13,7 @@ pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<S
         .map(|(_, candidate)| candidate.to_owned())
 }
 
-/// Levenshtein's, in letters, of the first 64 of each.
+/// Levenshtein distance in letters, of the first 64 of each.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().take(64).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -28,14 +28,14 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Text of a plugin or a user in one line, about `limit` bytes at most: control characters are spaces, and what else cannot
-/// be seen is written out.
+/// A text of a plugin or a user as one line of at most about `limit` bytes. Control characters become spaces, and other
+/// invisible characters are written out.
 pub fn clean(text: &str, limit: usize) -> String {
     let text = bounded(text, limit).replace(char::is_control, " ");
     visible(&text).into_owned()
 }
 
-/// Text cut to `limit` bytes, with a mark where it was cut.
+/// A text cut to `limit` bytes, with a mark at the cut.
 pub fn bounded(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
@@ -47,10 +47,11 @@ pub fn bounded(text: &str, limit: usize) -> String {
     format!("{}…", &text[..end])
 }
 
-/// Text in which every character can be seen: those that have no shape, change the direction of others or control a
-/// terminal are written as `\u{202e}`. Two texts that look alike afterwards differ in letters only.
+/// A text in which every character is visible. Characters without a shape, and those that change the direction of text
+/// or control a terminal, are written as `\u{202e}`. Two texts that look the same afterwards differ at most in letters.
 ///
-/// What joins or picks emoji and letters of many scripts (U+200D, U+FE0F) stays behind a character that is not ASCII.
+/// Characters that join or select emoji and letters of many scripts (U+200D, U+FE0F) stay behind a character that is
+/// not ASCII.
 pub fn visible(text: &str) -> Cow<'_, str> {
     let Some(first) = text.find(is_hidden) else { return Cow::Borrowed(text) };
     let mut out = String::with_capacity(text.len() + 8);
@@ -67,7 +68,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a character has no shape of its own, or changes how others are shown.
+/// Whether a character has no shape, or changes how others are shown.
 pub fn is_hidden(c: char) -> bool {
     // Nearly all text is ASCII.
     if c.is_ascii() {

@@ -1,4 +1,4 @@
-//! Times as people and JSON read them, and as they are written in a configuration. Imports nothing of this crate.
+//! Times for people, for JSON, and in a configuration. Imports nothing of this crate.
 
 use std::{
     sync::{
@@ -67,7 +67,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day_of_year - (153 * shifted + 2) / 5 + 1)
 }
 
-/// How long something lasts, in its two largest units: `41 s`, `2 m 5 s`, `2 h 34 m`, `3 d 1 h`.
+/// A duration in its two largest units: `41 s`, `2 m 5 s`, `2 h 34 m`, `3 d 1 h`.
 pub fn span(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
@@ -78,7 +78,7 @@ pub fn span(time: Duration) -> String {
     }
 }
 
-/// A number with a unit.
+/// Parses a number with a unit.
 pub fn parse_time(text: &str) -> Option<Duration> {
     let text = text.trim();
     let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
@@ -94,7 +94,7 @@ pub fn parse_time(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// A time as it can be set, in the largest unit that leaves it whole: `250 ms`, `30 s`, `10 min`, `1 h`.
+/// A duration that can be configured, in the largest unit that gives a whole number: `250 ms`, `30 s`, `10 min`, `1 h`.
 pub fn exact(time: Duration) -> String {
     let millis = time.as_millis();
     let units = [(3_600_000, "h"), (60_000, "min"), (1000, "s")];
@@ -103,7 +103,7 @@ pub fn exact(time: Duration) -> String {
     format!("{} {name}", millis / unit)
 }
 
-/// How long something took, in two or three digits that count: `88 µs`, `4.1 ms`, `675 ms`, `1.2 s`, `30 s`.
+/// A measured duration with two or three significant digits: `88 µs`, `4.1 ms`, `675 ms`, `1.2 s`, `30 s`.
 pub fn short(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     let (value, unit) = match seconds {

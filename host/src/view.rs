@@ -1,7 +1,7 @@
-//! The one read model: what chat, the shell, JSON and HTML show of the plugins. Data only, in the shapes
-//! that docs/openapi.json describes; and what is wrong with it all, in sentences (`trouble`).
+//! The one read model: what chat, the shell, JSON and HTML show of the plugins. Data only, in the shapes that
+//! docs/openapi.json describes. `trouble` says in sentences what is wrong.
 //!
-//! Times are RFC 3339 in UTC, durations seconds, memory both MiB (2^20 bytes) and bytes.
+//! Times are RFC 3339 in UTC, durations are seconds, memory is in MiB (2^20 bytes) and in bytes.
 
 pub mod mark;
 pub mod trouble;
@@ -15,7 +15,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use trouble::Trouble;
 
-/// Bytes in MiB, to a tenth: the unit of `memory_mb`, as a limit and as what is shown.
+/// Bytes in MiB, rounded to a tenth: the unit of `memory_mb`, as a limit and in views.
 pub fn mebibytes(bytes: u64) -> f64 {
     (bytes as f64 / f64::from(1 << 20) * 10.0).round() / 10.0
 }
@@ -29,7 +29,7 @@ pub struct Snapshot {
     pub started_at: String,
     /// Seconds since the host started.
     pub bot_uptime: u64,
-    /// By name.
+    /// The plugins, by name.
     pub plugins: Vec<Plugin>,
     /// The host, and sums.
     pub system: System,
@@ -40,11 +40,11 @@ pub struct Snapshot {
 pub struct Plugin {
     /// The name that the operator gave it.
     pub name: String,
-    /// What the active generation says, or the last that was active; `unknown` before any was.
+    /// The version of the active generation, or of the one that was active last; `unknown` before the first.
     pub version: String,
-    /// In one word.
+    /// The state in one word.
     pub state: PluginState,
-    /// What to know about the state.
+    /// Details of the state.
     pub explanation: Option<String>,
     /// The active generation's process.
     pub pid: Option<u32>,
@@ -52,7 +52,7 @@ pub struct Plugin {
     pub uptime: u64,
     /// When the active generation was ready.
     pub loaded_at: Option<String>,
-    /// Of one core, all processes of the plugin.
+    /// CPU of all processes of the plugin, in percent of one core.
     pub cpu_percent: f64,
     /// Memory of all its processes, in MiB; what they share counts once.
     pub memory_mb: f64,
@@ -68,11 +68,11 @@ pub struct Plugin {
     pub outcomes: BTreeMap<&'static str, u64>,
     /// Events waiting for a generation.
     pub queued: usize,
-    /// How many may; beyond that they are rejected. 0 before the first poll.
+    /// Events that may wait; further ones are rejected. 0 before the first poll.
     pub queue_limit: usize,
     /// Events that left the queue and have no outcome yet.
     pub in_flight: usize,
-    /// Deliveries beyond the first.
+    /// Deliveries of an event beyond the first.
     pub redelivered: u64,
     /// Median time from acceptance to outcome in seconds, over the last minute; `None` without events.
     pub response_p50: Option<f64>,
@@ -80,7 +80,7 @@ pub struct Plugin {
     pub response_p95: Option<f64>,
     /// Crashes since the host started.
     pub crash_count: u64,
-    /// The newest of them, also one from before the host started.
+    /// The newest crash, which may be from before the host started.
     pub last_crash: Option<Crash>,
     /// Crashes by cause, as in [`Crash::kind`].
     pub crash_causes: BTreeMap<&'static str, u64>,
@@ -88,65 +88,65 @@ pub struct Plugin {
     pub restarts: u64,
     /// Reloads that succeeded, restarts and rollbacks on request included.
     pub reloads: u64,
-    /// Those that were refused.
+    /// Reloads that were refused.
     pub reloads_refused: u64,
     /// Rollbacks that the host made by itself.
     pub rollbacks: u64,
-    /// How often a limit was hit, by its setting.
+    /// How often the plugin hit a limit, by the limit's name.
     pub limit_hits: BTreeMap<&'static str, u64>,
     /// The active generation.
     pub generation: Option<u64>,
-    /// Its artifact's SHA-256.
+    /// The SHA-256 of its artifact.
     pub artifact: Option<String>,
-    /// Seconds left of a bake under way.
+    /// Seconds left of a bake; `None` without one.
     pub bake_left: Option<u64>,
-    /// Dead letters that wait for somebody to look at them.
+    /// Dead letters that wait for an operator.
     pub dead_letters: u64,
-    /// What it keeps.
+    /// What the plugin keeps in the store.
     pub store: Store,
-    /// What happened to it lately.
+    /// What happened within the last minutes and hour.
     pub lately: Lately,
-    /// What is wrong with it, the worst first; empty when nothing is.
+    /// What is wrong with the plugin, the worst first; empty when nothing is.
     pub troubles: Vec<Trouble>,
 }
 
-/// What a plugin keeps in the store, and how long that takes.
+/// The data of a plugin in the store, and the time that commits take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Store {
-    /// How many keys it has.
+    /// Keys that the plugin has.
     pub keys: u64,
-    /// How many it may have: `limits.store_keys`.
+    /// The most that it may have: `limits.store_keys`.
     pub keys_limit: u64,
     /// Bytes of its keys and values.
     pub bytes: u64,
-    /// How many it may have: `limits.store_bytes`.
+    /// The most that it may have: `limits.store_bytes`.
     pub bytes_limit: u64,
-    /// Changes that were applied, each of one event, one transaction, or one operator, in the life of the store.
+    /// Changes applied in the life of the store, each of one event, one transaction, or one operator.
     pub commits: u64,
-    /// How often an event ran again because something that it had read was changed meanwhile.
+    /// Runs in vain, because another event changed what they had read.
     pub conflicts: u64,
-    /// Median time in seconds that the store took to make a change durable, since the host started; `None` without changes.
+    /// Median time in seconds until a change was durable, since the host started; `None` without changes.
     pub commit_p50: Option<f64>,
     /// The 99th percentile of the same.
     pub commit_p99: Option<f64>,
 }
 
-/// What happened to a plugin lately: what, beside its state, decides whether all is well with it.
+/// Recent events of a plugin, which the verdict uses besides the state.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Lately {
     /// Events that ended within the last five minutes.
     pub ended: u64,
-    /// Those of them that ended badly: failed, timed out, rejected or set aside.
+    /// Events of these that ended badly: failed, timed out, rejected or dead-lettered.
     pub failed: u64,
-    /// Events that ended within the last minute, whose times the response times are.
+    /// Events that ended within the last minute. The response times are theirs.
     pub timed: u64,
     /// Crashes within the last hour.
     pub crashes: u64,
     /// Dead letters of the last hour.
     pub dead_letters: u64,
-    /// Why the host went back to the build before by itself, within the last hour and with no good change since.
+    /// Why the host rolled back by itself, within the last hour and without a later good change.
     pub rolled_back: Option<String>,
-    /// Why a change was refused, within the last hour and with no good change since.
+    /// Why a change was refused, within the last hour and without a later good change.
     pub refused: Option<String>,
 }
 
@@ -157,9 +157,9 @@ pub struct System {
     pub total_events: u64,
     /// Plugins configured.
     pub total_plugins: usize,
-    /// Those that serve: `running`, `reloading` or `draining`.
+    /// Plugins that serve: `running`, `reloading` or `draining`.
     pub plugins_running: usize,
-    /// Those that do not and should: `crashed`, `failed` or `unhealthy`.
+    /// Plugins that should serve and do not: `crashed`, `failed` or `unhealthy`.
     pub plugins_crashed: usize,
     /// Events by outcome.
     pub outcomes: BTreeMap<&'static str, u64>,
@@ -173,15 +173,16 @@ pub struct System {
     pub pid: u32,
     /// The host's version.
     pub version: &'static str,
-    /// Where chat comes from: name and state (`connecting` before the first time, `connected`, `disconnected`).
+    /// The connectors, by name, with their state (`connecting` before the first connection, `connected`,
+    /// `disconnected`, `nowhere`).
     pub connectors: BTreeMap<String, &'static str>,
-    /// Why nothing can be written to `rosey.db`, as a clause; `None` while it can.
+    /// Why Rosey cannot write to `rosey.db`, as a clause; `None` while it can.
     pub database: Option<String>,
     /// Whether all is well, in a sentence.
     pub verdict: String,
-    /// How bad that is: [`Severity::Good`], a warning or an error.
+    /// The severity of the verdict: good, a warning or an error.
     pub severity: Severity,
-    /// All that is wrong, the worst first.
+    /// Everything that is wrong, the worst first.
     pub troubles: Vec<Trouble>,
 }
 
@@ -192,19 +193,19 @@ pub struct Crash {
     pub at: String,
     /// The generation whose process it was.
     pub generation: u64,
-    /// The version it ran.
+    /// The version that it ran.
     pub version: String,
-    /// What it ran.
+    /// The artifact that it ran.
     pub artifact: String,
-    /// Seconds it had been up.
+    /// Seconds that it had been up.
     pub uptime: f64,
-    /// In a word: `exit`, `signal`, `hang`, `protocol`, `memory`.
+    /// The cause in a word: `exit`, `signal`, `hang`, `protocol`, `memory`.
     pub kind: &'static str,
-    /// In a sentence, exit status or signal included.
+    /// The cause in a sentence, with the exit status or signal.
     pub cause: String,
-    /// What it was executing, as typed.
+    /// The events that it was executing, as typed.
     pub executing: Vec<String>,
-    /// Who typed each of them.
+    /// The user of each of these events.
     pub by: Vec<String>,
     /// The last lines of its standard error.
     pub stderr: Vec<String>,
@@ -213,18 +214,18 @@ pub struct Crash {
 /// One plugin in full: `GET /api/plugin/{name}`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Detail {
-    /// What the overview says of it too.
+    /// The figures of the overview.
     #[serde(flatten)]
     pub plugin: Plugin,
-    /// Figures now and over the last hour.
+    /// Figures now, over the last hour, and over the requested window.
     pub metrics: Metrics,
-    /// The history within the window, the oldest first; of more than 1000 points every second, third, …
+    /// The history within the window, the oldest point first. Of more than 1000 points only every second, third, …
     pub history: Vec<Sample>,
-    /// What happened meanwhile, the oldest first.
+    /// The events within the window, the oldest first.
     pub marks: Vec<Mark>,
     /// The last crashes, the newest first.
     pub crashes: Vec<Crash>,
-    /// Events that were set aside after two crashes, the newest first, at most 50.
+    /// The newest dead letters, at most 50, the newest first.
     pub letters: Vec<Letter>,
     /// The timers that fire next, at most 50.
     pub timers: Vec<Timer>,
@@ -232,39 +233,39 @@ pub struct Detail {
     pub changes: Vec<Change>,
     /// All generations with a process, the newest first.
     pub generations: Vec<Generation>,
-    /// What it can do.
+    /// What users can type.
     pub commands: Vec<Command>,
-    /// How it is reloaded: `overlap`, `handoff` or `exclusive`.
+    /// The reload mode: `overlap`, `handoff` or `exclusive`.
     pub reload_mode: &'static str,
     /// Limits in force, by name; times in seconds.
     pub limits: BTreeMap<&'static str, f64>,
-    /// Its own configuration.
+    /// The plugin's own settings.
     pub config: serde_json::Value,
     /// Metrics that the plugin declares itself.
     pub custom: Vec<Custom>,
 }
 
-/// Figures of one plugin: now, over the last hour, and over the window that was asked for.
+/// Figures of one plugin: now, over the last hour, and over the requested window.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Metrics {
     /// At the last poll.
     pub current: Current,
     /// Over the last hour.
     pub aggregates_1h: Aggregates,
-    /// Over the window that was asked for, such as `?window=15m`; an hour unless it was.
+    /// Over the requested window, such as `?window=15m`; without one, an hour.
     pub window: Window,
 }
 
 /// All figures over one window.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Window {
-    /// How long it is.
+    /// The length of the window, in seconds.
     pub seconds: u64,
-    /// How many points of the history lie in it.
+    /// The number of points of the history in the window.
     pub points: usize,
-    /// Of one core.
+    /// CPU, in percent of one core.
     pub cpu: Sums,
-    /// In MiB.
+    /// Memory, in MiB.
     pub memory: Sums,
     /// Events accepted a second.
     pub events_per_second: Sums,
@@ -282,7 +283,7 @@ pub struct Window {
     pub crashes: u32,
 }
 
-/// Least, mean, greatest and 95th percentile of a figure; `None` of no points.
+/// The least, mean, greatest and 95th percentile of a figure; `None` without points.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[allow(missing_docs)]
 pub struct Sums {
@@ -295,11 +296,11 @@ pub struct Sums {
 /// Figures now.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Current {
-    /// Of one core.
+    /// CPU, in percent of one core.
     pub cpu_percent: f64,
-    /// In MiB.
+    /// Memory, in MiB.
     pub memory_mb: f64,
-    /// In seconds.
+    /// Uptime, in seconds.
     pub uptime: u64,
 }
 
@@ -322,15 +323,15 @@ pub struct Aggregates {
 pub struct Point {
     /// Seconds since 1970, UTC.
     pub at: u64,
-    /// Of one core.
+    /// CPU, in percent of one core.
     pub cpu: f32,
-    /// In MiB.
+    /// Memory, in MiB.
     pub memory: f32,
     /// Events accepted a second since the point before.
     pub events_per_second: f32,
-    /// Seconds; not a number without events.
+    /// Median response time in seconds; not a number without events.
     pub response_p50: f32,
-    /// Seconds; not a number without events.
+    /// 95th percentile of the response time in seconds; not a number without events.
     pub response_p95: f32,
     /// Events that ended since the point before, by outcome as in [`rosey_core::outcome::OUTCOMES`].
     pub outcomes: [u32; 6],
@@ -349,17 +350,17 @@ pub struct Point {
 pub struct Sample {
     /// When it was measured, RFC 3339 in UTC.
     pub timestamp: String,
-    /// Of one core.
+    /// CPU, in percent of one core.
     pub cpu: f32,
-    /// In MiB.
+    /// Memory, in MiB.
     pub memory: f32,
     /// Events accepted a second since the point before.
     pub events_per_second: f32,
-    /// Seconds; `None` without events.
+    /// Median response time in seconds; `None` without events.
     pub response_p50: Option<f32>,
-    /// Seconds; `None` without events.
+    /// 95th percentile of the response time in seconds; `None` without events.
     pub response_p95: Option<f32>,
-    /// Events that ended since the point before, by outcome; those that are 0 are left out.
+    /// Events that ended since the point before, by outcome, without those that are 0.
     pub outcomes: BTreeMap<&'static str, u32>,
     /// Crashes since the host started.
     pub crash_count: u32,
@@ -371,80 +372,80 @@ pub struct Sample {
     pub generation: Option<u32>,
 }
 
-/// One change on request.
+/// One change that a person asked for, or a rollback that the host made by itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Change {
     /// When it ended.
     pub at: String,
     /// `reload`, `rollback`, `restart`, `start`, `stop`, `replay`.
     pub kind: String,
-    /// Who asked, and by which way: `alice, chat`; `rosey` for a rollback that the host made by itself.
+    /// The person and the way: `alice, chat`; `rosey` for a rollback that the host made by itself.
     pub by: String,
     /// The version before.
     pub from: Option<String>,
     /// The version after, or the one that was refused.
     pub to: Option<String>,
-    /// The artifact before, of a change that was done.
+    /// The artifact before, if the change was done.
     pub from_artifact: Option<String>,
-    /// The artifact after, of a change that was done.
+    /// The artifact after, if the change was done.
     pub to_artifact: Option<String>,
-    /// In seconds; `None` of what was refused before it began.
+    /// The duration in seconds; `None` if it was refused before it began.
     pub took: Option<f64>,
     /// Whether it was done.
     pub ok: bool,
-    /// What came of it, as whoever asked has read it: the steps with their times, or why it was refused.
+    /// The result as the person read it: the steps with their times, or why it was refused.
     pub result: String,
 }
 
-/// A process of a plugin, and what it is there for.
+/// A process of a plugin, with its role.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Generation {
     /// Counts from 1 in each life of the host.
     pub number: u64,
-    /// What it is for the plugin.
+    /// The role of the generation.
     pub role: Role,
-    /// The version it runs.
+    /// The version that it runs.
     pub version: String,
-    /// What it runs.
+    /// The artifact that it runs.
     pub artifact: String,
-    /// Its process.
+    /// The process id.
     pub pid: u32,
-    /// When it was ready.
+    /// The time at which it was ready, RFC 3339 in UTC.
     pub since: String,
-    /// Events it has.
+    /// Events in flight in it.
     pub in_flight: usize,
 }
 
 /// A command as `!help` shows it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Command {
-    /// Without the prefix.
+    /// The name, without the prefix.
     pub name: String,
-    /// Other names.
+    /// Further names.
     pub aliases: Vec<String>,
-    /// An example.
+    /// How a user writes the command, for example `!roll 2d6`.
     pub usage: String,
-    /// What it does.
+    /// What the command does, in the words of its plugin.
     pub help: String,
-    /// Those of its names that are somebody else's, and whose.
+    /// Its names that belong to another plugin, with that plugin.
     pub taken: BTreeMap<String, String>,
 }
 
 /// One metric that a plugin declares itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Custom {
-    /// As exported.
+    /// The exported name.
     pub name: String,
     /// `counter`, `gauge` or `histogram`.
     pub kind: &'static str,
-    /// What it means.
+    /// The help text.
     pub help: String,
-    /// Labels that the plugin gave it, by name.
+    /// The labels, by name.
     pub labels: BTreeMap<String, String>,
-    /// Its value; of a histogram how many were observed.
+    /// The value; for a histogram the number of observations.
     pub value: f64,
-    /// Of a histogram, the sum of what was observed.
+    /// For a histogram, the sum of the observations.
     pub sum: f64,
-    /// Of a histogram, how many are at most as large as each bound.
+    /// For a histogram, the number of observations up to each bound.
     pub buckets: Vec<(f64, u64)>,
 }

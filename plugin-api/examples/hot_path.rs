@@ -1,4 +1,4 @@
-//! What one event costs between the shim and an author's handler: `cargo run --release --example hot_path`.
+//! Measures the cost of one event between the shim and an author's handler: `cargo run --release --example hot_path`.
 
 use abi_stable::{
     prefix_type::PrefixTypeTrait,

@@ -1,12 +1,13 @@
-//! Typed arguments: the words after the command, turned into what the handler asks for.
+//! Typed arguments: the words after the command become the parameters of the handler.
 //!
-//! Each parameter takes one word, and the last one all that is left, trimmed. So `question: String` gets a whole
-//! sentence, `Option<T>` may be absent, and [`Rest`] may be empty. A command without parameters ignores what follows it.
-//! What cannot be read is answered with the usage from the doc comment; it is the user's mistake, not a failure.
+//! Each parameter takes one word, and the last one takes the rest of the line, trimmed. So `question: String` gets a
+//! whole sentence. `Option<T>` may be absent, and [`Rest`] may be empty. A command without parameters ignores the words
+//! after it. When a word is missing or does not parse, the user gets the usage from the doc comment. That is the user's
+//! mistake, and the event does not count as failed.
 
 use std::{fmt, ops::Deref, str::FromStr};
 
-/// What is left of the line, perhaps nothing. (A `String` demands at least one word.)
+/// The rest of the line, which may be empty. (A `String` needs at least one word.)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rest(pub String);
 
@@ -23,65 +24,65 @@ impl fmt::Display for Rest {
     }
 }
 
-/// The words not yet taken.
+/// The words of a line that no parameter has taken yet.
 #[derive(Debug)]
 pub struct Args<'a>(&'a str);
 
 impl<'a> Args<'a> {
-    /// Reads from `text`.
+    /// Starts at the beginning of `text`.
     pub fn new(text: &'a str) -> Self {
         Self(text.trim())
     }
 
-    /// Takes the next word as a parameter called `name`.
+    /// Takes the next word as the parameter `name`.
     ///
     /// # Errors
-    /// When the word is absent or not a `T`.
+    /// When the word is missing or is not a `T`.
     pub fn word<T: Arg<Via>, Via>(&mut self, name: &'static str) -> Result<T, ArgError> {
         let (word, rest) = self.0.split_once(char::is_whitespace).unwrap_or((self.0, ""));
         self.0 = rest.trim_start();
         T::read(name, word)
     }
 
-    /// Takes all that is left as a parameter called `name`.
+    /// Takes the rest of the line as the parameter `name`.
     ///
     /// # Errors
-    /// When there is nothing left, or it is not a `T`.
+    /// When nothing is left, or the rest is not a `T`.
     pub fn last<T: Arg<Via>, Via>(self, name: &'static str) -> Result<T, ArgError> {
         T::read(name, self.0)
     }
 }
 
-/// Why a parameter could not be read. The dispatch adds the usage.
+/// Why a parameter could not be read. The reply to the user adds the usage.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ArgError {
-    /// The parameter of this name is absent.
+    /// The parameter with this name is missing.
     Missing(&'static str),
-    /// It is there, but wrong: the words of its `FromStr::Err`.
+    /// The text is not valid; this is the message of its `FromStr::Err`.
     Invalid(String),
 }
 
-/// What a command may take: anything that is `FromStr`, an `Option` of it, or [`Rest`]. `Via` only keeps them apart and
-/// is always inferred.
+/// A type of a command's parameter: anything that implements `FromStr`, an `Option` of it, or [`Rest`]. `Via`
+/// distinguishes these three; the compiler always infers it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a command",
     note = "implement `std::str::FromStr` for it, with an error that is `Display`"
 )]
 pub trait Arg<Via>: Sized {
-    /// Reads `text`, which is empty when the parameter called `name` is absent.
+    /// Parses `text`, which is empty when the parameter `name` is absent.
     ///
     /// # Errors
-    /// When it is absent or wrong.
+    /// When it is missing or not valid.
     fn read(name: &'static str, text: &str) -> Result<Self, ArgError>;
 }
 
-/// See [`Arg`].
+/// The `Via` of a type with `FromStr`.
 #[derive(Debug)]
 pub struct Required;
-/// See [`Arg`].
+/// The `Via` of an `Option`.
 #[derive(Debug)]
 pub struct Optional;
-/// See [`Arg`].
+/// The `Via` of [`Rest`].
 #[derive(Debug)]
 pub struct Whole;
 

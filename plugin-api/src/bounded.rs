@@ -1,6 +1,6 @@
 //! Cuts texts to their limits.
 
-/// The longest beginning of `text` of at most `most` bytes that ends at a character's edge.
+/// The longest beginning of `text` with at most `most` bytes, cut between characters.
 pub(crate) fn cut(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {

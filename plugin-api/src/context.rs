@@ -1,4 +1,5 @@
-//! Who said it, where, and how long the answer may take. What a handler may do from there is in [`effects`](crate::effects).
+//! The context of an event: who caused it, where, and how long the answer may take. [`effects`](crate::effects)
+//! documents what a handler may change through it.
 
 use crate::{
     Finished, Reply, Result, Store,
@@ -11,19 +12,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The circumstances of one event. It owns its texts, so a handler may keep it over an `await`.
+/// The context of one event. It owns its texts, so a handler may keep it over an `await`.
 pub struct Context {
-    /// All texts end to end: one allocation per event instead of six.
+    /// All texts end to end: one allocation for each event instead of six.
     text: String,
-    /// Where each text ends in `text`, in the order of `Part`. All of them fit one frame of the link, so a `u32` is enough; a
-    /// small context is moved in registers.
+    /// The end of each text in `text`, in the order of `Part`. All texts fit one frame of the link, so a `u32` is
+    /// enough, and the small context moves in registers.
     ends: [u32; PARTS],
     id: u64,
     probe: bool,
     kind: Kind,
     deadline_ms: u32,
+    /// When this process got the event; the deadline counts from here.
     since: Instant,
-    /// Most events read nothing and change nothing, and have none.
+    /// Empty for most events, which read and change nothing.
     journal: LazyJournal,
 }
 
@@ -66,7 +68,7 @@ impl Context {
         Self { text, ends, id, probe, kind, deadline_ms, since: Instant::now(), journal }
     }
 
-    /// As [`new`](Self::new), for what is no command.
+    /// As [`new`](Self::new), for an event that is no command.
     pub(crate) fn of_kind(kind: Kind, event: &Incoming<'_>) -> Self {
         Self { kind, ..Self::new(event) }
     }
@@ -75,7 +77,8 @@ impl Context {
         self.journal.lock()
     }
 
-    /// Ends the event: puts what the handler did beside what it returned. The code of `#[plugin]` calls it.
+    /// Ends the event: combines what the handler returned with what it read and wants changed. The code of `#[plugin]`
+    /// calls it.
     #[doc(hidden)]
     #[inline]
     pub fn finish(self, result: Result<Reply>) -> Finished {
@@ -88,37 +91,40 @@ impl Context {
         &self.text[start as usize..self.ends[index] as usize]
     }
 
-    /// What kind of event it is. `#[migrate]` belongs to none and reads [`Kind::Start`].
+    /// The kind of the event. In `#[migrate]`, which belongs to no event, it is [`Kind::Start`].
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// What the plugin keeps. See [`store`](crate::store).
+    /// The plugin's own values, which outlive reloads, crashes and restarts. See [`store`](crate::store).
     pub fn store(&self) -> Store<'_> {
         Store::new(&self.journal, self.id)
     }
 
-    /// The command as the user typed it, without the prefix: its name or one of its aliases. Empty when it is no command.
+    /// The command as the user typed it, without the prefix: its name or one of its aliases. Empty for an event that is
+    /// no command.
     pub fn command(&self) -> &str {
         self.part(Part::Command)
     }
 
-    /// What follows the command, trimmed, before it was split into arguments.
+    /// The text after the command, trimmed, before it becomes arguments. Empty for an event that is no command.
     pub fn args(&self) -> &str {
         self.part(Part::Args)
     }
 
-    /// Who said or did it, as chat shows them; empty where no person did. Not trusted: it may be anything.
+    /// The person who caused the event, as chat shows the name; empty without a person. Do not trust it: a user may
+    /// take any name.
     pub fn user(&self) -> &str {
         self.part(Part::User)
     }
 
-    /// Where it was; empty where it belongs to no channel.
+    /// The channel of the event; empty without a channel.
     pub fn channel(&self) -> &str {
         self.part(Part::Channel)
     }
 
-    /// Which connector brought it: `console`, `irc`; empty for what comes from no network.
+    /// The connector that brought the event: `console`, `irc`, or the name of another network; empty if it comes from
+    /// no network.
     pub fn connector(&self) -> &str {
         self.part(Part::Connector)
     }
@@ -128,17 +134,19 @@ impl Context {
         Some(self.part(Part::Traceparent)).filter(|text| !text.is_empty())
     }
 
-    /// The host's number for this event; it stands in the host's logs too. Never 0.
+    /// The host's number for this event, which the host's logs show too. Never 0, and unique while the host runs.
     pub fn event(&self) -> u64 {
         self.id
     }
 
-    /// Whether this is the host's health check: nobody sees the reply, and it must leave no trace.
+    /// Whether this is a probe, the host's health check. Its reply does not reach chat, and the host applies none of
+    /// its effects. The handler itself must not change anything else, such as files or counters.
     pub fn is_probe(&self) -> bool {
         self.probe
     }
 
-    /// When the host stops waiting for the answer, and a handler that is still waiting is dropped.
+    /// When the event times out. The host then stops waiting and ends the event, and `plugin-api` drops a handler that
+    /// still awaits. Time in the queue counts, so less than `limits.event_deadline` (30 s by default) may be left.
     pub fn deadline(&self) -> Instant {
         self.since + Duration::from_millis(self.deadline_ms.into())
     }

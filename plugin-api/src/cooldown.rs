@@ -1,5 +1,4 @@
-//! How soon one user may call one command again, where the host does not see to it: under a Rosey before plugin-api 1.1, and in
-//! tests.
+//! The cooldown of a command for each user, for a Rosey before plugin-api 1.1 and for tests. A newer host keeps it itself.
 
 use crate::Context;
 use std::{
@@ -9,26 +8,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// At most this many waits are remembered (64 KiB): one per user and command within a cooldown. Beyond it, calls pass.
+/// Cooldowns that are remembered at a time (64 KiB): one for each user and command. When all are in use, further calls
+/// pass.
 const REMEMBERED: usize = 2048;
 
-/// Until when a user waits, and the event that began it.
+/// The end of a user's cooldown, and the event that began it.
 struct Wait {
     until: Instant,
     event: u64,
 }
 
-/// Until when each user waits, by command.
+/// The cooldowns of users, by command.
 #[derive(Default)]
 pub(crate) struct Cooldowns {
-    /// Keyed by a hash, so that a user with a long name costs no more than any other.
+    /// Keyed by a hash, so that a long user name needs no more memory than a short one.
     until: Mutex<HashMap<u64, Wait>>,
     hasher: RandomState,
 }
 
 impl Cooldowns {
-    /// Lets the call pass and remembers it, or says how long the user has to wait. An event that is delivered again passes
-    /// again.
+    /// Lets the call pass and begins a cooldown, or returns the time that the user must wait. An event that is
+    /// delivered again passes again.
     pub(crate) fn pass(&self, command: usize, cooldown_ms: u64, cx: &Context, now: Instant) -> Result<(), Duration> {
         let key = self.hasher.hash_one((command, cx.connector(), cx.user()));
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,8 @@
-//! What a handler does besides answering: lines, timers and signals. Like changes to the [`store`](crate::store), they happen
-//! when the handler has ended well, together with its answer, once; and not at all when it fails.
+//! Effects: lines, timers and signals that a handler wants besides its answer. The host applies them like changes to
+//! the [`store`](crate::store): once, together with the answer, and not at all when the handler fails.
 //!
-//! An event has room for 256 changes of 256 KiB together; what is more is an error where it is made.
+//! One event may have 256 changes with 256 KiB together, changes to the store included. The call that exceeds this
+//! returns an error.
 
 use crate::{
     Context, Result,
@@ -24,20 +25,21 @@ pub struct TimerInfo {
     pub name: String,
     /// When it fires next.
     pub due: SystemTime,
-    /// Its cron expression, when it fires again and again.
+    /// The cron expression of a repeated timer; `None` for a timer that fires once.
     pub cron: Option<String>,
 }
 
 impl Context {
-    /// Says a line to the channel of the event, before the answer and addressed to no person.
+    /// Says a line in the channel of the event, before the answer and addressed to no person.
     ///
     /// # Errors
-    /// When the event changes too much.
+    /// When the event has too many changes (256, or 256 KiB).
     pub fn say(&self, text: &str) -> Result<()> {
         self.say_as(Target::Here, Style::Plain, text)
     }
 
-    /// Says a line to the channel of the event as a notice, which other bots do not answer, where the network has such.
+    /// Says a line in the channel of the event as a notice, which other bots do not answer, if the network has
+    /// notices.
     ///
     /// # Errors
     /// As [`say`](Self::say).
@@ -45,7 +47,7 @@ impl Context {
         self.say_as(Target::Here, Style::Notice, text)
     }
 
-    /// Says to the channel of the event what the bot does, as `/me` does, where the network has such.
+    /// Says an action of the bot in the channel of the event, like `/me`, if the network has actions.
     ///
     /// # Errors
     /// As [`say`](Self::say).
@@ -53,7 +55,7 @@ impl Context {
         self.say_as(Target::Here, Style::Action, text)
     }
 
-    /// Says a line to another channel, which the operator has to grant.
+    /// Says a line in another channel, if the operator allows that.
     ///
     /// # Errors
     /// As [`say`](Self::say).
@@ -73,17 +75,18 @@ impl Context {
         self.journal().change(&Effect::Say { to, style, text })
     }
 
-    /// Has a timer fire once, so long after this event has ended. A timer of this name that is there already is replaced. It
-    /// outlives reloads and restarts, and comes to the method with `#[timer]` in the channel and with the person of this
-    /// event.
+    /// Sets a timer that fires once, this long after the event ends (in whole milliseconds). It replaces a timer with
+    /// the same name. The timer outlives reloads and restarts, and calls the method with `#[timer]` with the channel
+    /// and the person of this event.
     ///
     /// # Errors
-    /// When `payload` is not JSON, and when the event changes too much.
+    /// When `payload` is not JSON, or the event has too many changes (256, or 256 KiB).
     pub fn after<T: Serialize + ?Sized>(&self, delay: Duration, name: &str, payload: &T) -> Result<()> {
         self.set_timer(When::After(millis(delay)), name, payload)
     }
 
-    /// Has a timer fire once, at a time; at once when that is over. Else as [`after`](Self::after).
+    /// Sets a timer that fires once at this time, or at once if the time has passed. Otherwise as
+    /// [`after`](Self::after).
     ///
     /// # Errors
     /// As [`after`](Self::after).
@@ -92,11 +95,11 @@ impl Context {
         self.set_timer(When::At(millis(since)), name, payload)
     }
 
-    /// Has a timer fire again and again: `cron` has five fields (minute, hour, day of the month, month, day of the week), read
-    /// in the time zone `zone` (`Europe/Berlin`; UTC when empty). Else as [`after`](Self::after).
+    /// Sets a timer that fires repeatedly. `cron` has five fields: minute, hour, day of the month, month, day of the
+    /// week. `zone` is a time zone such as `Europe/Berlin`, or empty for UTC. Otherwise as [`after`](Self::after).
     ///
     /// # Errors
-    /// As [`after`](Self::after). What is wrong with `cron` or `zone` fails the event when it ends.
+    /// As [`after`](Self::after). A wrong `cron` or `zone` fails the event when it ends.
     pub fn every<T: Serialize + ?Sized>(&self, cron: &str, zone: &str, name: &str, payload: &T) -> Result<()> {
         self.set_timer(When::Every { cron, zone }, name, payload)
     }
@@ -106,18 +109,18 @@ impl Context {
         self.journal().change(&Effect::SetTimer { name, when, payload: &payload })
     }
 
-    /// Removes a timer; nothing happens where there is none.
+    /// Removes a timer. A missing timer is no error.
     ///
     /// # Errors
-    /// When the event changes too much.
+    /// When the event has too many changes (256, or 256 KiB).
     pub fn cancel_timer(&self, name: &str) -> Result<()> {
         self.journal().change(&Effect::CancelTimer { name })
     }
 
-    /// The plugin's timers, by name, as they were before this event changed any.
+    /// The plugin's timers, by name, without the changes of this event.
     ///
     /// # Errors
-    /// When the host cannot tell.
+    /// When the host refuses, or the event's deadline passes first.
     pub async fn timers(&self) -> Result<Vec<TimerInfo>> {
         let answer = calls::ask(self.event(), &Call::Timers).await?;
         match decode(&answer)? {
@@ -135,10 +138,10 @@ impl Context {
         }
     }
 
-    /// Sends a signal to the plugins that subscribe to `topic`: `#[on(signal, topic = "…")]`.
+    /// Sends a signal to the plugins that subscribe to `topic` with `#[on(signal, topic = "…")]`.
     ///
     /// # Errors
-    /// When `payload` is not JSON, and when the event changes too much.
+    /// When `payload` is not JSON, or the event has too many changes (256, or 256 KiB).
     pub fn publish<T: Serialize + ?Sized>(&self, topic: &str, payload: &T) -> Result<()> {
         let payload = serde_json::to_vec(payload)?;
         self.journal().change(&Effect::Publish { topic, payload: &payload })

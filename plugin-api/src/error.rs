@@ -1,48 +1,48 @@
-//! What went wrong, told twice: a short text for the chat user, the whole story for the operator.
+//! Errors with two texts: a short one for the chat user, and a full one for the operator.
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
-/// What the user reads when the author did not say anything better.
+/// What the user reads when the author gave no text.
 pub(crate) const APOLOGY: &str = "Sorry, something went wrong.";
 
 /// The result of a handler or a hook.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A failure. `?` makes one of any [`std::error::Error`]; the user then reads a short apology and the operator the whole
-/// chain of sources.
+/// A failure of a handler or a hook. `?` converts any [`std::error::Error`] into one; then the user reads a short
+/// apology, and the operator the error with all its sources.
 ///
-/// A user's mistake is not a failure: answer it with a [`Reply`](crate::Reply). Failures are counted, and many of them
-/// make the host go back to the plugin's previous version.
+/// A user's mistake is not a failure: answer it with a [`Reply`](crate::Reply). The host counts failures, and many of
+/// them during a trial make it go back to the build before.
 pub struct Error {
     user: Cow<'static, str>,
     detail: String,
 }
 
 impl Error {
-    /// A failure that tells the user and the operator the same.
+    /// A failure with the same text for the user and the operator.
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
         let user = text.into();
         Self { detail: user.to_string(), user }
     }
 
-    /// A failure only the operator may read about; the user reads a short apology.
+    /// A failure with a text for the operator alone. The user reads a short apology.
     pub fn internal(detail: impl Into<String>) -> Self {
         Self { user: Cow::Borrowed(APOLOGY), detail: detail.into() }
     }
 
-    /// Changes what the user reads; the detail stays.
+    /// Replaces the text for the user. The operator's text stays.
     #[must_use]
     pub fn tell(mut self, text: impl Into<Cow<'static, str>>) -> Self {
         self.user = text.into();
         self
     }
 
-    /// What the user reads.
+    /// The text for the user.
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// What the operator reads.
+    /// The text for the operator.
     pub fn detail(&self) -> &str {
         &self.detail
     }
@@ -54,7 +54,7 @@ impl<E: StdError> From<E> for Error {
     }
 }
 
-// `Error` is deliberately no `std::error::Error`: that is what lets `?` convert every other one.
+// `Error` does not implement `std::error::Error` on purpose: only so can `?` convert every type that does.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (the user reads: {})", self.detail, self.user)
@@ -67,7 +67,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// Says in one word what the user shall read when a step fails.
+/// Adds the text for the user to an error.
 pub trait OrTell<T> {
     /// Turns an error into [`Error`] with this text for the user.
     ///
@@ -90,7 +90,7 @@ impl<T, E: Into<Error>> OrTell<T> for std::result::Result<T, E> {
     }
 }
 
-/// The error and its sources, outermost first. The depth is bounded because a source may be its own.
+/// The error and its sources, the outermost first. The depth is bounded, because an error may be its own source.
 fn chain(error: &dyn StdError) -> String {
     const DEPTH: usize = 16;
     let mut text = error.to_string();

@@ -1,5 +1,5 @@
-//! What a handler of `#[on(…)]`, `#[timer]`, `#[every(…)]` and `#[start]` is given: what belongs to that kind of event alone.
-//! Who and where is in the [`Context`](crate::Context).
+//! The events of handlers with `#[on(…)]`, `#[timer]`, `#[every(…)]` and `#[start]`: the data of each kind. The
+//! [`Context`](crate::Context) has the person and the channel.
 
 use crate::{Error, Result};
 use rosey_wire::event::Body;
@@ -24,7 +24,7 @@ pub struct Join;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Part {
-    /// What the person said on leaving, perhaps nothing.
+    /// The person's message on leaving; may be empty.
     pub reason: String,
 }
 
@@ -40,7 +40,7 @@ pub struct Nick {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Topic {
-    /// The new topic, perhaps empty.
+    /// The new topic; may be empty.
     pub text: String,
 }
 
@@ -48,20 +48,20 @@ pub struct Topic {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timer {
-    /// The name that it was set under; of an `#[every(…)]` that of the method, with `-` for `_`.
+    /// The name that it was set under. For `#[every(…)]` it is the name of the method, with `-` for `_`.
     pub name: String,
     /// When it was due.
     pub due: SystemTime,
-    /// How long after that it was handed over: a timer that is due while the plugin or the host is down fires once, late.
+    /// How late the host delivers it. A timer that is due while the plugin or the host is down fires once, late.
     pub late: Duration,
     payload: Vec<u8>,
 }
 
 impl Timer {
-    /// What was stored with it.
+    /// The value that was stored with the timer.
     ///
     /// # Errors
-    /// When it is not a `T`. An `#[every(…)]` has nothing stored with it: `()`.
+    /// When it is not a `T`. The payload of an `#[every(…)]` is `()`.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T> {
         payload(&self.payload, "the timer", &self.name)
     }
@@ -73,15 +73,15 @@ impl Timer {
 pub struct Signal {
     /// The plugin that published it.
     pub from: String,
-    /// What the handlers subscribe to.
+    /// The topic that the handler subscribes to.
     pub topic: String,
-    /// How many signals led to this one: 1 for a signal that a person's event caused.
+    /// The length of the chain of signals: 1 for a signal that a person's event caused.
     pub depth: u8,
     payload: Vec<u8>,
 }
 
 impl Signal {
-    /// What was published.
+    /// The value that was published.
     ///
     /// # Errors
     /// When it is not a `T`.
@@ -90,7 +90,7 @@ impl Signal {
     }
 }
 
-/// The plugin serves from now on: `#[start]`, once for each build that becomes active.
+/// The plugin's generation became active: `#[start]`, once for each generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Start;
@@ -101,10 +101,10 @@ fn payload<T: DeserializeOwned>(bytes: &[u8], what: &str, name: &str) -> Result<
         .map_err(|error| Error::internal(format!("what came with {what} {name:?} is not what is read: {error}")))
 }
 
-/// Reads an event of one kind. Not for authors.
+/// Converts the body of an event into the type of one kind. Not for authors.
 #[doc(hidden)]
 pub trait FromBody: Sized {
-    /// `None` when it is of another kind.
+    /// `None` when the body is of another kind.
     fn from_body(body: &Body<'_>) -> Option<Self>;
 }
 
@@ -135,7 +135,7 @@ from_body! {
 impl FromBody for Timer {
     fn from_body(body: &Body<'_>) -> Option<Self> {
         let Body::Timer { name, payload, due_ms, late_ms } = *body else { return None };
-        // A time beyond the clock's range does not come from a host of ours; it reads as 1970.
+        // The host never sends a time beyond the clock's range; such a time would read as 1970.
         let due = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(due_ms)).unwrap_or(SystemTime::UNIX_EPOCH);
         let late = Duration::from_millis(late_ms);
         Some(Self { name: name.to_owned(), due, late, payload: payload.to_owned() })

@@ -8,10 +8,10 @@ use std::{
 };
 
 thread_local! {
-    /// How many guards this thread is in: outside of all, a panic goes to the previous hook.
+    /// The number of guards around this thread's code. Outside of all guards, a panic goes to the previous hook.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-    /// The last caught panic of this thread, told by the hook.
-    static TOLD: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// The last caught panic of this thread, recorded by the hook.
+    static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// Runs `f`; a panic becomes an [`Error`] whose detail has the message and the place.
@@ -19,33 +19,34 @@ pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(install_hook);
     DEPTH.set(DEPTH.get() + 1);
-    // The plugin is `Sync`: whatever a panic leaves half done is behind its own locks, which are poisoned then.
+    // The plugin is `Sync`: data that a panic leaves half changed is behind the plugin's own locks, which are then
+    // poisoned.
     let result = panic::catch_unwind(AssertUnwindSafe(f));
     let result = result.map_err(|payload| {
-        let told = TOLD.take().unwrap_or_else(|| "panicked".to_owned());
-        // Dropping a payload may panic as well; what that throws is left alone, or it would never end.
+        let text = LAST_PANIC.take().unwrap_or_else(|| "panicked".to_owned());
+        // Dropping a payload may panic too. That second payload is leaked, because dropping it could go on without end.
         if let Err(another) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             std::mem::forget(another);
         }
-        Error::internal(told)
+        Error::internal(text)
     });
     DEPTH.set(DEPTH.get() - 1);
     result
 }
 
-/// Tells a guarded thread's panic to `TOLD`, and any other to the hook there was before.
+/// Records a panic of a guarded thread in `LAST_PANIC`, and passes any other panic to the previous hook.
 fn install_hook() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         if DEPTH.get() == 0 {
             before(info);
         } else {
-            TOLD.set(Some(tell(info)));
+            LAST_PANIC.set(Some(describe(info)));
         }
     }));
 }
 
-fn tell(info: &PanicHookInfo<'_>) -> String {
+fn describe(info: &PanicHookInfo<'_>) -> String {
     let payload = info.payload();
     let message =
         payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));

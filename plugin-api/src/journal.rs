@@ -1,5 +1,5 @@
-//! What one event, or one transaction, has read and wants to change. It is written down here while the handler runs, and
-//! travels with the answer: a handler that fails has changed nothing.
+//! The reads and changes of one event, or of one transaction. They are recorded here while the handler runs and travel
+//! with the answer, so a handler that fails has changed nothing.
 
 use crate::{Error, Result};
 use rosey_wire::{
@@ -11,36 +11,36 @@ use std::{
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-/// The most changes, and the most reads, of one event or transaction.
+/// Changes, and reads, that one event or transaction may have.
 pub(crate) const MOST: usize = 256;
-/// The most bytes of all changes of one event or transaction.
+/// Bytes of all changes of one event or transaction.
 pub(crate) const MOST_BYTES: usize = 256 << 10;
-/// The most bytes of all values that one event or transaction has read by key: what was read is kept, so that it reads the same
-/// again.
+/// Bytes of all values that one event or transaction may read by key. They are kept, so that a second read returns the
+/// same value.
 const MOST_READ: usize = 4 << 20;
 
-/// A journal that exists once something is written into it, so that most events have none.
+/// A journal that exists once something is recorded, so that most events have none.
 #[derive(Default)]
 pub(crate) struct LazyJournal(OnceLock<Box<Mutex<Journal>>>);
 
 impl LazyJournal {
-    /// The journal, locked. Never hold it over an `await`.
+    /// The journal, locked. Do not hold it over an `await`.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Journal> {
         self.0.get_or_init(Box::default).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The journal, if anything was written into it.
+    /// The journal, if something was recorded.
     pub(crate) fn into_inner(self) -> Option<Box<Mutex<Journal>>> {
         self.0.into_inner()
     }
 }
 
-/// Reads and changes in the order in which they were made.
+/// Reads and changes, in order.
 #[derive(Default)]
 pub(crate) struct Journal {
     keys: Vec<SeenKey>,
     prefixes: Vec<SeenPrefix>,
-    /// Each an encoded [`Effect`]: so its bytes are counted, and nothing is encoded twice.
+    /// Each is an encoded [`Effect`], so that its bytes are known and it is encoded only once.
     changes: Vec<Vec<u8>>,
     change_bytes: usize,
     read_bytes: usize,
@@ -61,7 +61,7 @@ struct SeenPrefix {
 }
 
 impl Journal {
-    /// Notes a change.
+    /// Records a change.
     pub(crate) fn change(&mut self, effect: &Effect<'_>) -> Result<()> {
         let packed = pack(effect)?;
         self.change_bytes = room("changes", self.changes.len(), self.change_bytes + packed.len(), MOST_BYTES)?;
@@ -69,7 +69,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes what a key had. Reads are repeatable: what was seen first counts.
+    /// Records the value of a key. Reads are repeatable: the first value counts.
     pub(crate) fn saw_key(&mut self, scope: Scope, key: &str, version: u64, value: Option<&str>) -> Result<()> {
         let bytes = key.len() + value.map_or(0, str::len);
         self.read_bytes = room("reads", self.reads(), self.read_bytes + bytes, MOST_READ)?;
@@ -77,7 +77,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes how many keys began like this, and the highest version among them.
+    /// Records how many keys have a prefix, and the highest version among them.
     pub(crate) fn saw_prefix(&mut self, scope: Scope, prefix: &str, count: u64, version: u64) -> Result<()> {
         let known = |seen: &SeenPrefix| {
             (seen.scope, seen.prefix.as_str(), seen.count, seen.version) == (scope, prefix, count, version)
@@ -89,7 +89,8 @@ impl Journal {
         Ok(())
     }
 
-    /// What the store had at a key, as far as that matters and is known: `None` when the host has to be asked.
+    /// The stored value of a key before this event's changes, as far as it is known and matters. `None` when the host
+    /// must be asked.
     pub(crate) fn base(&self, scope: Scope, key: &str) -> Option<Option<String>> {
         let decides = |effect: Effect<'_>| match effect {
             Effect::Put { scope: s, key: k, .. } | Effect::Delete { scope: s, key: k } => (s, k) == (scope, key),
@@ -101,7 +102,7 @@ impl Journal {
         self.keys.iter().find(|seen| seen.scope == scope && seen.key == key).map(|seen| seen.value.clone())
     }
 
-    /// Changes what the store has as this event would, among the keys of `scope` that `covers` names.
+    /// Applies this event's changes to `values`, for keys of `scope` that `covers` accepts.
     pub(crate) fn apply(
         &self,
         scope: Scope,
@@ -126,7 +127,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Encoded [`Effects`]; `None` when nothing was read and nothing changes.
+    /// Encoded [`Effects`]; `None` without reads and changes.
     pub(crate) fn pack(&self) -> Result<Option<Vec<u8>>> {
         if self.changes.is_empty() && self.reads() == 0 {
             return Ok(None);
@@ -151,19 +152,19 @@ impl Journal {
     }
 }
 
-/// `bytes`, what there is with one more; an error when there is no room for that one.
+/// The bytes with one more entry; an error when there is no room for it.
 fn room(what: &str, count: usize, bytes: usize, most: usize) -> Result<usize> {
     if count >= MOST {
-        return Err(Error::internal(format!("an event may have {MOST} {what}, and this is one more")));
+        return Err(Error::internal(format!("an event may have at most {MOST} {what}")));
     }
     if bytes > most {
-        let text = format!("the {what} of an event may have {} KiB together, and this is more", most >> 10);
+        let text = format!("the {what} of an event may have at most {} KiB together", most >> 10);
         return Err(Error::internal(text));
     }
     Ok(bytes)
 }
 
-/// A number of the store and `by`.
+/// The sum of a stored number and `by`.
 pub(crate) fn sum(key: &str, value: Option<&str>, by: i64) -> Result<String, String> {
     let before = match value {
         None => 0,
@@ -188,11 +189,11 @@ mod tests {
             journal.change(&put("k", "1")).expect("there is room");
         }
         let error = journal.change(&put("k", "1")).expect_err("it is full");
-        assert_eq!(error.detail(), "an event may have 256 changes, and this is one more");
+        assert_eq!(error.detail(), "an event may have at most 256 changes");
 
         let mut journal = Journal::default();
         let error = journal.change(&put("k", &"x".repeat(MOST_BYTES))).expect_err("it is too long");
-        assert_eq!(error.detail(), "the changes of an event may have 256 KiB together, and this is more");
+        assert_eq!(error.detail(), "the changes of an event may have at most 256 KiB together");
         assert!(journal.pack().expect("it is empty").is_none());
     }
 

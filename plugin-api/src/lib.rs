@@ -1,19 +1,19 @@
-//! What a plugin author writes against.
+//! The library that plugins of Rosey are written with.
 //!
 //! A plugin is an `impl` block under [`#[plugin]`](macro@plugin), in a package with `crate-type = ["cdylib"]`.
-//! `examples/template` in Rosey's repository is such a package, to copy and begin with:
+//! Copy `examples/template` from Rosey's repository to begin with such a package:
 //!
 //! ```
 //! #![forbid(unsafe_code)]
 //! use plugin_api::prelude::*;
 //! use std::time::Duration;
 //!
-//! /// One instance serves all events, several at a time: what changes belongs into a `Mutex` or an atomic.
+//! /// One instance serves all events, several at a time, so keep what changes in a `Mutex` or an atomic.
 //! struct Greeter {
 //!     greeting: String,
 //! }
 //!
-//! /// `[plugins.greeter.config]` of the operator's settings.
+//! /// The table `[plugins.greeter.config]` of the operator's configuration.
 //! #[derive(serde::Deserialize)]
 //! #[serde(default)]
 //! struct Settings {
@@ -33,7 +33,7 @@
 //!         Self { greeting: settings.greeting }
 //!     }
 //!
-//!     /// Greet somebody: `!hello world`
+//!     /// Greet a person: `!hello world`
 //!     #[command(aliases("hi"), cooldown = "500ms")]
 //!     async fn hello(&self, cx: &Context, whom: String) -> Result<Reply> {
 //!         Ok(format!("{}, {whom}! So says {}.", self.greeting, cx.user()).into())
@@ -49,29 +49,29 @@
 //! # fn main() {}
 //! ```
 //!
-//! What a handler changes in the [store](Context::store), says and publishes happens with its answer or not at all.
+//! The host applies what a handler changes in the [store](Context::store), says and publishes together with its answer, or not
+//! at all.
 //!
-//! # What happens to it
+//! # How the host runs it
 //!
-//! The host runs each plugin in a process of its own, and knows it by its [`manifest`]. An event becomes a call of the
-//! command's method: its words become the method's [arguments](args), what it returns becomes the [reply], and what goes
-//! wrong becomes an [`Error`], of which the user reads one part and the operator the other. A panic ends its event and
-//! nothing else.
+//! The host runs each plugin in its own process, and learns about it from its [`manifest`]. An event becomes a call of the
+//! command's method. The words of the line become the method's [arguments](args), the return value becomes the [reply], and a
+//! failure becomes an [`Error`] with one text for the user and one for the operator. A panic ends its event and nothing else.
 //!
-//! An `fn` is called, and an `async fn` polled for the first time, on the one thread that serves all events, so neither
-//! may block it. A handler that is not ready then moves to a second thread, where tokio's timers and tasks work as usual;
-//! at the event's [deadline](Context::deadline) it is dropped.
+//! One thread serves all events. It calls each `fn`, and polls each `async fn` for the first time, so a handler must not block
+//! it. A handler that is not ready then moves to a second thread, where tokio's timers and tasks work as usual. At the event's
+//! [deadline](Context::deadline) a handler that still awaits is dropped.
 //!
-//! The settings are read, with serde, before anything else: what cannot be read is refused when an operator checks the
-//! configuration, and before a reload is confirmed, with the name of the setting and what it needs. So a rule belongs into the
-//! type (`#[serde(try_from = "u32")]`) rather than into `#[create]`, whose errors are taken for something that may pass, and
-//! tried again.
+//! The host reads the settings, with serde, before anything else. `rosey check` and the question before a reload refuse settings
+//! that do not fit, with the name of the setting and what it needs. So put a rule into the type
+//! (`#[serde(try_from = "u32")]`) rather than into `#[create]`: the host assumes that an error of `#[create]` may pass, and starts
+//! the plugin again.
 //!
 //! # What it may do besides answering
 //!
-//! A plugin hears more than its commands: messages, people who come and go, timers, what other plugins publish. It keeps
-//! values in a [`store`], says lines unasked, and sets timers ([`effects`]). All that a handler changes is applied with its
-//! answer, or not at all when it fails:
+//! A plugin can handle more than commands: messages, people who join and leave, timers, and signals of other plugins. It keeps
+//! values in a [`store`], says lines unasked, and sets timers ([`effects`]). The host applies everything that a handler changes
+//! with its answer, and nothing when it fails:
 //!
 //! ```
 //! use plugin_api::{
@@ -85,7 +85,7 @@
 //!
 //! #[plugin(store_version = 1)]
 //! impl Tea {
-//!     /// Be told when the tea is ready: `!tea 4`
+//!     /// Say when the tea is ready: `!tea 4`
 //!     #[command]
 //!     async fn tea(&self, cx: &Context, minutes: u8) -> Result<String> {
 //!         let cups: u64 = cx.store().user().get("cups").await?.unwrap_or(0) + 1;
@@ -115,21 +115,28 @@
 //! assert_eq!(bot.fire(&bot.timers()[0].name).text(), "alice: cup 1 is ready.");
 //! assert_eq!(bot.hear("coffee")[0].text(), "coffee? Have some tea.");
 //! bot.fire("tea-time");
-//! assert_eq!(bot.said()[0].text, "Tea time!");
+//! assert_eq!(bot.sent()[0].text, "Tea time!");
 //! ```
 //!
-//! An event whose handler was cut short by a crash runs again, from a clean slate. So what goes through the [`Context`] happens
-//! once; what a handler does behind Rosey's back, in files or over the network, may happen twice.
+//! When a crash cuts a handler short, the event runs again from the beginning. So changes through the [`Context`] happen once,
+//! and anything else that a handler does, in files or over the network, may happen twice.
 //!
 //! # Reloads
 //!
-//! When a new version is loaded, it first answers the `probe` as a user would see it, and then takes over between two
-//! events. [`state`] shows how it takes over the memory as well. [`testing`] runs the plugin in its own unit tests.
+//! When an operator loads a new build, it first answers the `probe`, and then replaces the old one between two events.
+//! [`state`] shows how to hand the plugin's memory over. [`testing`] runs the plugin in its own unit tests.
 //!
-//! Its working directory is a folder of its own that stays across reloads and restarts. Two generations may use it at a
-//! time while one takes over from the other. Processes that a plugin starts end with it.
+//! A plugin has its own folder as its working directory, which stays across reloads and restarts. During a reload two generations
+//! may use it at the same time. The host ends the processes that a plugin starts when the plugin ends.
 //!
-//! Logs are `tracing` events (`debug` and above; `info` and above from other crates), [`metrics`] are statics.
+//! # Logs, metrics and limits
+//!
+//! Log with `tracing`: the host gets events of `debug` and above, and of `info` and above from other crates. It cuts a message at
+//! 4,096 bytes, and logs at most `limits.log_lines` lines a second (200 by default). [`metrics`] are statics.
+//!
+//! A handler has `limits.event_deadline` (30 s by default) from the acceptance of its event. A process that does not return to
+//! its events for `limits.hang_timeout` (10 s by default) counts as hanging, and the host kills it and starts it again. It does
+//! the same when the process needs more than `limits.memory_mb` (512 MiB by default).
 
 pub mod abi;
 pub mod args;

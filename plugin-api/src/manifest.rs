@@ -1,8 +1,8 @@
-//! What a plugin says about itself before it is made: plain data, known when it is compiled.
+//! A plugin's description of itself: plain data, known at compile time.
 
 use serde::Serialize;
 
-/// A plugin's description of itself. `#[plugin]` writes it; the host reads it as JSON, in this order of fields.
+/// A plugin's description of itself. `#[plugin]` writes it, and the host reads it as JSON with these fields.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Manifest {
     /// The author's package name.
@@ -11,21 +11,21 @@ pub struct Manifest {
     pub version: &'static str,
     /// The version of `plugin-api` it was built with.
     pub api: &'static str,
-    /// The author's package description, perhaps empty.
+    /// The author's package description; may be empty.
     pub description: &'static str,
-    /// What users may type. A plugin has a command or a subscription.
+    /// The commands that users may type. A plugin has at least one command or subscription.
     pub commands: &'static [Command],
-    /// A command line, without the prefix, that proves a new generation healthy.
+    /// A command line, without the prefix, with which the host checks a new generation. `None` for no probe.
     pub probe: Option<&'static str>,
-    /// How it wants to be reloaded.
+    /// The reload mode that the plugin asks for.
     pub reload: Reload,
     /// The version of the state that `snapshot` writes.
     pub state_version: u32,
     /// The first and the last version of the state that `restore` reads.
     pub reads_state: [u32; 2],
-    /// The handlers of events that are no commands; the host names one by its place here.
+    /// The handlers of events that are no commands. The host names one by its index here.
     pub subscriptions: &'static [Subscription],
-    /// The version of what it keeps in the store; 0 when it does not say.
+    /// The version of the plugin's data in the store; 0 when the plugin does not say.
     pub store_version: u32,
     /// Whether it has `#[migrate]`.
     pub migrates: bool,
@@ -36,43 +36,43 @@ pub struct Manifest {
 pub struct Subscription {
     /// The name of a [`Kind`](crate::event::Kind).
     pub kind: &'static str,
-    /// Of messages, the regular expression that a line must match. Of signals, the topic. Of a timer, its name, `*` for every
-    /// name that no other handler has. Else empty.
+    /// For messages, the regular expression that a line must match. For signals, the topic. For a timer, its name, or
+    /// `*` for every name without another handler. Otherwise empty.
     pub pattern: &'static str,
-    /// Of a timer that fires by itself, its cron expression. Else empty.
+    /// For a timer that fires by itself, its cron expression. Otherwise empty.
     pub cron: &'static str,
     /// The time zone of `cron`; UTC when empty.
     pub zone: &'static str,
 }
 
-/// What the host needs to know of a `#[command]`.
+/// The description of one `#[command]`.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Command {
-    /// As typed, without the prefix.
+    /// The name as typed, without the prefix.
     pub name: &'static str,
-    /// Other names for it.
+    /// Further names of the command.
     pub aliases: &'static [&'static str],
-    /// How to call it, from the code spans of the doc comment: `!roll 2d6+3`.
+    /// How to use the command, from the code spans of the doc comment: `!roll 2d6+3`.
     pub usage: &'static str,
     /// What it does, from the doc comment.
     pub help: &'static str,
-    /// Milliseconds one user waits between two calls; 0 for none.
+    /// Milliseconds that one user must wait between two uses; 0 for none.
     pub cooldown_ms: u64,
-    /// Milliseconds a channel waits between two calls by anyone; 0 for none.
+    /// Milliseconds that a channel must wait between two uses by anyone; 0 for none.
     pub channel_cooldown_ms: u64,
-    /// Milliseconds everyone waits between two calls by anyone; 0 for none.
+    /// Milliseconds that everyone must wait between two uses by anyone; 0 for none.
     pub global_cooldown_ms: u64,
 }
 
-/// How a plugin wants to be reloaded.
+/// The reload mode that a plugin asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reload {
-    /// The old and the new one run side by side for a moment.
+    /// The old and the new generation run side by side for a moment.
     Overlap,
-    /// The old one's state is handed to the new one; events wait meanwhile.
+    /// The new generation takes over the state of the old one; events wait meanwhile.
     Handoff,
-    /// The old one stops before the new one starts.
+    /// The old generation stops before the new one starts.
     Exclusive,
 }
 

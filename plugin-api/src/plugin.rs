@@ -1,4 +1,4 @@
-//! The trait behind `#[plugin]`, and how one event goes through a plugin.
+//! The trait behind `#[plugin]`, and the way of one event through a plugin.
 
 use crate::{
     Context, Error, Reply, Result,
@@ -17,66 +17,69 @@ use std::{
     time::Instant,
 };
 
-/// A plugin. `#[plugin]` writes this implementation; by hand it is work without gain.
+/// A plugin. `#[plugin]` writes this implementation; there is no reason to implement it by hand.
 pub trait Plugin: Sized + Send + Sync + 'static {
-    /// What it says about itself.
+    /// The plugin's description of itself.
     const MANIFEST: Manifest;
 
-    /// Makes it from its settings, a JSON object.
+    /// Creates the plugin from its settings, a JSON object.
     ///
     /// # Errors
-    /// When the settings are wrong or something it needs is absent; the operator reads why.
+    /// When the settings are wrong or the plugin lacks something; the operator reads the error.
     fn create(settings: &[u8]) -> Result<Self>;
 
-    /// Whether the settings, a JSON object, can be read as what `create` takes. Makes nothing and touches nothing.
+    /// Checks whether `create` can read the settings, a JSON object. Creates nothing and changes nothing.
     ///
     /// # Errors
-    /// When they cannot: the name of the setting, a colon, and what it needs.
+    /// When it cannot: the name of the setting, a colon, and what it needs.
     fn check_settings(settings: &[u8]) -> Result<()> {
         let _ = settings;
         Ok(())
     }
 
-    /// The place in `MANIFEST.commands` of the command with this name or alias.
+    /// The index in `MANIFEST.commands` of the command with this name or alias.
     fn find(command: &str) -> Option<usize>;
 
-    /// Reads the arguments in `cx` and calls the command at this place.
+    /// Reads the arguments in `cx` and calls the command with this index.
     ///
     /// # Errors
-    /// When the arguments are not what the command takes: answered with its usage.
+    /// When the arguments do not fit the command. The user then gets the usage.
     fn call(&self, command: usize, cx: Context) -> Result<Handling<'_>, ArgError>;
 
-    /// Calls the handler at this place in `MANIFEST.subscriptions`; `None` when there is none, or none for such an event.
+    /// Calls the handler with this index in `MANIFEST.subscriptions`. `None` when there is no such handler, or it is
+    /// for another kind.
     fn hear(&self, handler: usize, cx: Context, body: &Body<'_>) -> Option<Handling<'_>> {
         let _ = (handler, cx, body);
         None
     }
 
-    /// Brings the store from version `from` up to `MANIFEST.store_version`.
+    /// Migrates the store from version `from` to `MANIFEST.store_version`.
     fn migrate(&self, cx: Context, from: u32) -> Handling<'_> {
         let _ = cx;
         let text = format!("the store has version {from}, and this plugin has no #[migrate]");
         Handling::Done(Error::internal(text).into())
     }
 
-    /// Its state, for the generation that follows it.
+    /// Returns the plugin's state for the next generation. It must fit a frame of the protocol (16 MiB), and
+    /// `limits.handoff_timeout` (2 s by default) bounds the time.
     ///
     /// # Errors
-    /// When there is none, or it cannot be written; the reload is then called off.
+    /// When the plugin has no state or cannot write it. The reload is then cancelled, and this generation goes on.
     fn snapshot(&self) -> Result<Vec<u8>> {
         Err(Error::internal("this plugin keeps no state: it has no #[snapshot]"))
     }
 
-    /// Takes over the state of an earlier generation, before the first event. `version` is within `reads_state`.
+    /// Takes over the state of an earlier generation, before the first event. `version` is within `reads_state`, and
+    /// `limits.handoff_timeout` (2 s by default) bounds the time.
     ///
     /// # Errors
-    /// When it cannot be read; the reload is then called off.
+    /// When the plugin cannot read it. The reload is then cancelled, and the earlier generation goes on.
     fn restore(&self, version: u32, state: &[u8]) -> Result<()> {
         let _ = (version, state);
         Err(Error::internal("this plugin keeps no state: it has no #[restore]"))
     }
 
-    /// The last call.
+    /// The last call before the process ends. The host kills the process 2 s after it asked for the stop.
     fn shutdown(&self) {}
 
     /// The one instance of this plugin in its library.
@@ -84,11 +87,11 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     fn slot() -> &'static Slot<Self>;
 }
 
-/// What calling a handler gave: an `fn` is done, an `async fn` has to be polled.
+/// The result of calling a handler: an `fn` is done, an `async fn` must be polled.
 pub enum Handling<'a> {
-    /// It has answered, or failed.
+    /// The handler answered or failed.
     Done(Finished),
-    /// To be polled.
+    /// The handler must be polled.
     Future(Pin<Box<dyn Future<Output = Finished> + Send + 'a>>),
 }
 
@@ -99,14 +102,14 @@ impl<'a> Handling<'a> {
     }
 }
 
-/// What a handler returned, and what it has read and wants to change. [`Context::finish`] makes it.
+/// What a handler returned, with its reads and changes. [`Context::finish`] makes it.
 pub struct Finished {
     pub(crate) result: Result<Reply>,
     pub(crate) journal: Option<Box<Mutex<Journal>>>,
 }
 
 impl Finished {
-    /// Encoded effects, when there are any and the handler has ended well.
+    /// The encoded effects, if the handler succeeded and has any.
     ///
     /// # Errors
     /// When they do not fit a message to the host.
@@ -136,7 +139,7 @@ impl fmt::Debug for Finished {
     }
 }
 
-/// A plugin and what the dispatch keeps beside it.
+/// A plugin, with the cooldowns of its commands.
 #[doc(hidden)]
 pub struct Instance<P> {
     pub(crate) plugin: P,
@@ -144,18 +147,19 @@ pub struct Instance<P> {
     cooldowns: Option<Cooldowns>,
 }
 
-/// Where a library keeps its one instance.
+/// Holds the one instance of a library's plugin.
 #[doc(hidden)]
 pub type Slot<P> = std::sync::OnceLock<Instance<P>>;
 
 impl<P: Plugin> Instance<P> {
-    /// Makes the plugin; a panic in it is an error like any other. `host_cools` says that the host sees to cooldowns.
+    /// Creates the plugin. A panic becomes an error. `host_cools`: the host keeps cooldowns, so the plugin does
+    /// not.
     pub(crate) fn create(settings: &[u8], host_cools: bool) -> Result<Self> {
         let plugin = guard::catch(|| P::create(settings)).and_then(|made| made)?;
         Ok(Self { plugin, cooldowns: (!host_cools).then(Cooldowns::default) })
     }
 
-    /// Starts handling an event, as far as it goes without polling. Never unwinds.
+    /// Starts to handle an event, as far as possible without polling. Never unwinds.
     pub(crate) fn begin(&self, cx: Context) -> Handling<'_> {
         guard::catch(|| self.dispatch(cx)).unwrap_or_else(|panic| Handling::Done(panic.into()))
     }
@@ -192,7 +196,7 @@ impl<P: Plugin> Instance<P> {
         self.plugin.call(index, cx).unwrap_or_else(|error| Handling::Done(Ok(usage(command, &error)).into()))
     }
 
-    /// Takes over a state, if its version is one that the plugin reads.
+    /// Takes over a state, if the plugin reads its version.
     pub(crate) fn restore(&self, version: u32, state: &[u8]) -> Result<()> {
         let [first, last] = P::MANIFEST.reads_state;
         if !(first..=last).contains(&version) {
@@ -204,7 +208,7 @@ impl<P: Plugin> Instance<P> {
     }
 }
 
-/// The answer to arguments that cannot be read.
+/// The reply to arguments that do not fit the command.
 fn usage(command: &Command, error: &ArgError) -> Reply {
     let usage = command.usage;
     Reply::text(match error {

@@ -1,4 +1,4 @@
-//! What a plugin imports: `use plugin_api::prelude::*;`
+//! Everything that a plugin imports: `use plugin_api::prelude::*;`
 
 pub use crate::{
     Context, Plugin, Reply,

@@ -1,24 +1,25 @@
-//! What a handler says back.
+//! The reply of a handler.
 
 use crate::{Error, Result};
 use std::borrow::Cow;
 
-/// An answer to one event: a text, or nothing. Line breaks are the connector's to handle.
+/// A reply to one event: a text, or nothing. The text may have several lines; the connector splits it. The host cuts a
+/// text that is longer than `limits.reply_bytes` (4,096 bytes by default).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply(Option<Cow<'static, str>>);
 
 impl Reply {
-    /// Says `text`. An empty text is said too, where the connector can.
+    /// Replies with `text`. An empty text is a reply too, which a connector may not be able to show.
     pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
         Self(Some(text.into()))
     }
 
-    /// Says nothing: the event ends as *ignored*.
+    /// Does not reply: the event ends as *ignored*.
     pub const fn none() -> Self {
         Self(None)
     }
 
-    /// The text, if there is one.
+    /// The text; `None` for no reply.
     pub fn as_text(&self) -> Option<&str> {
         self.0.as_deref()
     }
@@ -48,24 +49,24 @@ impl From<()> for Reply {
     }
 }
 
-/// What a handler may return: anything that is `Into<Reply>`, or a `Result` of such with an error that is
-/// `Into<Error>`. `Via` only keeps the two apart and is always inferred.
+/// The types that a handler may return: anything that is `Into<Reply>`, or a `Result` of it with an error that is
+/// `Into<Error>`. `Via` distinguishes the two; the compiler always infers it.
 #[diagnostic::on_unimplemented(
     message = "a command cannot return `{Self}`",
     note = "return `Reply`, `String`, `&'static str`, `()`, or `Result` of one of them"
 )]
 pub trait IntoReply<Via> {
-    /// The one form the dispatch knows.
+    /// Converts the value into the one form that the host takes.
     ///
     /// # Errors
     /// The handler's own.
     fn into_reply(self) -> Result<Reply>;
 }
 
-/// See [`IntoReply`].
+/// The `Via` of a type that is `Into<Reply>`.
 #[derive(Debug)]
 pub struct Plain;
-/// See [`IntoReply`].
+/// The `Via` of a `Result`.
 #[derive(Debug)]
 pub struct Fallible;
 
@@ -87,11 +88,11 @@ mod tests {
 
     #[test]
     fn whatever_a_handler_returns_becomes_a_reply() {
-        let said = |reply: Result<Reply>| reply.expect("these are all fine").as_text().map(str::to_owned);
-        assert_eq!(said("a".into_reply()).as_deref(), Some("a"));
-        assert_eq!(said(String::from("b").into_reply()).as_deref(), Some("b"));
-        assert_eq!(said(Ok::<_, Error>(Reply::text("c")).into_reply()).as_deref(), Some("c"));
-        assert_eq!(said(Ok::<_, std::fmt::Error>(()).into_reply()), None);
+        let text = |reply: Result<Reply>| reply.expect("these are all fine").as_text().map(str::to_owned);
+        assert_eq!(text("a".into_reply()).as_deref(), Some("a"));
+        assert_eq!(text(String::from("b").into_reply()).as_deref(), Some("b"));
+        assert_eq!(text(Ok::<_, Error>(Reply::text("c")).into_reply()).as_deref(), Some("c"));
+        assert_eq!(text(Ok::<_, std::fmt::Error>(()).into_reply()), None);
         assert!(Err::<String, _>(std::fmt::Error).into_reply().is_err());
     }
 }

@@ -1,13 +1,13 @@
-//! Reads the settings for `#[create]`, and says in plain words what is wrong with them.
+//! Reads the settings for `#[create]`, and explains what is wrong with them.
 
 use crate::{Error, Result};
 use serde::de::DeserializeOwned;
 
-/// Reads the settings for `#[create]`. No bytes at all count as `{}`.
+/// Reads the settings for `#[create]`. Empty input means `{}`.
 ///
 /// # Errors
-/// When the JSON is not a `T`. The text is the name of the setting, a colon, and what it needs; it quotes no value, which
-/// may be a secret.
+/// When the JSON is not a `T`. The text is the name of the setting, a colon, and what it needs. It quotes no value,
+/// because a value may be a secret.
 pub fn settings<T: DeserializeOwned>(json: &[u8]) -> Result<T> {
     let json = if json.is_empty() { b"{}" } else { json };
     serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(json)).map_err(|error| {
@@ -16,8 +16,8 @@ pub fn settings<T: DeserializeOwned>(json: &[u8]) -> Result<T> {
     })
 }
 
-/// What serde says of the value at `path`, for an operator. Its words come from `serde::de::Error` and have been the same
-/// since its first release; other words are the author's own.
+/// Explains serde's error about the value at `path` to an operator. serde's own texts come from `serde::de::Error` and
+/// have not changed since its first release; any other text is the author's.
 fn explain(path: &str, text: &str) -> String {
     let text = text.rsplit_once(" at line ").map_or(text, |(text, _)| text);
     let path = if path == "." { "" } else { path };
@@ -29,7 +29,7 @@ fn explain(path: &str, text: &str) -> String {
     if let Some(rest) = text.strip_prefix("unknown field `") {
         let name = quoted(rest);
         let known = rest.split_once("`, expected ").map_or("none", |(_, known)| known);
-        // The path may end with the name already.
+        // The path may already end with the name.
         let setting = if path.ends_with(&name) { path.to_owned() } else { at(&name) };
         return format!("{setting}: there is no such setting; there is {}", known.replace("one of ", ""));
     }
@@ -45,7 +45,7 @@ fn explain(path: &str, text: &str) -> String {
     if path.is_empty() { what } else { format!("{path}: {what}") }
 }
 
-/// What serde calls a type, in words.
+/// A type in serde's words, in plain words.
 fn noun(expected: &str) -> String {
     match expected {
         "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => "a whole number that is not negative".to_owned(),
@@ -112,7 +112,7 @@ mod tests {
             let error = settings::<Settings>(json.as_bytes()).expect_err(json).to_string();
             assert_eq!(error, expected, "{json}");
         }
-        let said = settings::<Settings>(br#"{"city": "x", "hours": [1]}"#).expect("good settings");
-        assert_eq!((said.city.as_str(), &said.hours[..]), ("x", &[1][..]));
+        let read = settings::<Settings>(br#"{"city": "x", "hours": [1]}"#).expect("good settings");
+        assert_eq!((read.city.as_str(), &read.hours[..]), ("x", &[1][..]));
     }
 }

@@ -1,21 +1,21 @@
-//! State that outlives a reload: what `#[snapshot]` writes and `#[restore]` reads.
+//! State that outlives a reload: `#[snapshot]` writes it and `#[restore]` reads it.
 //!
-//! The bytes are the plugin's own; these two helpers make them JSON, which a later version can read leniently
-//! (`#[serde(default)]` for a new field). Raise `state_version` when the old `restore` could not read the new bytes, and
-//! say with `reads_state = 1..=2` which ones the new one reads.
+//! The plugin chooses the bytes, up to 16 MiB. These two helpers use JSON, which a later version can read leniently
+//! (`#[serde(default)]` for a new field). Raise `state_version` when the old `restore` cannot read the new bytes, and
+//! declare with `reads_state = 1..=2` which versions the new one reads.
 
 use crate::Result;
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Writes a value for `#[snapshot]`.
+/// Encodes a value for `#[snapshot]`.
 ///
 /// # Errors
-/// When `value` is not JSON: a map with keys other than text, for one.
+/// When `value` is not JSON, such as a map with keys other than text.
 pub fn to_bytes<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
     Ok(serde_json::to_vec(value)?)
 }
 
-/// Reads what [`to_bytes`] wrote.
+/// Decodes the bytes of [`to_bytes`].
 ///
 /// # Errors
 /// When the bytes are not a `T`.

@@ -1,5 +1,5 @@
-//! What a plugin keeps: values under keys, in the host's database. It belongs to the plugin's name, so reloads, rollbacks,
-//! crashes and restarts leave it as it is.
+//! The store: values under keys that a plugin keeps in the host's database. It belongs to the plugin's name, so reloads,
+//! rollbacks, crashes and restarts do not change it.
 //!
 //! ```
 //! use plugin_api::prelude::*;
@@ -9,7 +9,7 @@
 //!
 //! #[plugin]
 //! impl Karma {
-//!     /// Thank somebody: `!thank bob`
+//!     /// Thank a person: `!thank bob`
 //!     #[command]
 //!     async fn thank(&self, cx: &Context, whom: String) -> Result<String> {
 //!         let thanks: u32 = cx.store().channel().get(&whom).await?.unwrap_or(0) + 1;
@@ -19,12 +19,12 @@
 //! }
 //! ```
 //!
-//! Changes are applied together with the answer, before anything is said, or not at all: a handler that fails, panics or dies
-//! with its process has changed nothing. What it read is checked then as well. When another event has changed it since, the
-//! handler runs again from the start, so two events cannot both count the same number up to 8. Within one event, a read sees
-//! the changes made before it.
+//! The host applies all changes of a handler together with its answer, before the user sees the answer, or none: a handler
+//! that fails, panics or dies with its process has changed nothing. The host also checks what the handler read. If another
+//! event changed that meanwhile, the handler runs again from the start, at most three times in all, and then the event fails.
+//! So two events cannot both count from 7 to 8. Within one event, a read sees the changes made before it.
 //!
-//! An `fn` handler can change, and only an `async fn` can read, because the answer comes from the host.
+//! Every handler can change values. Only an `async fn` can read them, because the host answers a read.
 
 use crate::{Error, Result, abi::calls, journal::LazyJournal};
 use rosey_wire::{
@@ -35,7 +35,7 @@ use rosey_wire::{
 use serde::{Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-/// The store in one scope. [`Context::store`](crate::Context::store) is the plugin's own, the same in every event.
+/// The store in one scope. [`Context::store`](crate::Context::store) is the global scope, the same in every event.
 #[derive(Clone, Copy)]
 pub struct Store<'a> {
     journal: &'a LazyJournal,
@@ -46,9 +46,9 @@ pub struct Store<'a> {
 /// Some of the values, in the order of their keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// Keys and values.
+    /// Keys and values, in the order of the keys.
     pub entries: Vec<(String, T)>,
-    /// What to give as `after` for the next page; `None` when this is the last.
+    /// The `after` of the next page; `None` when this is the last page.
     pub next: Option<String>,
 }
 
@@ -63,22 +63,27 @@ impl<'a> Store<'a> {
         Self { scope: Scope::Channel, ..self }
     }
 
-    /// The values of the event's person: of the account where the network has verified one, else of the nick.
+    /// The values of the event's person: of the account if the network has verified one, else of the nick on that
+    /// network.
     #[must_use]
     pub fn user(self) -> Self {
         Self { scope: Scope::User, ..self }
     }
 
-    /// The values of that person in that channel.
+    /// The values of the event's person in the event's channel.
     #[must_use]
     pub fn member(self) -> Self {
         Self { scope: Scope::Member, ..self }
     }
 
-    /// The value of a key, or `None` where there is none.
+    /// Reads the value of a key; `None` if there is none. Asks the host at the first read of a key; later reads in the
+    /// same event return the same value, with this event's own changes.
+    ///
+    /// Dropping the future withdraws the read.
     ///
     /// # Errors
-    /// When the value is not a `T`, when the event has read too much (256 keys, 4 MiB), and when the host cannot read it.
+    /// When the value is not a `T`, when the event reads more than 256 keys or 4 MiB, and when the host cannot read the
+    /// value.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         let known = self.journal.lock().base(self.scope, key);
         let base = match known {
@@ -90,8 +95,8 @@ impl<'a> Store<'a> {
         values.get(key).map(|value| parse(key, value)).transpose()
     }
 
-    /// Keys that begin with `prefix`, at most `limit` of them; the host may give fewer at a time. `after` is empty for the
-    /// first page, and then [`Page::next`].
+    /// Reads keys with the prefix `prefix` and their values, at most `limit` of them. The host gives at most 1,000 keys
+    /// and 1 MiB a page. `after` is empty for the first page, and then [`Page::next`].
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -121,15 +126,17 @@ impl<'a> Store<'a> {
         Ok(page)
     }
 
-    /// Stores a value as JSON, in place of the one that is there.
+    /// Stores a value as JSON, in place of the present one. A key has 1 to 256 bytes, and a value at most 256 KiB as
+    /// JSON.
     ///
     /// # Errors
-    /// When it is not JSON, or the event changes too much: 256 things, 256 KiB.
+    /// When the value is not JSON, or the event has too many changes (256, or 256 KiB together). A key or value over
+    /// its limit, or a store over its quota (`limits.store_keys`, `limits.store_bytes`), fails the event when it ends.
     pub fn put<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<()> {
         self.put_ms(key, value, 0)
     }
 
-    /// Stores a value that is gone after `ttl`; what is less than a millisecond counts as one.
+    /// Stores a value that expires after `ttl`. The store counts whole milliseconds, at least one.
     ///
     /// # Errors
     /// As [`put`](Self::put).
@@ -137,18 +144,20 @@ impl<'a> Store<'a> {
         self.put_ms(key, value, millis(ttl).max(1))
     }
 
-    /// Removes a value; nothing happens where there is none.
+    /// Removes a value. A missing value is no error.
     ///
     /// # Errors
-    /// When the event changes too much.
+    /// When the event has too many changes (256, or 256 KiB together).
     pub fn delete(&self, key: &str) -> Result<()> {
         self.journal.lock().change(&Effect::Delete { scope: self.scope, key })
     }
 
-    /// Adds to a whole number; what is not there counts as 0. It reads nothing, so it never conflicts with another event.
+    /// Adds to a whole number; a missing value counts as 0. An addition reads nothing, so it never conflicts with
+    /// another event.
     ///
     /// # Errors
-    /// When the event changes too much. What is no whole number, or would leave an `i64`, fails the event when it ends.
+    /// When the event has too many changes (256, or 256 KiB together). A value that is no whole number, or a sum that
+    /// does not fit an `i64`, fails the event when it ends.
     pub fn add(&self, key: &str, by: i64) -> Result<()> {
         self.journal.lock().change(&Effect::Add { scope: self.scope, key, by })
     }
@@ -177,7 +186,7 @@ impl fmt::Debug for Store<'_> {
     }
 }
 
-/// Begins changes outside of an event, for a task that the plugin has spawned.
+/// Begins a transaction outside of an event, for a task that the plugin spawned.
 ///
 /// ```no_run
 /// # async fn poll() -> plugin_api::Result<()> {
@@ -191,8 +200,9 @@ pub fn background() -> Transaction {
     Transaction::default()
 }
 
-/// Changes outside of an event: all of them when [`commit`](Self::commit) is done, none when it is dropped before. It has the
-/// plugin's own values, because there is no channel and no person here.
+/// Reads and changes outside of an event. [`commit`](Self::commit) applies all changes or none; dropping the
+/// transaction applies none. It has only the global scope, because there is no channel and no person. The limits are
+/// those of an event.
 #[derive(Default)]
 pub struct Transaction {
     journal: LazyJournal,
@@ -200,11 +210,11 @@ pub struct Transaction {
 
 /// How a transaction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "after a conflict nothing has changed, and the work has to be done again"]
+#[must_use = "after a conflict nothing has changed: begin the transaction again"]
 pub enum Committed {
-    /// The changes are applied, and durable.
+    /// The changes are applied and durable.
     Applied,
-    /// Something that it read has changed since. Nothing was applied: begin again.
+    /// Another event changed a value that the transaction read, so nothing was applied. Begin again.
     Conflict,
 }
 
@@ -261,10 +271,11 @@ impl Transaction {
         self.store().add(key, by)
     }
 
-    /// Applies the changes, all or none.
+    /// Applies the changes, all or none, and returns when they are durable. Dropping the future before it returns
+    /// leaves open whether they are applied.
     ///
     /// # Errors
-    /// When the host cannot apply them, and when it does not answer within 30 s: then they may be applied or not.
+    /// When the host cannot apply them, or does not answer within 30 s. After 30 s they may be applied or not.
     pub async fn commit(self) -> Result<Committed> {
         let Some(effects) = self.journal.lock().pack()? else {
             return Ok(Committed::Applied);
@@ -285,11 +296,11 @@ impl fmt::Debug for Transaction {
     }
 }
 
-/// Why the host has not done `what`.
+/// The error for a host that has not done `what`.
 pub(crate) fn refused(what: &str, answer: &Returned<'_>) -> Error {
     match answer {
         Returned::Failed(why) => Error::internal(format!("{what}: {why}")),
-        _ => Error::internal(format!("{what}: the host gave an answer to another question")),
+        _ => Error::internal(format!("{what}: the host answered another call")),
     }
 }
 
@@ -298,6 +309,7 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 }
 
 fn parse<T: DeserializeOwned>(key: &str, value: &str) -> Result<T> {
-    serde_json::from_str(value)
-        .map_err(|error| Error::internal(format!("the value of {key:?} is not what the plugin reads it as: {error}")))
+    serde_json::from_str(value).map_err(|error| {
+        Error::internal(format!("the value of {key:?} has another type than the plugin reads: {error}"))
+    })
 }

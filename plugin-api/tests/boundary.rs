@@ -1,4 +1,4 @@
-//! The module as the shim calls it: from one thread, with replies coming from two.
+//! The module as the shim calls it: from one thread, with replies from two.
 
 use abi_stable::{
     prefix_type::PrefixTypeTrait,
@@ -94,8 +94,8 @@ impl Subject {
     }
 }
 
-type Said = (u64, u8, String, String);
-static REPLIES: Mutex<Option<mpsc::SyncSender<Said>>> = Mutex::new(None);
+type Reply = (u64, u8, String, String);
+static REPLIES: Mutex<Option<mpsc::SyncSender<Reply>>> = Mutex::new(None);
 static LOGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static CALLED: Mutex<Vec<(u64, u64, Vec<u8>)>> = Mutex::new(Vec::new());
 static EFFECTS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
@@ -133,7 +133,7 @@ fn threads() -> usize {
 
 struct Shim {
     module: PluginModRef,
-    replies: mpsc::Receiver<Said>,
+    replies: mpsc::Receiver<Reply>,
     last: u64,
 }
 
@@ -174,7 +174,7 @@ impl Shim {
         self.last
     }
 
-    /// Answers the one question that is open.
+    /// Answers the one open call.
     fn answer(&self, event: u64, expected: &Call<'_>, answer: &Returned<'_>) {
         let (call, asked_by, request) = CALLED.lock().expect("no panic holds it").pop().expect("it has asked");
         assert_eq!((asked_by, &decode::<Call<'_>>(&request).expect("a call")), (event, expected));
@@ -182,24 +182,24 @@ impl Shim {
         self.module.returned().expect("built against this plugin-api")(call, answer.as_slice().into());
     }
 
-    /// The answer that is there already.
-    fn now(&self) -> Said {
+    /// The answer that has already come.
+    fn now(&self) -> Reply {
         self.replies.try_recv().expect("answered inline")
     }
 
     /// The answer that comes from the other thread.
-    fn later(&self) -> Said {
+    fn later(&self) -> Reply {
         self.replies.recv_timeout(Duration::from_secs(10)).expect("answered in the end")
     }
 }
 
-/// What the last event wanted, as `check` sees it.
+/// Checks the effects of the last event.
 fn effects(check: impl FnOnce(Effects<'_>)) {
     let packed = EFFECTS.lock().expect("no panic holds it").pop().expect("it came with effects");
     check(decode(&packed).expect("effects"));
 }
 
-/// Questions, effects, and events that are no commands.
+/// Calls, effects, and events that are no commands.
 fn effects_travel_with_the_answer(shim: &mut Shim) {
     let get = Call::Get { scope: Scope::Global, key: "sum" };
     let id = shim.send("sum", "2", 1000);
@@ -225,8 +225,8 @@ fn effects_travel_with_the_answer(shim: &mut Shim) {
     let id = shim.occur(0, Body::Message { text: "hi" });
     assert_eq!(shim.now(), (id, outcome::IGNORED, String::new(), String::new()));
     effects(|effects| {
-        let said = Effect::Say { to: Target::Here, style: Style::Plain, text: "ann said hi" };
-        assert_eq!((effects.reads.len(), effects.changes), (0, vec![said]));
+        let line = Effect::Say { to: Target::Here, style: Style::Plain, text: "ann said hi" };
+        assert_eq!((effects.reads.len(), effects.changes), (0, vec![line]));
     });
     for (handler, body) in [(0, Body::Join), (1, Body::Message { text: "hi" })] {
         let id = shim.occur(handler, body);
@@ -242,7 +242,7 @@ fn effects_travel_with_the_answer(shim: &mut Shim) {
     });
 }
 
-// One test: a library has one instance, and the shim one thread.
+// One test, because a library has one instance and the shim one thread.
 #[test]
 fn a_library_keeps_the_contract() {
     let mut shim = Shim::load();

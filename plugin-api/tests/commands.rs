@@ -58,7 +58,7 @@ impl Forms {
     }
 }
 
-fn said(line: &str) -> String {
+fn reply(line: &str) -> String {
     Bot::<Forms>::new().say(line).text().to_owned()
 }
 
@@ -77,23 +77,23 @@ fn names_come_from_the_package_and_the_methods() {
 
 #[test]
 fn arguments_are_read_by_type() {
-    assert_eq!(said("!echo-it 2 ab c"), "ab cab c");
-    assert_eq!(said("!8 1"), "one");
-    assert_eq!(said("!8 1 2"), "two");
-    assert_eq!(said("!rest"), "nothing");
-    assert_eq!(said("!pong ignored words"), "pong alice false");
+    assert_eq!(reply("!echo-it 2 ab c"), "ab cab c");
+    assert_eq!(reply("!8 1"), "one");
+    assert_eq!(reply("!8 1 2"), "two");
+    assert_eq!(reply("!rest"), "nothing");
+    assert_eq!(reply("!pong ignored words"), "pong alice false");
 }
 
 #[test]
 fn wrong_arguments_are_answered_with_the_usage() {
-    assert_eq!(said("!echo-it"), "Usage: !echo-it 2 words");
-    assert_eq!(said("!echo-it 2"), "Usage: !echo-it 2 words");
-    assert_eq!(said("!echo-it x y"), "invalid digit found in string. Usage: !echo-it 2 words");
+    assert_eq!(reply("!echo-it"), "Usage: !echo-it 2 words");
+    assert_eq!(reply("!echo-it 2"), "Usage: !echo-it 2 words");
+    assert_eq!(reply("!echo-it x y"), "invalid digit found in string. Usage: !echo-it 2 words");
 }
 
 #[test]
 fn waiting_is_allowed_and_silence_too() {
-    assert_eq!(said("!slow"), "#test");
+    assert_eq!(reply("!slow"), "#test");
     assert_eq!(Bot::<Forms>::new().say("!silent"), Answer::Ignored);
 }
 
@@ -186,7 +186,7 @@ fn state_goes_from_one_instance_to_the_next() {
     assert_eq!(new.say("!note milk").text(), "tea, milk");
     new.restore(1, br#""old""#).expect("it reads version 1");
     assert_eq!(new.say("!note x").text(), "old, x");
-    let error = new.restore(3, b"[]").expect_err("nobody reads version 3 yet");
+    let error = new.restore(3, b"[]").expect_err("no build reads version 3 yet");
     assert_eq!(error.detail(), "the state has version 3, this plugin reads 1 to 2");
     assert!(Bot::<Forms>::new().snapshot().is_err());
 }

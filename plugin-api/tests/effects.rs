@@ -1,10 +1,10 @@
-//! What a plugin keeps, hears and does, as its author tests it.
+//! The store, handlers and effects of a plugin, as its author tests them.
 
 use plugin_api::{
     event::{Join, Kind, Message, Nick, Part, Signal, Start, Timer, Topic},
     prelude::*,
     store::Committed,
-    testing::{Answer, Bot, Said},
+    testing::{Answer, Bot, SentLine},
 };
 use std::time::Duration;
 
@@ -205,7 +205,7 @@ fn a_handler_that_fails_or_panics_changes_nothing() {
     for how in ["error", "panic"] {
         assert!(matches!(bot.say(&format!("!fail {how}")), Answer::Failed { .. }), "{how}");
     }
-    assert_eq!((bot.stored("count"), bot.said(), bot.timers()), (Some(11), vec![], vec![]));
+    assert_eq!((bot.stored("count"), bot.sent(), bot.timers()), (Some(11), vec![], vec![]));
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn what_is_too_much_fails_and_changes_nothing() {
     assert_eq!(bot.say("!flood 256"), Answer::Ignored);
     let sum: i64 = (0..256).sum();
     let Answer::Failed { detail, .. } = bot.say("!flood 257") else { panic!("it is too much") };
-    assert_eq!(detail, "an event may have 256 changes, and this is one more");
+    assert_eq!(detail, "an event may have at most 256 changes");
     assert_eq!(bot.stored("flood"), Some(sum));
 }
 
@@ -238,8 +238,8 @@ fn what_is_too_much_fails_and_changes_nothing() {
 fn lines_timers_and_signals_are_seen() {
     let bot = Bot::<Subject>::new();
     assert_eq!(bot.say("!speak").text(), "said");
-    let said = |to: &str, text: &str| Said { to: to.into(), text: text.into() };
-    assert_eq!(bot.said(), [said("#test", "here"), said("alice", "for you"), said("irc:#other", "there")]);
+    let line = |to: &str, text: &str| SentLine { to: to.into(), text: text.into() };
+    assert_eq!(bot.sent(), [line("#test", "here"), line("alice", "for you"), line("irc:#other", "there")]);
     assert_eq!(bot.published(), [("spoken".to_owned(), "3".to_owned())]);
     assert_eq!(bot.say("!timers").text(), "daily tea");
     assert_eq!(bot.timers()[0].cron.as_deref(), Some("0 9 * * *"));

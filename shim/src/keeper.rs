@@ -1,7 +1,9 @@
-//! The keeper: a small process beside the host that waits for the host's end, and then ends whatever plugins left behind.
+//! The keeper: a small process beside the host that waits for the end of the host, and then ends all processes that
+//! plugins left behind.
 //!
-//! A host that is killed can do nothing about daemons that its plugins started. They bear its mark in their environment; the
-//! keeper finds them by it. It is told of the end by its standard input, whose other end the host holds.
+//! A host that is killed cannot end the daemons that its plugins started. They have the host's mark in their
+//! environment, by which the keeper finds them. The keeper learns of the end by its standard input, whose other end the
+//! host holds.
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, setsid};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -13,22 +15,23 @@ use std::{
     time::Duration,
 };
 
-/// Looks at most. Each ends all that is found; more than two are needed only where a process starts others all the time.
+/// Passes over all processes, at most. Each pass ends every process that it finds; only processes that keep starting
+/// others need more than two.
 const LOOKS: usize = 200;
 
-/// Between two looks.
+/// Pause between two passes.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Waits for the end of the host, and ends every process with a mark that begins with `mark` (`ROSEY_PROCESS=HOST-`).
 pub fn keep(mark: &str) {
-    // Fails only for a process that leads its group already.
+    // Fails only for a process that already leads its group.
     let _ = setsid();
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        // Without it the keeper may end before the host, and no harm is done while the host lives.
+        // If this fails, a signal may end the keeper before the host. That does no harm while the host lives.
         let _ = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)));
     }
     let _ = std::env::set_current_dir("/");
-    // The host writes nothing: this returns at its end.
+    // The host writes nothing, so this returns when the host ends.
     let _ = io::stdin().read_to_end(&mut Vec::new());
     for _ in 0..LOOKS {
         if !end_marked(mark.as_bytes()) {
@@ -38,7 +41,7 @@ pub fn keep(mark: &str) {
     }
 }
 
-/// Ends all that bear the mark. False when there was none.
+/// Ends all processes with the mark. Returns false when it found none.
 fn end_marked(mark: &[u8]) -> bool {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = processes.filter_map(|process| Pid::from_raw(process.file_name().to_str()?.parse().ok()?));
@@ -50,7 +53,7 @@ fn end(pid: Pid, mark: &[u8]) -> bool {
         return false;
     }
     let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return false };
-    // Looked at again, since another process may have had its id before it was opened.
+    // Checked again, because another process may have taken the id before it was opened.
     is_marked(pid, mark) && pidfd_send_signal(&process, Signal::KILL).is_ok()
 }
 

@@ -1,4 +1,4 @@
-//! The connection to the host: opened once, read by the main thread, written by whoever has something to say.
+//! The connection to the host. It is opened once and read by the main thread; any thread may write to it.
 
 use rosey_wire::{
     MIN_VERSION, VERSION,
@@ -17,8 +17,8 @@ use std::{
     sync::{Mutex, MutexGuard, OnceLock},
 };
 
-/// Replies of one batch collect up to this many bytes before they are written early: a batch of small replies is one
-/// write, and a plugin that says a lot does not make the host wait for the end of the batch.
+/// Bytes of replies that a batch may collect before they are written. A batch of small replies takes one write, and the
+/// host does not wait for the end of a batch with large ones.
 const WRITE_AT: usize = 64 << 10;
 
 /// The longest token line accepted, in bytes. The host sends 32 hex digits.
@@ -28,11 +28,11 @@ static STREAM: OnceLock<UnixStream> = OnceLock::new();
 static OUT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 thread_local! {
-    /// The main thread flushes at the end of each batch; every other thread flushes what it says at once.
+    /// The main thread flushes at the end of each batch; every other thread flushes each message at once.
     static FLUSHES_LATER: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Connects, proves this process to be the one the host spawned, and agrees on a protocol version.
+/// Connects, proves that this is the process that the host spawned, and agrees on a protocol version.
 ///
 /// # Errors
 /// A text for the operator.
@@ -55,7 +55,7 @@ pub fn open(socket: &str) -> Result<(), String> {
     match decode(&answer).map_err(|error| format!("the host's answer: {error}"))? {
         Answer::Welcome { version } if (MIN_VERSION..=VERSION).contains(&version) => {}
         Answer::Welcome { version } => {
-            return Err(format!("the host chose protocol {version}, which is not spoken here"));
+            return Err(format!("the host chose protocol {version}, which this shim does not speak"));
         }
         Answer::Refused { reason } => return Err(format!("the host refused: {reason}")),
     }
@@ -63,7 +63,7 @@ pub fn open(socket: &str) -> Result<(), String> {
     STREAM.set(stream).map_err(|_| "opened twice".to_owned())
 }
 
-/// Reads exactly the one frame of the host's answer, so that nothing after it is swallowed.
+/// Reads exactly the one frame of the host's answer, so that the frames behind it stay for the reader.
 fn read_frame(mut stream: &UnixStream) -> Result<Vec<u8>, String> {
     let mut header = [0; 4];
     stream.read_exact(&mut header).map_err(|error| format!("waiting for the host's answer: {error}"))?;
@@ -76,12 +76,13 @@ fn read_frame(mut stream: &UnixStream) -> Result<Vec<u8>, String> {
     Ok(body)
 }
 
-/// Reads what there is, waiting for something. False at the end of the stream, or when the host is gone.
+/// Waits until there is something to read, and reads it. Returns false at the end of the stream, or when the host is
+/// gone.
 pub fn read(reader: &mut Reader) -> bool {
     let Some(mut stream) = STREAM.get() else { return false };
     loop {
-        // Waiting is for `poll`, which is woken by what comes to be read. A blocking read also wakes, for nothing, each time
-        // the host has read an answer, because there is room to write then; a wake-up costs more than a system call.
+        // Waits in `poll`, which wakes only for something to read. A blocking read would also wake, for nothing, each
+        // time the host has read an answer and made room to write; a wake-up costs more than a system call.
         match poll(&mut [PollFd::new(stream, PollFlags::IN)], None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => return false,
@@ -98,10 +99,10 @@ pub fn read(reader: &mut Reader) -> bool {
     }
 }
 
-/// Says one thing to the host: at once, or on the main thread at the next [`flush`].
+/// Sends a message to the host: at once, or on the main thread at the next [`flush`].
 pub fn send(message: &ToHost<'_>) {
     let mut out = lock();
-    // Over the size limit: the host is told instead that this answer could not be sent.
+    // The message is over the size limit: the host gets a failure instead.
     if let Err(error) = encode(message, &mut out) {
         let text = error.to_string();
         let instead = match message {
@@ -119,7 +120,7 @@ pub fn send(message: &ToHost<'_>) {
     }
 }
 
-/// Writes what [`send`] left.
+/// Writes the messages that [`send`] has collected.
 pub fn flush() {
     let mut out = lock();
     if !out.is_empty() {
@@ -128,7 +129,7 @@ pub fn flush() {
 }
 
 fn lock() -> MutexGuard<'static, Vec<u8>> {
-    // A panic while holding it leaves at worst half a frame, which the host answers by ending this shim.
+    // A panic while the lock is held leaves at worst half a frame, and the host then ends this shim.
     OUT.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

@@ -1,4 +1,4 @@
-//! Opens the plugin library, checks that it speaks our ABI, and brings the plugin to life.
+//! Opens the plugin library, checks its ABI, and creates the plugin.
 
 use crate::{link, page};
 use abi_stable::{
@@ -10,16 +10,17 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use plugin_api::abi::module::{HostApi, HostApiRef, PluginModRef, outcome};
 use rosey_wire::message::{Answer, Load, LoadStep, ToHost};
 
-/// Why a library could not be loaded: the step, and the reason for the operator.
+/// Why a library did not load: the step, and the reason for the operator.
 pub type LoadError = (LoadStep, String);
 
-/// Loads the library and creates the plugin.
+/// Loads the library and, unless the host only inspects it, creates the plugin. Returns its module and its manifest as
+/// JSON.
 ///
 /// # Errors
-/// The step that failed and why. The process is of no further use then.
+/// The step that failed and why. The process cannot load another library then.
 pub fn load(request: &Load<'_>) -> Result<(PluginModRef, String), LoadError> {
     page::map(request.page).map_err(|error| (LoadStep::Open, error))?;
-    // The host has started this process in the folder of all plugins' working directories, and made this one.
+    // The host started this process in the folder of all working directories, and created the plugin's own there.
     std::env::set_current_dir(request.plugin)
         .map_err(|error| (LoadStep::Open, format!("its working directory {}: {error}", request.plugin)))?;
     let module = open(request.library)?;
@@ -40,18 +41,18 @@ pub fn load(request: &Load<'_>) -> Result<(PluginModRef, String), LoadError> {
 }
 
 fn open(path: &str) -> Result<PluginModRef, LoadError> {
-    // RTLD_NOW: a missing symbol is told here and not in the middle of an event. RTLD_LOCAL: nothing leaks between the
+    // RTLD_NOW: a missing symbol is an error here and not in the middle of an event. RTLD_LOCAL: no symbol leaks between the
     // library and us.
     // SAFETY: runs the library's constructors. That code is no more trusted than the rest of the plugin; this process
     // exists to contain it.
     let library =
         unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| (LoadStep::Open, chain(&error)))?;
-    // SAFETY: the symbol's name is abi_stable's own for a static `LibHeader`, whose first field is the `AbiHeader` that
+    // SAFETY: abi_stable defines this symbol for a static `LibHeader`, whose first field is the `AbiHeader` that
     // `AbiHeaderRef` points to; `upgrade` below checks its magic and version before anything else is read.
     let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) }
         .map(|symbol| *symbol)
         .map_err(|_| (LoadStep::FindModule, "it has no plugin module".to_owned()))?;
-    // A library is never unloaded: the header and all that follows point into it.
+    // The library is never unloaded: the header and everything behind it point into it.
     std::mem::forget(library);
     let header = header.upgrade().map_err(|error| (LoadStep::CheckAbi, first_line(&error.to_string())))?;
     header.init_root_module::<PluginModRef>().map_err(|error| (LoadStep::CheckAbi, first_line(&error.to_string())))
@@ -61,7 +62,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// abi_stable explains a layout mismatch in pages; its beginning goes to the host, all of it to standard error.
+/// abi_stable explains a layout mismatch in pages. The host gets the beginning, standard error all of it.
 fn first_line(text: &str) -> String {
     eprintln!("{text}");
     text.lines().map(str::trim).filter(|line| !line.is_empty()).take(3).collect::<Vec<_>>().join(" ")

@@ -1,12 +1,13 @@
 //! `rosey-shim`: loads one plugin library and serves it to the host that spawned it.
 //!
-//! One executable for every plugin. Its life: bind itself to the host's life (`life`), connect and prove itself
-//! (`link`), then read frames until told to stop (`serve`), the first of which says what to load (`load`).
-//! It has one thread, the main one, which sleeps in `read`; a plugin that awaits gets a second from its own library.
+//! All plugins use the same executable. It binds itself to the life of the host (`life`), connects and proves itself
+//! (`link`), and then reads frames until the host tells it to stop (`serve`). The first frame names the library to load
+//! (`load`). The shim has one thread, which sleeps in `poll`; a plugin that awaits gets a second one from its own
+//! library.
 //!
-//! One more of it runs beside each host as its `keeper`.
+//! One more rosey-shim runs beside each host as its `keeper`.
 //!
-//! It knows nothing of chat, of restarts, or of other plugins, and it keeps no state beyond the plugin's.
+//! The shim knows nothing about chat, restarts, or other plugins, and keeps no state except the plugin's.
 
 mod keeper;
 mod life;
@@ -19,13 +20,13 @@ use std::process::ExitCode;
 
 /// Exit codes of the shim; the host shows them by these names.
 mod exit {
-    /// The host said stop, or went away.
+    /// The host told the shim to stop, or went away.
     pub const DONE: u8 = 0;
-    /// Not started by a host.
+    /// No host started this process.
     pub const USAGE: u8 = 64;
     /// The connection to the host failed, or the host refused this shim.
     pub const LINK: u8 = 69;
-    /// The host sent something that is not the protocol.
+    /// The host sent a message that is not of the protocol.
     pub const PROTOCOL: u8 = 76;
 }
 
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
         }
         [socket, host] => run(socket, host),
         _ => {
-            eprintln!("rosey-shim is started by rosey, once for each plugin; there is nothing to run by hand");
+            eprintln!("rosey starts rosey-shim, once for each plugin; do not start it yourself");
             exit::USAGE
         }
     };

@@ -1,4 +1,5 @@
-//! The page shared with the host that names the event being executed, readable after this process died.
+//! The page shared with the host. It names the events that the plugin executes, and the host can read it after this
+//! process died.
 
 use memmap2::MmapOptions;
 use rosey_wire::message::{PAGE_BYTES, PAGE_LANES};
@@ -12,7 +13,7 @@ use std::{
 
 static LANES: OnceLock<&'static [AtomicU64]> = OnceLock::new();
 
-/// Maps the page. Once in the life of a shim.
+/// Maps the page. A shim does this once.
 ///
 /// # Errors
 /// A text for the operator.
@@ -33,7 +34,8 @@ pub fn map(path: &str) -> Result<(), String> {
     LANES.set(lanes).map_err(|_| "the page is mapped already".to_owned())
 }
 
-/// Notes that `lane` executes `event` now; 0 for nothing. A plain store: the kernel keeps the page after SIGKILL.
+/// Records that `lane` executes `event` now, or nothing (0). A plain store is enough, because the kernel keeps the page
+/// after SIGKILL.
 pub fn executing(lane: u32, event: u64) {
     if let Some(cell) = LANES.get().and_then(|lanes| lanes.get(lane as usize)) {
         cell.store(event, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The main loop: read what there is, handle all of it, write all answers at once.
+//! The main loop: read what has come, handle all of it, write all answers at once.
 
 use crate::{link, load};
 use abi_stable::std_types::RResult;
@@ -8,16 +8,16 @@ use rosey_wire::{
     message::{Answer, Event, LoadStep, ToHost, ToShim},
 };
 
-/// Serves until told to stop, or until the host goes away.
+/// Serves until the host says stop or goes away.
 ///
 /// # Errors
-/// What the host said that it should not have.
+/// A text that names what the host sent against the protocol.
 pub fn serve() -> Result<(), String> {
     let mut reader = Reader::default();
     let mut plugin = None;
     while link::read(&mut reader) {
-        while let Some(frame) = reader.next_frame().map_err(said)? {
-            let goes_on = handle(decode(frame).map_err(said)?, &mut plugin)?;
+        while let Some(frame) = reader.next_frame().map_err(protocol_error)? {
+            let goes_on = handle(decode(frame).map_err(protocol_error)?, &mut plugin)?;
             if !goes_on {
                 link::flush();
                 return Ok(());
@@ -28,7 +28,7 @@ pub fn serve() -> Result<(), String> {
     Ok(())
 }
 
-fn said(error: FrameError) -> String {
+fn protocol_error(error: FrameError) -> String {
     format!("the host sent {error}")
 }
 
@@ -53,7 +53,7 @@ fn handle(message: ToShim<'_>, plugin: &mut Option<PluginModRef>) -> Result<bool
                 link::send(&ToHost::Stopped);
                 Ok(false)
             }
-            _ => Err("work before a library to load".to_owned()),
+            _ => Err("the host sent work before the library to load".to_owned()),
         };
     };
     match message {
@@ -76,7 +76,7 @@ fn handle(message: ToShim<'_>, plugin: &mut Option<PluginModRef>) -> Result<bool
         }
         ToShim::Occur { id, probe, deadline_ms, event } => match module.occur() {
             Some(occur) => occur(id, if probe { flags::PROBE } else { 0 }, deadline_ms, event.into()),
-            None => fail(id, "the library was built before plugin-api 1.1, and hears commands only"),
+            None => fail(id, "the library was built with plugin-api before 1.1, which handles only commands"),
         },
         ToShim::Returned { call, answer } => {
             if let Some(returned) = module.returned() {
@@ -85,7 +85,7 @@ fn handle(message: ToShim<'_>, plugin: &mut Option<PluginModRef>) -> Result<bool
         }
         ToShim::Migrate { id, from } => match module.migrate() {
             Some(migrate) => migrate(id, from),
-            None => fail(id, "the library was built before plugin-api 1.1, and keeps nothing in the store"),
+            None => fail(id, "the library was built with plugin-api before 1.1, which has no store"),
         },
         ToShim::Stop => {
             module.shutdown()();

@@ -1,4 +1,4 @@
-//! The executable as a user has it: a configuration file, lines in, lines out, a log, signals.
+//! The executable as a user has it: with a configuration file, lines in and out, a log, and signals.
 
 use crate::{build, rig::PATIENCE};
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,7 +22,7 @@ pub struct Bot {
 #[derive(Default)]
 struct Log {
     text: Mutex<String>,
-    grown: Condvar,
+    changed: Condvar,
 }
 
 /// A folder for one bot: its plugins' libraries in `plugins`, its state in `state`, its configuration in `rosey.toml`.
@@ -34,7 +34,7 @@ impl Folder {
     /// A folder with copies of these plugins' libraries.
     ///
     /// # Panics
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub fn new(plugins: &[&str]) -> Self {
         let folder = Self { directory: tempfile::tempdir().expect("a temporary directory") };
         std::fs::create_dir(folder.path().join("plugins")).expect("an empty directory");
@@ -44,17 +44,17 @@ impl Folder {
         folder
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Where a plugin's library lies.
+    /// The path of a plugin's library.
     pub fn library(&self, plugin: &str) -> PathBuf {
         self.path().join("plugins").join(format!("lib{}.so", plugin.replace('-', "_")))
     }
 
-    /// The configuration that most tests want, and `more` after it.
+    /// Writes the configuration that most tests want, with `more` after it.
     ///
     /// # Panics
     /// When it cannot be written.
@@ -62,7 +62,7 @@ impl Folder {
         self.configure_without_console(&format!("[connect.console]\nuser = \"alice\"\n{more}"))
     }
 
-    /// The same for a bot that chats elsewhere.
+    /// The same for a bot without a console.
     ///
     /// # Panics
     /// When it cannot be written.
@@ -114,16 +114,16 @@ impl Bot {
     pub fn spawn(mut command: Command) -> Self {
         let mut child = command
             .env_remove("ROSEY_LOG")
-            // Cargo tells its tests where they are built; this one is to run as if installed.
+            // Cargo tells its tests where it builds them; this bot must run as if it were installed.
             .env_remove("CARGO_MANIFEST_DIR")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("it is built");
-        let (said, answers) = mpsc::channel();
+        let (sender, answers) = mpsc::channel();
         let output = BufReader::new(child.stdout.take().expect("piped"));
-        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| said.send(line)));
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let log = Arc::<Log>::default();
         let (mut errors, grows) = (child.stderr.take().expect("piped"), Arc::clone(&log));
         thread::spawn(move || {
@@ -131,21 +131,21 @@ impl Bot {
             while let Ok(bytes @ 1..) = errors.read(&mut chunk) {
                 let text = String::from_utf8_lossy(&chunk[..bytes]);
                 grows.text.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
-                grows.grown.notify_all();
+                grows.changed.notify_all();
             }
         });
         Self { input: child.stdin.take(), child, answers, log }
     }
 
-    /// Its process.
+    /// The process id of the bot.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The process of a plugin, as the bot itself says.
+    /// The process id of a plugin, according to the bot.
     ///
     /// # Panics
-    /// When it runs none.
+    /// When the plugin does not run.
     pub fn pid_of(&mut self, plugin: &str) -> u32 {
         let status = self.ask(&format!("!admin status {plugin}"));
         let pid = status.split("pid ").nth(1).and_then(|rest| rest.split([',', '.']).next());
@@ -155,25 +155,25 @@ impl Bot {
     /// Types a line.
     ///
     /// # Panics
-    /// When it does not read any more.
+    /// When the bot no longer reads.
     pub fn say(&mut self, line: &str) {
         let input = self.input.as_mut().expect("its input is open");
         writeln!(input, "{line}").expect("it reads");
     }
 
-    /// Types a line without its end.
+    /// Types a line without its line break.
     ///
     /// # Panics
-    /// When it does not read any more.
+    /// When the bot no longer reads.
     pub fn say_unfinished(&mut self, line: &str) {
         let input = self.input.as_mut().expect("its input is open");
         write!(input, "{line}").expect("it reads");
     }
 
-    /// The next line it says.
+    /// The next line of output.
     ///
     /// # Panics
-    /// When there is none in time; the log is shown.
+    /// When none comes in time; shows the log.
     pub fn answer(&self) -> String {
         match self.answers.recv_timeout(PATIENCE) {
             Ok(line) => line,
@@ -181,7 +181,7 @@ impl Bot {
         }
     }
 
-    /// Types a line and gives the next one that it says.
+    /// Types a line and returns the next line of output.
     pub fn ask(&mut self, line: &str) -> String {
         self.say(line);
         self.answer()
@@ -192,26 +192,26 @@ impl Bot {
         std::iter::from_fn(|| self.answers.recv_timeout(PATIENCE).ok()).collect()
     }
 
-    /// What it has logged so far.
+    /// The log so far.
     pub fn log(&self) -> String {
         self.log.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until it has logged this.
+    /// Waits until the log has this text.
     ///
     /// # Panics
-    /// When it does not in time.
+    /// When it does not come in time.
     pub fn until_logged(&self, what: &str) {
         let text = self.log.text.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.log.grown.wait_timeout_while(text, PATIENCE, |text| !text.contains(what));
+        let waited = self.log.changed.wait_timeout_while(text, PATIENCE, |text| !text.contains(what));
         let (text, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         assert!(!timeout.timed_out(), "it never logged {what:?}:\n{text}");
     }
 
-    /// Where its dashboard is: `127.0.0.1:40123`.
+    /// The address of the dashboard: `127.0.0.1:40123`.
     ///
     /// # Panics
-    /// When it has none.
+    /// When there is none.
     pub fn dashboard(&self) -> String {
         const BEFORE: &str = "dashboard: http://";
         self.until_logged(BEFORE);
@@ -237,7 +237,7 @@ impl Bot {
     /// Sends a signal.
     ///
     /// # Panics
-    /// When it is gone already.
+    /// When the bot is gone.
     pub fn signal(&self, signal: Signal) {
         signal_process(self.pid(), signal);
     }
@@ -258,7 +258,7 @@ impl Bot {
 
 impl Drop for Bot {
     fn drop(&mut self) {
-        // It has ended already, or the test failed.
+        // The bot has ended, or the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -273,20 +273,20 @@ pub fn signal_process(pid: u32, signal: Signal) {
     kill_process(pid, signal).expect("it is there");
 }
 
-/// The processes that a process has started and that still run.
+/// The children of a process that still run.
 pub fn children(pid: u32) -> Vec<u32> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
 }
 
-/// Whether a process still runs; one that only waits to be reaped does not.
+/// Whether a process still runs. One that only waits to be reaped does not.
 pub fn runs(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
-/// Waits for something that nobody tells of, such as the end of somebody else's process.
+/// Waits for a condition that no event reports, such as the end of another process.
 ///
 /// # Panics
 /// When it does not come true in time.

@@ -1,4 +1,4 @@
-//! A real browser, by the WebDriver protocol: Debian's chromium behind chromedriver.
+//! A real browser, driven through the WebDriver protocol: Debian's chromium behind chromedriver.
 
 use crate::{
     bot::wait_until,
@@ -8,7 +8,7 @@ use crate::{
 use serde_json::{Value, json};
 use std::{path::Path, process::Command};
 
-/// What the browser is started with. The last ones keep it from looking for its maker's servers.
+/// The arguments of the browser. The last ones keep it from contacting its maker's servers.
 const ARGUMENTS: [&str; 10] = [
     "--headless=new",
     "--no-sandbox",
@@ -22,7 +22,7 @@ const ARGUMENTS: [&str; 10] = [
     "--disable-sync",
 ];
 
-/// One window. It and all that belongs to it end with this.
+/// One window. The driver and the browser end with it.
 pub struct Browser {
     driver: Server,
     address: String,
@@ -31,7 +31,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Opens a window; `None` where there is no browser, which was said then.
+    /// Opens a window; `None`, with a message, where no browser is installed.
     ///
     /// # Panics
     /// When it does not open.
@@ -80,12 +80,12 @@ impl Browser {
         self.post("url", &json!({"url": url}));
     }
 
-    /// What a script returns, run in the page.
+    /// The result of a script in the page.
     pub fn run(&self, script: &str) -> Value {
         self.post("execute/sync", &json!({"script": script, "args": []}))
     }
 
-    /// What a script gives to its callback, the last of its arguments.
+    /// The value that a script passes to its callback, the last of its arguments.
     pub fn run_async(&self, script: &str) -> Value {
         self.post("execute/async", &json!({"script": script, "args": []}))
     }
@@ -96,7 +96,7 @@ impl Browser {
         text.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits until a part of the page shows this.
+    /// Waits until a part of the page shows this text.
     ///
     /// # Panics
     /// When it does not in time.
@@ -104,7 +104,7 @@ impl Browser {
         wait_until(&format!("{selector} shows {shows:?}"), || self.text(selector).contains(shows));
     }
 
-    /// The page as it came, for where no script may run.
+    /// The source of the page, for pages where no script may run.
     ///
     /// # Panics
     /// When there is none.
@@ -131,7 +131,7 @@ impl Browser {
         self.post(&format!("element/{element}/value"), &json!({"text": text}));
     }
 
-    /// Presses a key, given as WebDriver names it.
+    /// Presses a key, given by its WebDriver name.
     pub fn press(&self, key: &str) {
         let keys = [json!({"type": "keyDown", "value": key}), json!({"type": "keyUp", "value": key})];
         self.post("actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": keys}]}));
@@ -160,14 +160,14 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", &features);
     }
 
-    /// What the console got since the last time: errors, and violations of the content policy among them.
+    /// The console's lines since the last call: errors, and violations of the content policy.
     pub fn console(&self) -> Vec<String> {
         let lines = self.post("se/log", &json!({"type": "browser"}));
         let text = |line: &Value| format!("{} {}", line["level"], line["message"]);
         lines.as_array().into_iter().flatten().map(text).collect()
     }
 
-    /// Keeps a picture of the whole page, where `ROSEY_SCREENSHOTS` names a folder for them.
+    /// Saves a picture of the whole page, if `ROSEY_SCREENSHOTS` names a folder.
     ///
     /// # Panics
     /// When it cannot be written.
@@ -181,7 +181,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver takes its browser along when it ends, and waits for nothing when it is killed.
+        // The driver ends its browser when it ends, but not when it is killed.
         let path = format!("/session/{}", self.session);
         if !std::thread::panicking() {
             self.call("DELETE", &path, &Value::Null);

@@ -6,10 +6,10 @@ use std::{
     sync::OnceLock,
 };
 
-/// What is built. (`cargo test` itself builds no cdylib.)
+/// The packages to build. (`cargo test` itself builds no cdylib.)
 const PARTS: [&str; 8] = ["rosey", "rosey-shim", "dice-roller", "eight-ball", "echo", "misbehave", "quotes", "tally"];
 
-/// By what the variant of `misbehave` is found in its library.
+/// Marks the name of the variant in the library of `misbehave`.
 const MARK: &[u8] = b"ROSEY-TEST-VARIANT=";
 
 /// Bytes for the name of a variant.
@@ -53,10 +53,11 @@ pub fn library(plugin: &str) -> PathBuf {
     target().join(format!("lib{}.so", plugin.replace('-', "_")))
 }
 
-/// Makes the misbehaving plugin's library anew at `to`, as another build: see its `VARIANT`.
+/// Makes the library of the misbehaving plugin at `to` with another variant, so that it is another build: see its
+/// `VARIANT`.
 ///
 /// # Panics
-/// When the library is not what it should be.
+/// When the library has no mark.
 pub fn variant(to: &Path, name: &str) {
     assert!(name.len() <= VARIANT_BYTES, "{name} is too long");
     let mut bytes = std::fs::read(library("misbehave")).expect("it is built");
@@ -66,7 +67,7 @@ pub fn variant(to: &Path, name: &str) {
     let room = &mut bytes[at + MARK.len()..][..VARIANT_BYTES];
     room.fill(b' ');
     room[..name.len()].copy_from_slice(name.as_bytes());
-    // As a linker does: another file takes the name.
+    // Like a linker: another file takes the name.
     let beside = to.with_extension("new");
     std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, to)).expect("our directory");
 }

@@ -1,8 +1,8 @@
-//! Many plugins under load while everything that can go wrong does, at random: shims are killed and stopped, write garbage,
-//! leak, crash on poison, and plugins are reloaded with good and bad builds, restarted and rolled back.
+//! The storm: many plugins under load while faults happen at random. Shims are killed and stopped, write garbage, leak,
+//! and crash on poison events; plugins are reloaded with good and bad builds, restarted and rolled back.
 //!
-//! What must hold at the end, to the event: each event that was sent has exactly one answer, each channel got its answers
-//! in its order, and every plugin's ledger balances.
+//! At the end each event must have exactly one answer, each channel must have its answers in order, and every ledger
+//! must balance.
 
 use crate::{
     bot::signal_process,
@@ -23,29 +23,29 @@ use std::{
 };
 use tokio::sync::{Mutex, mpsc};
 
-/// What to do, and for how long.
+/// The storm's parameters.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// Decides everything that is decided at random.
+    /// Seeds every random decision.
     pub seed: u64,
-    /// Plugins under the storm, a third in each reload mode.
+    /// Plugins in the storm, a third in each reload mode.
     pub plugins: usize,
-    /// How many channels talk, each to all plugins.
+    /// Channels, each of which talks to all plugins.
     pub channels: usize,
-    /// Events of one channel under way at a time.
+    /// Events of one channel in flight at a time.
     pub window: usize,
-    /// How long the storm blows.
+    /// Duration of the storm.
     pub lasts: Duration,
-    /// Between two faults.
+    /// Time between two faults.
     pub fault_every: Duration,
 }
 
-/// What happened, for people. All that must hold has been checked.
+/// The result of a storm that passed all checks.
 #[derive(Debug, Default)]
 pub struct Account {
-    /// Events sent, which is answers received.
+    /// Events sent, and answers received.
     pub events: u64,
-    /// By outcome.
+    /// Events by outcome.
     pub outcomes: BTreeMap<&'static str, u64>,
     /// Deliveries beyond the first.
     pub redelivered: u64,
@@ -72,10 +72,10 @@ const BAD: [&str; 7] = [
 
 const MODES: [ReloadMode; 3] = [ReloadMode::Overlap, ReloadMode::Handoff, ReloadMode::Exclusive];
 
-/// Plays the plan on a current-thread runtime.
+/// Runs the storm on a current-thread runtime.
 ///
 /// # Panics
-/// When anything that must hold does not.
+/// When a check fails.
 pub async fn play(plan: Plan) -> Account {
     let folder = tempfile::tempdir().expect("a directory");
     let names: Vec<String> = (0..plan.plugins).map(|n| format!("p{n}")).collect();
@@ -109,7 +109,7 @@ pub async fn play(plan: Plan) -> Account {
     for talk in talks {
         account.events += talk.await.expect("what must hold in a channel holds");
     }
-    settle(&rig, &names, &mut account).await;
+    wait_until_at_rest(&rig, &names, &mut account).await;
     let pids: Vec<u32> =
         rig.plugins.views().await.iter().flat_map(|view| view.generations.clone()).map(|g| g.pid).collect();
     rig.plugins.stop_all().await;
@@ -138,7 +138,7 @@ fn limits() -> Limits {
     }
 }
 
-async fn settle(rig: &Rig, names: &[String], account: &mut Account) {
+async fn wait_until_at_rest(rig: &Rig, names: &[String], account: &mut Account) {
     let mut accepted = 0;
     for name in names {
         let view = rig.until(name, |view| view.queued == 0 && view.in_flight == 0).await;
@@ -156,7 +156,7 @@ async fn settle(rig: &Rig, names: &[String], account: &mut Account) {
             }
         }
     }
-    // Faults that are commands are events too, and have no answer.
+    // Faults that are commands are events too, without an answer.
     let by_command = ["garbage", "leak", "poison"].iter().filter_map(|kind| account.faults.get(kind)).sum::<u64>();
     assert_eq!(accepted, account.events + by_command, "events accepted and events sent");
 }
@@ -186,7 +186,7 @@ impl Fault {
             "garbage" => rig.tell(&self.name, "!garbage").await,
             "leak" => rig.tell(&self.name, "!leak 200").await,
             "poison" => rig.tell(&self.name, "!abort").await,
-            // Whether a change is done depends on what else happens; that nothing is lost by it must not.
+            // Whether a change succeeds depends on other faults; that it loses no event must not.
             "good build" => drop(self.reload(&rig, &format!("good-{}", self.number)).await),
             "bad build" => {
                 let bad = BAD[self.number as usize % BAD.len()];
@@ -200,7 +200,7 @@ impl Fault {
 
     async fn reload(&self, rig: &Rig, variant: &str) -> Result<(), String> {
         let candidate = {
-            // One build at a time, as cargo sees to.
+            // One build at a time, as with cargo.
             let _building = self.building.lock().await;
             let (path, variant) = (self.path.clone(), variant.to_owned());
             tokio::task::spawn_blocking(move || build::variant(&path, &variant)).await.expect("it is made");
@@ -211,8 +211,8 @@ impl Fault {
     }
 }
 
-/// Talks to one plugin in one channel until told to stop, and returns how much it said. The next answer is always that of
-/// the event that is due: the plugin's own, or why there is none.
+/// Talks to one plugin in one channel until told to stop, and returns the number of events. Each answer must belong to
+/// the next event that is due: the plugin's own answer, or the reason why there is none.
 async fn talk(rig: Arc<Rig>, name: String, place: Arc<Place>, window: usize, stop: Arc<AtomicBool>) -> u64 {
     let (outgoing, mut answers) = mpsc::channel(window);
     let (mut sent, mut answered) = (0u64, 0u64);

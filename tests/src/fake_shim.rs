@@ -1,4 +1,4 @@
-//! What stands in a shim's place when the shim is broken, of another release, or not ours at all.
+//! A program in place of the shim that is broken, of another release, or not ours at all.
 
 use rosey_wire::{
     VERSION,
@@ -12,10 +12,10 @@ use std::{
     process::{Command, ExitCode},
 };
 
-/// Does what the name of this executable says, and ends when the host closes the connection.
+/// Does what the file name of this executable says, and ends when the host closes the connection.
 ///
 /// # Panics
-/// When it is called by hand.
+/// When a person starts it.
 pub fn play() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let [me, socket, ..] = &arguments[..] else { panic!("a host starts this") };
@@ -27,7 +27,7 @@ pub fn play() -> ExitCode {
     let mut token = String::new();
     std::io::stdin().read_line(&mut token).expect("the host gives one");
     if name == "sends-another" {
-        // With all that the right one knows, but it is another process.
+        // With everything that the right one knows, but as another process.
         let honest = Path::new(me).with_file_name("honest");
         let sent = Command::new(honest).args(&arguments[1..]).env("TOKEN", token.trim()).status();
         return ExitCode::from(u8::from(!sent.is_ok_and(|status| status.success())));
@@ -50,7 +50,7 @@ pub fn play() -> ExitCode {
         _ => hello(token.trim(), (VERSION, VERSION)),
     };
     stream.write_all(&bytes).expect("the host reads");
-    // Until the host has seen enough.
+    // Until the host closes the connection.
     let _ = stream.read_to_end(&mut Vec::new());
     ExitCode::SUCCESS
 }

@@ -1,6 +1,6 @@
-//! The parsers that read what Rosey does not trust, each as a function of any bytes. It panics when a promise is broken.
+//! The parsers of untrusted input, each as a function of any bytes. A function panics when a promise is broken.
 //!
-//! `tests/fuzz` runs them under libFuzzer, `tests/tests/fuzz.rs` with `cargo test` on the inputs in `tests/fuzz/corpus`.
+//! `tests/fuzz` runs them under libFuzzer, and `tests/tests/fuzz.rs` on the inputs in `tests/fuzz/corpus`.
 
 #[path = "../../plugins/dice-roller/src/dice.rs"]
 mod dice;
@@ -24,7 +24,7 @@ use rosey_wire::{
 };
 use std::{io::Cursor, path::PathBuf};
 
-/// A target and its name, which is that of its folder in the corpus.
+/// The name of a target, which its folder in the corpus has too, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
@@ -36,12 +36,12 @@ pub fn corpus(target: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target)
 }
 
-/// What arrives on a shim's socket. In which pieces it arrives makes no difference.
+/// Bytes from a shim's socket. The pieces in which they arrive must make no difference.
 pub fn frame(bytes: &[u8]) {
     assert_eq!(frames(bytes, 1), frames(bytes, usize::MAX), "the pieces make a difference");
 }
 
-/// The frames that arrive in pieces of `step` bytes, up to one that is refused.
+/// The frames of bytes that arrive in pieces of `step`, up to one that is refused.
 fn frames(mut bytes: &[u8], step: usize) -> Vec<Result<Vec<u8>, String>> {
     let (mut reader, mut found) = (Reader::default(), Vec::new());
     while !bytes.is_empty() {
@@ -64,7 +64,7 @@ fn frames(mut bytes: &[u8], step: usize) -> Vec<Result<Vec<u8>, String>> {
     found
 }
 
-/// What is in a frame, in both directions. What can be read can be written, and then reads the same.
+/// The content of a frame, in both directions. A message that can be read must survive a write and another read.
 pub fn message(bytes: &[u8]) {
     macro_rules! round_trip {
         ($($kind:ty),*) => {$(
@@ -86,7 +86,7 @@ pub fn elf(bytes: &[u8]) {
     }
 }
 
-/// What an IRC server sends.
+/// Lines of an IRC server.
 pub fn irc(bytes: &[u8]) {
     Frames::default().feed(bytes, |line| {
         let Some(line) = line else { return };
@@ -99,7 +99,7 @@ pub fn irc(bytes: &[u8]) {
     });
 }
 
-/// A configuration file, TOML or JSON. What is refused says why.
+/// A configuration file, TOML or JSON. A refusal must have a reason.
 pub fn config(bytes: &[u8]) {
     let file = tempfile::NamedTempFile::new().expect("the temporary folder can be written");
     std::fs::write(file.path(), bytes).expect("the temporary folder can be written");
@@ -111,7 +111,7 @@ pub fn config(bytes: &[u8]) {
     }
 }
 
-/// The dice of a player. A roll is within what its dice can give, and reads as the dice it was.
+/// The dice of a player. A roll must be in the range of its dice, and read as the dice that it was.
 pub fn dice(bytes: &[u8]) {
     let Ok(dice) = String::from_utf8_lossy(bytes).parse::<Dice>() else { return };
     assert_eq!(dice.to_string().parse::<Dice>().as_ref(), Ok(&dice));

@@ -1,4 +1,4 @@
-//! The least HTTP client that a test needs: one request, one connection, the whole answer.
+//! The smallest HTTP client that a test needs: one request and one answer for each connection.
 
 use crate::rig::PATIENCE;
 use serde_json::Value;
@@ -12,14 +12,14 @@ use std::{
 pub struct Response {
     /// 200, 404 and so on.
     pub status: u16,
-    /// Its head, as it came.
+    /// The head, as it came.
     pub head: String,
-    /// What follows the empty line.
+    /// Everything after the head.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// A header by its name in small letters; empty when it is not there.
+    /// A header by its name in lower case; empty when it is missing.
     pub fn header(&self, name: &str) -> &str {
         let named = |line: &&str| line.split_once(':').is_some_and(|(found, _)| found.eq_ignore_ascii_case(name));
         self.head.lines().find(named).and_then(|line| line.split_once(':')).map_or("", |(_, value)| value.trim())
@@ -30,28 +30,28 @@ impl Response {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Its body as JSON.
+    /// The body as JSON.
     ///
     /// # Panics
-    /// When it is not.
+    /// When it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 }
 
-/// Sends these very bytes, and reads one answer, or whatever comes before the end of the connection.
+/// Sends these exact bytes, and reads one answer, or everything before the end of the connection.
 ///
 /// # Panics
-/// When there is nobody.
+/// When the server does not accept the connection.
 pub fn raw(address: &str, request: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-    // It may have hung up already; what it said is read all the same.
+    // The server may have closed the connection already; its answer is read anyway.
     let _ = stream.write_all(request);
     let (mut answer, mut chunk) = (Vec::new(), [0; 16 << 10]);
     while let Ok(bytes @ 1..) = stream.read(&mut chunk) {
         answer.extend_from_slice(&chunk[..bytes]);
-        // Not every server hangs up when it is asked to.
+        // Not every server closes the connection on request.
         let whole =
             |response: Response| response.header("content-length").parse().is_ok_and(|all| response.body.len() >= all);
         if parse(&answer).is_some_and(whole) {
@@ -61,7 +61,7 @@ pub fn raw(address: &str, request: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// Asks with these header lines, and this body if it is not empty.
+/// Sends a request with these header lines, and this body if it is not empty.
 ///
 /// # Panics
 /// When there is no answer.
@@ -80,7 +80,7 @@ pub fn request(address: &str, method: &str, path: &str, headers: &[&str], body: 
     parse(&answer).unwrap_or_else(|| panic!("{method} {path}: {}", String::from_utf8_lossy(&answer)))
 }
 
-/// Asks for a page.
+/// Requests a page.
 ///
 /// # Panics
 /// When there is no answer.
@@ -88,7 +88,7 @@ pub fn get(address: &str, path: &str) -> Response {
     request(address, "GET", path, &[], "")
 }
 
-/// An answer that came; `None` when it is none.
+/// Parses an answer; `None` when it is none.
 pub fn parse(answer: &[u8]) -> Option<Response> {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&answer[..end]).into_owned();

@@ -1,4 +1,4 @@
-//! IRC servers from Debian's packages, each with a configuration of its own on free ports of this machine, and people who
+//! IRC servers from Debian's packages, each with its own configuration on free ports of this machine, and people who
 //! chat on them.
 
 use crate::{
@@ -27,7 +27,7 @@ pub fn free_port() -> u16 {
 
 /// A server that runs for as long as this lives.
 pub struct Network {
-    /// Where clients connect.
+    /// The port for clients.
     pub port: u16,
     folder: TempDir,
     server: Option<Server>,
@@ -35,7 +35,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// An ngircd; `None` where it is not installed, which was said then.
+    /// An ngircd; `None`, with a message, where it is not installed.
     ///
     /// # Panics
     /// When it does not start.
@@ -43,7 +43,7 @@ impl Network {
         Self::ngircd_with(false)
     }
 
-    /// An ngircd that speaks TLS only, with a certificate that it has signed itself: [`Network::certificate`].
+    /// An ngircd with TLS only and a self-signed certificate: [`Network::certificate`].
     ///
     /// # Panics
     /// When it does not start.
@@ -52,7 +52,7 @@ impl Network {
     }
 
     fn ngircd_with(tls: bool) -> Option<Self> {
-        // It lies where only the path of root leads.
+        // Its folder is only in the path of root.
         if !Path::new(NGIRCD).is_file() && !tool::is_there("ngircd", "ngircd") {
             return None;
         }
@@ -77,8 +77,8 @@ impl Network {
         Some(network.started())
     }
 
-    /// An InspIRCd with Atheme's services, where people can register accounts; `None` where one of them is not installed,
-    /// which was said then.
+    /// An InspIRCd with Atheme's services, where people can register accounts; `None`, with a message, where one of
+    /// them is not installed.
     ///
     /// # Panics
     /// When it does not start.
@@ -104,7 +104,7 @@ impl Network {
 
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        // A server that is started by root goes on as somebody else, who has to find its files.
+        // A server that root starts continues as another user, who must find its files.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).expect("ours");
         Self { port: free_port(), folder, server: None, services: None }
@@ -118,8 +118,8 @@ impl Network {
         let arguments = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=irc.test.example \
                          -keyout key.pem -out cert.pem";
         let arguments: Vec<_> = arguments.split_whitespace().collect();
-        let (code, said) = tool::run("openssl", &arguments, self.folder.path(), b"");
-        assert_eq!(code, Some(0), "{said}");
+        let (code, printed) = tool::run("openssl", &arguments, self.folder.path(), b"");
+        assert_eq!(code, Some(0), "{printed}");
         let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
         std::fs::set_permissions(self.folder.path().join("key.pem"), readable).expect("just made");
     }
@@ -156,12 +156,12 @@ impl Network {
         self
     }
 
-    /// Ends it as a power cut would.
+    /// Ends it like a power cut.
     pub fn kill(&mut self) {
         self.server.take().into_iter().for_each(Server::kill);
     }
 
-    /// The settings that bring a bot there, without TLS.
+    /// The settings that connect a bot to it, without TLS.
     pub fn settings(&self) -> String {
         format!("[connect.irc]\nserver = \"127.0.0.1\"\nport = {}\ntls = false\nnick = \"rosey\"\n", self.port)
     }
@@ -169,12 +169,12 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        // Services first: they would look for their server for a while.
+        // Services first: otherwise they would look for their server for a while.
         self.services = None;
     }
 }
 
-/// Debian puts them where the path of others than root does not lead.
+/// Debian installs them into a folder that is only in the path of root.
 const NGIRCD: &str = "/usr/sbin/ngircd";
 
 /// See [`NGIRCD`].
@@ -224,7 +224,7 @@ impl Person {
     /// Connects.
     ///
     /// # Panics
-    /// When the server does not let them in.
+    /// When the server refuses the connection.
     pub fn new(network: &Network, nick: &str) -> Self {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, network.port)).expect("it listens");
         let (heard, lines) = mpsc::channel();
@@ -247,7 +247,7 @@ impl Person {
         person
     }
 
-    /// Connects and enters a channel where the bot is.
+    /// Connects and joins a channel where the bot is.
     ///
     /// # Panics
     /// When that does not happen in time.
@@ -269,15 +269,15 @@ impl Person {
         write!(self.stream, "{line}\r\n").expect("it is connected");
     }
 
-    /// Says something in a channel or to somebody.
+    /// Says a line in a channel or to a person.
     pub fn say(&mut self, to: &str, text: &str) {
         self.send(&format!("PRIVMSG {to} :{text}"));
     }
 
-    /// The next line that has this in it.
+    /// The next line that contains this.
     ///
     /// # Panics
-    /// When there is none in time.
+    /// When none comes in time.
     pub fn until(&self, what: &str) -> String {
         let (began, mut heard) = (Instant::now(), Vec::new());
         loop {
@@ -289,10 +289,10 @@ impl Person {
         }
     }
 
-    /// What somebody says next, in a channel or to this person.
+    /// The next line that someone says in a channel or to this person.
     ///
     /// # Panics
-    /// When it is nothing in time.
+    /// When none comes in time.
     pub fn hears(&self, from: &str) -> String {
         let line = self.until(&format!(":{from}!"));
         match line.split_once(" PRIVMSG ").and_then(|(_, rest)| rest.split_once(" :")) {
@@ -301,19 +301,19 @@ impl Person {
         }
     }
 
-    /// Says something and hears what the bot says to that.
+    /// Says a line and returns the bot's answer.
     pub fn asks(&mut self, to: &str, text: &str) -> String {
         self.say(to, text);
         self.hears("rosey")
     }
 
-    /// Gets a services account with the name of the nick, and is logged in.
+    /// Registers a services account with the name of the nick, which also logs in.
     ///
     /// # Panics
-    /// When services do not do that.
+    /// When services refuse.
     pub fn registers(&mut self, password: &str) {
         self.say("NickServ", &format!("REGISTER {password} {}@test.example", self.nick));
-        // RPL_LOGGEDIN: what follows has the account in its tags.
+        // RPL_LOGGEDIN: later messages have the account in their tags.
         self.until(" 900 ");
     }
 }

@@ -1,7 +1,7 @@
-//! What the end-to-end tests share: the parts under test (`build`), a bot in the test's own process (`rig`), the product as
-//! its users have it, the executable (`bot`), everything going wrong at once (`chaos`), the parsers under any
-//! bytes (`fuzz`), and the programs that are run beside it: an HTTP client (`http`), Prometheus and the like (`tool`), a browser
-//! (`browser`), IRC servers and people on them (`irc`).
+//! The harness of the end-to-end tests: the parts under test (`build`), a bot in the test's own process (`rig`), the
+//! executable as users have it (`bot`), the storm (`chaos`), the parsers with any bytes (`fuzz`), and the programs that
+//! run beside it: an HTTP client (`http`), Prometheus and others (`tool`), a browser (`browser`), IRC servers and
+//! people on them (`irc`).
 
 pub mod bot;
 pub mod browser;

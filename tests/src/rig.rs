@@ -1,5 +1,4 @@
-//! A bot in this process, wired as `rosey` wires it: real slots, real shims, and a connector that the test holds in its
-//! hand.
+//! A bot in this process, assembled as `rosey` does: real slots, real shims, and a connector that the test controls.
 
 use crate::build;
 use rosey::{
@@ -28,18 +27,18 @@ use std::{
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
-/// How long anything may take before a test gives up. A busy machine is slow; a broken product is slower.
+/// Time after which a test gives up. A busy machine is slow; a broken product is slower.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running bot.
 pub struct Rig {
-    /// All that were configured, running or not.
+    /// All configured plugins, running or not.
     pub plugins: Arc<Plugins>,
-    /// Who gets what.
+    /// Delivers what the user says.
     pub router: Arc<Router>,
-    /// Says what plugins say beside their answers.
+    /// Sends the lines of plugins beside their answers.
     pub speech: Speech,
-    /// The person whose lines it hears.
+    /// The person whose lines the bot gets.
     pub user: Arc<User>,
     happened: Arc<Mutex<Vec<LifecycleEvent>>>,
     changed: watch::Receiver<usize>,
@@ -49,7 +48,7 @@ pub struct Rig {
     ops: Option<tokio::runtime::Runtime>,
 }
 
-/// One plugin of the rig, with limits that suit tests: nothing takes long unless it is asked to.
+/// One plugin of the rig, with limits that suit tests: everything is fast unless a test asks otherwise.
 pub fn plugin(name: &str, library: &Path) -> PluginConfig {
     PluginConfig {
         name: name.to_owned(),
@@ -68,7 +67,7 @@ impl Rig {
     /// Starts these plugins, and waits until each serves or has failed.
     ///
     /// # Panics
-    /// When anything of the rig itself goes wrong.
+    /// When the rig itself fails.
     pub async fn start(configs: Vec<PluginConfig>) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let state = directory.path().to_owned();
@@ -77,18 +76,18 @@ impl Rig {
         rig
     }
 
-    /// The same in a directory that a rig before this one may have used.
+    /// The same in a directory that an earlier rig may have used.
     ///
     /// # Panics
-    /// When anything of the rig itself goes wrong.
+    /// When the rig itself fails.
     pub async fn start_in(state: &Path, configs: Vec<PluginConfig>) -> Self {
         Self::start_as(state, configs, true, build::shim()).await
     }
 
-    /// The same with another executable for a shim, and no spare.
+    /// The same with another executable as the shim, and no spare.
     ///
     /// # Panics
-    /// When anything of the rig itself goes wrong.
+    /// When the rig itself fails.
     pub async fn start_with_shim(shim: &Path, configs: Vec<PluginConfig>) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut rig = Self::start_as(directory.path(), configs, false, shim.to_owned()).await;
@@ -98,7 +97,7 @@ impl Rig {
 
     async fn start_as(state: &Path, configs: Vec<PluginConfig>, spare: bool, program: PathBuf) -> Self {
         std::fs::create_dir_all(state).expect("our directory");
-        // One of its own: a rig that is dropped leaves its files, as a host does that is killed.
+        // Its own directory: a rig that is dropped leaves its files, like a killed host.
         let run_dir = tempfile::Builder::new().prefix("run").tempdir_in(state).expect("our directory").keep();
         let runs_in = run_dir.clone();
         let mut ops = tokio::runtime::Builder::new_multi_thread();
@@ -143,7 +142,7 @@ impl Rig {
         rig
     }
 
-    /// A rig of `count` plugins `p0`, `p1`, … that all are the echo example, each with a router of its own, because they
+    /// A rig with `count` plugins `p0`, `p1`, …, all of them the echo example. Each has its own router, because they
     /// all have the same command.
     ///
     /// # Panics
@@ -176,14 +175,14 @@ impl Rig {
         (rig, routers)
     }
 
-    /// Waits until a plugin is as the test wants it.
+    /// Waits until a plugin is in the state that the test wants.
     ///
     /// # Panics
     /// When that takes longer than [`PATIENCE`].
     pub async fn until(&self, plugin: &str, wanted: impl Fn(&View) -> bool) -> View {
         let mut last = None;
         let waiting = async {
-            // What happens is told; what merely passes (a deadline, a drain) is seen at the next look.
+            // Events are reported; what merely passes (a deadline, a drain) shows at the next interval.
             let (mut looks, mut changed) = (tokio::time::interval(Duration::from_millis(10)), self.changed.clone());
             loop {
                 let view = *self.plugins.view(plugin).await.expect("it is there");
@@ -203,18 +202,18 @@ impl Rig {
         }
     }
 
-    /// All that has happened to a plugin, but for its manifests.
+    /// All lifecycle events of a plugin, without its manifests.
     pub fn lifecycle(&self, plugin: &str) -> Vec<LifecycleKind> {
         let happened = self.happened.lock().unwrap_or_else(PoisonError::into_inner);
         happened.iter().filter(|one| &*one.plugin == plugin).map(|one| one.kind.clone()).collect()
     }
 
-    /// Forgets what has happened: a test that weighs the product must not weigh its own notes.
+    /// Forgets all lifecycle events: a test that measures the product must not measure its own records.
     pub fn forget(&self) {
         self.happened.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// A connector of its own for one channel.
+    /// A connector for one channel.
     pub fn channel(&self, name: &str) -> Channel {
         let (outgoing, answers) = mpsc::channel(2048);
         let place = Arc::new(Place::new("test", name));
@@ -222,14 +221,14 @@ impl Rig {
         Channel { plugins, router: Arc::clone(&self.router), user: Arc::clone(&self.user), place, outgoing, answers }
     }
 
-    /// What plugins say beside their answers to a connector of this name, from now on.
+    /// The lines of plugins beside their answers, from now on, for a connector with this name.
     pub fn listen(&self, connector: &str) -> Lines {
         let (outgoing, lines) = mpsc::channel(64);
         self.speech.serve(&connector.into(), outgoing.clone());
         Lines { _connector: outgoing, lines }
     }
 
-    /// Says one line in a channel of its own, and waits for its answer.
+    /// Says one line in a new channel, and waits for its answer.
     ///
     /// # Panics
     /// When there is none within [`PATIENCE`].
@@ -239,7 +238,7 @@ impl Rig {
         channel.answer().await.unwrap_or_default()
     }
 
-    /// Hands a line to a plugin past the router, answered to this queue.
+    /// Sends a line to a plugin past the router, answered to this queue.
     ///
     /// # Panics
     /// When the queue is closed, or there is no such plugin.
@@ -248,7 +247,7 @@ impl Rig {
         self.deliver(plugin, line, Arc::clone(place), ReplyTo::Connector(permit)).await;
     }
 
-    /// Hands a line to a plugin past the router; nobody waits for its answer.
+    /// Sends a line to a plugin past the router, and drops its answer.
     ///
     /// # Panics
     /// When there is no such plugin.
@@ -261,7 +260,7 @@ impl Rig {
         self.plugins.handle(plugin).expect("it is there").deliver(event).await;
     }
 
-    /// The runtime of what people look at.
+    /// The ops runtime.
     ///
     /// # Panics
     /// After it has stopped.
@@ -269,12 +268,12 @@ impl Rig {
         self.ops.as_ref().expect("it has not stopped").handle()
     }
 
-    /// Where its sockets and pages lie.
+    /// The folder of its sockets and pages.
     pub fn run_dir(&self) -> &Path {
         &self.run_dir
     }
 
-    /// Where its state lies.
+    /// Its state directory.
     pub fn state(&self) -> &Path {
         &self.state
     }
@@ -290,7 +289,7 @@ impl Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        // A runtime must not be dropped where another one runs; a test that fails does.
+        // A runtime must not be dropped inside another one, but a test that fails does.
         if let Some(ops) = self.ops.take() {
             ops.shutdown_background();
         }
@@ -339,12 +338,12 @@ impl Channel {
         self.router.route(line, &self.user, &self.place, &self.outgoing).await;
     }
 
-    /// Has something happen in this channel that is no line.
+    /// Reports an occurrence other than a line in this channel.
     pub async fn occurs(&self, what: &What) {
         self.router.occur(what, &self.user, &self.place, &self.outgoing).await;
     }
 
-    /// Says a line as somebody else in the same channel.
+    /// Says a line as another person in the same channel.
     pub async fn say_as(&self, name: &str, line: &str) {
         let user = Arc::new(User { name: name.to_owned(), identity: Identity::Console });
         self.router.route(line, &user, &self.place, &self.outgoing).await;
@@ -360,7 +359,7 @@ impl Channel {
         self.plugins.handle(plugin).expect("it is there").deliver(event).await;
     }
 
-    /// The next answer; `None` for an event that ended in silence.
+    /// The next answer; `None` for an event that ended without one.
     ///
     /// # Panics
     /// When there is none within [`PATIENCE`].
@@ -369,7 +368,7 @@ impl Channel {
         answer.expect("this end holds a sender").text
     }
 
-    /// Whether an answer is there that nobody asked for.
+    /// Whether there is an answer that no event asked for.
     pub fn is_quiet(&mut self) -> bool {
         self.answers.try_recv().is_err()
     }

@@ -1,4 +1,4 @@
-//! `rosey` as it is used in a shell beside a running bot.
+//! `rosey` in a shell beside a running bot.
 
 use crate::{
     bot::{Bot, Folder},
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::process::{Command, Output, Stdio};
 
-/// Settings with which nothing comes too often or too soon.
+/// Settings without cooldown and rate limits.
 pub const PATIENT: &str = "[admin]\ncooldown = 0\nper_minute = 1000\n[plugins.misbehave]\n";
 
 /// A folder with the misbehaving plugin as the build `first`.
@@ -19,7 +19,7 @@ pub fn folder() -> Folder {
 /// A bot that serves: its first answer has come.
 ///
 /// # Panics
-/// When that is another one.
+/// When that is another answer.
 pub fn start(folder: &Folder, more: &str) -> Bot {
     let mut bot = folder.start(more);
     assert_eq!(bot.ask("!variant"), "first");
@@ -41,7 +41,7 @@ pub fn shell(folder: &Folder, arguments: &[&str]) -> (i32, String, String) {
     ended(command(folder, arguments).output().expect("it is built"))
 }
 
-/// The same of a command that has ended.
+/// The same for a command that has ended.
 ///
 /// # Panics
 /// When it was killed.
@@ -49,7 +49,7 @@ pub fn ended(output: Output) -> (i32, String, String) {
     (output.status.code().expect("it exits"), text(&output.stdout), text(&output.stderr))
 }
 
-/// As text, without the last line's end.
+/// The bytes as text, without the last line break.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end().to_owned()
 }

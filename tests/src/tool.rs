@@ -1,4 +1,4 @@
-//! Programs that some tests run beside the product, where they are installed.
+//! Programs that some tests run beside the product, if they are installed.
 
 use crate::{bot::wait_until, rig::PATIENCE};
 use std::{
@@ -10,10 +10,10 @@ use std::{
     time::Instant,
 };
 
-/// Whether a program is there. If it is not, says so: the test skips itself. `.ci/run` installs all of them.
+/// Whether a program is installed. If it is not, says so, and the test skips itself. `.ci/run` installs all of them.
 pub fn is_there(program: &str, package: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Servers lie where the path of others than root does not lead.
+    // Servers are in a folder that is only in the path of root.
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
     let found = folders.into_iter().any(|folder| folder.join(program).is_file());
     if !found {
@@ -22,7 +22,7 @@ pub fn is_there(program: &str, package: &str) -> bool {
     found
 }
 
-/// Whether this user may make namespaces of these kinds, as root may. If not, says so: the test skips itself.
+/// Whether this user may create namespaces of these kinds, as root may. If not, says so, and the test skips itself.
 pub fn may_unshare(kinds: &[&str]) -> bool {
     let tried = Command::new("unshare").args(kinds).arg("true").stderr(Stdio::null()).status();
     let may = tried.is_ok_and(|status| status.success());
@@ -32,7 +32,7 @@ pub fn may_unshare(kinds: &[&str]) -> bool {
     may
 }
 
-/// Runs a program on this input; its exit code, and all that it says.
+/// Runs a program with this input, and returns its exit code and all of its output.
 ///
 /// # Panics
 /// When it cannot be started.
@@ -45,11 +45,11 @@ pub fn run(program: &str, arguments: &[&str], directory: &Path, input: &[u8]) ->
         .stderr(Stdio::piped())
         .spawn()
         .expect("it is installed");
-    // One that does not read its input closes it.
+    // A program that does not read its input closes it.
     let _ = std::io::Write::write_all(&mut child.stdin.take().expect("piped"), input);
     let output = child.wait_with_output().expect("it ends");
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    let all = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&all).into_owned())
 }
 
 /// A server that runs for as long as this lives.
@@ -66,49 +66,49 @@ impl Server {
     pub fn start(command: &mut Command) -> Self {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.expect("it is installed");
-        let (said, lines) = mpsc::channel();
+        let (sender, lines) = mpsc::channel();
         let outputs: [Box<dyn Read + Send>; 2] =
             [Box::new(child.stdout.take().expect("piped")), Box::new(child.stderr.take().expect("piped"))];
         for output in outputs {
-            let said = said.clone();
+            let sender = sender.clone();
             thread::spawn(move || {
                 let mut lines = BufReader::new(output).lines().map_while(Result::ok);
-                // Read to the end even when nobody listens any more: a full pipe would stop it.
-                lines.by_ref().for_each(|line| drop(said.send(line)));
+                // Reads to the end even without a listener: a full pipe would stop the program.
+                lines.by_ref().for_each(|line| drop(sender.send(line)));
             });
         }
         Self { child, lines }
     }
 
-    /// Ends it as a power cut would.
+    /// Ends it like a power cut.
     pub fn kill(mut self) {
-        // It has ended already, or now it does.
+        // It has ended already, or ends now.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// What follows `before` up to a space or quote in the first line that has it: mostly the port it has got.
+    /// The text after `before`, up to a space or quote, in the first line that has it: mostly the port.
     ///
     /// # Panics
     /// When no line has it in time.
     pub fn told(&self, before: &str) -> String {
         let began = Instant::now();
-        let mut said = Vec::new();
+        let mut read = Vec::new();
         loop {
             let Ok(line) = self.lines.recv_timeout(PATIENCE.saturating_sub(began.elapsed())) else {
-                panic!("it never said {before:?}:\n{}", said.join("\n"));
+                panic!("it never printed {before:?}:\n{}", read.join("\n"));
             };
             if let Some((_, rest)) = line.split_once(before) {
                 return rest.trim_end_matches('.').split([' ', '"']).next().unwrap_or_default().to_owned();
             }
-            said.push(line);
+            read.push(line);
         }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Asked first: one that has children of its own takes them along.
+        // Asked to end first, so that it ends its own children.
         if let Some(pid) = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap_or_default()) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }

@@ -1,4 +1,4 @@
-//! Who gets in to the dashboard, by which name and with which token, and who is told what else.
+//! Access to the dashboard: under which names, with which token, and what refused clients learn.
 
 use rosey_tests::{
     bot::{Bot, Folder, wait_until},
@@ -23,7 +23,7 @@ fn start(folder: &Folder) -> (Bot, String) {
 fn hits(address: &str, limit: &str) -> u64 {
     let text = http::get(address, "/metrics").text();
     let series = format!("rosey_dashboard_limit_hits_total{{limit=\"{limit}\"}} ");
-    // Of who is turned away nothing is known.
+    // A refused client appears in no metric.
     text.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).unwrap_or_default()
 }
 
@@ -42,16 +42,16 @@ fn wrong_tokens_are_counted_however_they_are_shown() {
     assert_eq!(ask(token), 200);
     let tried: Vec<_> = (0..12).map(|number| ask(&format!("guess {number}"))).collect();
     assert_eq!(tried, [&[401; 10][..], &[429; 2][..]].concat());
-    assert_eq!(ask(token), 200, "whoever has the right one is not kept out by others");
+    assert_eq!(ask(token), 200, "wrong tokens of others do not keep a client out");
     let form = ["Sec-Fetch-Site: same-origin", "Content-Type: application/x-www-form-urlencoded"];
     let say = |token: &str| http::request(&address, "POST", "/login", &form, &format!("token={token}"));
     assert_eq!((say("a guess").status, say(token).status), (429, 303), "nor from the form");
-    let said = say(token);
-    assert!(said.header("set-cookie").ends_with("; HttpOnly; SameSite=Lax"), "{}", said.head);
-    let session = format!("Cookie: {}", said.header("set-cookie").split(';').next().unwrap_or_default());
+    let response = say(token);
+    assert!(response.header("set-cookie").ends_with("; HttpOnly; SameSite=Lax"), "{}", response.head);
+    let session = format!("Cookie: {}", response.header("set-cookie").split(';').next().unwrap_or_default());
     let wrong = ["Authorization: Bearer a guess", &session];
     assert_eq!(http::request(&address, "GET", "/", &wrong, "").status, 200, "nor is a session");
-    bot.until_logged("a wrong token was shown to the dashboard from 127.0.0.1");
+    bot.until_logged("the dashboard got a wrong token from 127.0.0.1");
     wait_until("it is counted", || hits(&address, "guesses") >= 3);
     assert_eq!(http::get(&address, "/").status, 200, "who shows nothing may read here");
     assert!(bot.end().success());
@@ -74,7 +74,7 @@ fn a_flood_of_wrong_tokens_is_a_line_a_second_and_a_count() {
     }
     let seconds = usize::try_from(began.elapsed().as_secs()).expect("not long");
     bot.until_logged(" more like it");
-    let lines = bot.log().matches("a wrong token was shown").count();
+    let lines = bot.log().matches("got a wrong token").count();
     assert!((2..=seconds + 2).contains(&lines), "{lines} lines in {seconds} s");
     assert!(bot.end().success());
 }
@@ -155,7 +155,7 @@ fn what_may_be_asked_of_a_page_is_told() {
 }
 
 #[test]
-fn what_a_trusted_proxy_forwards_counts_and_of_nobody_else() {
+fn only_headers_of_a_trusted_proxy_count() {
     let folder = Folder::new(&["dice-roller"]);
     let token = "correct horse battery staple";
     let settings = |proxies: &str| {
@@ -178,7 +178,7 @@ fn what_a_trusted_proxy_forwards_counts_and_of_nobody_else() {
     let tried: Vec<_> = (0..12).map(|_| get(&guess)).collect();
     assert_eq!((tried[9], tried[10]), (401, 429));
     assert_eq!(get(&["X-Forwarded-For: 192.0.2.8", "Authorization: Bearer guess"]), 401, "another one's guesses");
-    bot.until_logged("a wrong token was shown to the dashboard from 192.0.2.7");
+    bot.until_logged("the dashboard got a wrong token from 192.0.2.7");
     let inside = http::request(&address, "POST", "/login", &form, &body);
     assert_eq!((inside.status, inside.header("location")), (303, "./events"), "{}", inside.text());
     assert!(inside.header("set-cookie").ends_with("; SameSite=Lax; Secure"), "{}", inside.head);
@@ -235,14 +235,14 @@ fn an_address_that_nobody_allowed_is_replaced_by_loopback_loudly() {
     let mut bot = folder.start("[dashboard]\nenabled = true\nport = 0\nhost = \"0.0.0.0\"\n[plugins.dice-roller]\n");
     let address = bot.dashboard();
     assert!(address.starts_with("127.0.0.1:"), "{address}");
-    const WARNING: &str = "the dashboard listens on 127.0.0.1 and not on 0.0.0.0, where everybody could read it. Set \
+    const WARNING: &str = "the dashboard listens on 127.0.0.1 and not on 0.0.0.0, where everyone could read it. Set \
                            dashboard.token";
     bot.until_logged(&format!("WARN {WARNING}"));
     assert!(bot.ask("!roll 2d6").starts_with("2d6: "));
     let check =
         Command::new(build::rosey()).args(["check", "--config", "rosey.toml"]).current_dir(folder.path()).output();
-    let said = String::from_utf8_lossy(&check.expect("it is built").stdout).into_owned();
-    assert!(said.contains(&format!("WARNING: {WARNING}")), "{said}");
+    let stdout = String::from_utf8_lossy(&check.expect("it is built").stdout).into_owned();
+    assert!(stdout.contains(&format!("WARNING: {WARNING}")), "{stdout}");
     assert!(bot.end().success());
 }
 

@@ -88,7 +88,7 @@ fn a_bad_build_is_refused_with_the_reason_and_what_ran_goes_on() {
     assert_eq!(bot.ask("!variant"), "first");
 
     build::variant(&library, "first");
-    assert!(bot.ask("!admin reload misbehave").contains("that very build already"));
+    assert!(bot.ask("!admin reload misbehave").contains("already runs this build"));
     assert!(bot.ask("!admin reload misbehave force").starts_with("Reload misbehave"));
     bot.ask("yes");
     assert!(bot.answer().contains("is active"));
@@ -147,10 +147,10 @@ fn a_piped_conversation_is_taken_in_order_and_a_waiting_question_does_not_delay_
     let began = std::time::Instant::now();
     let output = child.wait_with_output().expect("ours");
     assert!(output.status.success());
-    let said = text(&output.stdout);
-    assert!(said.contains("Reloading misbehave") && said.contains("generation 2 is active"), "{said}");
-    assert!(said.contains("Stop misbehave 1.0.0? Type 'yes'"), "{said}");
-    assert!(began.elapsed().as_secs() < 25, "nobody waits for the answer");
+    let stdout = text(&output.stdout);
+    assert!(stdout.contains("Reloading misbehave") && stdout.contains("generation 2 is active"), "{stdout}");
+    assert!(stdout.contains("Stop misbehave 1.0.0? Type 'yes'"), "{stdout}");
+    assert!(began.elapsed().as_secs() < 25, "the host does not wait for the answer");
     let (code, verified, _) = shell(&folder, &["audit", "verify"]);
     assert_eq!((code, verified.starts_with("2 records")), (0, true), "{verified}");
 }
@@ -171,7 +171,7 @@ fn every_command_works_in_chat() {
     assert!(bot.ask("!admin help").contains("deadletters"));
     assert_eq!(bot.ask("!shout 1"), "shouted");
     let logs = loop {
-        // The pipe of a plugin is read beside its events.
+        // The pipe of a plugin is read in parallel with its events.
         let (_, logs, _) = shell(&folder, &["admin", "logs", "misbehave"]);
         if logs.contains("line 0") {
             break logs;
@@ -193,7 +193,7 @@ fn every_command_works_in_chat() {
     let back = confirmed("!admin rollback misbehave");
     assert!(back.starts_with("misbehave 1.0.0 (") && back.contains("): generation"), "{back}");
     assert_eq!(bot.ask("!variant"), "first");
-    // What a person went back from is asked for as any other build.
+    // A build that a person rolled back can be reloaded like any other.
     assert!(bot.ask("!admin reload misbehave").starts_with("Reload misbehave 1.0.0 ("));
     bot.ask("no");
     assert_eq!(shell(&folder, &["audit", "verify"]).0, 0);
@@ -231,7 +231,7 @@ fn a_rollback_says_what_is_left_of_the_state_whoever_made_it() {
         let done = bot.answer();
         assert!(done.contains("restore ") && done.contains("is active"), "{done}");
     };
-    let lost = "it goes on with the state of the moment of the swap: what the newer build changed in it is lost";
+    let lost = "it goes on with its state at the swap; changes by the newer build are lost";
     reload(&mut bot, "second");
     bot.ask("!admin rollback misbehave");
     bot.ask("yes");
@@ -239,12 +239,12 @@ fn a_rollback_says_what_is_left_of_the_state_whoever_made_it() {
     assert!(back.contains(&format!("); {lost}.")), "{back}");
 
     reload(&mut bot, "echo-crashes");
-    // Either may be said first.
+    // The two answers may come in either order.
     let both = [bot.ask("!echo hello"), bot.answer()];
     let (answers, told): (Vec<&str>, Vec<&str>) = both.iter().map(String::as_str).partition(|line| *line == "hello");
     assert_eq!((answers.len(), told.len()), (1, 1), "the build before answers: {both:?}");
     let told = told[0];
-    assert!(told.contains(" by itself, for it crashed: ") && told.contains(lost), "{told}");
+    assert!(told.contains(" by itself, because it crashed: ") && told.contains(lost), "{told}");
     bot.until_logged(&format!("what ran before serves again (its process was still there); {lost}"));
     let status = bot.ask("!admin status misbehave");
     assert!(status.contains(". It went back to this build by itself ") && status.contains(lost), "{status}");
@@ -256,7 +256,10 @@ fn a_rollback_says_what_is_left_of_the_state_whoever_made_it() {
 fn a_dead_letter_is_listed_and_replayed() {
     let folder = folder();
     let mut bot = start(&folder, PATIENT);
-    assert_eq!(bot.ask("!abort"), "misbehave crashed on that twice; it was set aside for the operator.");
+    assert_eq!(
+        bot.ask("!abort"),
+        "That command crashed misbehave twice, so Rosey does not try it again. The operator can see it."
+    );
     let listed = bot.ask("!admin deadletters misbehave");
     assert!(listed.starts_with("1 misbehave by alice: !abort ("), "{listed}");
     let (code, json, _) = shell(&folder, &["admin", "deadletters", "--json"]);
@@ -265,9 +268,9 @@ fn a_dead_letter_is_listed_and_replayed() {
     let question = bot.ask("!admin deadletters misbehave replay 1");
     assert!(question.starts_with("Replay dead letter 1 of misbehave: !abort by alice?"), "{question}");
     bot.ask("yes");
-    assert_eq!(bot.answer(), "misbehave has dead letter 1 again: !abort. Nobody is sent its answer.");
+    assert_eq!(bot.answer(), "misbehave gets dead letter 1 again: !abort. Rosey drops its answer.");
     let again = loop {
-        // It crashes two more processes on its way to the dead letters.
+        // It crashes two more processes until it is a dead letter again.
         let (_, listed, _) = shell(&folder, &["admin", "deadletters", "misbehave"]);
         if listed.contains("!abort") {
             break listed;
@@ -280,7 +283,7 @@ fn a_dead_letter_is_listed_and_replayed() {
 fn a_dead_letter_outlives_the_host() {
     let folder = folder();
     let mut bot = start(&folder, PATIENT);
-    assert!(bot.ask("!abort").contains("it was set aside"));
+    assert!(bot.ask("!abort").contains("does not try it again"));
     let listed = bot.ask("!admin deadletters misbehave");
     bot.signal(Signal::KILL);
     bot.exit();
@@ -293,7 +296,7 @@ fn a_dead_letter_outlives_the_host() {
     assert!(bot.answer().contains("is active"));
     bot.ask("!admin deadletters misbehave replay 1");
     bot.ask("yes");
-    assert_eq!(bot.answer(), "misbehave has dead letter 1 again: !abort. Nobody is sent its answer.");
+    assert_eq!(bot.answer(), "misbehave gets dead letter 1 again: !abort. Rosey drops its answer.");
     assert_eq!(bot.ask("!admin deadletters misbehave"), "There are no dead letters.");
     assert!(bot.ask("!admin status misbehave").contains("0 crashes"), "the mended build has answered it");
 }
@@ -319,7 +322,7 @@ fn the_shell_says_the_same_with_exit_codes_for_scripts() {
     let (code, _, error) = shell(&folder, &["admin", "stop", "misbehave"]);
     assert!(code == 7 && error.contains("add --yes"), "{error}");
     let (code, _, error) = shell(&folder, &["admin", "reload", "misbehave", "--yes"]);
-    assert!(code == 1 && error.contains("that very build already"), "{error}");
+    assert!(code == 1 && error.contains("already runs this build"), "{error}");
     let (code, done, progress) = shell(&folder, &["admin", "reload", "misbehave", "--yes", "--force"]);
     assert!(code == 0 && generation(&done) == "2" && progress.contains("Reloading misbehave"), "{done} {progress}");
     assert_eq!(shell(&folder, &["admin", "dance"]).0, 2);
@@ -349,7 +352,7 @@ fn too_often_and_too_soon_are_temporary() {
         assert_eq!(shell(&folder, &["admin", "restart", "misbehave"]).0, 6);
     }
     let (code, _, error) = shell(&folder, &["admin", "stop", "misbehave", "--yes"]);
-    assert!(code == 6 && error.contains("one command too many"), "{error}");
+    assert!(code == 6 && error.contains("Too many commands"), "{error}");
 }
 
 #[test]
@@ -381,7 +384,7 @@ fn the_audit_survives_sigkill_in_the_middle_of_an_action() {
     bot.exit();
     let (code, verified, error) = shell(&folder, &["audit", "verify"]);
     assert_eq!(code, 0, "{error}");
-    assert!(verified.contains("record 1 began something that has no end"), "{verified}");
+    assert!(verified.contains("record 1 begins an action without a recorded end"), "{verified}");
 
     let mut bot = start(&folder, &audited);
     assert!(bot.end().success());
@@ -430,7 +433,7 @@ fn the_control_socket_is_private_and_answers_nonsense_politely() {
         let mut stream = UnixStream::connect(&socket).expect("it listens");
         stream.write_all(nonsense.as_bytes()).expect("it reads");
         let mut answer = String::new();
-        // A connection that is closed on unread bytes is reset.
+        // The kernel resets a connection that is closed with unread bytes.
         let _ = stream.read_to_string(&mut answer);
         assert!(answer.is_empty() || answer.contains("refused"), "{answer}");
     }

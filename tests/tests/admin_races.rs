@@ -1,4 +1,4 @@
-//! Two admins at once, and builds that do not last: what was confirmed is what is done, or nothing is.
+//! Two admins at once, and builds that do not last: the host does exactly what was confirmed, or nothing.
 
 use rosey_tests::{
     bot::{Bot, Folder, wait_until},
@@ -8,13 +8,13 @@ use rosey_tests::{
 use rustix::process::Signal;
 use std::process::Stdio;
 
-/// Nothing comes too soon, and each build that serves is good at once.
+/// No rate limits, and each build that serves is good at once.
 const NO_BAKE: &str = "[admin]\ncooldown = 0\nper_minute = 1000\n[limits]\nbake = 0\n[plugins.misbehave]\n";
 
 fn done(folder: &Folder, arguments: &[&str]) -> String {
-    let (code, said, error) = shell(folder, arguments);
-    assert_eq!(code, 0, "{arguments:?}: {said} {error}");
-    said
+    let (code, stdout, error) = shell(folder, arguments);
+    assert_eq!(code, 0, "{arguments:?}: {stdout} {error}");
+    stdout
 }
 
 fn reload(folder: &Folder, build: &str) -> String {
@@ -22,7 +22,7 @@ fn reload(folder: &Folder, build: &str) -> String {
     done(folder, &["admin", "reload", "misbehave", "--yes"])
 }
 
-/// A bot with the builds `first`, `second` and `third`, of which the last serves.
+/// A bot with the builds `first`, `second` and `third`; the last one serves.
 fn three_builds(folder: &Folder) -> Bot {
     let bot = start(folder, NO_BAKE);
     reload(folder, "second");
@@ -73,11 +73,11 @@ fn a_stop_and_a_start_that_another_admin_was_faster_with_are_told_apart() {
     bot.ask("!admin stop misbehave");
     done(&folder, &["admin", "stop", "misbehave", "--yes"]);
     bot.ask("yes");
-    assert_eq!(bot.answer(), "misbehave is stopped already.");
+    assert_eq!(bot.answer(), "misbehave is already stopped.");
     bot.ask("!admin start misbehave");
     done(&folder, &["admin", "start", "misbehave", "--yes"]);
     bot.ask("yes");
-    assert_eq!(bot.answer(), "misbehave is running already.");
+    assert_eq!(bot.answer(), "misbehave is already running.");
 }
 
 #[test]
@@ -101,10 +101,14 @@ fn who_reloaded_is_told_where_they_asked_when_the_build_does_not_last() {
     bot.ask("yes");
     assert!(bot.answer().contains("generation 2 is active"));
     bot.say("!echo boom");
-    // The build before answers what the new one crashed on, and which of the two is said first does not matter.
-    let (echoed, told): (Vec<_>, Vec<_>) = [bot.answer(), bot.answer()].into_iter().partition(|said| said == "boom");
+    // The build before answers the event that crashed the new one. The two answers may come in either order.
+    let (echoed, told): (Vec<_>, Vec<_>) =
+        [bot.answer(), bot.answer()].into_iter().partition(|answer| answer == "boom");
     assert_eq!(echoed.len(), 1, "{told:?}");
-    assert!(told[0].starts_with("misbehave 1.0.0 (") && told[0].contains(" by itself, for it crashed: "), "{told:?}");
+    assert!(
+        told[0].starts_with("misbehave 1.0.0 (") && told[0].contains(" by itself, because it crashed: "),
+        "{told:?}"
+    );
     assert!(told[0].ends_with("See !admin logs misbehave"), "{told:?}");
 }
 
@@ -118,9 +122,9 @@ fn a_reload_that_is_waited_for_and_does_not_last_is_no_success() {
     let waits = waits.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is built");
     wait_until("the new build serves", || done(&folder, &["admin", "status", "misbehave"]).contains("generation 2,"));
     bot.say("!echo boom");
-    let (code, said, error) = ended(waits.wait_with_output().expect("ours"));
-    assert_eq!((code, said.as_str()), (1, ""), "{error}");
-    assert!(error.contains("was done, and rolled back, for it crashed"), "{error}");
+    let (code, stdout, error) = ended(waits.wait_with_output().expect("ours"));
+    assert_eq!((code, stdout.as_str()), (1, ""), "{error}");
+    assert!(error.contains("was done and then rolled back, because it crashed"), "{error}");
     assert!(error.contains("rosey admin logs misbehave"), "{error}");
 }
 
@@ -132,7 +136,7 @@ fn the_library_of_another_plugin_is_refused_and_commands_that_go_are_named() {
     std::fs::copy(build::library("eight-ball"), &beside).expect("it is built");
     std::fs::rename(&beside, folder.library("misbehave")).expect("our directory");
     let refused = bot.ask("!admin reload misbehave");
-    assert!(refused.contains("is eight-ball, and misbehave has been misbehave so far"), "{refused}");
+    assert!(refused.contains("is the plugin eight-ball, not misbehave"), "{refused}");
     let question = bot.ask("!admin reload misbehave force");
     assert!(question.contains("? It no longer has !abort, ") && question.contains(" more."), "{question}");
     bot.ask("no");
@@ -177,7 +181,10 @@ fn a_full_disk_refuses_actions_with_an_honest_end() {
     bot.ask("!admin restart misbehave");
     bot.ask("yes");
     let refused = bot.answer();
-    assert!(refused.starts_with("Nothing was done, for it cannot be recorded: the audit file /dev/full"), "{refused}");
+    assert!(
+        refused.starts_with("Nothing was done, because it cannot be recorded: the audit file /dev/full"),
+        "{refused}"
+    );
     let audited = done(&folder, &["audit", "list"]);
     assert!(audited.contains("— not done: the audit file /dev/full cannot be written: No space left"), "{audited}");
     let verified = done(&folder, &["audit", "verify"]);
@@ -199,8 +206,8 @@ fn a_careful_cut_is_noticed_by_the_running_bot_and_by_a_noted_head() {
     assert!(code == 8 && error.contains("the end was cut off"), "{error}");
     bot.ask("!admin restart misbehave");
     bot.ask("no");
-    bot.until_logged("AUDIT: the audit was changed by somebody else");
+    bot.until_logged("AUDIT: another program changed the audit");
     let (code, _, error) = shell(&folder, &["audit", "verify"]);
-    assert!(code == 8 && error.contains("something is missing"), "{error}");
+    assert!(code == 8 && error.contains("are missing"), "{error}");
     assert!(bot.log().contains(&format!("its head is {head}")) || bot.end().success());
 }

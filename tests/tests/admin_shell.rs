@@ -15,8 +15,8 @@ use std::{
 };
 
 fn json(folder: &Folder, arguments: &[&str]) -> (i32, Value) {
-    let (code, said, error) = shell(folder, arguments);
-    (code, serde_json::from_str(&said).unwrap_or_else(|_| panic!("no JSON: {said} {error}")))
+    let (code, stdout, error) = shell(folder, arguments);
+    (code, serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("no JSON: {stdout} {error}")))
 }
 
 #[test]
@@ -24,9 +24,9 @@ fn every_command_works_in_the_shell() {
     let folder = folder();
     let mut bot = start(&folder, &format!("[dashboard]\nenabled = true\nport = 0\n{PATIENT}"));
     let done = |arguments: &[&str]| {
-        let (code, said, error) = shell(&folder, arguments);
-        assert_eq!(code, 0, "{arguments:?}: {said} {error}");
-        said
+        let (code, stdout, error) = shell(&folder, arguments);
+        assert_eq!(code, 0, "{arguments:?}: {stdout} {error}");
+        stdout
     };
     assert_eq!(done(&["admin", "metrics"]), format!("Dashboard: http://{}/", bot.dashboard()));
     let help = done(&["admin", "help"]);
@@ -51,9 +51,12 @@ fn every_command_works_in_the_shell() {
     assert_eq!(bot.ask("!variant"), "misbehave is not running.");
     let started = done(&["admin", "start", "misbehave", "--yes"]);
     assert!(started.starts_with("misbehave 1.0.0 is running: generation "), "{started}");
-    assert_eq!(bot.ask("!abort"), "misbehave crashed on that twice; it was set aside for the operator.");
+    assert_eq!(
+        bot.ask("!abort"),
+        "That command crashed misbehave twice, so Rosey does not try it again. The operator can see it."
+    );
     let replayed = done(&["admin", "deadletters", "misbehave", "replay", "1", "--yes"]);
-    assert_eq!(replayed, "misbehave has dead letter 1 again: !abort. Nobody is sent its answer.");
+    assert_eq!(replayed, "misbehave gets dead letter 1 again: !abort. Rosey drops its answer.");
     assert!(done(&["audit", "list"]).contains("replay 1 misbehave"));
 }
 
@@ -100,8 +103,11 @@ fn a_forgotten_configuration_is_hinted_at() {
         assert!(error.contains("did you mean --config rosey.toml?"), "{error}");
     }
     let output = Command::new(build::rosey()).arg("check").current_dir(folder.path()).output();
-    let said = text(&output.expect("it is built").stdout);
-    assert!(said.contains("rosey.toml lies here and is not read; add --config rosey.toml"), "{said}");
+    let stdout = text(&output.expect("it is built").stdout);
+    assert!(
+        stdout.contains("Rosey does not read the rosey.toml in this folder; to use it, add --config rosey.toml"),
+        "{stdout}"
+    );
     let (code, help, _) = shell(&folder, &["admin", "help"]);
     assert!(code == 0 && help.contains("rollback"), "the usage needs no bot: {help}");
 }
@@ -196,7 +202,7 @@ fn another_user_is_told_whose_bot_it_is_and_that_is_recorded() {
     }
     drop(bot);
 
-    // The other way round: root comes through to the socket of nobody's bot.
+    // The other way round: root can connect to the socket of another user's bot.
     let shim = folder.path().join("rosey-shim");
     std::fs::copy(build::shim(), &shim).expect("it is built");
     std::fs::remove_dir_all(folder.path().join("state")).expect("ours");
@@ -231,13 +237,13 @@ fn there_is_a_man_page_for_every_command_with_codes_and_files() {
     assert!(!folder.path().join("man1/rosey-plugin-names.1").exists());
 }
 
-/// Where `rosey` is found by a shell that completes.
+/// The path in which a completing shell finds `rosey`.
 fn path() -> String {
     let bin = build::rosey();
     format!("{}:{}", bin.parent().map(Path::display).expect("a folder"), std::env!("PATH"))
 }
 
-/// What a program says in the folder, with `rosey` in its path; nothing when it is not installed.
+/// The output of a program in the folder, with `rosey` in its path; `None` when it is not installed.
 fn says(folder: &Folder, program: &str, arguments: &[&str]) -> Option<String> {
     if !tool::is_there(program, program) {
         return None;
@@ -248,14 +254,14 @@ fn says(folder: &Folder, program: &str, arguments: &[&str]) -> Option<String> {
     Some(text(&output.stdout))
 }
 
-/// A folder whose file is not what a plain `rosey` would read: names come only by way of `--config`.
+/// A folder whose file a plain `rosey` would not read, so that names come only through `--config`.
 fn two_plugins() -> Folder {
     let folder = folder();
     folder.configure(&format!("{PATIENT}[plugins.mistake]\n"));
     folder
 }
 
-/// Command lines up to where Tab is pressed, and what comes.
+/// Command lines up to the press of Tab, with the expected result.
 const TABS: [(&str, &str); 7] = [
     ("rosey --config rosey.toml admin reload mis", "misbehave mistake"),
     ("rosey admin --config=rosey.toml reload misb", "misbehave"),
@@ -277,8 +283,8 @@ fn bash_completes_commands_and_plugins() {
              cur=${{COMP_WORDS[COMP_CWORD]}}; _rosey_with_plugins rosey \"$cur\" \"${{COMP_WORDS[COMP_CWORD-1]}}\" \
              2>/dev/null; echo \"${{COMPREPLY[@]}}\""
         );
-        let Some(said) = says(&folder, "bash", &["-c", &script]) else { return };
-        assert_eq!(said, expected, "{line}");
+        let Some(stdout) = says(&folder, "bash", &["-c", &script]) else { return };
+        assert_eq!(stdout, expected, "{line}");
     }
 }
 
@@ -287,12 +293,12 @@ fn fish_completes_commands_and_plugins() {
     let folder = two_plugins();
     for (line, expected) in TABS {
         let script = format!("rosey completions fish | source; complete -C '{line}' | string split -f 1 \\t | sort -u");
-        let Some(said) = says(&folder, "fish", &["--no-config", "-c", &script]) else { return };
-        assert_eq!(said.split_whitespace().collect::<Vec<_>>().join(" "), expected, "{line}");
+        let Some(stdout) = says(&folder, "fish", &["--no-config", "-c", &script]) else { return };
+        assert_eq!(stdout.split_whitespace().collect::<Vec<_>>().join(" "), expected, "{line}");
     }
 }
 
-/// A zsh in a terminal of its own, in which the line is typed and Tab pressed; then it writes down what its line is.
+/// A zsh in its own terminal. The line is typed there, Tab pressed, and zsh writes its line down.
 const ZSH: &str = r#"
 zmodload zsh/zpty
 zpty z zsh -f -i
@@ -312,8 +318,8 @@ fn zsh_completes_commands_and_plugins() {
     }
     std::fs::write(folder.path().join("press-tab"), ZSH).expect("ours");
     for (line, expected) in TABS.iter().filter(|(_, expected)| !expected.is_empty() && !expected.contains(' ')) {
-        // Should it ever wait for something that does not come, the test is to fail.
-        let said = says(&folder, "timeout", &["60", "zsh", "-f", "press-tab", line]).unwrap_or_default();
-        assert_eq!(said.split_whitespace().next_back(), Some(*expected), "{line}: {said}");
+        // If it ever waits for something that does not come, the test must fail.
+        let stdout = says(&folder, "timeout", &["60", "zsh", "-f", "press-tab", line]).unwrap_or_default();
+        assert_eq!(stdout.split_whitespace().next_back(), Some(*expected), "{line}: {stdout}");
     }
 }

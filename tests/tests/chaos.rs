@@ -5,7 +5,7 @@ use std::time::Duration;
 
 #[tokio::test]
 async fn in_a_storm_every_event_has_one_answer_and_the_ledgers_balance() {
-    // A failure shows its plan; this repeats it.
+    // A failure prints its plan, and this repeats it.
     let seed = std::env::var("ROSEY_CHAOS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(23);
     let plan = Plan {
         seed,

@@ -1,4 +1,4 @@
-//! Wrong settings: what `rosey check` names, and what a bot that runs with them says.
+//! Wrong settings: what `rosey check` reports, and what a bot with them reports.
 
 use rosey_tests::{
     bot::Folder,
@@ -6,29 +6,29 @@ use rosey_tests::{
 };
 use std::os::unix::fs::PermissionsExt;
 
-/// The exit code of `rosey check` with this file, and all that it says.
+/// The exit code of `rosey check` with this file, and its whole output.
 fn check(folder: &Folder) -> (i32, String) {
-    let (code, said, error) = shell(folder, &["check"]);
-    (code, format!("{said}\n{error}"))
+    let (code, stdout, error) = shell(folder, &["check"]);
+    (code, format!("{stdout}\n{error}"))
 }
 
 #[test]
 fn every_problem_is_named_in_one_run_with_its_file_and_line() {
     let folder = Folder::new(&["dice-roller"]);
     folder.configure("[dashboard]\nport = true\n[limits]\nqueue = 0\n[plugins.dice-roller]\n[plugins.weather]\n");
-    let (code, said) = check(&folder);
-    assert_eq!(code, 3, "{said}");
+    let (code, stdout) = check(&folder);
+    assert_eq!(code, 3, "{stdout}");
     let library = folder.path().canonicalize().expect("there").join("plugins/libweather.so");
     for problem in [
         "rosey: there are 3 problems with the configuration",
         "rosey.toml:8: dashboard.port: needs a whole number from 0 to 65535, not true or false",
         "rosey.toml:10: limits.queue: needs a whole number from 1 to 1,000,000",
         &format!(
-            "rosey.toml:12: plugins.weather.library: {} is not there; build it with: cargo build --release -p weather",
+            "rosey.toml:12: plugins.weather.library: {} does not exist; build it with: cargo build --release -p weather",
             library.display()
         ),
     ] {
-        assert!(said.contains(problem), "{problem}\n{said}");
+        assert!(stdout.contains(problem), "{problem}\n{stdout}");
     }
 }
 
@@ -38,14 +38,14 @@ fn a_secret_that_others_can_read_is_named_and_never_shown() {
     let file = folder.configure("[dashboard]\ntoken = \"correct horse battery staple\"\n");
     let mode = |mode| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).expect("ours");
     mode(0o644);
-    let (code, said) = check(&folder);
-    assert!(code == 0 && said.contains("run: chmod 600 rosey.toml"), "{said}");
+    let (code, stdout) = check(&folder);
+    assert!(code == 0 && stdout.contains("run: chmod 600 rosey.toml"), "{stdout}");
     mode(0o600);
     assert!(!check(&folder).1.contains("WARNING"));
     std::fs::write(&file, "[dashboard]\ntoken = \"correct horse\n").expect("ours");
     let (code, wrong) = check(&folder);
     assert!(code == 3 && wrong.contains("rosey.toml:2: this is not TOML: "), "{wrong}");
-    assert!(!format!("{said}{wrong}").contains("horse"), "{said}{wrong}");
+    assert!(!format!("{stdout}{wrong}").contains("horse"), "{stdout}{wrong}");
 }
 
 #[test]
@@ -53,13 +53,13 @@ fn a_file_that_is_no_configuration_is_refused_quickly() {
     let folder = Folder::new(&[]);
     for bytes in [&b"\xff\xfe{\0}\0"[..], &[0; 4096], &[b'['; 100_000]] {
         std::fs::write(folder.path().join("rosey.toml"), bytes).expect("ours");
-        let (code, said) = check(&folder);
-        assert!(code == 3 && said.contains("rosey.toml:"), "{said}");
+        let (code, stdout) = check(&folder);
+        assert!(code == 3 && stdout.contains("rosey.toml:"), "{stdout}");
     }
     std::fs::remove_file(folder.path().join("rosey.toml")).expect("ours");
     std::os::unix::fs::symlink("/dev/zero", folder.path().join("rosey.toml")).expect("ours");
-    let (code, said) = check(&folder);
-    assert!(code == 3 && said.contains("the file is longer than 1 MiB"), "{said}");
+    let (code, stdout) = check(&folder);
+    assert!(code == 3 && stdout.contains("the file is longer than 1 MiB"), "{stdout}");
 }
 
 /// A setting that the misbehaving plugin cannot read. The value may be a secret.
@@ -71,25 +71,25 @@ fn a_setting_that_its_plugin_refuses_is_named_as_it_stands_in_the_file() {
     std::fs::write(folder.path().join("plugins/libempty.so"), "").expect("ours");
     std::fs::write(folder.path().join("plugins/libmine.rlib"), "").expect("ours");
     folder.configure(&format!("{REFUSED}[plugins.empty]\n[plugins.mine]\n"));
-    let (code, said) = check(&folder);
-    assert_eq!(code, 3, "{said}");
+    let (code, stdout) = check(&folder);
+    assert_eq!(code, 3, "{stdout}");
     for problem in [
         "rosey.toml:9: plugins.misbehave.config.limit: is refused by the plugin: needs a whole number that is not negative",
         "rosey.toml:10: plugins.empty.library: ",
         "rosey.toml:11: plugins.mine.library: ",
         "add crate-type = [\"cdylib\"] under [lib] in its Cargo.toml",
     ] {
-        assert!(said.contains(problem), "{problem}\n{said}");
+        assert!(stdout.contains(problem), "{problem}\n{stdout}");
     }
-    assert!(!said.contains("hunter2"), "{said}");
+    assert!(!stdout.contains("hunter2"), "{stdout}");
     assert!(!folder.path().join("state").exists(), "the state directory is the bot's");
     folder.configure(&REFUSED.replace("\"hunter2\"", "5"));
     assert_eq!(check(&folder).0, 0);
-    // Where a socket's path would be too long.
+    // Where the path of a socket would be too long.
     let long = folder.path().join("x".repeat(120));
     std::fs::create_dir(&long).expect("ours");
-    let (code, said, error) = ended(command(&folder, &["check"]).env("TMPDIR", &long).output().expect("it is built"));
-    assert_eq!(code, 0, "{said} {error}");
+    let (code, stdout, error) = ended(command(&folder, &["check"]).env("TMPDIR", &long).output().expect("it is built"));
+    assert_eq!(code, 0, "{stdout} {error}");
 }
 
 #[test]
@@ -117,13 +117,13 @@ fn a_bot_says_once_which_setting_is_refused_and_what_helps() {
 fn what_would_keep_the_bot_from_running_is_named_before_it_runs() {
     let folder = Folder::new(&["dice-roller"]);
     std::fs::create_dir(folder.path().join("state")).expect("ours");
-    std::fs::write(folder.path().join("state/photo.jpg"), "somebody's").expect("ours");
+    std::fs::write(folder.path().join("state/photo.jpg"), "another person's").expect("ours");
     folder.configure(
         "[admin]\naudit_file = \"logs/audit.jsonl\"\n[dashboard]\nenabled = true\nhost = \"no such host\"\n\
          [plugins.dice-roller]\nprobe = \"rol 1d6\"\n[plugins.zero]\nlibrary = \"/dev/zero\"\n",
     );
-    let (code, said) = check(&folder);
-    assert_eq!(code, 3, "{said}");
+    let (code, stdout) = check(&folder);
+    assert_eq!(code, 3, "{stdout}");
     for problem in [
         "rosey.toml:3: state_dir: ",
         "rosey.toml:8: admin.audit_file: its folder ",
@@ -131,7 +131,7 @@ fn what_would_keep_the_bot_from_running_is_named_before_it_runs() {
         "rosey.toml:13: plugins.dice-roller.probe: needs a command of the plugin, without a prefix; it has roll",
         "rosey.toml:15: plugins.zero.library: /dev/zero is not a file",
     ] {
-        assert!(said.contains(problem), "{problem}\n{said}");
+        assert!(stdout.contains(problem), "{problem}\n{stdout}");
     }
     assert_eq!(std::fs::read_dir(folder.path().join("state")).expect("there").count(), 1, "nothing was touched");
 }

@@ -1,4 +1,4 @@
-//! Crashes on real processes: each is named by its cause, costs one process, and takes no innocent event with it.
+//! Crashes on real processes: each has its cause, costs one process, and ends no innocent event.
 
 use rosey::{
     plugins::PluginConfig,
@@ -41,13 +41,19 @@ async fn every_cause_has_its_name_and_the_last_words_are_kept() {
     for (line, kind, text, last_words) in cases {
         let rig = start(|_| {}).await;
         let answer = rig.ask(line).await;
-        assert_eq!(answer, "p crashed on that twice; it was set aside for the operator.", "{line}");
+        assert_eq!(
+            answer, "That command crashed p twice, so Rosey does not try it again. The operator can see it.",
+            "{line}"
+        );
         let view = rig.until("p", |view| view.state == PluginState::Running && view.account.crash_count == 2).await;
         for crash in &view.account.crashes {
             assert_eq!(crash.cause.name(), kind, "{line}");
             assert!(crash.cause.to_string().contains(text), "{line}: {}", crash.cause);
-            assert!(crash.stderr.iter().any(|said| said.contains(last_words)) || last_words.is_empty(), "{crash:?}");
-            // Of garbage the host reads only when the handler that wrote it is done.
+            assert!(
+                crash.stderr.iter().any(|printed| printed.contains(last_words)) || last_words.is_empty(),
+                "{crash:?}"
+            );
+            // The host reads garbage only after the handler that wrote it is done.
             assert!(crash.executing == [line] || kind == "protocol", "{line}: {:?}", crash.executing);
         }
         assert_eq!(rig.ask("!echo hello").await, "hello");
@@ -92,7 +98,7 @@ async fn events_that_take_long_are_not_delivered_one_at_a_time_after_a_kill() {
         channel.say(&format!("!later 1000 {n}")).await;
     }
     rig.until("p", |view| view.in_flight == 60).await;
-    // It waits behind all of them on the plugin's own thread: its answer says that each was taken up and only waits now.
+    // The plugin's thread polls it after all of them: its answer shows that each has begun and only waits now.
     assert_eq!(rig.ask("!later 1 x").await, "x");
     signal_process(pid(&rig).await, Signal::KILL);
     for n in 0..60 {
@@ -128,7 +134,7 @@ async fn of_a_thousand_events_in_flight_exactly_the_poison_one_is_dead_lettered(
     }
     for n in 0..1024 {
         let answer = channel.answer().await.expect("each is answered");
-        let expected = if n == 500 { answer.contains("set aside") } else { answer == n.to_string() };
+        let expected = if n == 500 { answer.contains("does not try it again") } else { answer == n.to_string() };
         assert!(expected, "{n}: {answer}");
     }
     let view = rig.until("p", |view| view.in_flight == 0).await;
@@ -151,7 +157,7 @@ async fn a_hang_is_noticed_and_named_and_the_others_are_answered() {
     let (mut stuck, mut other) = (rig.channel("stuck"), rig.channel("other"));
     stuck.say("!hang").await;
     other.say("!echo patient").await;
-    assert!(stuck.answer().await.expect("it is said").contains("set aside"));
+    assert!(stuck.answer().await.expect("there is an answer").contains("does not try it again"));
     assert_eq!(other.answer().await.as_deref(), Some("patient"));
     let view = rig.until("p", |view| view.account.crash_count == 2 && view.state == PluginState::Running).await;
     assert!(view.account.crashes.iter().all(|crash| crash.cause.name() == "hang"), "{:?}", view.account.crashes);
@@ -167,7 +173,7 @@ async fn a_handler_that_blocks_those_that_wait_is_a_hang() {
     let (mut stuck, mut other) = (rig.channel("stuck"), rig.channel("other"));
     stuck.say("!stall").await;
     other.say("!later 10 patient").await;
-    assert!(stuck.answer().await.expect("it is said").contains("set aside"));
+    assert!(stuck.answer().await.expect("there is an answer").contains("does not try it again"));
     assert_eq!(other.answer().await.as_deref(), Some("patient"));
     let view = rig.until("p", |view| view.account.crash_count == 2).await;
     assert!(view.account.crashes.iter().all(|crash| crash.executing == ["!stall"]), "{:?}", view.account.crashes);
@@ -209,7 +215,7 @@ async fn an_event_that_takes_all_memory_twice_is_set_aside() {
     let mut channel = rig.channel("here");
     channel.say("!gobble 100").await;
     rig.until("p", |view| view.account.crash_count == 2).await;
-    assert!(channel.answer().await.expect("it is said").contains("set aside"));
+    assert!(channel.answer().await.expect("there is an answer").contains("does not try it again"));
     assert_eq!(rig.ask("!echo hello").await, "hello");
 }
 
@@ -266,7 +272,7 @@ async fn while_it_is_down_events_wait_up_to_the_limit_and_the_rest_is_told() {
 async fn a_plugin_that_logs_without_end_is_bounded() {
     let rig = start(|config| config.limits.log_lines = 10).await;
     assert_eq!(rig.ask("!chatter 5000").await, "chattered");
-    // All of them have come before the answer, and that within a second or a few.
+    // All of them come before the answer, within a second or a few.
     let left_out = rig.plugins.journal().left_out("p");
     assert!((4001..5000).contains(&left_out), "{left_out}");
 }
@@ -275,7 +281,7 @@ async fn a_plugin_that_logs_without_end_is_bounded() {
 async fn three_poison_events_do_not_take_the_plugin_down() {
     let rig = start(|_| {}).await;
     for _ in 0..3 {
-        assert!(rig.ask("!abort").await.contains("set aside"));
+        assert!(rig.ask("!abort").await.contains("does not try it again"));
         assert_eq!(rig.ask("!echo hello").await, "hello");
     }
     let view = rig.until("p", |view| view.account.crash_count == 6).await;

@@ -16,7 +16,7 @@ fn folder() -> Folder {
     folder
 }
 
-/// A bot whose figures are measured every so many seconds.
+/// A bot with this poll interval in seconds.
 fn start(folder: &Folder, poll: &str) -> (Bot, String) {
     let bot = folder.start(&format!(
         "[dashboard]\nenabled = true\nport = 0\ntoken = {TOKEN:?}\n[metrics]\npoll_interval = {poll}\n[admin]\n\
@@ -56,7 +56,7 @@ fn a_roll_is_shown_without_a_reload_of_the_page_and_nothing_is_complained_about(
     let missing = |line: &String| line.contains("/plugin/none") && line.contains("404");
     let complaints: Vec<_> = browser.console().into_iter().filter(|line| !missing(line)).collect();
     assert!(complaints.is_empty(), "{complaints:#?}");
-    // The console would have said so.
+    // A violation would be in the console.
     browser
         .run("const s = document.createElement('script'); s.textContent = 'window.evil = 1'; document.body.append(s)");
     assert!(browser.run("return window.evil ?? null").is_null());
@@ -86,8 +86,8 @@ fn a_crash_is_shown_when_it_happens_not_at_the_next_poll() {
     let began = Instant::now();
     browser.until("#row-misbehave td[data-label=Crashes]", "2");
     println!("the crash was on the page after {:.0} ms", began.elapsed().as_secs_f64() * 1e3);
-    assert!(bot.answer().contains("crashed on that twice"));
-    browser.until("#headline", "An event that crashed misbehave twice was set aside.");
+    assert!(bot.answer().contains("That command crashed"));
+    browser.until("#headline", "An event that crashed misbehave twice is a dead letter now.");
     browser.until("#troubles", "misbehave crashed twice within the last hour: killed by signal 6 (SIGABRT");
     browser.go(&format!("{url}/plugin/misbehave"));
     assert!(browser.text("#crashes .because").starts_with("2 × SIGABRT. Last: !echo <script>"), "why, in one line");
@@ -131,14 +131,14 @@ fn a_reload_by_button_asks_names_versions_and_is_audited_like_any_other() {
     assert_eq!(bot.ask("!variant"), "second");
     browser.go(&format!("{url}/plugin/misbehave"));
     browser.until("#changes", "dashboard, dashboard");
-    // A question is answered once.
+    // A question can be answered once.
     browser.run("history.go(-2)");
     std::fs::write(folder.library("misbehave"), "no library").expect("our directory");
     browser.go(&format!("{url}/plugin/misbehave"));
     browser.click("button[value=reload]");
     browser.until("#main h1", "refused");
     assert_eq!(bot.ask("!variant"), "second");
-    assert!(bot.ask("!abort").contains("crashed on that twice"));
+    assert!(bot.ask("!abort").contains("That command crashed"));
     browser.go(&format!("{url}/plugin/misbehave"));
     browser.until("#letters", "!abort");
     browser.click("button[value=replay]");
@@ -161,7 +161,7 @@ fn it_fits_a_telephone_it_can_be_dark_and_a_keyboard_is_enough() {
     let folder = folder();
     build::variant(&folder.library("misbehave"), "echo-crashes");
     let (mut bot, url) = start(&folder, "0.2");
-    assert!(bot.ask(&format!("!echo {}", "without-end".repeat(20))).contains("crashed on that twice"));
+    assert!(bot.ask(&format!("!echo {}", "without-end".repeat(20))).contains("That command crashed"));
     assert_eq!(bot.ask("!variant"), "echo-crashes");
     log_in(&browser, &url);
     browser.narrow(360);
@@ -200,7 +200,7 @@ fn without_javascript_it_shows_the_same_and_refreshes_itself() {
     browser.until("#row-dice-roller td[data-label=Events]", "1");
     signal_process(bot.pid_of("dice-roller"), Signal::KILL);
     browser.until("#headline", "dice-roller crashed once within the last hour: killed by signal 9");
-    // What is being typed or answered is not thrown away by a refresh.
+    // A refresh does not throw away what a person types or answers.
     let address = url.trim_start_matches("http://");
     let refreshes = |page: &str| page.contains("http-equiv");
     assert!(refreshes(&http::get(address, "/").text()) && !refreshes(&http::get(address, "/login").text()));
@@ -222,7 +222,7 @@ fn axe_finds_nothing_serious_in_light_and_in_dark() {
     };
     let folder = folder();
     let (mut bot, url) = start(&folder, "0.2");
-    assert!(bot.ask("!abort").contains("crashed on that twice"));
+    assert!(bot.ask("!abort").contains("That command crashed"));
     assert_eq!(bot.ask("!echo back"), "back");
     log_in(&browser, &url);
     browser.wide();
@@ -275,7 +275,7 @@ fn pictures_for_the_documentation() {
             bot.answer();
         }
         if minute == 60 {
-            assert!(bot.ask("!abort").contains("crashed on that twice"));
+            assert!(bot.ask("!abort").contains("That command crashed"));
         }
         wait_until("the next poll", || began.elapsed().as_millis() > 500 * (minute + 1));
         if minute > 130 {

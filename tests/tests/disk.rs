@@ -1,4 +1,4 @@
-//! What the bot does when the machine has not what it needs: room on a disk, descriptors, a mount that programs run from.
+//! The bot on a machine that lacks something: disk space, descriptors, a mount from which programs run.
 
 use rosey_tests::{
     bot::{Bot, Folder, children, signal_process, wait_until},
@@ -12,7 +12,7 @@ use std::{fs, path::PathBuf, process::Command};
 const SETTINGS: &str = "[admin]\ncooldown = 0\n[metrics]\npoll_interval = 0.2\n[dashboard]\nenabled = true\nport = 0\n\
                         [plugins.dice-roller]\n";
 
-/// A bot whose state directory is a mount of its own with these options, and the way to that directory from here.
+/// A bot whose state directory is its own mount with these options, and the path of that directory from here.
 fn on_a_mount(folder: &Folder, options: &str, more: &str) -> (Bot, PathBuf) {
     let file = folder.configure(more);
     let state = folder.path().join("state");
@@ -31,7 +31,7 @@ fn serves(bot: &mut Bot) {
     assert!(answer.contains("2d6"), "{answer}");
 }
 
-/// Asks for a restart, and gives what came of it.
+/// Asks for a restart, and returns the result.
 fn restart(bot: &mut Bot) -> String {
     bot.say("!admin restart dice-roller");
     bot.say("yes");
@@ -39,7 +39,7 @@ fn restart(bot: &mut Bot) -> String {
     std::iter::repeat_with(|| bot.answer()).find(is_end).expect("it goes on for ever")
 }
 
-/// Waits until the page, the probe and the metrics say the same: whether changes can be recorded.
+/// Waits until the page, the probe and the metrics agree on whether changes can be recorded.
 fn until_recording(address: &str, is_recording: bool) {
     let metric = format!("rosey_database_up {}", u8::from(is_recording));
     wait_until("all three say the same", || {
@@ -61,7 +61,7 @@ fn a_disk_that_is_full_is_a_trouble_like_any_other_until_there_is_room() {
     serves(&mut bot);
     let address = bot.dashboard();
     until_recording(&address, true);
-    // Beyond what SQLite's own log still has room for.
+    // More than SQLite's own log still has room for.
     let filled = Command::new("dd")
         .args(["if=/dev/zero", "bs=64k", &format!("of={}", state.join("filler").display())])
         .output()
@@ -106,7 +106,7 @@ fn what_the_machine_lacks_at_the_start_is_tried_again_and_never_held_against_a_p
     if !tool::may_unshare(&["-m"]) {
         return;
     }
-    // Debug builds with all that they are linked to: some MB each.
+    // Debug builds with everything that they are linked to: some MB each.
     let folder = Folder::new(&["dice-roller"]);
     let (mut bot, state) = on_a_mount(&folder, "size=1m", SETTINGS);
     bot.until_logged("cannot be started yet");
@@ -204,11 +204,11 @@ fn without_descriptors_the_limit_is_named_and_nothing_is_given_up() {
             .status();
         assert!(set.is_ok_and(|status| status.success()));
     };
-    // What is open stays open, and nothing more can be opened.
+    // Open descriptors stay open, and no more can be opened.
     limit(&bot, 3);
     let why = "Rosey has as many files open as it may (3); raise that limit";
     signal_process(bot.pid_of("dice-roller"), Signal::KILL);
-    // The spare takes its place, where the artifact has been read for long enough.
+    // The spare is used, if the artifact was verified long enough ago.
     wait_until("it runs, or the limit is named", || {
         bot.log().contains(why) || bot.log().contains("generation 2 is active")
     });

@@ -1,4 +1,4 @@
-//! What a plugin keeps, on real processes: applied once with the outcome of its event, or not at all.
+//! The store of plugins, on real processes: changes are applied once with the outcome of their event, or not at all.
 
 use rosey::commit;
 use rosey_tests::{
@@ -18,7 +18,7 @@ async fn start(state: &Path) -> Rig {
     Rig::start_in(state, vec![config]).await
 }
 
-/// What the plugin keeps, by key, as `rosey store` reads it.
+/// The values of the plugin, by key, as `rosey store` reads them.
 fn kept(state: &Path, key: &str) -> Vec<(String, String)> {
     let database = Connection::open(state.join("rosey.db")).expect("it is there");
     let all = commit::kept(&database, "p", key, 1000).expect("readable");

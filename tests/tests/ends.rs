@@ -1,4 +1,4 @@
-//! How the bot ends, and what that says of its plugins: signals, terminals, and ends while it starts.
+//! The end of the bot, and what it means for its plugins: signals, terminals, and ends during the start.
 
 use rosey_tests::{
     bot::{Bot, Folder, runs, signal_process, wait_until},
@@ -12,7 +12,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// One number out of the database of a bot that does not run.
+/// One number from the database of a bot that does not run.
 fn number(folder: &Folder, sql: &str) -> i64 {
     let database = rusqlite::Connection::open(folder.path().join("state/rosey.db")).expect("a database");
     database.query_row(sql, [], |row| row.get(0)).expect(sql)
@@ -32,7 +32,7 @@ fn a_hangup_without_a_terminal_does_nothing_but_say_so() {
     let mut bot = folder.start("[plugins.misbehave]\n");
     assert_eq!(bot.ask("!echo before"), "before");
     bot.signal(Signal::HUP);
-    bot.until_logged("SIGHUP does nothing");
+    bot.until_logged("SIGHUP changes nothing");
     assert_eq!(bot.ask("!echo after"), "after");
     assert!(bot.end().success());
 

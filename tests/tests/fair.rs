@@ -1,4 +1,4 @@
-//! Whoever talks a lot to one plugin keeps nobody from the others.
+//! A person who talks a lot to one plugin keeps no other person from the other plugins.
 
 use rosey_tests::{
     build,
@@ -17,11 +17,11 @@ async fn a_burst_for_one_plugin_gives_the_thread_away_in_between() {
         let ran = Arc::clone(&ran);
         async move { ran.store(true, Relaxed) }
     });
-    // So few that none has to wait for room.
+    // Few enough that none has to wait for room.
     for _ in 0..1000 {
         rig.tell("p", "!echo hello").await;
     }
-    assert!(ran.load(Relaxed), "everybody else waited for the end of the burst");
+    assert!(ran.load(Relaxed), "other people waited for the end of the burst");
     let view = rig.until("p", |view| view.ledger.outcomes[0] == 1000).await;
     assert_eq!(view.ledger.accepted, 1000);
     rig.stop().await;

@@ -1,4 +1,5 @@
-//! Every fuzz target survives what is known and what resembles it. `tests/fuzz/README.md` says how to look for more.
+//! Every fuzz target survives the known inputs and mutations of them. `tests/fuzz/README.md` says how to search for
+//! more.
 
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::TestRunner};
 use rosey_tests::fuzz::{TARGETS, corpus};

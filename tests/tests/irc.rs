@@ -1,5 +1,5 @@
-//! The bot on IRC: real servers from Debian's packages, real people's clients; a server of our own for what no real one
-//! sends.
+//! The bot on IRC: with real servers from Debian's packages and real clients, and with a server of our own for lines
+//! that no real one sends.
 
 use rosey_tests::{
     bot::{Bot, Folder, wait_until},
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-/// Faster than a real network would bear.
+/// Faster than a real network would allow.
 const FAST: &str = "channels = [\"#rosey\"]\nline_interval = 0.1\n";
 
 const PLUGINS: &str = "[plugins.dice-roller]\n[plugins.misbehave]\n";
@@ -41,14 +41,14 @@ fn people_roll_in_a_channel_and_in_a_query() {
     let Some(network) = Network::ngircd() else { return };
     let folder = folder();
     let mut bot = start(&folder, &format!("{}{FAST}", network.settings()));
-    // There is nobody at the terminal: its end is not the bot's.
+    // No person is at the terminal: its end is not the end of the bot.
     bot.end_input();
     let mut al = Person::beside("rosey", &network, "al");
     let roll = al.asks("#Rosey", "!roll 2d6+3");
     assert!(roll.starts_with("al: 2d6+3: ") && roll.contains(" = "), "{roll}");
     assert!(al.asks("rosey", "!roll 2d6").starts_with("2d6: "));
     assert_eq!(al.asks("rosey", "!dance"), "There is no such command; !help lists them.");
-    // None of these is a command, or it is another bot's.
+    // None of these is a command, or it is for another bot.
     al.say("#rosey", "!dance");
     al.say("#rosey", "\u{1}ACTION !roll 1d6\u{1}");
     al.say("rosey", "\u{1}VERSION\u{1}");
@@ -65,7 +65,7 @@ fn a_bare_nick_may_where_nicks_are_trusted() {
     let Some(network) = Network::ngircd() else { return };
     let folder = folder();
     let mut bot = start(&folder, &format!("{}{FAST}[admin]\ntrust_nicks = true\n", network.settings()));
-    bot.until_logged("whoever takes the nick of an admin is one");
+    bot.until_logged("a person who takes the nick of an admin becomes an admin");
     let mut alice = Person::beside("rosey", &network, "alice");
     assert!(alice.asks("rosey", "!admin list").contains("misbehave 1.0.0 running"));
     let mut al = Person::beside("rosey", &network, "al");
@@ -206,9 +206,9 @@ fn a_request_to_terminate_says_what_is_due_and_goodbye() {
     let folder = folder();
     let mut bot = start(&folder, &format!("{}{FAST}", network.settings()));
     let mut al = Person::beside("rosey", &network, "al");
-    // The server takes its time with what one person says at once: this must last longer.
+    // The server slows down a person who says much at once, so this must take longer.
     al.say("#rosey", "!later 6000 at last");
-    // This came in after it, and is answered by another plugin, which does not wait for it.
+    // This came in later, and another plugin answers it, which does not wait.
     assert!(al.asks("#rosey", "!roll 2d6").starts_with("al: 2d6: "));
     bot.signal(Signal::TERM);
     let (answer, quit) = (al.hears("rosey"), al.until(" QUIT "));
@@ -261,7 +261,7 @@ fn a_verified_admin_reloads_while_others_roll() {
     let mut bot = start(&folder, &account("hunter22"));
     let mut alice = Person::beside("rosey", &network, "alice");
     let mut bo = Person::beside("rosey", &network, "bo");
-    // The nick of the owner, and not yet their account.
+    // The nick of the owner, but not yet the account.
     assert_eq!(alice.asks("#rosey", "!admin reload misbehave"), "alice: Admin permission required.");
     alice.registers("hunter22");
     build::variant(&folder.library("misbehave"), "second");
@@ -276,10 +276,10 @@ fn a_verified_admin_reloads_while_others_roll() {
     }
     let (mut rolls, mut reload) = (Vec::new(), Vec::new());
     while rolls.len() < 6 || reload.len() < 2 {
-        let said = alice.hears("rosey");
-        match said.strip_prefix("bo: ") {
+        let line = alice.hears("rosey");
+        match line.strip_prefix("bo: ") {
             Some(roll) => rolls.push(roll.to_owned()),
-            None => reload.push(said),
+            None => reload.push(line),
         }
     }
     assert_eq!(rolls[1..], ["0", "1", "2", "3", "4"], "nothing is lost: {rolls:?}");
@@ -307,12 +307,12 @@ fn a_wrong_setting_is_named_at_the_start() {
     leave(&mut bot);
 }
 
-/// A server that says what no real one would.
+/// A server that sends lines that no real one would.
 struct Fake {
     listener: TcpListener,
 }
 
-/// A connection of the bot to it.
+/// A connection of the bot to the fake server.
 struct Connection {
     write: TcpStream,
     read: BufReader<TcpStream>,
@@ -334,7 +334,7 @@ impl Fake {
         connection
     }
 
-    /// The next connection, up to the bot's wish to enter the channel.
+    /// The next connection, up to the bot's request to join the channel.
     fn connected(&self) -> Connection {
         let (write, _) = self.listener.accept().expect("the bot connects");
         let read = BufReader::new(write.try_clone().expect("a socket"));
@@ -351,7 +351,7 @@ impl Connection {
         self.write.write_all(bytes).expect("the bot reads");
     }
 
-    /// The next line that begins with this.
+    /// The next line with this beginning.
     fn until(&mut self, what: &str) -> String {
         loop {
             let mut line = String::new();
@@ -381,8 +381,8 @@ fn the_owner_of_one_network_is_a_stranger_on_another() {
     ] {
         let connection = if on_irc { &mut irc } else { &mut libera };
         connection.send(format!(":{who}!a@h PRIVMSG rosey :!admin list\r\n").as_bytes());
-        let said = connection.until("PRIVMSG");
-        assert!(said.contains(answer), "{who}: {said}");
+        let line = connection.until("PRIVMSG");
+        assert!(line.contains(answer), "{who}: {line}");
     }
     libera.send(b":alice!a@h PRIVMSG #rosey :!echo hello\r\n");
     assert_eq!(libera.until("PRIVMSG"), "PRIVMSG #rosey :alice: hello");
@@ -473,7 +473,7 @@ fn a_ping_does_not_wait_for_answers_and_an_answer_waits_for_the_connection() {
     assert_eq!(connection.until("PRIVMSG"), "PRIVMSG #rosey :al: kept");
     connection.send(b"ERROR :Closing link\r\n");
     bot.until_logged("the server closes the connection: Closing link");
-    // Nobody lets it in any more: what is left does not keep it.
+    // The server no longer lets it in, and pending answers do not keep it.
     bot.signal(Signal::TERM);
     assert!(bot.exit().success());
 }
@@ -486,7 +486,7 @@ fn a_server_that_does_not_read_costs_its_connection_only() {
     let mut connection = server.welcome();
     let ping = "PING :".to_owned() + &"x".repeat(400) + "\r\n";
     let flood = ping.repeat(1000);
-    // The system keeps some megabytes for a reader that does not read.
+    // The system buffers some megabytes for a reader that does not read.
     while connection.write.write_all(flood.as_bytes()).is_ok() && !bot.log().contains("does not read") {}
     bot.until_logged("the server does not read what it is sent; connecting again");
     let mut connection = server.welcome();

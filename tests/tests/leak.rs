@@ -9,19 +9,19 @@ use rosey_tests::{
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::watch;
 
-/// Reloads before the first look: buffers and tables have their size by then.
+/// Reloads before the first measurement: buffers and tables have their size by then.
 const WARM_UP: usize = 300;
 
-/// Reloads between the first look and the last.
+/// Reloads between the first and the last measurement.
 const RELOADS: usize = 1000;
 
-/// The plugin's, and the spare.
+/// The plugin's shim, and the spare.
 const SHIMS: usize = 2;
 
 /// The artifact, and the pages of both.
 const FILES: usize = 1 + SHIMS;
 
-/// What could be left behind.
+/// The things that could be left behind.
 #[derive(Debug)]
 struct Look {
     files: usize,
@@ -35,7 +35,7 @@ impl Look {
         let count = |path: &str| std::fs::read_dir(path).expect("it is there").count();
         let inside = |folder: &std::path::Path| count(folder.to_str().expect("a plain path"));
         let files = || inside(rig.run_dir()) + inside(&rig.state().join("artifacts"));
-        // A spare that has just been spawned has its socket until it has connected.
+        // A new spare has its socket until it has connected.
         let rests = || children(std::process::id()).len() == SHIMS && files() == FILES;
         rig.until("p", |view| view.generations.len() == 1 && rests()).await;
         Self {
@@ -55,17 +55,17 @@ async fn a_thousand_reloads_under_load_leave_nothing_behind() {
     let talking = tokio::spawn({
         let rig = Arc::clone(&rig);
         async move {
-            let (mut channel, mut said) = (rig.channel("load"), 0u64);
+            let (mut channel, mut sent) = (rig.channel("load"), 0u64);
             while !*stopped.borrow() {
                 for n in 0..64 {
-                    channel.say(&format!("!echo {}", said + n)).await;
+                    channel.say(&format!("!echo {}", sent + n)).await;
                 }
                 for n in 0..64 {
-                    assert_eq!(channel.answer().await, Some((said + n).to_string()));
+                    assert_eq!(channel.answer().await, Some((sent + n).to_string()));
                 }
-                said += 64;
+                sent += 64;
             }
-            said
+            sent
         }
     });
     let reload = async |times: usize| {
@@ -79,15 +79,15 @@ async fn a_thousand_reloads_under_load_leave_nothing_behind() {
     reload(RELOADS).await;
     let after = Look::at(&rig).await;
     stop.send_replace(true);
-    let said = talking.await.expect("every answer is the one due");
-    println!("{said} events; before {before:?}, after {after:?}");
+    let sent = talking.await.expect("every answer is the one due");
+    println!("{sent} events; before {before:?}, after {after:?}");
     assert_eq!((after.files, after.processes), (before.files, before.processes));
-    // tokio's pool of blocking threads comes and goes.
+    // tokio's pool of blocking threads grows and shrinks.
     assert!(after.descriptors <= before.descriptors + 2, "{before:?} {after:?}");
     assert!(after.memory <= before.memory + before.memory / 10, "{before:?} {after:?}");
     let view = rig.until("p", |view| view.in_flight == 0).await;
-    assert_eq!(view.ledger.outcomes[0], said);
-    assert_eq!((view.ledger.accepted, view.account.crash_count, view.account.reloads.1), (said, 0, 0));
+    assert_eq!(view.ledger.outcomes[0], sent);
+    assert_eq!((view.ledger.accepted, view.account.crash_count, view.account.reloads.1), (sent, 0, 0));
     let pids: BTreeSet<_> = children(std::process::id()).into_iter().collect();
     assert_eq!(pids.len(), SHIMS);
 }

@@ -1,4 +1,4 @@
-//! A dashboard page that stays open: it tells when it is old, and what changes leaves the reader where they are.
+//! A dashboard page that stays open: it says when it is out of date, and an update leaves the reader's place as it is.
 
 use rosey_tests::{
     bot::{Bot, Folder, signal_process, wait_until},
@@ -49,17 +49,17 @@ fn a_host_that_does_not_answer_is_not_well_and_comes_back_by_itself() {
     open(&browser, &url);
     browser.until("#headline", "All is well.");
     assert_eq!(class_of(&browser, "#headline"), "headline good");
-    // One that stands still says nothing, and neither does its socket.
+    // A suspended bot is silent, and so is its socket.
     bot.signal(Signal::STOP);
     browser.until("#headline", "No answer from Rosey for 1");
     bot.signal(Signal::CONT);
     browser.until("#headline", "All is well.");
-    // One that is gone.
+    // A bot that is gone.
     bot.signal(Signal::KILL);
     bot.exit();
     browser.until("#headline", "No answer from Rosey for ");
-    let said = browser.text("#headline");
-    assert!(said.contains(" s. What you see is from ") && said.ends_with(" UTC."), "{said}");
+    let headline = browser.text("#headline");
+    assert!(headline.contains(" s. What you see is from ") && headline.ends_with(" UTC."), "{headline}");
     assert_eq!(class_of(&browser, "#headline"), "headline error");
     assert_eq!(browser.run("return document.title"), "No answer – Rosey");
     let port = url.rsplit(':').next().expect("a port");
@@ -136,7 +136,7 @@ fn what_changes_leaves_the_focus_where_it_is() {
     bot.ask("!roll 2d6");
     browser.until("#row-dice-roller td[data-label=Events]", "1");
     assert_eq!(browser.run(focus), "row-dice-roller");
-    // A row that comes to stand elsewhere takes the focus along.
+    // A row that moves keeps the focus.
     signal_process(bot.pid_of("misbehave"), Signal::KILL);
     wait_until("what is bad comes first", || {
         browser.run("return document.querySelector('.plugins tbody').id") == "row-misbehave"
@@ -161,11 +161,11 @@ fn what_is_unfolded_and_scrolled_stays_and_what_begins_appears() {
     for empty in ["#letters", "#crashes", "#changes", "#custom"] {
         browser.until(empty, "None.");
     }
-    assert!(bot.ask("!exit 3").contains("crashed on that twice"));
+    assert!(bot.ask("!exit 3").contains("That command crashed"));
     browser.until("#letters", "!exit 3");
     browser.until("#crashes .because", "2 × exit status. Last: !exit 3 by alice, ");
     let open = "return [...document.querySelectorAll('details.crash')].map(d => d.open ? 1 : 0).join('')";
-    // The newest unfolds; the first was the newest, if the page was drawn between the two.
+    // The newest crash unfolds; the first one was the newest, if the page was rendered between the two.
     let unfolded = browser.run(open);
     assert!(unfolded == "10" || unfolded == "11", "{unfolded}");
     browser.run(
@@ -175,7 +175,7 @@ fn what_is_unfolded_and_scrolled_stays_and_what_begins_appears() {
     browser.run("document.querySelector('#log pre').scrollTop = 30");
     let log = "return document.querySelector('#log pre').firstChild.data.split('\\n')[0]";
     let newest = browser.run(log);
-    assert!(bot.ask("!abort").contains("crashed on that twice"));
+    assert!(bot.ask("!abort").contains("That command crashed"));
     browser.until("#crashes .because", "2 × SIGABRT");
     wait_until("four crashes are there", || browser.run(open).as_str().is_some_and(|open| open.len() == 4));
     assert_eq!(browser.run("return document.getElementById(window.kept).open"), true);

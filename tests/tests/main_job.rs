@@ -1,4 +1,4 @@
-//! The main job, as its user does it: the executable, a file for its settings, lines in and lines out.
+//! The main job, as users do it: the executable, a file of settings, lines in and lines out.
 
 use rosey_tests::{
     bot::{Bot, Folder, children, runs, signal_process, wait_until},
@@ -12,7 +12,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Builds the dice roller of the next version as its author would: another number in its Cargo.toml, and `cargo build`.
+/// Builds the next version of the dice roller as its author would: another number in its Cargo.toml, and `cargo build`.
 fn build_next_version(into: &Path, version: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("it is there");
     let edited = into.join("dice-roller");
@@ -35,7 +35,7 @@ fn build_next_version(into: &Path, version: &str) {
     std::fs::write(edited.join("Cargo.toml"), manifest).expect("our directory");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--offline", "-p", "dice-roller"]).current_dir(into);
-    // The parts that have not changed are built already.
+    // Packages that have not changed are built already.
     let target = build::target().parent().expect("target/<profile>").join("next");
     let built = cargo.arg("--target-dir").arg(&target).stderr(Stdio::inherit()).status();
     assert!(built.is_ok_and(|status| status.success()), "the next version could not be built");
@@ -51,7 +51,7 @@ fn roll_edit_build_reload_and_roll_again() {
     let pid = bot.pid();
     let roll = bot.ask("!roll 2d6+3");
     assert!(roll.starts_with("2d6+3: ") && roll.contains(" = "), "{roll}");
-    // As cargo does: another file takes the name.
+    // Like cargo: another file takes the name.
     let beside = folder.library("dice-roller").with_extension("new");
     std::fs::copy(next.path().join("libdice_roller.so"), &beside).expect("just built");
     std::fs::rename(&beside, folder.library("dice-roller")).expect("our directory");
@@ -101,7 +101,7 @@ fn however_a_command_is_typed_the_plugin_gets_it_as_it_spells_it() {
         bot.ask("!admin status dice-roller\u{200b}"),
         r"Not done: there is no plugin dice-roller\u{200b}; did you mean dice-roller?"
     );
-    // The last line has no end.
+    // The last line has no line break.
     bot.say_unfinished("!roll 3d6");
     assert!(bot.end().success());
     assert!(bot.rest()[0].starts_with("3d6: "));
@@ -132,7 +132,7 @@ fn a_plugin_that_does_not_run_is_named_and_not_denied() {
     bot.say("yes");
     while !bot.answer().contains("stopped") {}
     assert_eq!(bot.ask("!variant"), "misbehave is not running.");
-    // An answer without anything to see is none.
+    // An answer without visible characters is none.
     assert!(bot.ask("!admin start misbehave").starts_with("Start misbehave"));
     bot.say("yes");
     while !bot.answer().contains("is running") {}
@@ -229,7 +229,7 @@ fn a_request_to_terminate_drains_and_exits_0() {
     for n in 0..300 {
         bot.say(&format!("!later 700 {n}"));
     }
-    // All that was said before this has been accepted when it is answered.
+    // When this is answered, all lines before it have been accepted.
     assert_eq!(bot.ask("!echo accepted"), "0", "in their order");
     bot.signal(Signal::TERM);
     let expected: Vec<_> = (1..300).map(|n| n.to_string()).chain(["accepted".to_owned()]).collect();
@@ -249,7 +249,7 @@ fn whoever_does_not_read_the_answers_or_the_log_holds_up_nobody() {
         .spawn()
         .expect("it is built");
     let mut input = deaf.stdin.take().expect("piped");
-    // Far more than a pipe holds, of each.
+    // Far more of each than a pipe holds.
     writeln!(input, "!chatter 5000").expect("it reads");
     for _ in 0..100 {
         writeln!(input, "!long 4000").expect("it reads");
@@ -308,14 +308,14 @@ fn json_is_checked_as_toml_is() {
         let mut check = Bot::start(&["check", "--config", "config.json"], folder.path());
         (check.exit().code(), check.rest().join("\n"), check)
     };
-    // It says nothing of a connector, without which nobody can talk to the bot.
+    // The configuration has no connector, so users could not reach the bot.
     let (code, _, wrong) = check(settings);
     assert_eq!(code, Some(3));
     wrong.until_logged("config.json: connect: no connector is configured");
     let whole = settings.replacen('{', r#"{"connect": {"console": {"user": "bot_owner"}}, "#, 1);
-    let (code, said, _) = check(&whole);
+    let (code, stdout, _) = check(&whole);
     assert_eq!(code, Some(0));
-    assert!(said.contains("bot_owner, operator1, operator2") && said.contains("8080"), "{said}");
+    assert!(stdout.contains("bot_owner, operator1, operator2") && stdout.contains("8080"), "{stdout}");
     let (code, _, wrong) = check(&whole.replace("dashboard", "dashbord"));
     assert_eq!(code, Some(3));
     wrong.until_logged("config.json:2: dashbord: there is no such setting; did you mean dashboard?");
@@ -331,7 +331,7 @@ fn a_bot_with_a_wrong_configuration_says_so_once_and_exits_3() {
     assert_eq!(bot.log().lines().count(), 1, "{}", bot.log());
 }
 
-/// What cargo would build for these packages: each dependency with its features.
+/// The build graph of these packages: each dependency with its features.
 fn build_graph(packages: &[&str]) -> BTreeSet<String> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["tree", "--offline", "--edges", "normal,build", "--prefix", "none", "--format", "{p} {f}"]);

@@ -1,5 +1,5 @@
-//! What is measured, as programs read it: JSON against its description, Prometheus text against Prometheus' own tools, and a
-//! real Prometheus that scrapes a running bot.
+//! Measurements as programs read them: JSON against its description, Prometheus text against Prometheus' own tools, and
+//! a real Prometheus that scrapes a running bot.
 
 use rosey_tests::{
     bot::{Bot, Folder, children, signal_process, wait_until},
@@ -21,24 +21,24 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("it is there")
 }
 
-/// A bot to which everything has happened that makes metrics: answers, a failure, a crash, a restart, a denied reload.
+/// A bot with every event that makes metrics: answers, a failure, a crash, a restart, a denied reload.
 fn eventful(folder: &Folder) -> (Bot, String) {
     let mut bot = folder.start(SETTINGS);
     let address = bot.dashboard();
     for _ in 0..3 {
         assert!(bot.ask("!roll 2d6").starts_with("2d6: "));
     }
-    // What a generation counts after the last poll before its end is lost with it.
+    // Counts after the last poll of a generation are lost with it.
     wait_until("the rolls were counted", || {
         http::get(&address, "/metrics").text().contains("rosey_custom_dice_rolls_total{plugin=\"dice-roller\"} 3")
     });
     assert_eq!(bot.ask("!fail"), "Sorry, something went wrong.");
-    assert!(bot.ask("!abort").contains("crashed on that twice"));
+    assert!(bot.ask("!abort").contains("That command crashed"));
     assert_eq!(bot.ask("!echo back"), "back");
     assert!(bot.ask("!admin restart dice-roller").contains("confirm"));
     assert!(bot.ask("yes").starts_with("Restarting"));
     assert!(bot.answer().contains("generation 2 is active"));
-    assert!(bot.ask("!admin reload misbehave").contains("runs that very build already"));
+    assert!(bot.ask("!admin reload misbehave").contains("already runs this build"));
     wait_until("all of it is shown", || {
         let json = http::get(&address, "/api/metrics").json();
         let [dice, misbehave] = [0, 1].map(|at| json["plugins"][at].clone());
@@ -47,7 +47,7 @@ fn eventful(folder: &Folder) -> (Bot, String) {
     (bot, address)
 }
 
-/// The value of a series by its beginning, such as `rosey_events_total{plugin="x"`.
+/// The value of a series with this beginning, such as `rosey_events_total{plugin="x"`.
 fn value(text: &str, series: &str) -> f64 {
     let line = text.lines().find(|line| line.starts_with(series)).unwrap_or_else(|| panic!("no {series}:\n{text}"));
     line.rsplit_once(' ').and_then(|(_, value)| value.parse().ok()).expect("a number")
@@ -68,7 +68,7 @@ fn what_is_exported_what_is_documented_and_what_is_used_are_the_same() {
     let (mut bot, address) = eventful(&folder);
     let text = http::get(&address, "/metrics").text();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-    // Those of the plugins themselves begin when they are first used.
+    // The plugins' own metrics begin at their first use.
     let own = |name: &&str| !name.starts_with("rosey_custom_");
     let exported: BTreeSet<String> =
         types.filter_map(|line| line.split(' ').next()).filter(own).map(str::to_owned).collect();
@@ -111,25 +111,25 @@ fn prometheus_own_tools_find_nothing_but_the_two_names_that_are_fixed() {
     let (mut bot, address) = eventful(&folder);
     let answer = http::get(&address, "/metrics");
     assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
-    let (_, said) = tool::run("promtool", &["check", "metrics"], &root(), &answer.body);
+    let (_, stdout) = tool::run("promtool", &["check", "metrics"], &root(), &answer.body);
     let fixed =
         |line: &&str| !line.starts_with("rosey_plugin_memory_mb") && !line.starts_with("rosey_plugin_crash_count");
-    assert_eq!(said.lines().filter(fixed).collect::<Vec<_>>(), Vec::<&str>::new());
+    assert_eq!(stdout.lines().filter(fixed).collect::<Vec<_>>(), Vec::<&str>::new());
     let examples = root().join("examples/prometheus");
     for arguments in [
         ["check", "config", "prometheus.yml"],
         ["check", "rules", "rosey.rules.yml"],
         ["test", "rules", "rosey.rules.test.yml"],
     ] {
-        let (code, said) = tool::run("promtool", &arguments, &examples, b"");
-        assert_eq!(code, Some(0), "{arguments:?}: {said}");
+        let (code, stdout) = tool::run("promtool", &arguments, &examples, b"");
+        assert_eq!(code, Some(0), "{arguments:?}: {stdout}");
     }
-    let (code, said) = tool::run("promtool", &["check", "rules", &panels(&folder)], &examples, b"");
-    assert_eq!(code, Some(0), "{said}");
+    let (code, stdout) = tool::run("promtool", &["check", "rules", &panels(&folder)], &examples, b"");
+    assert_eq!(code, Some(0), "{stdout}");
     assert!(bot.end().success());
 }
 
-/// A file of rules with every query of the Grafana dashboard, for those who can read them.
+/// A file of rules with every query of the Grafana dashboard, for tools that read rules.
 fn panels(folder: &Folder) -> String {
     let text = std::fs::read_to_string(root().join("examples/grafana/rosey.json")).expect("it is there");
     let text = text.replace("$__rate_interval", "1m").replace("$instance", "a").replace("$plugin", "b");
@@ -146,7 +146,7 @@ fn panels(folder: &Folder) -> String {
     file.display().to_string()
 }
 
-/// What of `value` does not fit the schema, which is `described` with its references.
+/// The parts of `value` that do not fit the schema, whose references are in `described`.
 fn misfits(described: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
     if let Some(reference) = schema["$ref"].as_str() {
         let pointed = described.pointer(reference.trim_start_matches('#')).unwrap_or_else(|| panic!("{reference}"));
@@ -207,7 +207,7 @@ fn misfits(described: &Value, schema: &Value, value: &Value, at: &str, found: &m
     }
 }
 
-/// Whether `value` has all fields of `sample`, of the same kinds.
+/// Whether `value` has all fields of `sample`, with the same types.
 fn has_all_of(sample: &Value, value: &Value, at: &str) {
     match (sample, value) {
         (Value::Object(sample), Value::Object(value)) => {
@@ -311,13 +311,13 @@ fn a_reload_and_a_crash_do_not_break_the_series() {
     assert!(bot.ask("!roll 2d6").starts_with("2d6: "));
     wait_until("its own metrics are collected", || {
         let custom = &http::get(&address, "/api/plugin/dice-roller").json()["custom"][0];
-        // Three were rolled before the restart.
+        // Three rolls came before the restart.
         custom["name"] == "rosey_custom_dice_rolls_total" && custom["value"] == 4.0
     });
     assert!(http::get(&address, "/plugin/dice-roller").text().contains("rosey_custom_dice_rolls_total"));
     let last = dice_history_end(&address);
     assert_eq!((last["generation"].as_u64(), last["queued"].as_u64()), (Some(2), Some(0)), "{last}");
-    // Its process and with it what it counted is gone; the counter is not.
+    // The process and its counts are gone; the counter is not.
     signal_process(bot.pid_of("dice-roller"), Signal::KILL);
     assert!(bot.ask("!roll 2d6").starts_with("2d6: "));
     wait_until("it goes on counting", || {
@@ -342,7 +342,7 @@ fn what_happened_outlives_the_host() {
         files.any(|file| file.file_name() == "rosey.db-wal" && file.metadata().is_ok_and(|meta| meta.len() > 20_000))
             && marks(&address).to_string().contains("dead_letter")
     });
-    // The last board was written down with what happened before it.
+    // The last board was written together with the events before it.
     let number = http::get(&address, "/metrics").header("etag").to_owned();
     wait_until("another board was made", || http::get(&address, "/metrics").header("etag") != number);
     bot.signal(Signal::KILL);
@@ -357,7 +357,7 @@ fn what_happened_outlives_the_host() {
         (Some("!abort"), Some("alice"))
     );
     assert_eq!(misbehave["crash_count"], 0, "of this life");
-    assert!(marks(&address).to_string().contains("set aside after two crashes"));
+    assert!(marks(&address).to_string().contains("executing at two crashes"));
     let dice = http::get(&address, "/api/plugin/dice-roller").json();
     let change = &dice["changes"][0];
     assert_eq!((change["kind"].as_str(), change["by"].as_str()), (Some("restart"), Some("alice, chat")), "{change}");
@@ -370,14 +370,14 @@ fn what_happened_outlives_the_host() {
     let address = third.dashboard();
     let events = http::get(&address, "/events?kind=host").text();
     assert!(events.matches("ended without stopping").count() == 1 && events.contains("</span> stopped"), "{events}");
-    assert!(http::get(&address, "/events?kind=connector&severity=error").text().contains("Nothing of that kind."));
+    assert!(http::get(&address, "/events?kind=connector&severity=error").text().contains("No events match."));
     assert!(third.end().success());
 }
 
 #[test]
 fn secrets_are_not_shown_and_commands_that_are_somebody_elses_are_marked() {
     let folder = Folder::new(&["dice-roller", "misbehave"]);
-    // The same commands twice: the first by name has them.
+    // The same commands twice: the first plugin by name has them.
     std::fs::copy(folder.library("dice-roller"), folder.library("roller")).expect("our directory");
     let mut bot = folder.start(&format!(
         "{SETTINGS}[plugins.roller]\n[plugins.roller.config]\ncity = \"Bern\"\napi_key = \"hunter2\"\n\
@@ -403,7 +403,7 @@ fn hidden_characters_of_people_are_written_out_on_every_page() {
     build::variant(&folder.library("misbehave"), "echo-crashes");
     let mut bot = folder.start(SETTINGS);
     let address = bot.dashboard();
-    assert!(bot.ask("!echo roll\u{200b} \u{202e}live").contains("crashed on that twice"));
+    assert!(bot.ask("!echo roll\u{200b} \u{202e}live").contains("That command crashed"));
     for path in ["/plugin/misbehave", "/events"] {
         wait_until("it is shown", || http::get(&address, path).text().contains("!echo roll"));
         let page = http::get(&address, path).text();

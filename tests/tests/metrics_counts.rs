@@ -1,4 +1,4 @@
-//! What is shared, refused or left out counts once and as what it is.
+//! Shared memory, refused metrics and dropped lines count once, and under the right name.
 
 use rosey::process::memory::resident_bytes;
 use rosey_tests::{
@@ -10,7 +10,7 @@ use serde_json::Value;
 const SETTINGS: &str = "[dashboard]\nenabled = true\nport = 0\n[metrics]\npoll_interval = 0.2\n[admin]\ncooldown = 0\n\
                         [plugins.misbehave]\n";
 
-/// A process and all that it has started.
+/// A process and all of its descendants.
 fn family(pid: u32) -> Vec<u32> {
     let started = children(pid).into_iter().flat_map(family);
     std::iter::once(pid).chain(started).collect()
@@ -19,7 +19,7 @@ fn family(pid: u32) -> Vec<u32> {
 #[test]
 fn what_forks_share_counts_once() {
     let folder = Folder::new(&["misbehave"]);
-    // A slow machine takes its time to start forty.
+    // A slow machine takes long to start forty processes.
     let mut bot = folder.start(&format!("{SETTINGS}limits = {{ hang_timeout = 60 }}\n"));
     let (address, pid) = (bot.dashboard(), bot.pid_of("misbehave"));
     // Each of the forty is a fork of the shell that waits for a program.
@@ -92,8 +92,8 @@ fn a_build_that_cannot_run_is_counted_and_a_flood_of_records_once() {
     assert!(bot.ask("!admin reload dice-roller").contains("misbehave"), "another plugin's");
     wait_until("it is counted", || series(REFUSED) == Some(2));
     std::fs::write(&library, good).expect("our directory");
-    assert!(bot.ask("!admin reload dice-roller").contains("runs that very build already"));
-    // 200 of 1000 may be logged, in a second or in two.
+    assert!(bot.ask("!admin reload dice-roller").contains("already runs this build"));
+    // 200 of 1000 may be logged, within one second or two.
     assert_eq!(bot.ask("!chatter 1000"), "chattered");
     wait_until("it is counted", || series(LEFT_OUT).is_some_and(|count| count >= 400));
     assert!(series(LEFT_OUT).is_some_and(|count| count <= 800), "each once");

@@ -1,4 +1,4 @@
-//! What plugins start besides their own process, and where they keep files of their own.
+//! Processes that plugins start, and their working directories.
 
 use rosey_tests::{
     bot::{Bot, Folder, children, runs, signal_process, wait_until},
@@ -17,8 +17,8 @@ fn start(folder: &Folder) -> Bot {
     bot
 }
 
-/// Has the plugin start a daemon with this prefix before its command: detached from everything by a double fork and a
-/// session of its own. Gives its process.
+/// Lets the plugin start a daemon, with this prefix before its command: fully detached by a double fork and its own
+/// session. Returns its process id.
 fn daemon(folder: &Folder, bot: &mut Bot, prefix: &str) -> u32 {
     let file = folder.path().join("state/data/misbehave/daemon");
     bot.ask(&format!(

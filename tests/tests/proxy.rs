@@ -1,5 +1,5 @@
-//! The dashboard under names other than localhost: at a plain-HTTP name of the local network, and behind nginx and Caddy as
-//! docs/guides/DASHBOARD.md sets them up. What another site's page sends is refused everywhere.
+//! The dashboard under names other than localhost: at a plain-HTTP name of the local network, and behind nginx and
+//! Caddy as docs/guides/DASHBOARD.md configures them. All refuse requests from another site's page.
 
 use rosey_tests::{
     bot::{Bot, Folder, wait_until},
@@ -17,12 +17,12 @@ use std::{
 
 const TOKEN: &str = "correct horse battery staple";
 
-/// A browser for which every name leads to this machine, where no certificate is worth anything.
+/// A browser that resolves every name to this machine and accepts any certificate.
 fn browser() -> Option<Browser> {
     Browser::open_with(&["--host-resolver-rules=MAP * 127.0.0.1", "--ignore-certificate-errors"])
 }
 
-/// A bot whose dashboard takes the token to read, and its address on this machine.
+/// A bot whose dashboard requires the token to read, and its address on this machine.
 fn start(folder: &Folder, name: &str) -> (Bot, String) {
     let bot = folder.start(&format!(
         "[dashboard]\nenabled = true\nport = 0\nhost = \"0.0.0.0\"\ntoken = {TOKEN:?}\n{name}\n\
@@ -73,14 +73,14 @@ fn works(browser: &Browser, bot: &mut Bot, base: &str) {
     assert!(is_at(""));
 }
 
-/// A site of somebody else, which says this to everybody.
+/// Another site, which serves this page to every visitor.
 fn site(page: String) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it listens").port();
     thread::spawn(move || {
         for mut visitor in listener.incoming().flatten() {
             let page = page.clone();
-            // A browser opens connections that it says nothing on.
+            // A browser opens connections on which it sends nothing.
             thread::spawn(move || {
                 let _ = visitor.read(&mut [0; 4096]);
                 let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n";
@@ -114,7 +114,7 @@ fn at_a_plain_name_of_the_local_network_one_logs_in_and_another_sites_form_does_
         assert!(browser.text("body").contains(origin), "{}", browser.text("body"));
         browser.go(&evil);
         browser.click("#ask");
-        // The cookie does not even come along.
+        // The browser does not even send the cookie.
         browser.until("body", "Admin token");
         browser.go(&evil);
         browser.click("a");
@@ -154,15 +154,15 @@ fn behind_nginx_as_the_guide_sets_it_up_everything_works() {
     let (mut bot, address) = start(&folder, &format!("url = {base:?}"));
     let openssl =
         "req -x509 -newkey rsa:2048 -nodes -keyout bot.example.key -out bot.example.pem -days 1 -subj /CN=bot.example";
-    let (code, said) = tool::run("openssl", &openssl.split(' ').collect::<Vec<_>>(), folder.path(), b"");
-    assert_eq!(code, Some(0), "{said}");
+    let (code, stdout) = tool::run("openssl", &openssl.split(' ').collect::<Vec<_>>(), folder.path(), b"");
+    assert_eq!(code, Some(0), "{stdout}");
     let server = guide("nginx", &address)
         .replace("listen 443 ssl", &format!("listen 127.0.0.1:{port} ssl"))
         .replace("/etc/ssl/", &format!("{at}/"));
     let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path {at}/nginx-{name};\n"))
         .concat();
-    // As root it would read as somebody else, who may not.
+    // As root it would switch to a user who may not read the files.
     let config = format!(
         "daemon off;\nmaster_process off;\npid {at}/nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n\
          {paths}{server}}}\n"
@@ -190,7 +190,7 @@ fn behind_caddy_as_the_guide_sets_it_up_everything_works() {
     let port = free_port();
     let base = format!("http://bot.example:{port}/rosey/");
     let (mut bot, address) = start(&folder, &format!("url = {base:?}"));
-    // Without TLS: for that Caddy asks an authority for a certificate.
+    // Without TLS, for which Caddy would ask an authority for a certificate.
     let site = guide("caddy", &address).replace("bot.example {", &format!("http://bot.example:{port} {{"));
     std::fs::write(folder.path().join("Caddyfile"), format!("{{\n\tadmin off\n\tauto_https off\n}}\n{site}"))
         .expect("our directory");

@@ -1,4 +1,4 @@
-//! Reloads on real processes: what must hold from the request until the old generation is gone.
+//! Reloads on real processes: the promises from the request until the old generation is gone.
 
 use rosey::{
     plugins::PluginConfig,
@@ -18,7 +18,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-/// A rig with one misbehaving plugin `p`, whose library the test can build anew.
+/// A rig with one misbehaving plugin `p`, whose library the test can replace.
 struct Bench {
     rig: Rig,
     library: PathBuf,
@@ -35,7 +35,7 @@ impl Bench {
         Self { rig: Rig::start(vec![config]).await, library, _directory: directory }
     }
 
-    /// As `cargo build` and `!admin reload` do.
+    /// Like `cargo build` and `!admin reload`.
     async fn reload(&self, variant: &str) -> Result<u64, String> {
         build::variant(&self.library, variant);
         self.reload_as_it_lies(false).await
@@ -47,13 +47,13 @@ impl Bench {
         Ok(done.generation.expect("a reload ends with one"))
     }
 
-    /// One generation that serves and one that is parked.
+    /// Waits until one generation serves and one is parked.
     async fn at_rest_in_the_bake(&self) -> View {
         let parked = |view: &View| view.generations.iter().any(|generation| generation.role == Role::Parked);
         self.rig.until("p", |view| view.state == PluginState::Running && parked(view)).await
     }
 
-    /// One generation, and nothing on the way.
+    /// Waits until there is one generation, and no change under way.
     async fn at_rest(&self) -> View {
         self.rig.until("p", |view| view.state == PluginState::Running && view.generations.len() == 1).await
     }
@@ -74,17 +74,17 @@ fn assert_all_replied(view: &View) {
 /// Talks in one channel until told to stop: every answer must be the next one due. Returns how many there were.
 async fn talk(rig: Arc<Rig>, name: String, stop: watch::Receiver<bool>) -> u64 {
     let mut channel = rig.channel(&name);
-    let (mut said, mut answered) = (0u64, 0u64);
-    while answered < said || !*stop.borrow() {
-        while said < answered + 32 && !*stop.borrow() {
-            channel.say(&format!("!echo {name} {said}")).await;
-            said += 1;
+    let (mut sent, mut answered) = (0u64, 0u64);
+    while answered < sent || !*stop.borrow() {
+        while sent < answered + 32 && !*stop.borrow() {
+            channel.say(&format!("!echo {name} {sent}")).await;
+            sent += 1;
         }
         assert_eq!(channel.answer().await, Some(format!("{name} {answered}")));
         answered += 1;
     }
     assert!(channel.is_quiet(), "an answer too many");
-    said
+    sent
 }
 
 #[tokio::test]
@@ -102,13 +102,13 @@ async fn a_stream_of_events_crosses_reloads_in_order_and_none_is_lost_or_doubled
         assert_eq!(rig.ask("!variant").await, format!("good-{round}"));
     }
     stop.send_replace(true);
-    let mut said = 10;
+    let mut sent = 10;
     for talk in talks {
-        said += talk.await.expect("in order");
+        sent += talk.await.expect("in order");
     }
     let view = rig.until("p", |view| view.generations.len() == 1).await;
     assert_all_replied(&view);
-    assert_eq!(view.ledger.accepted, said);
+    assert_eq!(view.ledger.accepted, sent);
     assert_eq!(view.active().map(|active| active.number), Some(11));
     assert_eq!(view.account.crash_count, 0);
     drop(directory);
@@ -168,13 +168,13 @@ async fn a_file_that_is_no_plugin_is_refused_with_what_to_do() {
     let header = b"abi stable library for Rust     ";
     let at = whole.windows(header.len()).position(|window| window == header).expect("abi_stable's mark");
     let mut other = whole.clone();
-    // The major version that follows the mark.
+    // The major version, which follows the mark.
     other[at + header.len()] ^= 0x55;
     put(&other);
-    refused("another ABI", "built against another plugin-api").await;
+    refused("another ABI", "built with another plugin-api").await;
     put(&whole);
     let same = bench.reload_as_it_lies(false).await.expect_err("nothing changed");
-    assert!(same.contains("that very build is running already"), "{same}");
+    assert!(same.contains("it already runs this build"), "{same}");
     assert_eq!(bench.reload_as_it_lies(true).await, Ok(2), "by force");
 }
 
@@ -188,7 +188,7 @@ async fn of_two_reloads_at_once_the_second_is_refused() {
     let (first, second) =
         tokio::join!(bench.rig.plugins.reload("p", one, false), bench.rig.plugins.reload("p", two, false));
     assert!(first.is_ok());
-    assert!(second.expect_err("busy").to_string().contains("reload of it is under way"));
+    assert!(second.expect_err("busy").to_string().contains("reload of this plugin is under way"));
 }
 
 #[tokio::test]
@@ -314,11 +314,11 @@ async fn a_rollback_of_a_handoff_says_what_is_left_of_the_state() {
     bench.reload("echo-crashes").await.expect("its probe is fine");
     assert_eq!(count().await, "3");
     bench.rig.ask("!echo hello").await;
-    let said = bench.rig.lifecycle("p").into_iter().find_map(|what| match what {
+    let left = bench.rig.lifecycle("p").into_iter().find_map(|what| match what {
         LifecycleKind::State(StateEvent::RolledBack { state, .. }) => Some(state),
         _ => None,
     });
-    assert_eq!(said, Some(Some(StateLeft::OfTheSwap)));
+    assert_eq!(left, Some(Some(StateLeft::OfTheSwap)));
     assert_eq!(count().await, "3", "as before the swap");
 }
 
@@ -356,18 +356,18 @@ async fn an_exclusive_reload_that_fails_brings_the_old_artifact_back() {
 }
 
 #[tokio::test]
-async fn a_crash_in_the_bake_puts_the_parked_generation_back_and_condemns_the_build() {
+async fn a_crash_in_the_bake_puts_the_parked_generation_back_and_blocks_the_build() {
     let bench = Bench::start(|config| baking(&mut config.limits)).await;
     let old = bench.rig.ask("!pid").await;
     bench.reload("echo-crashes").await.expect("its probe is fine");
-    // The event that it crashes on is answered by the old one, which does not crash.
+    // The old generation answers the event that crashes the new one.
     assert_eq!(bench.rig.ask("!echo hello").await, "hello");
     assert_eq!(bench.rig.ask("!pid").await, old, "the very process");
     let view = bench.at_rest().await;
     assert_eq!((view.account.rollbacks, view.account.crash_count, view.history.blocked.len()), (1, 1, 1));
     assert_all_replied(&view);
     let again = bench.reload("echo-crashes").await.expect_err("it is blocked");
-    assert!(again.contains("was rolled back before"), "{again}");
+    assert!(again.contains("failed its trial"), "{again}");
 }
 
 #[tokio::test]
@@ -386,7 +386,7 @@ async fn too_many_failures_in_the_bake_put_the_old_generation_back() {
 }
 
 #[tokio::test]
-async fn what_people_type_vetoes_no_build() {
+async fn the_input_of_one_person_vetoes_no_build() {
     let bench = Bench::start(|config| baking(&mut config.limits)).await;
     let mut channel = bench.rig.channel("here");
     bench.reload("new").await.expect("good");
@@ -397,7 +397,7 @@ async fn what_people_type_vetoes_no_build() {
     let view = bench.at_rest_in_the_bake().await;
     assert_eq!((view.account.rollbacks, view.ledger.outcomes[2]), (0, 20), "one person");
 
-    // A line that crashes every build there is.
+    // A line that crashes every build.
     channel.say_as("mallory", "!abort").await;
     channel.answer().await;
     let view = bench.rig.until("p", |view| view.account.crash_count == 2 && view.state == PluginState::Running).await;

@@ -1,4 +1,4 @@
-//! The dashboard's server against clients that are wrong, rude or many. The bot must not notice.
+//! The dashboard's server with clients that are wrong, rude or many. The bot must not notice.
 
 use rosey_tests::{
     bot::{Bot, Folder, wait_until},
@@ -45,7 +45,7 @@ fn each_wrong_request_gets_a_clear_answer_and_safe_headers() {
         assert!(!answer.text().contains("<script>alert"), "{path}: {}", answer.text());
         assert!(!answer.text().contains("root:"), "{path}");
         if answer.status == 400 {
-            // What is no HTTP at all is answered before anything of ours has seen it.
+            // hyper answers input that is no HTTP, before any of our code sees it.
             continue;
         }
         assert!(answer.header("content-security-policy").starts_with("default-src 'none'"), "{path}: {}", answer.head);
@@ -96,7 +96,7 @@ fn what_has_not_changed_is_not_sent_again_and_what_is_sent_is_small() {
     let plain = http::get(&address, "/");
     let tag = format!("If-None-Match: {}", plain.header("etag"));
     let again = http::request(&address, "GET", "/", &[&tag], "");
-    // A poll may have come between the two.
+    // A poll may have come between the two requests.
     assert!(again.status == 304 && again.body.is_empty() || again.header("etag") != plain.header("etag"));
     let packed = http::request(&address, "GET", "/", &["Accept-Encoding: gzip"], "");
     assert_eq!((packed.header("content-encoding"), &packed.body[..2]), ("gzip", &[0x1f, 0x8b][..]));
@@ -114,7 +114,7 @@ fn what_has_not_changed_is_not_sent_again_and_what_is_sent_is_small() {
             ("gzip", "private, no-cache"),
             "{path}"
         );
-        // A poll may come between the two.
+        // A poll may come between the two requests.
         wait_until("it is known", || {
             let first = http::get(&address, path);
             let tag = format!("If-None-Match: {}", first.header("etag"));
@@ -148,7 +148,7 @@ fn ten_thousand_connections_one_after_another_leave_nothing_behind() {
             match number % 4 {
                 0 => assert_eq!(http::get(&address, "/healthz").status, 200),
                 1 => assert_eq!(http::get(&address, "/api/metrics").status, 200),
-                // One that hangs up at once, and one that hangs up in the middle of a word.
+                // One that disconnects at once, and one that disconnects in the middle of a word.
                 2 => drop(TcpStream::connect(&address).expect("it listens")),
                 _ => drop(TcpStream::connect(&address).expect("it listens").write_all(b"GET / HT")),
             }
@@ -164,26 +164,26 @@ fn ten_thousand_connections_one_after_another_leave_nothing_behind() {
     assert!(bot.end().success());
 }
 
-/// As many as take all places and more.
+/// More connections than the server accepts.
 const CROWD: usize = 120;
 
-/// A crowd of which each sends this and then nothing, nor reads.
+/// A crowd of clients, each of which sends this and then neither sends nor reads.
 fn crowd(address: &str, says: &[u8]) -> Vec<TcpStream> {
     let one = |_| {
         let mut stream = TcpStream::connect(address).expect("it listens");
         let _ = stream.set_write_timeout(Some(Duration::from_millis(50)));
-        // Those that are turned away are told so, and hung up on.
+        // The server tells those that it turns away, and disconnects them.
         let _ = stream.write_all(says);
         stream
     };
     (0..CROWD).map(one).collect()
 }
 
-/// How often a limit of the dashboard was hit, by its own account.
+/// The hits of a limit of the dashboard, according to its own metrics.
 fn hits(address: &str, limit: &str) -> u64 {
     let text = http::get(address, "/metrics").text();
     let series = format!("rosey_dashboard_limit_hits_total{{limit=\"{limit}\"}} ");
-    // Of who is turned away nothing is known.
+    // A refused client appears in no metric.
     text.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).unwrap_or_default()
 }
 
@@ -199,8 +199,8 @@ fn survives(says: &[u8], limit: &str) {
         assert!(began.elapsed() < Duration::from_secs(4), "{path} after {:?}", began.elapsed());
     }
     wait_until("it is counted that there were too many", || hits(&address, "connections") > 0);
-    // They are hung up on, though none of them goes by itself.
-    wait_until("everybody is served again", || http::get(&address, "/api/metrics").status == 200);
+    // The server disconnects them, though none of them disconnects by itself.
+    wait_until("clients are served again", || http::get(&address, "/api/metrics").status == 200);
     wait_until("it is counted", || hits(&address, limit) >= 100);
     drop(crowd);
     wait_until("nothing is left behind", || holds(bot.pid()).0 <= before.0 + 1);
@@ -229,7 +229,7 @@ fn a_crowd_that_asks_and_does_not_read_takes_nothing_down() {
 fn who_comes_when_all_places_are_taken_is_told_so_at_once() {
     let folder = Folder::new(&["dice-roller"]);
     let (mut bot, address) = start(&folder);
-    // They have said what they want, and are answered for as long as they stay.
+    // They have sent their request, and get answers as long as they stay.
     let places: Vec<_> = (0..100)
         .map(|_| {
             let mut stream = TcpStream::connect(&address).expect("it listens");

@@ -1,4 +1,4 @@
-//! What the host does about a shim that is broken, of another release, or not its own.
+//! The host with a shim that is broken, of another release, or not its own.
 
 use rosey::plugins::PluginConfig;
 use rosey_core::state::PluginState;
@@ -10,7 +10,7 @@ use std::{path::Path, time::Duration};
 
 const FAKE: &str = env!("CARGO_BIN_EXE_fake-shim");
 
-/// Why a plugin does not come up when this is its shim.
+/// Why a plugin does not start with this shim.
 async fn why(kind: &str) -> String {
     let folder = tempfile::tempdir().expect("a directory");
     for name in [kind, "honest"] {
@@ -46,7 +46,7 @@ async fn a_token_cannot_be_guessed() {
 }
 
 #[tokio::test]
-async fn whoever_stole_the_token_is_another_process() {
+async fn a_stolen_token_admits_no_other_process() {
     let why = why("sends-another").await;
     assert!(why.contains("connected in place of the shim"), "{why}");
 }

@@ -1,4 +1,4 @@
-//! The state directory: whose it is, who may read it, and what is left of it after a stop.
+//! The state directory: its owner, its modes, and its content after a stop.
 
 use rosey_tests::{
     bot::{Bot, Folder, signal_process, wait_until},
@@ -35,7 +35,7 @@ fn serves(bot: &mut Bot) {
 }
 
 #[test]
-fn a_folder_of_somebody_else_is_refused_by_name_and_left_as_it_is() {
+fn a_folder_of_another_program_is_refused_by_name_and_left_as_it_is() {
     let folder = Folder::new(&["dice-roller"]);
     let state = folder.path().join("state");
     fs::create_dir_all(state.join("run")).expect("our directory");
@@ -54,7 +54,7 @@ fn a_folder_of_somebody_else_is_refused_by_name_and_left_as_it_is() {
         [&folder.path().join("rosey.toml")]
     );
     assert!(before.iter().all(|(path, mode)| after.get(path) == Some(mode)), "{before:?} {after:?}");
-    // Whoever knows better says so.
+    // An operator who knows better can say so.
     fs::write(state.join("rosey-state"), "").expect("our directory");
     let mut bot = folder.start(PLUGINS);
     serves(&mut bot);
@@ -68,7 +68,7 @@ fn the_mode_of_a_folder_that_was_there_stays_and_what_is_made_is_private() {
     let state = folder.path().join("state");
     fs::create_dir(&state).expect("our directory");
     fs::set_permissions(&state, Permissions::from_mode(0o755)).expect("ours");
-    // An empty volume has one.
+    // An empty volume has this folder.
     fs::create_dir(state.join("lost+found")).expect("our directory");
     let file = folder.configure(PLUGINS);
     let mut bot = Command::new("sh")
@@ -191,8 +191,8 @@ fn a_damaged_database_is_named_with_what_to_do_and_left_as_it_is() {
     assert!(bot.end().success());
     let path = folder.path().join("state/rosey.db");
     let whole = fs::read(&path).expect("it is there");
-    let (code, said, _) = shell(&folder, &["db", "check"]);
-    assert_eq!((code, said.contains("rosey.db is whole.")), (0, true), "{said}");
+    let (code, stdout, _) = shell(&folder, &["db", "check"]);
+    assert_eq!((code, stdout.contains("rosey.db is whole.")), (0, true), "{stdout}");
     let noise: Vec<u8> = (0u32..).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).take(whole.len()).collect();
     let overwritten = [&whole[..4096], &noise[..whole.len() - 4096]].concat();
     for content in [&noise[..], &whole[..whole.len() / 2], &overwritten] {

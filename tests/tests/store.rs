@@ -1,4 +1,5 @@
-//! The artifact store: what a host that starts finds in it, what it does when something is missing, what is thrown away.
+//! The artifact store: what a host finds in it at the start, what it does when something is missing, and what it
+//! removes.
 
 use rosey::slot::lifecycle::LifecycleKind;
 use rosey_core::hash::Hash;
@@ -14,7 +15,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Builds `p` anew, and changes to that.
+/// Makes a new build of `p`, and changes to it.
 async fn reload(rig: &Rig, library: &Path, variant: &str) -> Result<Hash, String> {
     build::variant(library, variant);
     let candidate = rig.plugins.inspect("p").await.map_err(|error| error.to_string())?;
@@ -36,9 +37,9 @@ async fn a_host_that_starts_again_runs_the_last_good_artifact() {
     let rig = Rig::start_in(&state, vec![config()]).await;
     reload(&rig, &library, "in its bake").await.expect("good");
     assert_eq!(rig.ask("!variant").await, "in its bake");
-    // What ran is on disk a moment after the answer, and the database does one thing after the other.
+    // The history of builds is on disk a moment after the answer, and the database works in order.
     rig.plugins.collect_garbage().await;
-    // As after a SIGKILL: nobody ends the bake.
+    // Like a SIGKILL: the bake does not end.
     drop(rig);
     build::variant(&library, "whatever the build left");
     let rig = Rig::start_in(&state, vec![config()]).await;
@@ -203,7 +204,7 @@ async fn artifacts_are_collected_after_a_refused_reload_and_when_a_host_starts()
     };
     let rig = Rig::start_in(&state, vec![config("p"), config("other")]).await;
     let reload = async |variant: &str| reload(&rig, &library, variant).await;
-    // What runs, and what is new; the rest is collected in the background.
+    // The running build and the new one; the others are collected in the background.
     let three = async || rig.until("p", |_| artifacts(&state).len() == 3).await;
     for refused in ["create-refuses", "probe-fails"] {
         reload("create-aborts").await.expect_err("it cannot start");
@@ -217,7 +218,7 @@ async fn artifacts_are_collected_after_a_refused_reload_and_when_a_host_starts()
     age_artifacts(&state);
     rig.plugins.collect_garbage().await;
     assert_eq!(artifacts(&state).len(), 3, "the active ones and the parked one");
-    // An orderly stop would go on with the trial.
+    // An orderly stop would continue the trial.
     drop(rig);
 
     let garbage = state.join("artifacts").join(format!("{}.so", "ab".repeat(32)));
@@ -239,7 +240,7 @@ fn artifacts(state: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).collect()
 }
 
-/// What is new may be about to be used, and is kept.
+/// New artifacts may be about to be used, and so are kept; this makes them old.
 fn age_artifacts(state: &Path) {
     let long_ago = SystemTime::now() - Duration::from_secs(120);
     for artifact in artifacts(state) {
@@ -256,6 +257,6 @@ fn flip_a_byte(path: &Path) {
     let mut bytes = std::fs::read(path).expect("it is there");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    // Artifacts are read-only; the owner of the folder can replace one all the same.
+    // Artifacts are read-only, but the owner of the folder can replace one.
     std::fs::remove_file(path).and_then(|()| std::fs::write(path, bytes)).expect("our directory");
 }

@@ -1,4 +1,4 @@
-//! `rosey store` beside a running bot: what a plugin keeps is written out, deleted and put back.
+//! `rosey store` beside a running bot: export, deletion and import of the data of a plugin.
 
 use rosey_tests::{
     bot::Folder,
@@ -7,7 +7,7 @@ use rosey_tests::{
 use std::{io::Write, process::Stdio};
 
 /// A bot whose plugin keeps two keys.
-fn keeps_something(folder: &Folder) -> rosey_tests::bot::Bot {
+fn bot_with_data(folder: &Folder) -> rosey_tests::bot::Bot {
     let mut bot = start(folder, PATIENT);
     for _ in 0..3 {
         assert_eq!(bot.ask("!tally"), "counted");
@@ -16,9 +16,9 @@ fn keeps_something(folder: &Folder) -> rosey_tests::bot::Bot {
 }
 
 fn done(folder: &Folder, arguments: &[&str]) -> String {
-    let (code, said, error) = shell(folder, arguments);
-    assert_eq!(code, 0, "{arguments:?}: {said} {error}");
-    said
+    let (code, stdout, error) = shell(folder, arguments);
+    assert_eq!(code, 0, "{arguments:?}: {stdout} {error}");
+    stdout
 }
 
 /// Imports these lines from standard input.
@@ -32,7 +32,7 @@ fn import(folder: &Folder, lines: &str) -> (i32, String, String) {
 #[test]
 fn what_a_plugin_keeps_is_exported_deleted_and_imported_while_it_runs() {
     let folder = folder();
-    let mut bot = keeps_something(&folder);
+    let mut bot = bot_with_data(&folder);
     let exported = done(&folder, &["store", "export", "misbehave", "-"]);
     assert!(
         exported.starts_with("{\"rosey_store\":1,\"plugin\":\"misbehave\",\"store_version\":0,\"keys\":2}\n"),
@@ -44,24 +44,24 @@ fn what_a_plugin_keeps_is_exported_deleted_and_imported_while_it_runs() {
     assert_eq!(file.trim_end(), exported);
 
     let deleted = done(&folder, &["store", "delete", "misbehave", "tal", "--yes"]);
-    assert_eq!(deleted, "1 key of misbehave deleted; it keeps 1 key now.");
+    assert_eq!(deleted, "Deleted 1 key of misbehave; 1 key left.");
     assert_eq!(bot.ask("!kept tally"), "nothing");
     let (code, _, error) = shell(&folder, &["store", "delete", "misbehave", "tal", "--yes"]);
-    assert!(code == 1 && error.contains("it keeps no key that begins with \"tal\""), "{error}");
+    assert!(code == 1 && error.contains("the plugin has no key that begins with \"tal\""), "{error}");
 
     let imported = done(&folder, &["store", "import", "misbehave", "kept.jsonl", "--yes"]);
-    assert_eq!(imported, "misbehave keeps 2 keys now, those of the import.");
+    assert_eq!(imported, "Imported 2 keys into misbehave.");
     assert_eq!(bot.ask("!kept tally"), "3");
     assert_eq!(bot.ask("!tally"), "counted");
     assert_eq!(bot.ask("!kept tally"), "4");
-    let (code, said, error) = import(&folder, &exported.replace(":3}", ":7}"));
-    assert_eq!((code, said.as_str()), (0, "misbehave keeps 2 keys now, those of the import."), "{error}");
+    let (code, stdout, error) = import(&folder, &exported.replace(":3}", ":7}"));
+    assert_eq!((code, stdout.as_str()), (0, "Imported 2 keys into misbehave."), "{error}");
     assert_eq!(bot.ask("!kept tally"), "7");
 
     let usage = done(&folder, &["store", "usage"]);
     assert!(usage.contains("2 keys"), "{usage}");
     let all = done(&folder, &["store", "delete", "misbehave", "--yes"]);
-    assert_eq!(all, "2 keys of misbehave deleted; it keeps 0 keys now.");
+    assert_eq!(all, "Deleted 2 keys of misbehave; 0 keys left.");
     assert_eq!(bot.ask("!tally"), "counted");
     let audit = done(&folder, &["audit", "list"]);
     for words in ["store import misbehave", "store delete tal misbehave", "store delete misbehave"] {
@@ -73,7 +73,7 @@ fn what_a_plugin_keeps_is_exported_deleted_and_imported_while_it_runs() {
 #[test]
 fn an_import_that_cannot_be_used_changes_nothing_and_says_what_is_wrong() {
     let folder = folder();
-    let mut bot = keeps_something(&folder);
+    let mut bot = bot_with_data(&folder);
     let exported = done(&folder, &["store", "export", "misbehave", "-"]);
     let head = exported.lines().next().expect("a head");
     let long = "x".repeat(300_000);
@@ -83,7 +83,7 @@ fn an_import_that_cannot_be_used_changes_nothing_and_says_what_is_wrong() {
         (exported.replace("misbehave", "other"), "it is an export of other, not of misbehave"),
         (
             exported.replace("\"store_version\":0", "\"store_version\":3"),
-            "the file has version 3 of its store, and 1.0.0",
+            "the file has store version 3, and the running build 1.0.0",
         ),
         (exported.replace(":3}", &format!(":\"{long}\"}}")), "a value has at most 262144 bytes"),
         (exported.replace(":3}", &format!(":\"{}\"}}", long.repeat(10))), "a line is longer than"),
@@ -98,7 +98,7 @@ fn an_import_that_cannot_be_used_changes_nothing_and_says_what_is_wrong() {
     let (code, _, error) = shell(&folder, &["store", "delete", "misbehaev", "--yes"]);
     assert!(code == 1 && error.contains("did you mean misbehave?"), "{error}");
     let (code, _, error) = shell(&folder, &["store", "export", "misbehaev", "-"]);
-    assert!(code == 1 && error.contains("misbehaev keeps nothing"), "{error}");
+    assert!(code == 1 && error.contains("misbehaev has no data"), "{error}");
     let (code, _, error) = shell(&folder, &["store", "delete", "misbehave"]);
     assert!(code == 7 && error.contains("Delete 2 keys of misbehave?"), "{error}");
     bot.end();

@@ -7,13 +7,13 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The template in a folder of its own, with the path of `plugin-api` put right.
+/// The template in its own folder, with the right path of `plugin-api`.
 fn copied(into: &Path) -> PathBuf {
     let root = fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).expect("it is there");
     let (template, copy) = (root.join("examples/template"), into.join("my-plugin"));
     fs::create_dir_all(copy.join("src")).expect("our directory");
     fs::copy(template.join("src/lib.rs"), copy.join("src/lib.rs")).expect("it is there");
-    // Nothing has to be fetched for it: these versions are here.
+    // It needs no download: these versions are here.
     fs::copy(root.join("Cargo.lock"), copy.join("Cargo.lock")).expect("it is there");
     let manifest = fs::read_to_string(template.join("Cargo.toml")).expect("it is there");
     let api = root.join("plugin-api");
@@ -27,7 +27,7 @@ fn copied(into: &Path) -> PathBuf {
 fn the_template_builds_anywhere_tests_itself_and_greets_in_a_bot() {
     let (elsewhere, folder) = (tempfile::tempdir().expect("a temporary directory"), Folder::new(&[]));
     let copy = copied(elsewhere.path());
-    // What it depends on is built there already, or will be by the next run.
+    // Its dependencies are built there already, or the next run finds them there.
     let target = build::target().parent().expect("target/<profile>").join("next");
     for command in ["test", "build"] {
         let mut cargo = Command::new(env!("CARGO"));

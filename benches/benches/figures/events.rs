@@ -77,7 +77,8 @@ async fn trips(rig: &Rig, router: &Router, text: &str, rounds: usize) -> Vec<Dur
     times
 }
 
-/// A window of 1,024 events under way, over one plugin and over many; and a hundred events or such a window for each of them.
+/// A window of 1,024 events in flight, with one plugin and with many; then a hundred events, and a whole window, for
+/// each plugin.
 pub fn throughput(rows: &mut Vec<Row>) {
     limit::pin(false);
     for (count, window, events) in [
@@ -110,7 +111,7 @@ pub fn throughput(rows: &mut Vec<Row>) {
     }
 }
 
-/// What an event costs when the machine is kept busy: it should not depend on how many plugins there are.
+/// The cost of an event on a busy machine, which should not depend on the number of plugins.
 pub fn cost(rows: &mut Vec<Row>) {
     limit::pin(false);
     let mut alone = None;
@@ -180,12 +181,12 @@ fn counted(events: usize) -> Option<u64> {
         .arg(format!("{COUNTED}{events}"))
         .output()
         .ok()?;
-    let said = String::from_utf8_lossy(&run.stderr).into_owned();
-    let line = said.lines().rfind(|line| line.contains("Collected :"))?.to_owned();
+    let stderr = String::from_utf8_lossy(&run.stderr).into_owned();
+    let line = stderr.lines().rfind(|line| line.contains("Collected :"))?.to_owned();
     line.split(':').next_back()?.trim().parse().ok()
 }
 
-/// What came of a window of events kept under way.
+/// The result of keeping a window of events in flight.
 #[derive(Debug, Clone, Copy)]
 pub struct Run {
     /// Events.
@@ -200,7 +201,7 @@ pub struct Run {
     pub syscalls: Option<f64>,
 }
 
-/// Events through the whole path; polled by metrics, if there are any.
+/// Events through the whole path, with metrics polled if there are any.
 pub fn pipelined(count: usize, window: usize, events: usize, metrics: Option<MetricsConfig>) -> Run {
     pipelined_on(&plugins::runtime().expect("a runtime"), count, window, events, metrics, false)
 }
@@ -254,7 +255,8 @@ fn pipelined_on(
     })
 }
 
-/// A plugin that takes 50 ms for each event gets far more than it can take, while another one is talked to.
+/// Sends far more events to a plugin that takes 50 ms for each than it can handle, while a channel talks to another
+/// plugin.
 pub fn overload(rows: &mut Vec<Row>) {
     limit::pin(false);
     plugins::runtime().expect("a runtime").block_on(async {
@@ -270,7 +272,7 @@ pub fn overload(rows: &mut Vec<Row>) {
         let flood = tokio::spawn({
             let (rig, stop) = (Arc::clone(&rig), Arc::clone(&stop));
             async move {
-                // In flight 1,024 at 50 ms each is 20,000 events a second; this asks for ten times as many.
+                // 1,024 in flight at 50 ms each are 20,000 events a second; this sends ten times as many.
                 let mut ticks = tokio::time::interval(Duration::from_millis(5));
                 while !stop.load(Relaxed) {
                     ticks.tick().await;
@@ -288,7 +290,7 @@ pub fn overload(rows: &mut Vec<Row>) {
             rig.plugins.views().await;
             views.push(began.elapsed());
         }
-        let grown = resident_bytes(std::process::id()).unwrap_or_default().saturating_sub(before);
+        let growth = resident_bytes(std::process::id()).unwrap_or_default().saturating_sub(before);
         stop.store(true, Relaxed);
         flood.await.expect("it does not panic");
         let view = rig.until("slow", |view| view.queued == 0 && view.in_flight == 0).await;
@@ -303,9 +305,9 @@ pub fn overload(rows: &mut Vec<Row>) {
                 "memory of the queue under overload ({} of {} rejected)",
                 view.ledger.outcomes[4], view.ledger.accepted
             ),
-            figure: format!("{:.1} MB", grown as f64 / 1e6),
+            figure: format!("{:.1} MB", growth as f64 / 1e6),
             limit: "10,000 events queued".to_owned(),
-            ratio: grown as f64 / 1e4 / 1024.0,
+            ratio: growth as f64 / 1e4 / 1024.0,
             target: "KB an event".to_owned(),
         });
         eprintln!("overload: quiet p99 {}, overloaded p99 {}", time(quiet), time(busy));

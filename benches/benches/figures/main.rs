@@ -1,5 +1,5 @@
-//! `cargo bench -p benches [-- NAME…]`: every figure, or those whose names contain one of the arguments. Each stands beside a
-//! limit that was measured in the same run.
+//! `cargo bench -p benches [-- NAME…]`: every figure, or those whose names contain one of the arguments. Each has a
+//! limit beside it that is measured in the same run.
 
 mod events;
 mod keep;
@@ -31,7 +31,7 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     type Figure = fn(&mut Vec<Row>);
     let figures: [(&str, Figure); 15] = [
-        // First: the others leave memory behind in this process, which is the host.
+        // First, because the others leave memory behind in this process, which is the host.
         ("footprint", processes::footprint),
         ("roundtrip", events::round_trip),
         ("throughput", events::throughput),
@@ -58,7 +58,7 @@ fn main() {
     table::print(&rows);
 }
 
-/// Limits that do not get in the way of a figure.
+/// Limits that do not affect a figure.
 fn limits() -> Limits {
     Limits { bake: Duration::ZERO, ..Limits::default() }
 }

@@ -1,4 +1,4 @@
-//! What others do with the same machine: each is run when it is installed, and left out when not. `benches/peers` has them.
+//! Other programs on the same machine. Each runs if it is installed. `benches/peers` has them.
 
 use benches::{
     limit,
@@ -14,7 +14,7 @@ use std::{
 /// Debian's Go packages, which are sources to build against.
 const GO_PATH: &str = "/usr/share/gocode";
 
-/// All that is installed.
+/// Runs all peers that are installed.
 pub fn peers(rows: &mut Vec<Row>) {
     limit::pin(false);
     let cold = quantile(&mut limit::cold_start(50, Duration::ZERO), 0.5);
@@ -26,10 +26,10 @@ pub fn peers(rows: &mut Vec<Row>) {
     let mut python = Command::new("python3");
     plugin_host(rows, "Python, multiprocessing", python.arg(peer("python_pipe.py")), cold, trip);
     for (name, kind) in [("nginx", "nginx"), ("PM2, 2 workers", "pm2")] {
-        if let Some(said) = run(name, Command::new("python3").arg(peer("reload_http.py")).arg(kind)) {
-            let time = |key| Duration::from_secs_f64(said[key] / 1e6);
+        if let Some(figures) = run(name, Command::new("python3").arg(peer("reload_http.py")).arg(kind)) {
+            let time = |key| Duration::from_secs_f64(figures[key] / 1e6);
             let what = |what: &str| format!("peer {name}: {what}");
-            let lost = format!("{} requests lost", said["lost"]);
+            let lost = format!("{} requests lost", figures["lost"]);
             rows.push(Row { limit: lost, ..Row::time(what("reload"), time("reload_us"), cold, "") });
             rows.push(Row::time(what("slowest request while it reloads"), time("slowest_us"), cold, ""));
         }
@@ -37,12 +37,12 @@ pub fn peers(rows: &mut Vec<Row>) {
 }
 
 fn plugin_host(rows: &mut Vec<Row>, name: &str, command: &mut Command, cold: Duration, trip: Duration) {
-    let Some(said) = run(name, command) else { return };
-    let time = |key| Duration::from_secs_f64(said[key] / 1e6);
+    let Some(figures) = run(name, command) else { return };
+    let time = |key| Duration::from_secs_f64(figures[key] / 1e6);
     rows.push(Row::time(format!("peer {name}: start to first reply"), time("cold_us"), cold, ""));
     rows.push(Row::time(format!("peer {name}: round trip p50, 64 B"), time("round_trip_us"), trip, ""));
     let most = limit::pipelined(1, 64, 1024, 1_000_000);
-    rows.push(Row::rate(format!("peer {name}: 256 under way, 64 B"), said["per_second"], most, ""));
+    rows.push(Row::rate(format!("peer {name}: 256 under way, 64 B"), figures["per_second"], most, ""));
 }
 
 fn build_go_plugin(folder: &Path) -> Option<PathBuf> {
@@ -61,7 +61,7 @@ fn build_go_plugin(folder: &Path) -> Option<PathBuf> {
     is_built.then_some(program)
 }
 
-/// What a peer says of itself: a name and a number a line.
+/// The figures of a peer: a name and a number a line.
 fn run(name: &str, command: &mut Command) -> Option<HashMap<String, f64>> {
     let output = command.stderr(Stdio::null()).output().ok().filter(|output| output.status.success());
     if output.is_none() {

@@ -1,4 +1,4 @@
-//! What people and programs that look cost.
+//! The cost of people and programs that read metrics.
 
 use crate::{
     RUNS,
@@ -26,7 +26,7 @@ fn config(poll_interval: Duration) -> MetricsConfig {
     MetricsConfig { poll_interval, history_duration: Duration::from_secs(3600), prometheus: true }
 }
 
-/// What one poll takes, and what polling costs the events.
+/// The duration of a poll, and the cost of polling for events.
 pub fn metrics(rows: &mut Vec<Row>) {
     limit::pin(false);
     for count in [10, 100, 300] {
@@ -98,7 +98,8 @@ pub fn dashboard(rows: &mut Vec<Row>) {
             let what = format!("{path}, 100 plugins, {} KB, 100 connections", size / 1000);
             rows.push(Row::rate(what, median(&mut ours), median(&mut most), "≥ 0.7"));
         }
-        // Turn about: a round trip takes a third of the time when the scheduler happens to keep both processes on one core.
+        // Alternating, because a round trip takes a third of the time when the scheduler keeps both processes on one
+        // core.
         let (mut quiet, mut busy) = (Vec::new(), Vec::new());
         for _ in 0..RUNS {
             quiet.push(p99_of_a_second(&rig, &routers[0]).await);

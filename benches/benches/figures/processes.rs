@@ -1,4 +1,4 @@
-//! Processes: how soon they serve, how soon they serve again, and what they weigh.
+//! Processes: the time until they serve, the time until they serve again, and their memory.
 
 use crate::limits;
 use benches::{
@@ -12,7 +12,7 @@ use rosey_tests::{bot::signal_process, rig::Rig};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
-/// From SIGKILL to the answer of an event that was said right after it.
+/// Time from SIGKILL to the answer of an event that was sent right after it.
 pub fn crash_to_serving(rows: &mut Vec<Row>) {
     limit::pin(false);
     let least = quantile(&mut limit::cold_start(50, Duration::ZERO), 0.5);
@@ -36,7 +36,7 @@ pub fn crash_to_serving(rows: &mut Vec<Row>) {
     rows.push(Row::time("SIGKILL to serving again, p99", quantile(&mut times, 0.99), least, ""));
 }
 
-/// From nothing to all serving.
+/// Time from nothing to all plugins serving.
 pub fn startup(rows: &mut Vec<Row>) {
     limit::pin(false);
     let least = quantile(&mut limit::cold_start(50, Duration::ZERO), 0.5);
@@ -53,14 +53,14 @@ pub fn startup(rows: &mut Vec<Row>) {
     }
 }
 
-/// Memory of what runs, idle.
+/// Memory of idle processes.
 pub fn footprint(rows: &mut Vec<Row>) {
     for count in [1, 10, 100, 300] {
         weigh(rows, count);
     }
 }
 
-/// A thousand plugins that have nothing to do.
+/// A thousand idle plugins.
 pub fn scale(rows: &mut Vec<Row>) {
     weigh(rows, 1000);
 }
@@ -95,7 +95,7 @@ fn weigh(rows: &mut Vec<Row>, count: usize) {
     });
 }
 
-/// The memory of a process with its share of what it shares with others.
+/// The proportional memory of a process.
 fn proportional_bytes(pid: u32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     let pss = text.lines().find_map(|line| line.strip_prefix("Pss:")).and_then(|rest| rest.split_whitespace().next());

@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-/// From the request to the new generation being active, probe included. The limit is measured under the same load.
+/// Time from the request until the new generation is active, with the probe. The limit is measured under the same load.
 pub fn reload(rows: &mut Vec<Row>) {
     limit::pin(false);
     for (spare, busy) in [(false, false), (true, false), (false, true), (true, true)] {
@@ -37,19 +37,20 @@ pub fn reload(rows: &mut Vec<Row>) {
 /// Reloads, and starts of the limit, of each kind.
 const ROUNDS: usize = 150;
 
-/// Reloads between two looks at how slow replies are without.
+/// Reloads between two measurements of the slowest reply without reloads.
 const TOGETHER: usize = 10;
 
-/// Between two reloads, and two starts of the limit. People do not reload within the millisecond that a new spare takes.
+/// Pause between two reloads, and between two starts of the limit. People do not reload within the millisecond that a
+/// new spare takes.
 const PAUSE: Duration = Duration::from_millis(10);
 
 struct Times {
     reloads: Vec<Duration>,
-    /// The cold start that the machine can do at best.
+    /// The best cold start of the machine.
     least: Vec<Duration>,
-    /// The slowest reply while there were reloads; the median of several runs.
+    /// The slowest reply during reloads; the median of several runs.
     during: Duration,
-    /// The slowest without, in as long a time.
+    /// The slowest reply without reloads, in the same time.
     quiet: Duration,
 }
 
@@ -75,7 +76,7 @@ fn reloads(spare: bool, busy: bool) -> Times {
                 reloads.push(began.elapsed());
             }
             during.push(slowest(under_way).await);
-            // For as long: the longer one looks, the slower is the slowest.
+            // For the same time, because a longer measurement finds a slower reply.
             let (lasted, under_way) = (began.elapsed(), load());
             tokio::time::sleep(if busy { lasted } else { Duration::ZERO }).await;
             quiet.push(slowest(under_way).await);
@@ -85,7 +86,7 @@ fn reloads(spare: bool, busy: bool) -> Times {
     })
 }
 
-/// Events without end, a window at a time.
+/// An endless load of events, one window at a time.
 struct Load {
     stop: Arc<AtomicBool>,
     task: tokio::task::JoinHandle<Duration>,
@@ -99,7 +100,7 @@ impl Load {
         let (outgoing, mut answers) = mpsc::channel(WINDOW);
         let places: Vec<_> = (0..64).map(|n| Arc::new(Place::new("bench", format!("{n}")))).collect();
         let task = tokio::spawn(async move {
-            // One channel is answered in its order, so the first that was sent there is the first that comes back.
+            // Answers in a channel come in order, so the first answer belongs to the first event.
             let mut sent: HashMap<u64, VecDeque<Instant>> = HashMap::new();
             let (mut slowest, mut under_way, mut n) = (Duration::ZERO, 0, 0);
             while under_way > 0 || !stopped.load(Ordering::Relaxed) {

@@ -1,9 +1,9 @@
-//! Says what you say: `!echo hello`. The smallest useful plugin; `examples/template` is one to copy.
+//! Repeats a text: `!echo hello`. This is the smallest useful plugin; copy `examples/template` to begin your own.
 #![forbid(unsafe_code)]
 
 use plugin_api::prelude::*;
 
-/// The plugin. It remembers nothing.
+/// The plugin. It keeps nothing.
 #[derive(Default)]
 pub struct Echo;
 

@@ -1,25 +1,24 @@
-//! Keeps the quotes of each channel, and the last link. All that it remembers is in the store, so reloads, crashes and restarts
-//! cost it nothing.
+//! Keeps the quotes and the last link of each channel in the store, so reloads, crashes and restarts do not lose them.
 #![forbid(unsafe_code)]
 
 use plugin_api::{event::Message, prelude::*};
 use serde::{Deserialize, Serialize};
 
-/// The plugin. All that it remembers is in the store.
+/// The plugin. The store has all of its data.
 #[derive(Default)]
 pub struct Quotes;
 
-/// What was said, and who wrote it down.
+/// A quote, and the person who wrote it down.
 #[derive(Debug, Serialize, Deserialize)]
 struct Quote {
     text: String,
     by: String,
 }
 
-/// The last link of a channel.
+/// The key of the last link of a channel.
 const LINK: &str = "link";
 
-/// The number of quotes in a channel; each is under `quote/` and its own number, from 1 on.
+/// The key of the number of quotes in a channel. Each quote is under `quote/` and its own number, from 1 on.
 const COUNT: &str = "quotes";
 
 #[plugin(probe = "quote 1")]
@@ -28,7 +27,8 @@ impl Quotes {
     #[command(cooldown = "1s", channel_cooldown = "200ms")]
     async fn addquote(&self, cx: &Context, text: String) -> Result<String> {
         let store = cx.store().channel();
-        // Two people at once read the same number: the second one is run again, and reads the next.
+        // Two people may read the same number at once. Then the host runs the second event again, which reads the next
+        // number.
         let number = store.get::<u64>(COUNT).await?.unwrap_or(0) + 1;
         store.put(COUNT, &number)?;
         store.put(&key(number), &Quote { text, by: cx.user().to_owned() })?;

@@ -3,12 +3,12 @@
 
 use plugin_api::prelude::*;
 
-/// One instance serves all events, several at a time: keep what changes in a `Mutex` or an atomic.
+/// One instance serves all events, several at a time, so keep what changes in a `Mutex` or an atomic.
 pub struct Greeter {
     greeting: String,
 }
 
-/// `[plugins.my-plugin.config]` of the bot's configuration. What is left out is as in `Default`.
+/// The table `[plugins.my-plugin.config]` of the bot's configuration. `Default` gives the settings that are left out.
 #[derive(serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -21,7 +21,7 @@ impl Default for Settings {
     }
 }
 
-// The probe is what a new build must answer before it replaces the one that serves.
+// A new build must answer the probe before it replaces the one that serves.
 #[plugin(probe = "hello world")]
 impl Greeter {
     #[create]
@@ -29,8 +29,8 @@ impl Greeter {
         Self { greeting: settings.greeting }
     }
 
-    // The doc comment is what `!help` shows.
-    /// Greet somebody, or yourself: `!hello`, `!hello world`
+    // `!help` shows the doc comment.
+    /// Greet a person, or yourself: `!hello`, `!hello world`
     #[command(aliases("hi"))]
     fn hello(&self, cx: &Context, whom: Option<String>) -> String {
         format!("{}, {}!", self.greeting, whom.as_deref().unwrap_or(cx.user()))

@@ -1,23 +1,17 @@
 //! The events of one plugin between acceptance and outcome: queue, in-flight table, order, guilt.
 //!
-//! Pure: no clock, no I/O, generic over what an event is. Each event is one entry in a slab from [`Flow::admit`] until
-//! its outcome is handed out, and only `Flow::release` removes an entry, so the ledger balances by construction.
+//! Pure: no clock, no I/O, generic over the type of events. Each event is one entry in a slab from [`Flow::admit`]
+//! until its outcome is handed out, and only `Flow::release` removes an entry, so the ledger balances by construction.
 //!
-//! **Order.** Entries with one order key (the caller says whose order that is) form a chain in the order of their
-//! acceptance. Generations may finish them in any order; an outcome waits in its entry until everything before it in the
-//! chain has been handed out.
+//! **Order.** Entries with one order key (the caller chooses the key) form a chain in the order of their acceptance.
+//! Generations may finish them in any order; an outcome waits in its entry until all earlier outcomes of the chain have
+//! been handed out.
 //!
-//! **Guilt.** Of the entries in flight in a generation that crashed, only those it was *executing* are guilty. An entry
-//! that is guilty twice is quarantined: it stays here until its dead letter is durable. A process that somebody else ended
-//! while it executed nothing says nothing about its events. One that ended by its own doing, and nobody knows at what,
-//! leaves a doubt: what was in flight at two such ends is a suspect, and suspects are delivered one at a time, so that
-//! the next crash names the guilty one.
-//!
-//! **Contention.** Of entries that read and change the same, one is applied and the others have to run again. If all did so
-//! at once, all but one would be in vain again. So those that run again do so one at a time, in the order in which they came to
-//! be in vain, and nothing else is delivered meanwhile. What is in flight from before may still come between; an entry to
-//! which that happened, too, waits until nothing is. So two runs are mostly enough, and three always, unless somebody else
-//! than events changes what they read.
+//! **Guilt.** When a generation crashes, only the entries that it was *executing* are guilty. An entry that is guilty
+//! twice is quarantined: it stays here until its dead letter is durable. When another program ends a process that
+//! executes nothing, no event is guilty. When a process ends by itself and the cause is unknown, its events are
+//! doubtful. An event that is doubtful twice is a suspect, and suspects are delivered one at a time, so that the next
+//! crash names the guilty one.
 
 use crate::ledger::Ledger;
 use crate::outcome::{Outcome, Rejection};
@@ -31,41 +25,41 @@ use std::{
 /// Stands for "no entry" in a chain.
 const NONE: u32 = u32::MAX;
 
-/// Bits of an id that are the place in the slab; the rest count events, so that no id is used twice.
+/// Bits of an id that hold the place in the slab. The other bits count events, so that no id is used twice.
 const INDEX_BITS: u32 = 24;
 
-/// Crashes an event may be executing at before it is set aside. Once can be chance; twice is a poison event, and a
-/// third would take the plugin down for everyone.
+/// Crashes at which an event may be executing before it is set aside. One crash can be chance; two mean a poison event,
+/// and a third would take the plugin down again for everyone.
 const QUARANTINED_AT: usize = 2;
 
-/// How often an event runs at most when what it reads is changed by others each time. The last one is alone.
+/// How often an event runs at most when other events change what it reads each time. The last run is alone.
 pub const RUNS: u32 = 3;
 
-/// An id that [`Flow`] never gives out, for the `n`th health check.
+/// An id that [`Flow`] never gives out, for the `n`th probe.
 pub fn probe_id(n: u64) -> u64 {
     (n << INDEX_BITS) | ((1 << INDEX_BITS) - 1)
 }
 
-/// Whether this is one of [`probe_id`]'s.
+/// Whether [`probe_id`] made this id.
 pub fn is_probe(id: u64) -> bool {
     id & ((1 << INDEX_BITS) - 1) == (1 << INDEX_BITS) - 1
 }
 
-/// How many events may be where, and for how long.
+/// How many events a flow holds, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct FlowLimits {
-    /// Events waiting for a generation.
+    /// Events that may wait for a generation.
     pub queue: usize,
-    /// Events in flight in one generation.
+    /// Events that may be in flight in one generation.
     pub in_flight: usize,
-    /// From acceptance to outcome.
+    /// Time from acceptance to outcome.
     pub deadline: Duration,
 }
 
 /// One event that ended.
 #[derive(Debug)]
 pub struct Ended<E> {
-    /// The event, on its way out.
+    /// The event, moved out of the flow.
     pub event: E,
     /// How it ended.
     pub outcome: Outcome,
@@ -75,25 +69,27 @@ pub struct Ended<E> {
     pub generation: Option<u64>,
 }
 
-/// Events of one plugin on their way.
+/// The events of one plugin that have no outcome yet, or whose outcome waits for its chain.
 #[derive(Debug)]
 pub struct Flow<E> {
     entries: Slab<Entry<E>>,
-    /// Ids in the order of delivery. Entries that ended while queued are skipped when they come up.
+    /// Ids in the order of delivery. `next_for` skips entries that ended while they were queued.
     queue: VecDeque<u64>,
-    /// Those that ran in vain and wait to run again. They go before the others, one at a time.
+    /// Entries that ran in vain and wait to run again. They go before the others, one at a time.
     again: VecDeque<u64>,
-    /// In both queues.
+    /// Entries in the queue, without those that ended.
     queued: usize,
     /// The last entry of each chain, by its order key.
     tails: FxHashMap<u64, u32>,
-    /// Entries in flight by generation; there are never more than a handful of generations.
+    /// Entries in flight by generation. A vector, because a plugin never has more than a handful of generations.
     in_flight: Vec<(u64, usize)>,
-    /// Answered with effects that are not applied yet.
+    /// Entries answered with effects that are not applied yet.
     committing: usize,
-    /// Of those that ran in vain: how many wait to run again, and how many do.
+    /// Of the entries that ran in vain: how many wait to run again, and how many do.
     contended: (usize, usize),
+    /// Entries that must be delivered alone.
     suspects: usize,
+    /// Events accepted so far: the upper bits of the next id.
     count: u64,
     ledger: Ledger,
     limits: FlowLimits,
@@ -104,24 +100,28 @@ struct Entry<E> {
     event: E,
     id: u64,
     order_key: u64,
+    /// The place of the next entry in the chain, or [`NONE`].
     next: u32,
+    /// Whether it is the first of its chain, so that its outcome need not wait.
     is_head: bool,
     accepted: Instant,
     stage: Stage,
+    /// Whether a generation has had it, so that a further delivery counts as redelivered.
     delivered: bool,
-    /// Nearly every event there is has none.
+    /// Boxed, because nearly no event has one.
     record: Option<Box<Record>>,
 }
 
-/// What speaks against an event, and how often it ran in vain.
+/// The crashes and conflicts of one event.
 #[derive(Debug, Default)]
 struct Record {
-    /// How often something that it had read was changed by another event before its effects were applied.
+    /// How often another event changed what this one had read, before its effects were applied.
     conflicts: u32,
-    /// The crashes it was executing at.
+    /// The crashes at which it was executing.
     causes: Vec<String>,
-    /// Whether it was in flight at a crash that nobody could explain.
+    /// Whether it was in flight at a crash whose cause is unknown.
     doubtful: bool,
+    /// Whether it was doubtful twice, and must be delivered alone.
     suspect: bool,
 }
 
@@ -129,9 +129,9 @@ struct Record {
 enum Stage {
     Queued,
     InFlight(u64),
-    /// Answered by this generation with effects; waiting for them to be applied.
+    /// This generation answered it with effects; the effects are not applied yet.
     Committing(u64),
-    /// Ended, and waiting for those before it in its chain.
+    /// Ended, and waiting for earlier outcomes of its chain.
     Answered(Box<(Outcome, Option<u64>)>),
     /// Guilty; waiting for its dead letter to be durable.
     Quarantined,
@@ -140,22 +140,16 @@ enum Stage {
 /// An event that must become a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
-    /// Its id, for [`Flow::buried`].
+    /// The id to pass to [`Flow::buried`].
     pub id: u64,
-    /// The crashes it was executing at.
+    /// The crashes at which it was executing.
     pub causes: Vec<String>,
 }
 
-impl<E> Entry<E> {
-    /// How often it ran in vain.
-    fn conflicts(&self) -> u32 {
-        self.record.as_ref().map_or(0, |record| record.conflicts)
-    }
-}
-
 impl<E> Flow<E> {
-    /// An empty flow. FlowLimits beyond what an id can hold (16 million events) are cut to that.
+    /// An empty flow. Limits beyond what an id can hold (16 million events) are cut to that.
     pub fn new(limits: FlowLimits) -> Self {
+        // The configuration allows far less; this only keeps places in the slab within their bits.
         let most = (1 << INDEX_BITS) - 2;
         let limits =
             FlowLimits { queue: limits.queue.min(most / 2), in_flight: limits.in_flight.min(most / 4), ..limits };
@@ -175,7 +169,7 @@ impl<E> Flow<E> {
         }
     }
 
-    /// Takes an event in, or hands it back as rejected. Either way it is in the ledger.
+    /// Accepts an event, or returns it as rejected. The ledger counts it in both cases.
     pub fn admit(&mut self, now: Instant, order_key: u64, event: E) -> Option<Ended<E>> {
         if self.queued >= self.limits.queue {
             return Some(self.turn_away(now, event, Rejection::QueueFull));
@@ -231,7 +225,7 @@ impl<E> Flow<E> {
         id
     }
 
-    /// Rejects an event at the door.
+    /// Rejects an event without accepting it.
     pub fn turn_away(&mut self, now: Instant, event: E, why: Rejection) -> Ended<E> {
         let outcome = Outcome::Rejected(why);
         self.ledger.accepted += 1;
@@ -240,7 +234,7 @@ impl<E> Flow<E> {
     }
 
     /// The next event for this generation, which has it in flight from now on. `None` when the queue is empty, the
-    /// generation has its fill, or a suspect, or an event that ran in vain, must be alone.
+    /// generation has as many events as it may, or a suspect or an event that ran in vain must run alone.
     pub fn next_for(&mut self, generation: u64) -> Option<(u64, Instant, &E)> {
         if !self.has_room(generation) {
             return None;
@@ -260,22 +254,22 @@ impl<E> Flow<E> {
         Some((id, entry.accepted, &entry.event))
     }
 
-    /// Whether this generation may have one more in flight.
+    /// Whether this generation may have one more event in flight.
     pub fn has_room(&self, generation: u64) -> bool {
         let in_flight = self.in_flight_in(generation);
         let alone = self.suspects > 0 && in_flight > 0;
         in_flight < self.limits.in_flight && !alone && self.is_turn_of_contended()
     }
 
-    /// Notes how a generation says that an event ended, and hands out every outcome that is now due. An answer that
-    /// nobody waits for is counted as late and dropped.
+    /// Records a generation's outcome of an event, and hands out every outcome that is now due. The ledger counts a late
+    /// answer, to an event that has ended or is elsewhere, and the flow drops it.
     pub fn answered(&mut self, id: u64, generation: u64, outcome: Outcome, due: &mut impl FnMut(Ended<E>)) {
         if !self.is_in_flight(id, generation) {
             self.ledger.late += 1;
             return;
         }
         self.count_in_flight(generation, -1);
-        self.settle(index(id), outcome, Some(generation), due);
+        self.finish(index(id), outcome, Some(generation), due);
     }
 
     fn is_queued(&self, id: u64) -> bool {
@@ -288,7 +282,7 @@ impl<E> Flow<E> {
         })
     }
 
-    /// Ends every event whose time is up: those in flight as timed out, those queued as rejected.
+    /// Ends every event whose deadline has passed: those in flight as timed out, those queued as rejected.
     pub fn expire(&mut self, now: Instant, due: &mut impl FnMut(Ended<E>)) {
         let deadline = self.limits.deadline;
         let late: Vec<usize> = self
@@ -301,17 +295,17 @@ impl<E> Flow<E> {
         for key in late {
             if let Stage::InFlight(generation) = self.entries[key].stage {
                 self.count_in_flight(generation, -1);
-                self.settle(key, Outcome::TimedOut, Some(generation), due);
+                self.finish(key, Outcome::TimedOut, Some(generation), due);
             } else {
                 self.queued -= 1;
-                self.settle(key, Outcome::Rejected(Rejection::WaitedTooLong), None, due);
+                self.finish(key, Outcome::Rejected(Rejection::WaitedTooLong), None, due);
             }
         }
         self.trim();
     }
 
-    /// Drops the ids at the front of the queues whose entries are gone, so that a queue that nobody takes from does not
-    /// grow by what expires in it.
+    /// Drops ids at the front of the queues whose entries are gone. Otherwise a queue without a generation would grow by
+    /// the events that expire in it.
     fn trim(&mut self) {
         while self.queue.front().is_some_and(|id| !self.is_queued(*id)) {
             self.queue.pop_front();
@@ -321,20 +315,20 @@ impl<E> Flow<E> {
         }
     }
 
-    /// Rejects everything that waits for a generation, because none will come.
+    /// Rejects every event that waits for a generation, because none will come.
     pub fn reject_queued(&mut self, why: Rejection, due: &mut impl FnMut(Ended<E>)) {
         let waiting = std::mem::take(&mut self.again).into_iter().chain(std::mem::take(&mut self.queue));
         for id in waiting {
             if self.is_queued(id) {
                 self.queued -= 1;
-                self.settle(index(id), Outcome::Rejected(why), None, due);
+                self.finish(index(id), Outcome::Rejected(why), None, due);
             }
         }
     }
 
-    /// Takes back what a generation had when it ended, in the order of acceptance and before all that is queued.
+    /// Takes back the events of a generation that ended, in the order of acceptance and before all queued events.
     ///
-    /// `blame` is `None` when its end is nobody's fault (the host ended it). Returned are the events to bury.
+    /// `blame` is `None` when the host itself ended the generation. Returns the events that must become dead letters.
     pub fn lost(&mut self, generation: u64, blame: Option<Blame<'_>>) -> Vec<Quarantined> {
         let mut ids: Vec<u64> = self
             .entries
@@ -346,8 +340,10 @@ impl<E> Flow<E> {
         ids.sort_unstable();
         self.in_flight.retain(|(holder, _)| *holder != generation);
         let mut quarantined = Vec::new();
+        // It ended by itself, and none of its events was executing: one of them caused it all the same.
         let unexplained =
             blame.is_some_and(|blame| blame.own_doing && !ids.iter().any(|id| blame.executing.contains(id)));
+        // Backwards, so that `push_front` leaves them in the order of acceptance.
         for &id in ids.iter().rev() {
             let only_one = unexplained && ids.len() == 1;
             let guilty = blame.is_some_and(|blame| blame.executing.contains(&id) || only_one);
@@ -381,20 +377,20 @@ impl<E> Flow<E> {
         quarantined
     }
 
-    /// Lets a quarantined event go: its dead letter is durable.
+    /// Ends a quarantined event whose dead letter is durable.
     pub fn buried(&mut self, id: u64, due: &mut impl FnMut(Ended<E>)) {
         let quarantined = |entry: &Entry<E>| entry.id == id && matches!(entry.stage, Stage::Quarantined);
         if self.entries.get(index(id)).is_some_and(quarantined) {
-            self.settle(index(id), Outcome::DeadLettered, None, due);
+            self.finish(index(id), Outcome::DeadLettered, None, due);
         }
     }
 
-    /// The event with this id, while it is here.
+    /// The event with this id, and the time of its acceptance, while it is in this flow.
     pub fn get(&self, id: u64) -> Option<(&E, Instant)> {
         self.entries.get(index(id)).filter(|entry| entry.id == id).map(|entry| (&entry.event, entry.accepted))
     }
 
-    fn settle(&mut self, key: usize, outcome: Outcome, by: Option<u64>, due: &mut impl FnMut(Ended<E>)) {
+    fn finish(&mut self, key: usize, outcome: Outcome, by: Option<u64>, due: &mut impl FnMut(Ended<E>)) {
         let entry = &mut self.entries[key];
         self.committing -= usize::from(matches!(entry.stage, Stage::Committing(_)));
         if entry.conflicts() > 0 {
@@ -414,7 +410,7 @@ impl<E> Flow<E> {
         }
     }
 
-    /// Hands out the outcome of the first entry of a chain, and of those behind it that only waited for it.
+    /// Hands out the outcome of the first entry of a chain, and of the entries behind it that only waited for it.
     fn release(&mut self, key: usize, outcome: Outcome, by: Option<u64>, due: &mut impl FnMut(Ended<E>)) {
         let mut step = Some((key, outcome, by));
         while let Some((key, outcome, generation)) = step.take() {
@@ -441,7 +437,7 @@ impl<E> Flow<E> {
         }
     }
 
-    /// Events that this generation has and has not answered, those that timed out excluded.
+    /// Events that this generation has and has not answered, without those that timed out.
     pub fn in_flight_in(&self, generation: u64) -> usize {
         self.in_flight.iter().find(|(holder, _)| *holder == generation).map_or(0, |(_, count)| *count)
     }
@@ -451,22 +447,22 @@ impl<E> Flow<E> {
         self.in_flight.retain(|(holder, count)| *holder != generation || *count > 0);
     }
 
-    /// Events waiting for a generation.
+    /// Events that wait for a generation.
     pub fn queued(&self) -> usize {
         self.queued
     }
 
-    /// Events that left the queue and have no outcome yet, those that wait for their turn to be said included.
+    /// Events that left the queue and have no outcome yet, or whose outcome waits for its chain.
     pub fn in_flight(&self) -> usize {
         self.entries.len() - self.queued
     }
 
-    /// Whether nothing is under way.
+    /// Whether the flow has no event.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The account.
+    /// The counts of all events so far.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
@@ -477,14 +473,14 @@ impl<E> Flow<E> {
     }
 }
 
-/// Whose fault the end of a generation is.
+/// What caused the end of a generation.
 #[derive(Debug, Clone, Copy)]
 pub struct Blame<'a> {
-    /// What it was executing when it died, as far as known.
+    /// The events that it was executing when it died, as far as the host knows.
     pub executing: &'a [u64],
     /// What happened, for the dead letter.
     pub cause: &'a str,
-    /// Whether the process ended by its own doing; then it was one of its events even if nobody knows which.
+    /// Whether the process ended by itself. Then one of its events caused it, even if the host does not know which.
     pub own_doing: bool,
 }
 

@@ -10,14 +10,14 @@ const LEN: usize = 32;
 /// Hex digits in [`Hash::short`]: enough to tell artifacts apart in a chat line (48 bits), few enough to read out.
 const SHORT: usize = 12;
 
-/// The SHA-256 of a library's bytes: what an artifact is called and checked by.
+/// The SHA-256 of a library's bytes, which names and verifies an artifact.
 ///
 /// Displayed, parsed and serialized as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Hash([u8; LEN]);
 
-/// A text that is not 64 hex digits.
+/// The error for a text that is not 64 lower-case hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an artifact hash: 64 hex digits are expected")]
 pub struct ParseHashError;
@@ -29,7 +29,7 @@ impl Hash {
         Self(bytes)
     }
 
-    /// The first 12 hex digits, for people.
+    /// The first 12 hex digits, for chat and logs.
     #[must_use]
     pub fn short(&self) -> String {
         let mut text = self.to_string();
@@ -66,7 +66,7 @@ impl FromStr for Hash {
     }
 }
 
-/// The value of one hex digit. Lower case only, so that one artifact has one name.
+/// The value of one hex digit. Only lower case is valid, so that one artifact has one name.
 fn digit(byte: u8) -> Result<u8, ParseHashError> {
     match byte {
         b'0'..=b'9' => Ok(byte - b'0'),

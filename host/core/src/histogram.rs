@@ -1,15 +1,15 @@
-//! Response times of one plugin, counted in buckets. Written by one task, so plain numbers do.
+//! Response times of one plugin, counted in buckets. One task writes them, so they are plain numbers.
 
 use std::time::Duration;
 
-/// Upper edges in seconds: from what a warm round trip takes (some 10 µs) to the longest deadline (30 s), about three a
-/// decade, with what is promised (100 ms, 3 s, 5 s, 30 s) as edges.
+/// Upper edges in seconds, about three a decade, from a warm round trip (some 10 µs) to the longest deadline (30 s).
+/// The promised times (100 ms, 3 s, 5 s, 30 s) are among them.
 pub const EDGES: [f64; 20] = [
     0.000_010, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
     0.5, 1.0, 3.0, 5.0, 10.0, 30.0,
 ];
 
-/// The same in microseconds, to compare whole numbers.
+/// The same edges in microseconds, to compare whole numbers.
 const EDGES_US: [u32; EDGES.len()] = {
     let mut edges = [0; EDGES.len()];
     let mut at = 0;
@@ -20,8 +20,8 @@ const EDGES_US: [u32; EDGES.len()] = {
     edges
 };
 
-/// The first bucket that a number of so many bits may belong to. Where its edge is less, it is the next: no two edges have
-/// equally many bits.
+/// The first bucket for a value of so many bits. If the value is above that bucket's edge, it belongs to the next one:
+/// no two edges have the same number of bits.
 const FIRST: [u8; u32::BITS as usize + 1] = {
     let mut first = [0; u32::BITS as usize + 1];
     let mut bits = 1;
@@ -36,19 +36,19 @@ const FIRST: [u8; u32::BITS as usize + 1] = {
     first
 };
 
-/// Counts by [`EDGES`], and one more for what is longer.
+/// Counts by [`EDGES`], and one more count for longer times.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Histogram {
-    /// Not cumulative.
+    /// The count of each bucket alone, not cumulative.
     pub counts: [u64; EDGES.len() + 1],
-    /// Of all observations, in seconds.
+    /// The sum of all observations, in seconds.
     pub sum: f64,
 }
 
 impl Histogram {
-    /// Counts one.
+    /// Counts one observation.
     pub fn observe(&mut self, took: Duration) {
-        // An edge belongs to the bucket below it; so a part of a microsecond counts as one.
+        // An edge belongs to the bucket below it, so a part of a microsecond rounds up.
         let micros =
             u64::from(took.subsec_nanos().div_ceil(1000)).saturating_add(took.as_secs().saturating_mul(1_000_000));
         let micros = u32::try_from(micros).unwrap_or(u32::MAX);
@@ -58,13 +58,13 @@ impl Histogram {
         self.sum += took.as_secs_f64();
     }
 
-    /// How many there are.
+    /// The number of observations.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// The value below which this share of the observations lies, interpolated within its bucket as Prometheus does;
-    /// `None` when there are none.
+    /// The value below which this share (0 to 1) of the observations lies, in seconds. Interpolated within its bucket
+    /// as Prometheus does; `None` without observations.
     pub fn quantile(&self, share: f64) -> Option<f64> {
         let total = self.count();
         let rank = share * total as f64;
@@ -80,7 +80,7 @@ impl Histogram {
         None
     }
 
-    /// What was observed since an earlier copy of this.
+    /// The observations since an earlier copy of this histogram.
     pub fn since(&self, earlier: &Self) -> Self {
         let mut difference = *self;
         for (count, before) in difference.counts.iter_mut().zip(earlier.counts) {

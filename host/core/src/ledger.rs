@@ -1,17 +1,18 @@
-//! The account of one plugin's events: what came in, and how each ended.
+//! The counts of one plugin's events: how many were accepted, and how each ended.
 
 use crate::outcome::{OUTCOMES, Outcome};
 
-/// Counts since the host started. `accepted` is always the sum of `outcomes` and of what is queued and in flight.
+/// Counts since the host started. `accepted` always equals the sum of `outcomes`, the queued events and those in
+/// flight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// Events that reached the slot, the rejected ones included.
+    /// Events that reached the slot, including rejected ones.
     pub accepted: u64,
-    /// Events by how they ended, in the order of [`OUTCOMES`].
+    /// Events by outcome, in the order of [`OUTCOMES`].
     pub outcomes: [u64; OUTCOMES.len()],
-    /// Deliveries beyond the first: the generation that had the event died or did not finish its drain.
+    /// Deliveries of an event beyond the first: the generation that had it died or did not finish its drain.
     pub redelivered: u64,
-    /// Answers to events that had ended already or belong to another generation. They are dropped.
+    /// Answers to events that had ended or belong to another generation. They are dropped.
     pub late: u64,
 }
 
@@ -21,7 +22,7 @@ impl Ledger {
         self.outcomes[outcome.index()] += 1;
     }
 
-    /// Events that ended.
+    /// Events that have an outcome.
     pub fn finished(&self) -> u64 {
         self.outcomes.iter().sum()
     }

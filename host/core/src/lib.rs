@@ -1,9 +1,9 @@
-//! What the host decides about a plugin, apart from everything that carries a decision out.
+//! The state machines that decide about a plugin, without the code that carries their decisions out.
 //!
-//! [`flow`] has a plugin's events from acceptance to outcome, [`state`] its generations, [`restart`] when to try again and
-//! when to give up. Each is a plain value: inputs are methods that take the time, and what must be done about them is
-//! returned. Nothing here reads a clock, does I/O or needs a runtime, so property tests run it by the million.
-//! Imports rosey-wire for the words of a manifest; the host imports this, never the other way round.
+//! [`flow`] has a plugin's events from acceptance to outcome, [`state`] has its generations, and [`restart`] decides
+//! when to start again and when to give up. Each is a plain value: its inputs are methods that take the time, and it
+//! returns what must be done. Nothing here reads a clock, does I/O or needs a runtime, so property tests run it
+//! millions of times. The crate imports rosey-wire for the types of a manifest, and never the host.
 #![forbid(unsafe_code)]
 
 pub mod hash;

@@ -1,38 +1,38 @@
-//! How much of everything a plugin may have: a row for each limit. The struct, the reader of a configuration, its errors, the
-//! table of docs/CONFIG.md and what pages show come from the rows.
+//! The limits of a plugin, one row each. The rows produce the struct, the reader of the configuration, its errors, the
+//! table of docs/CONFIG.md, and what pages show.
 
 use std::time::Duration;
 
-/// One row: everything about a limit but its value in force.
+/// One row: everything about a limit except its value in force.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limit {
-    /// Its name in a configuration.
+    /// The name in a configuration.
     pub name: &'static str,
-    /// What is limited, and why the default is what it is: the text of its field in [`Limits`].
+    /// What it limits, and why the default has its value: the doc comment of its field in [`Limits`].
     pub doc: &'static str,
-    /// What is counted, behind a number. Empty for times and shares.
+    /// The unit behind a number. Empty for times and shares.
     pub unit: &'static str,
-    /// Its value unless it is set.
+    /// The value when the configuration does not set it.
     pub default: Value,
-    /// The least that can be set. Of the same kind as the default, as is `most`.
+    /// The lowest value that the configuration may set. Of the same kind as the default, like `most`.
     pub least: Value,
-    /// The most that can be set.
+    /// The highest value that the configuration may set.
     pub most: Value,
 }
 
 /// The value of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub enum Value {
-    /// A whole number of things, or of megabytes.
+    /// A whole number of things, or of MiB.
     Count(u64),
-    /// A part of a whole, 0 to 1.
+    /// A share, 0 to 1.
     Share(f64),
     /// A duration.
     Time(Duration),
 }
 
 impl Value {
-    /// As a number: a count, a share, or seconds.
+    /// The value as a number: a count, a share, or seconds.
     pub fn number(self) -> f64 {
         match self {
             Self::Count(count) => count as f64,
@@ -42,7 +42,7 @@ impl Value {
     }
 }
 
-/// What can stand in a field of [`Limits`].
+/// The types of fields in [`Limits`].
 trait Field: Copy {
     fn to_value(self) -> Value;
     fn from_value(value: Value) -> Option<Self>;
@@ -86,7 +86,7 @@ count_fields!(u32, u64, usize);
 
 macro_rules! limits {
     ($($(#[doc = $doc:literal])* $name:ident: $type:ty = $default:expr, $least:expr, $most:expr, $unit:literal;)*) => {
-        /// Limits in force for one plugin.
+        /// The limits in force for one plugin.
         #[derive(Debug, Clone, PartialEq)]
         pub struct Limits {
             $($(#[doc = $doc])* pub $name: $type,)*
@@ -119,8 +119,8 @@ macro_rules! limits {
                 }
             }
 
-            /// Sets the limit with this name. A name that no limit has, and a value of another kind, change nothing. The range
-            /// is not looked at.
+            /// Sets the limit with this name. An unknown name and a value of another kind change nothing. Does not
+            /// check the range.
             pub fn set(&mut self, name: &str, value: Value) {
                 match name {
                     $(stringify!($name) => self.$name = Field::from_value(value).unwrap_or(self.$name),)*
@@ -141,49 +141,49 @@ const fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-// A row: name and type, then default, least, most, and what is counted.
+// A row: name and type, then default, lowest value, highest value, and unit.
 limits! {
-    /// Events that wait for a generation. The default is two seconds of a very busy bot.
+    /// Events that may wait for a generation; Rosey rejects more. The default is two seconds of a very busy bot.
     queue: usize = 10_000, 1, 1_000_000, "events";
-    /// Events in flight in one generation. The default keeps a shim busy while a batch travels.
+    /// Events in flight in one generation at a time. The default keeps a shim busy while a batch travels.
     in_flight: usize = 1024, 1, 65_536, "events";
-    /// From the acceptance of an event to its outcome. Few people wait longer for a chat bot than the default.
+    /// Time from the acceptance of an event to its outcome. Few people wait longer than the default for a chat bot.
     event_deadline: Duration = seconds(30), millis(100), HOUR, "";
-    /// From the start of a process until the plugin is ready.
+    /// Time from the start of a process until the plugin is ready.
     start_timeout: Duration = seconds(10), millis(100), seconds(600), "";
-    /// For all attempts of a health check together.
+    /// Time for all attempts of a health check together.
     probe_timeout: Duration = seconds(5), millis(10), seconds(600), "";
-    /// Attempts at a health check before a build is refused.
+    /// Attempts at a health check before Rosey refuses a build.
     probe_attempts: u32 = 3, 1, 100, "attempts";
-    /// How long a replaced generation may take to answer what it has.
+    /// Time in which a replaced generation may answer what it has.
     drain_timeout: Duration = seconds(30), Duration::ZERO, HOUR, "";
-    /// For each step of moving state from one generation to the next.
+    /// Time for each step that moves state from one generation to the next.
     handoff_timeout: Duration = seconds(2), millis(10), seconds(600), "";
-    /// How long a new build is on trial, with the generation before it parked.
+    /// Time that a new build is on trial, while the generation before it stays parked.
     bake: Duration = seconds(30), Duration::ZERO, seconds(86_400), "";
-    /// Events below which a trial proves nothing.
+    /// Events that a trial needs to prove anything.
     bake_min_events: u64 = 10, 1, 1_000_000, "events";
-    /// Share of failed events above which a build on trial is rolled back.
+    /// Share of failed events above which Rosey rolls back a build on trial.
     bake_failure_rate: f64 = 0.5, 0.0, 1.0, "";
-    /// How long an event may be in flight before the plugin is asked for a sign of life.
+    /// Time that an event may be in flight before Rosey asks the plugin for a sign of life.
     heartbeat: Duration = seconds(2), millis(250), seconds(600), "";
-    /// How long a plugin may then stay silent before it counts as hanging.
+    /// Time that a plugin may then stay silent before Rosey treats it as hanging.
     hang_timeout: Duration = seconds(10), millis(250), HOUR, "";
-    /// Memory of one generation with all that it starts, in MiB. Pages shared with other processes count in part.
+    /// Memory of one generation and the processes that it starts, in MiB. Pages shared with other processes count in part.
     memory_mb: u64 = 512, 1, 1_048_576, "MiB";
-    /// How long a start must last to count as good.
+    /// Time that a start must last to count as good.
     stable_after: Duration = seconds(30), Duration::ZERO, HOUR, "";
-    /// Starts in a row that may fail to last before the plugin has failed.
+    /// Starts in a row that do not last, after which the plugin has failed.
     crash_loop_starts: u32 = 5, 1, 1000, "starts in a row";
-    /// Crashes within an hour before the plugin has failed.
+    /// Crashes within an hour, after which the plugin has failed.
     crash_loop_hour: usize = 20, 1, 100_000, "crashes an hour";
-    /// Before the second restart in a row; each one after that waits twice as long.
+    /// Pause before the second restart in a row; each further pause is twice as long.
     backoff_first: Duration = millis(250), Duration::ZERO, HOUR, "";
-    /// The longest wait between two restarts.
+    /// Longest pause between two restarts.
     backoff_max: Duration = seconds(30), Duration::ZERO, HOUR, "";
-    /// Good builds that are kept to roll back to.
+    /// Good builds that Rosey keeps to roll back to.
     artifacts_kept: usize = 5, 1, 100, "builds";
-    /// The longest reply; the rest of a longer one is cut off.
+    /// Longest reply; Rosey cuts off the rest of a longer one.
     reply_bytes: usize = 4096, 16, 65_536, "bytes";
     /// Keys that the plugin may have in the store.
     store_keys: u64 = 100_000, 0, 100_000_000, "keys";
@@ -193,11 +193,11 @@ limits! {
     timers: u64 = 10_000, 0, 10_000_000, "timers";
     /// Bytes that the plugin may store with one timer.
     timer_bytes: usize = 4096, 0, 262_144, "bytes";
-    /// Lines of the plugin that may wait to be said, beside its answers. Beyond that an event that says more fails.
+    /// Lines that the plugin says beside its answers and that wait to be sent. An event that exceeds this fails.
     lines: u64 = 1000, 0, 1_000_000, "lines";
     /// Lines a minute that the plugin may say beside its answers; ten at once, the others wait.
     lines_per_minute: u32 = 60, 1, 1_000_000, "lines a minute";
-    /// Lines of output a second that reach the log; the others are counted.
+    /// Lines of output a second that reach the log; Rosey counts the others.
     log_lines: u32 = 200, 0, 100_000, "lines a second";
 }
 

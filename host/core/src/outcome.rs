@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How the handling of an event ended. Each accepted event ends in exactly one.
+/// How the handling of an event ended. Each accepted event ends in exactly one outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The plugin answered.
@@ -11,16 +11,16 @@ pub enum Outcome {
     Ignored,
     /// The plugin's handler returned an error or panicked.
     Failed {
-        /// For the user.
+        /// The text for the user; empty if the user should read only that something went wrong.
         text: String,
-        /// For the operator.
+        /// The text for the operator.
         detail: String,
     },
-    /// A generation had it, and did not answer in time.
+    /// A generation had the event and did not answer in time.
     TimedOut,
-    /// No generation got it.
+    /// No generation got the event.
     Rejected(Rejection),
-    /// It was executing at two crashes, and lies in the dead letters.
+    /// The event was executing at two crashes, and is now a dead letter.
     DeadLettered,
 }
 
@@ -29,7 +29,7 @@ pub enum Outcome {
 pub enum Rejection {
     /// The queue is at its limit.
     QueueFull,
-    /// It waited in the queue for as long as it may.
+    /// The event waited in the queue for as long as it may.
     WaitedTooLong,
     /// The plugin is stopped or has failed.
     NotRunning,
@@ -40,8 +40,8 @@ pub enum Rejection {
 }
 
 impl Outcome {
-    /// Whether the plugin failed at the event, as far as that speaks against its build. An author who tells the user just
-    /// what the operator reads has refused the input.
+    /// Whether this outcome counts against the build. When the user reads the same text as the operator, the plugin
+    /// refused the input on purpose, and that does not count.
     pub fn speaks_against_build(&self) -> bool {
         match self {
             Self::Failed { text, detail } => text.is_empty() || text != detail,
@@ -67,7 +67,7 @@ impl Outcome {
         }
     }
 
-    /// What the user in chat reads about it; `None` for silence.
+    /// What the user in chat reads; `None` if that is nothing.
     pub fn into_chat(self, plugin: &str, waited: Duration) -> Option<String> {
         match self {
             Self::Replied(text) => Some(text),
@@ -82,7 +82,9 @@ impl Outcome {
                 Some(format!("{plugin} cannot take that now, try again later; the operator can see why."))
             }
             Self::Rejected(Rejection::Stopping) => Some("Rosey is stopping, try again later.".to_owned()),
-            Self::DeadLettered => Some(format!("{plugin} crashed on that twice; it was set aside for the operator.")),
+            Self::DeadLettered => Some(format!(
+                "That command crashed {plugin} twice, so Rosey does not try it again. The operator can see it."
+            )),
         }
     }
 }

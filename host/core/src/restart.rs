@@ -1,7 +1,7 @@
 //! When to start a plugin again after it went down, and when to give up. Pure.
 //!
-//! A sliding window with a growing backoff never trips: the starts get rarer as the window moves. So there are two
-//! budgets: starts in a row that did not stay up, and crashes within an hour however long each start stayed up.
+//! A sliding window with a growing backoff never trips, because the starts get rarer as the window moves. So there are
+//! two budgets: starts in a row that did not stay up, and crashes within an hour, however long each start stayed up.
 
 use crate::limits::Limits;
 use std::{
@@ -11,18 +11,18 @@ use std::{
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The budgets.
+/// The two budgets, and the pauses between starts.
 #[derive(Debug, Clone)]
 pub struct RestartPolicy {
-    /// A start that lasts this long counts as good.
+    /// Time that a start must last to count as good.
     pub stable_after: Duration,
-    /// Starts in a row that may fail to do so.
+    /// Starts in a row that may fail to last.
     pub starts: u32,
-    /// Crashes within an hour.
+    /// Crashes within an hour that are allowed.
     pub per_hour: usize,
-    /// Before the second start in a row; doubles from there.
+    /// Pause before the second start in a row; each further pause is twice as long.
     pub first: Duration,
-    /// The longest wait.
+    /// The longest pause.
     pub most: Duration,
 }
 
@@ -41,13 +41,13 @@ impl From<&Limits> for RestartPolicy {
 /// What to do about a plugin that went down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Start it again after this time; the first time at once.
+    /// Start it again after this time; zero for the first restart.
     After(Duration),
-    /// Leave it, for this reason.
+    /// Do not start it again, for this reason.
     GiveUp(String),
 }
 
-/// What happened so far.
+/// The starts and crashes so far.
 #[derive(Debug)]
 pub struct Restart {
     policy: RestartPolicy,
@@ -58,17 +58,17 @@ pub struct Restart {
 }
 
 impl Restart {
-    /// Nothing happened yet.
+    /// A plugin without a start so far.
     pub fn new(policy: RestartPolicy, random: fastrand::Rng) -> Self {
         Self { policy, random, up_since: None, failures: 0, downs: VecDeque::new() }
     }
 
-    /// A generation serves from now on.
+    /// Records that a generation serves from now on.
     pub fn on_up(&mut self, now: Instant) {
         self.up_since = Some(now);
     }
 
-    /// It went down, or did not come up.
+    /// Records that a generation went down, or did not come up.
     pub fn on_down(&mut self, now: Instant) -> Decision {
         let stable = |since| now.saturating_duration_since(since) >= self.policy.stable_after;
         if self.up_since.take().is_some_and(stable) {
@@ -90,34 +90,34 @@ impl Restart {
         Decision::After(self.backoff())
     }
 
-    /// Nothing for the first one; then doubling, with up to a fifth more or less, so that plugins that went down together
-    /// do not come up together.
+    /// No pause before the first restart, then doubling pauses. Each varies by up to a fifth, so that plugins that went
+    /// down together do not come up together.
     fn backoff(&mut self) -> Duration {
         let Some(doublings) = self.failures.checked_sub(2) else { return Duration::ZERO };
         let base = self.policy.first.saturating_mul(1 << doublings.min(20)).min(self.policy.most);
         base.mul_f64(0.8 + 0.4 * self.random.f64())
     }
 
-    /// It went down by an event that is set aside now. Neither this crash nor the one before, by the same event, says
-    /// that the plugin cannot stay up.
+    /// Records that the last crash came from an event that is now set aside. Neither this crash nor the one before, by
+    /// the same event, shows that the plugin cannot stay up.
     pub fn on_poison(&mut self) {
         self.up_since = None;
         self.failures = self.failures.saturating_sub(1);
         self.downs.pop_back();
     }
 
-    /// Forgets the starts in a row: it has stayed up.
+    /// Forgets the failed starts in a row, because the last start has lasted.
     pub fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// Forgets everything: somebody decided to try anew, or another build runs.
+    /// Forgets everything, because a person decided to try again, or another build runs.
     pub fn forget(&mut self) {
         self.failures = 0;
         self.downs.clear();
     }
 
-    /// Goes on counting where the host before this one was.
+    /// Continues the count of the host before this one.
     pub fn resume(&mut self, failures: u32) {
         self.failures = failures;
     }

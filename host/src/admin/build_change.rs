@@ -1,24 +1,24 @@
-//! From which build to which, as people read it.
+//! The two builds of a change, as people read them.
 
 use crate::slot::view::View;
 use rosey_core::hash::Hash;
 
-/// A version of a plugin and the bytes that it was built to.
+/// One build of a plugin: its version and its artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
-    /// The version it says it has; nothing when that is not known any more.
+    /// The version that it declares; `None` when that is no longer known.
     pub version: Option<String>,
-    /// What it is.
+    /// The hash of its bytes.
     pub artifact: Hash,
 }
 
 impl Build {
-    /// This artifact of a plugin.
+    /// The build of a plugin with this artifact.
     pub fn of(view: &View, artifact: Hash) -> Self {
         Self { version: view.version(artifact).map(str::to_owned), artifact }
     }
 
-    /// Its version, or its artifact where that is not known.
+    /// Its version, or its artifact if the version is unknown.
     pub fn short(&self) -> String {
         self.version.clone().unwrap_or_else(|| self.artifact.short())
     }
@@ -31,17 +31,17 @@ impl Build {
     }
 }
 
-/// The two ends of a change.
+/// The builds before and after a change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BuildChange {
-    /// What runs before; nothing when nothing does.
+    /// The build that runs before; `None` if none does.
     pub from: Option<Build>,
-    /// What runs after, where that is another build.
+    /// The build that runs after; `None` if it is the same.
     pub to: Option<Build>,
 }
 
 impl BuildChange {
-    /// Each in a word or two: its version; the artifact besides where both have the same version.
+    /// Each build as a short text: its version, with the artifact if both have the same version.
     pub fn texts(&self) -> (Option<String>, Option<String>) {
         let alike = matches!((&self.from, &self.to), (Some(from), Some(to)) if from.version == to.version);
         let text = |build: &Build| if alike { build.long() } else { build.short() };

@@ -1,4 +1,4 @@
-//! Changing a plugin: proposed, confirmed by somebody, carried out between two records of the audit.
+//! Changes of a plugin: proposed, confirmed by a person, and carried out between two records of the audit.
 
 use super::{
     Action, Actor, Admin, Refusal,
@@ -19,28 +19,28 @@ use rosey_core::{
 use rosey_wire::manifest::Manifest;
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
-/// Bytes of a dead letter's line that are shown.
+/// Bytes of a dead letter's line that an answer shows.
 pub(super) const LINE: usize = 200;
 
-/// An action that was found to make sense, and waits for a yes.
+/// An action that makes sense and waits for a yes.
 #[derive(Debug, Clone)]
 pub struct Proposal {
-    /// What a yes would do.
+    /// The text for the person; it says what a yes will do.
     pub question: String,
-    /// What is to be done.
+    /// What a yes will do.
     pub action: Action,
-    /// The plugin that it is done to.
+    /// The plugin that it changes.
     pub plugin: String,
-    /// From which build to which.
-    pub ends: BuildChange,
-    /// How the plugin was. When it is not so any more, it is asked again.
-    pub(super) seen: ExpectedState,
-    /// The build that was looked at; that very one is loaded.
+    /// The builds before and after.
+    pub builds: BuildChange,
+    /// The state of the plugin at the question. If it has changed by the time of the yes, the person must ask again.
+    pub(super) expected: ExpectedState,
+    /// The build that was inspected. Exactly this one is loaded.
     pub(super) candidate: Option<Candidate>,
 }
 
 impl Proposal {
-    /// What is said when it begins: `Reloading dice-roller 1.0.0 → 1.1.0 …`
+    /// The text at the beginning of the action: `Reloading dice-roller 1.0.0 → 1.1.0 …`
     pub fn progress(&self) -> String {
         format!("{} {} …", self.action.verbs().1, self.subject())
     }
@@ -49,40 +49,41 @@ impl Proposal {
         match self.action {
             Action::Replay(id) => format!("dead letter {id} of {}", self.plugin),
             Action::CancelTimer(id) => format!("timer {id} of {}", self.plugin),
-            _ => self.ends.of(&self.plugin),
+            _ => self.builds.of(&self.plugin),
         }
     }
 }
 
 impl Admin {
-    /// Checks permission, rate and sense, inspects the new build; what comes out says what a yes would do.
+    /// Checks permission and rate, checks that the action makes sense, and inspects the new build. The proposal says
+    /// what a yes will do.
     ///
     /// # Errors
     /// [`Refusal`], which is recorded.
     pub async fn propose(&self, actor: &Actor, action: Action, plugin: &str) -> Result<Proposal, Refusal> {
         self.allow(actor, &action.in_full(), Some(plugin), action.needs()).await?;
-        let mut ends = BuildChange::default();
+        let mut builds = BuildChange::default();
         if self.is_stopping() {
-            return Err(self.refuse(actor, action, plugin, &ends, Refusal::Stopping).await);
+            return Err(self.refuse(actor, action, plugin, &builds, Refusal::Stopping).await);
         }
         if let Err(refusal) = self.in_time(actor, &self.changes) {
             return Err(self.refuse_often(actor, &action.in_full(), plugin, refusal).await);
         }
-        match self.make_sense(action, plugin, &mut ends).await {
+        match self.make_sense(action, plugin, &mut builds).await {
             Ok(proposal) => Ok(proposal),
-            Err(refusal) => Err(self.refuse(actor, action, plugin, &ends, refusal).await),
+            Err(refusal) => Err(self.refuse(actor, action, plugin, &builds, refusal).await),
         }
     }
 
-    /// What is found of the two ends stays in `ends`, whatever comes of it.
-    async fn make_sense(&self, action: Action, plugin: &str, ends: &mut BuildChange) -> Result<Proposal, Refusal> {
-        let view = self.look(plugin).await?;
+    /// Stores the builds that it finds in `builds`, also when it returns an error.
+    async fn make_sense(&self, action: Action, plugin: &str, builds: &mut BuildChange) -> Result<Proposal, Refusal> {
+        let view = self.view_of(plugin).await?;
         if action.cools() {
             let checked = self.cooldown.check(plugin, Instant::now());
             checked.map_err(|wait| Refusal::Cooling { plugin: plugin.to_owned(), wait })?;
         }
-        let standing = view.current.filter(|_| view.state != PluginState::Failed);
-        ends.from = standing.map(|artifact| Build::of(&view, artifact));
+        let running = view.current.filter(|_| view.state != PluginState::Failed);
+        builds.from = running.map(|artifact| Build::of(&view, artifact));
         let goes_on = view.active().map(|active| active.version.clone());
         let plugin = plugin.to_owned();
         let fail = |source| Refusal::failed(action.word(), &plugin, source, goes_on.clone());
@@ -92,22 +93,22 @@ impl Admin {
             Action::Start if view.active().is_some() => return already(PluginState::Running),
             Action::Stop if view.state == PluginState::Stopped => return already(PluginState::Stopped),
             Action::Reload | Action::ForceReload => {
-                let seen = self.plugins.inspect(&plugin).await.map_err(fail)?;
-                let version = Some(seen.manifest.version.clone());
-                ends.to = Some(Build { version, artifact: seen.artifact });
+                let inspected = self.plugins.inspect(&plugin).await.map_err(fail)?;
+                let version = Some(inspected.manifest.version.clone());
+                builds.to = Some(Build { version, artifact: inspected.artifact });
                 if action == Action::Reload {
-                    is_new(&view, &plugin, &seen.manifest.version, seen.artifact)?;
-                    self.is_its_own(&view, &plugin, &seen.manifest.name)?;
+                    is_new(&view, &plugin, &inspected.manifest.version, inspected.artifact)?;
+                    self.is_its_own(&view, &plugin, &inspected.manifest.name)?;
                 }
-                extra = gone(view.manifest.as_deref(), &seen.manifest);
+                extra = gone(view.manifest.as_deref(), &inspected.manifest);
                 if let Some(router) = self.router.get() {
-                    extra.extend(router.clashing(&plugin, &seen.manifest).map(|text| format!(" {text}")));
+                    extra.extend(router.clashing(&plugin, &inspected.manifest).map(|text| format!(" {text}")));
                 }
-                candidate = Some(seen);
+                candidate = Some(inspected);
             }
             Action::Rollback => {
                 let to = view.rollback_target.ok_or_else(|| fail(ChangeError::NoEarlier.into()))?;
-                ends.to = Some(Build::of(&view, to));
+                builds.to = Some(Build::of(&view, to));
             }
             Action::Replay(id) => {
                 let found = dead_letter::find(self.plugins.database(), &plugin, id).await;
@@ -121,8 +122,9 @@ impl Admin {
             }
             Action::Start | Action::Stop | Action::Restart => {}
         }
-        let seen = ExpectedState { current: view.current, rollback_target: view.rollback_target };
-        let mut proposal = Proposal { question: String::new(), action, plugin, ends: ends.clone(), seen, candidate };
+        let expected = ExpectedState { current: view.current, rollback_target: view.rollback_target };
+        let mut proposal =
+            Proposal { question: String::new(), action, plugin, builds: builds.clone(), expected, candidate };
         proposal.question = match action {
             Action::Replay(_) | Action::CancelTimer(_) => {
                 format!("{} {}{extra}?", action.verbs().0, proposal.subject())
@@ -132,8 +134,8 @@ impl Admin {
         Ok(proposal)
     }
 
-    /// Refuses the library of another plugin: one that names itself otherwise than what ran before; or, before anything
-    /// has run, than the plugin is called here.
+    /// Refuses the library of another plugin: one that declares another name than the build before, or, if no build has
+    /// run, another name than the configuration.
     fn is_its_own(&self, view: &View, plugin: &str, found: &str) -> Result<(), Refusal> {
         let before = view.manifest.as_ref().map(|manifest| manifest.name.clone());
         let alike = |a: &str, b: &str| a.replace('_', "-") == b.replace('_', "-");
@@ -144,23 +146,23 @@ impl Admin {
         Err(Refusal::OtherPlugin { plugin: plugin.to_owned(), library, found: found.to_owned(), before })
     }
 
-    /// Does it, audited before and after. Cancelled, it is done all the same.
+    /// Carries the action out, with a record before and after. Cancellation does not stop it.
     ///
     /// # Errors
-    /// [`Refusal`]; what ran before goes on.
+    /// [`Refusal`]; the build before goes on.
     pub async fn carry_out(&self, actor: &Actor, proposal: Proposal) -> Result<Completed, Refusal> {
         let Proposal { action, plugin, .. } = &proposal;
         self.allow(actor, &action.in_full(), Some(plugin), action.needs()).await?;
         let under_way = Arc::clone(&self.under_way).acquire_owned().await.ok().filter(|_| !self.is_stopping());
         let Some(under_way) = under_way else {
-            return Err(self.refuse(actor, *action, plugin, &proposal.ends, Refusal::Stopping).await);
+            return Err(self.refuse(actor, *action, plugin, &proposal.builds, Refusal::Stopping).await);
         };
         let now = Instant::now();
         if !action.cools() {
             self.cooldown.mark(plugin, now);
         } else if let Err(wait) = self.cooldown.take(plugin, now) {
             let refusal = Refusal::Cooling { plugin: plugin.clone(), wait };
-            return Err(self.refuse(actor, *action, plugin, &proposal.ends, refusal).await);
+            return Err(self.refuse(actor, *action, plugin, &proposal.builds, refusal).await);
         }
         let work = Work {
             plugins: Arc::clone(&self.plugins),
@@ -169,15 +171,15 @@ impl Admin {
             proposal,
             under_way,
         };
-        // In a task of its own: whoever asked may go, and the end must be recorded all the same.
+        // In its own task: the caller may go away, and the end must still be recorded.
         tokio::spawn(work.record(actor.clone())).await.unwrap_or(Err(Refusal::Stopping))
     }
 
-    /// Records that a question was not answered with yes.
+    /// Records that a question got no yes.
     pub(super) async fn drop_change(&self, actor: &Actor, proposal: &Proposal, why: &str) {
-        let (from, to) = proposal.ends.texts();
+        let (from, to) = proposal.builds.texts();
         let record = AuditRecord::new(Stage::Dropped, actor, &proposal.action.in_full(), Some(&proposal.plugin));
-        self.note(record.between(from, to).ended(false, why, None)).await;
+        self.record_not_done(record.between(from, to).ended(false, why, None)).await;
     }
 
     /// Records a refusal.
@@ -186,10 +188,10 @@ impl Admin {
         actor: &Actor,
         action: Action,
         plugin: &str,
-        ends: &BuildChange,
+        builds: &BuildChange,
         refusal: Refusal,
     ) -> Refusal {
-        let (from, to) = ends.texts();
+        let (from, to) = builds.texts();
         if let Refusal::Failed { .. } = refusal {
             actor.log_refusal(Some(plugin), &refusal.to_string());
         }
@@ -197,12 +199,12 @@ impl Admin {
             self.metrics.change_refused(plugin);
         }
         let record = AuditRecord::new(Stage::Refused, actor, &action.in_full(), Some(plugin));
-        self.note(record.between(from, to).ended(false, &refusal.to_string(), None)).await;
+        self.record_not_done(record.between(from, to).ended(false, &refusal.to_string(), None)).await;
         refusal
     }
 
-    /// One plugin, or why there is none.
-    pub(super) async fn look(&self, plugin: &str) -> Result<Box<View>, Refusal> {
+    /// The view of one plugin, or the refusal when there is none.
+    pub(super) async fn view_of(&self, plugin: &str) -> Result<Box<View>, Refusal> {
         if plugin == "admin" {
             return Err(Refusal::PartOfHost);
         }
@@ -213,7 +215,7 @@ impl Admin {
     }
 }
 
-/// Refuses a build that runs already, or was rolled back from.
+/// Refuses a build that runs already or was rolled back.
 fn is_new(view: &View, plugin: &str, version: &str, artifact: Hash) -> Result<(), Refusal> {
     let (plugin, version) = (plugin.to_owned(), version.to_owned());
     if view.active().is_some_and(|active| active.artifact == artifact) {
@@ -225,7 +227,7 @@ fn is_new(view: &View, plugin: &str, version: &str, artifact: Hash) -> Result<()
     Ok(())
 }
 
-/// The commands that the new build does not have any more, for the question: ` It no longer has !x.`
+/// The commands that the new build lacks, for the question: ` It no longer has !x.`
 fn gone(old: Option<&Manifest>, new: &Manifest) -> String {
     let names = |manifest: &Manifest| -> BTreeSet<String> {
         manifest.commands.iter().flat_map(|c| std::iter::once(&c.name).chain(&c.aliases).cloned()).collect()

@@ -1,7 +1,7 @@
-//! The admin in chat: lines in, answers out, and questions that wait for a yes in between.
+//! The admin in chat: commands, answers, and questions that wait for a yes.
 //!
-//! The lines of one person are taken in their order: a `yes` right behind the command that it is meant for waits until
-//! the question was put. Once an action is under way, their next line is taken.
+//! The admin takes the lines of one person in order: a `yes` right behind its command waits until the question was
+//! asked. Once an action is under way, the admin takes the person's next line.
 
 use super::{
     Action, Actor, Admin, Proposal, Refusal, Via,
@@ -23,17 +23,17 @@ use tokio::sync::{Semaphore, broadcast::Receiver, mpsc, oneshot};
 /// Lines that may wait.
 pub const QUEUE: usize = 64;
 
-/// Lines taken at a time, those included that wait for another of the same person.
+/// Lines that the admin handles at a time, including those that wait for an earlier line of the same person.
 const AT_ONCE: usize = 256;
 
-/// When a look at a new build takes longer than this, that is said: people begin to wonder.
+/// An inspection that takes longer is announced, because people begin to wonder.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Held by the line whose turn it is; the next line of the same person follows when it is dropped.
+/// Held while a line is handled. The next line of the same person follows when it is dropped.
 type Turn = oneshot::Sender<()>;
 
 impl Admin {
-    /// Takes lines until all senders are gone.
+    /// Handles lines until all senders are gone.
     pub async fn run(self: Arc<Self>, mut lines: mpsc::Receiver<AdminLine>) {
         let mut last: HashMap<String, oneshot::Receiver<()>> = HashMap::new();
         let room = Arc::new(Semaphore::new(AT_ONCE));
@@ -45,7 +45,7 @@ impl Admin {
             let admin = Arc::clone(&self);
             tokio::spawn(async move {
                 if let Some(before) = before {
-                    // Never sent, only dropped.
+                    // Nothing is ever sent here; the sender is only dropped.
                     let _ = before.await;
                 }
                 admin.take(line, turn).await;
@@ -69,7 +69,7 @@ impl Admin {
             ParsedLine::No => {
                 let question = self.decline(&chat.actor, &chat.asked(), "answered no").await;
                 if let Some(question) = question.and_then(Question::change) {
-                    chat.say(format!("{} {}: left as it is.", question.action.word(), question.plugin)).await;
+                    chat.say(format!("{} {}: nothing was done.", question.action.word(), question.plugin)).await;
                 }
             }
             ParsedLine::Change(action, plugin) => self.change(chat, action, &plugin).await,
@@ -84,14 +84,14 @@ impl Admin {
         }
     }
 
-    /// Does what was confirmed, and tells later when it did not last.
+    /// Carries out a confirmed action, and later says if its result did not last.
     async fn confirmed(self: &Arc<Self>, chat: &Chat, question: Proposal) {
         let (action, plugin) = (question.action, question.plugin.clone());
         let followed = self.plugins.follow();
         match self.carry_out(&chat.actor, question).await {
             Ok(completed) => {
                 chat.say(completed.text).await;
-                let (build, generation) = (completed.ends.to, completed.generation);
+                let (build, generation) = (completed.builds.to, completed.generation);
                 if let (Some(build), Some(generation), true) = (build, generation, action.is_reload()) {
                     let new = New { build, generation };
                     tokio::spawn(Arc::clone(self).watch_bake(chat.weak(), followed, plugin, new));
@@ -101,7 +101,7 @@ impl Admin {
         }
     }
 
-    /// Tells who reloaded when the slot goes back by itself.
+    /// Tells the person who reloaded when the slot goes back by itself.
     async fn watch_bake(
         self: Arc<Self>,
         chat: WeakChat,
@@ -110,19 +110,22 @@ impl Admin {
         new: New,
     ) {
         let mut serves = false;
-        // An error is having missed something, or the end of the host.
+        // An error means that events were missed, or that the host ends.
         while let Ok(LifecycleEvent { plugin: other, kind, .. }) = followed.recv().await {
             let LifecycleKind::State(event) = kind else { continue };
             match event {
                 _ if *other != *plugin => {}
                 StateEvent::Active { generation, .. } if generation == new.generation => serves = true,
-                // What ended before it was active was the bake of the build before.
+                // A bake that ended before this generation was active belongs to the build before.
                 _ if !serves => {}
                 StateEvent::RolledBack { from, to: back, why, state, .. } if from == new.build.artifact => {
-                    let (Some(chat), Ok(view)) = (chat.upgrade(), self.look(&plugin).await) else { return };
+                    let (Some(chat), Ok(view)) = (chat.upgrade(), self.view_of(&plugin).await) else { return };
                     let back = BuildChange { from: Some(new.build), to: Some(Build::of(&view, back)) };
-                    let text =
-                        format!("{} by itself, for {why}{}. See !admin logs {plugin}", back.of(&plugin), left(state));
+                    let text = format!(
+                        "{} by itself, because {why}{}. See !admin logs {plugin}",
+                        back.of(&plugin),
+                        left(state)
+                    );
                     return chat.say(text).await;
                 }
                 _ => return,
@@ -130,7 +133,7 @@ impl Admin {
         }
     }
 
-    /// Puts a question, in place of the one that may still wait: whatever comes of the new one, the old one is over.
+    /// Asks a question in place of the person's last one. That one is withdrawn, also if the new command is refused.
     async fn change(self: Arc<Self>, chat: Chat, action: Action, plugin: &str) {
         let old = self.withdraw(&chat.actor, &chat.asked().who).await.map(|old| old.text().to_owned());
         let proposal = {
@@ -139,7 +142,7 @@ impl Admin {
             tokio::select! {
                 proposal = &mut proposing => proposal,
                 () = tokio::time::sleep(SOON), if action.is_reload() => {
-                    chat.say(format!("Looking at the new build of {plugin} …")).await;
+                    chat.say(format!("Inspecting the new build of {plugin} …")).await;
                     proposing.await
                 }
             }
@@ -154,7 +157,7 @@ impl Admin {
         }
     }
 
-    /// Puts the question, and says so when no answer comes in time.
+    /// Asks the question, and says so when no answer comes in time.
     async fn put(&self, chat: &Chat, proposal: Proposal, old: Option<&str>) -> Result<(), Refusal> {
         let question = proposal.question.clone();
         let mut text = format!("{question} Type 'yes' to confirm ({} s)", CONFIRM_WITHIN.as_secs());
@@ -163,19 +166,19 @@ impl Admin {
         }
         let expired = self.ask(&chat.actor, chat.asked(), Question::Change(proposal)).await?;
         chat.say(text).await;
-        // Weak: a question that waits does not keep a connector from closing.
+        // Weak, so that a waiting question does not keep a connector from closing.
         let weak = chat.weak();
         tokio::spawn(async move {
             if let (Ok(()), Some(chat)) = (expired.await, weak.upgrade()) {
                 let seconds = CONFIRM_WITHIN.as_secs();
-                chat.say(format!("{question} No answer within {seconds} s: left as it is.")).await;
+                chat.say(format!("{question} No answer within {seconds} s, so nothing was done.")).await;
             }
         });
         Ok(())
     }
 }
 
-/// A build that serves since a reload.
+/// The build that serves since a reload.
 struct New {
     build: Build,
     generation: GenerationId,
@@ -185,7 +188,7 @@ fn is_over(turn: &mut oneshot::Receiver<()>) -> bool {
     turn.try_recv() == Err(oneshot::error::TryRecvError::Closed)
 }
 
-/// The conversation that a line came from.
+/// The conversation of a line.
 struct Chat {
     actor: Actor,
     place: Arc<Place>,
@@ -221,7 +224,7 @@ impl Chat {
     }
 }
 
-/// A conversation in which something may be said later. It does not keep the connector from closing.
+/// A conversation for later messages. It does not keep the connector from closing.
 struct WeakChat {
     user: Arc<User>,
     place: Arc<Place>,

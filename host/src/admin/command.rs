@@ -1,64 +1,64 @@
-//! The admin commands: a row for each form of each. The grammar, `!admin help`, the command line with its completions and man
-//! pages, and the table of docs/guides/ADMIN_COMMANDS.md come from the rows. Pure.
+//! The admin commands: one row for each form of each command. The rows produce the grammar, `!admin help`, the command
+//! line with its completions and man pages, and the table of docs/guides/ADMIN_COMMANDS.md. Pure.
 
 use super::permission::Role;
 use std::mem::discriminant;
 
-/// What can be done to a plugin. It asks for confirmation first.
+/// A change of a plugin. It asks for confirmation first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// To a new build.
+    /// Change to a new build.
     Reload,
-    /// To whatever the build left, also when that runs already or was rolled back from.
+    /// Change to the build in the plugin folder, even if it runs already or was rolled back.
     ForceReload,
-    /// To the build before.
+    /// Change to the build before.
     Rollback,
-    /// A new process of the same build.
+    /// Start a new process of the same build.
     Restart,
-    /// Up.
+    /// Start the plugin.
     Start,
-    /// Down.
+    /// Stop the plugin.
     Stop,
-    /// The dead letter with this number is delivered again.
+    /// Deliver the dead letter with this number again.
     Replay(i64),
     /// The timer with this number never fires.
     CancelTimer(i64),
 }
 
-/// What can be asked without changing anything. Some are about all plugins, about one, or about either.
+/// A request for information. Some are about all plugins, some about one, some about either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Query {
-    /// What can be said.
+    /// The commands.
     Help,
     /// Names, versions and states.
     List,
-    /// One plugin in full, or all with their figures.
+    /// One plugin in full, or the figures of all.
     Status,
-    /// Where the dashboard is.
+    /// The address of the dashboard.
     Metrics,
-    /// What a plugin last said, and what happened to it.
+    /// The last output of a plugin, and the events of its life.
     Logs,
-    /// Events that were set aside.
+    /// Events that were set aside after two crashes.
     DeadLetters,
     /// Timers that a plugin has set.
     Timers,
 }
 
-/// A word behind the name of a command.
+/// An argument of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Argument {
     /// The name of a plugin.
     Plugin,
-    /// This very word; in the shell an option with two dashes, when it is the last.
+    /// This very word. As the last one it is an option with two dashes in the shell.
     Word(&'static str),
     /// A whole number, such as that of a dead letter.
     Number,
 }
 
-/// What a form of a command is for.
+/// The purpose of a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// It shows something.
+    /// It asks for information.
     Ask(Query),
     /// It changes something, and asks for confirmation first.
     Change(Action),
@@ -67,15 +67,15 @@ pub enum Purpose {
 /// One row: a form of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Form {
-    /// The command.
+    /// The name of the command.
     pub name: &'static str,
-    /// What stands behind it.
+    /// Its arguments.
     pub takes: &'static [Argument],
-    /// What it is for. Of a replay and a timer, the number is what stands in the line.
+    /// Its purpose. For a replay and a timer, the number comes from the line.
     pub purpose: Purpose,
-    /// The least role that may say it.
+    /// The lowest role that may use it.
     pub needs: Role,
-    /// What it does, in a sentence or two.
+    /// What it does, in one or two sentences.
     pub help: &'static str,
 }
 
@@ -86,7 +86,7 @@ use Role::{Operator, Owner, Viewer};
 
 const ONE: &[Argument] = &[Plugin];
 
-/// All commands, in the order of help. Forms of one command stand together, the one with the fewest words first.
+/// All forms, in the order of help. Forms of one command are adjacent, the one with the fewest arguments first.
 #[rustfmt::skip]
 pub const FORMS: [Form; 17] = [
     form("list", &[], Ask(Query::List), Viewer, "Names, versions, states, generations and artifacts of all plugins; those in trouble first."),
@@ -94,16 +94,16 @@ pub const FORMS: [Form; 17] = [
     form("status", ONE, Ask(Query::Status), Viewer, "The same of one plugin, with its generation, artifact and process, whether it was rolled back, and whether another build waits. `admin` is Rosey itself."),
     form("metrics", &[], Ask(Query::Metrics), Viewer, "The link to the dashboard."),
     form("help", &[], Ask(Query::Help), Viewer, "The commands that you may use."),
-    // These quote what users typed.
+    // Operators only, because these quote what users typed.
     form("logs", ONE, Ask(Query::Logs), Operator, "The last lines of a plugin: what it printed, and what happened to it. Chat shows 8, the shell all that are kept (200)."),
     form("deadletters", &[], Ask(Query::DeadLetters), Operator, "Events that were set aside because a plugin crashed on them twice."),
     form("deadletters", ONE, Ask(Query::DeadLetters), Operator, "Those of one plugin."),
     form("deadletters", &[Plugin, Word("replay"), Number], Change(Replay(0)), Operator, "Delivers the event with this number again. Its answer is dropped."),
     form("timers", ONE, Ask(Query::Timers), Operator, "The timers of a plugin: number, name, when each fires, and who set it."),
-    form("timers", &[Plugin, Word("cancel"), Number], Change(CancelTimer(0)), Operator, "Cancels the timer with this number. One that the plugin declares comes back at its next start."),
-    form("reload", ONE, Change(Reload), Operator, "Changes to the build in the plugin folder while users talk."),
-    // It brings back a build that was blocked for crashing.
-    form("reload", &[Plugin, Word("force")], Change(ForceReload), Owner, "Changes to the build in the plugin folder also when it runs already, was rolled back from, or is another plugin's."),
+    form("timers", &[Plugin, Word("cancel"), Number], Change(CancelTimer(0)), Operator, "Cancels the timer with this number. A timer that the plugin declares comes back at its next start."),
+    form("reload", ONE, Change(Reload), Operator, "Changes to the build in the plugin folder, while users talk."),
+    // Owners only, because it can load a build that was blocked for crashing.
+    form("reload", &[Plugin, Word("force")], Change(ForceReload), Owner, "Changes to the build in the plugin folder even if it already runs, is blocked, or is another plugin's."),
     form("rollback", ONE, Change(Rollback), Operator, "Goes back to the build before; at once while its process is still parked."),
     form("restart", ONE, Change(Restart), Operator, "Starts a new process of the same build; events wait meanwhile."),
     form("start", ONE, Change(Start), Operator, "Starts a plugin that is stopped or has failed."),
@@ -125,7 +125,7 @@ pub fn commands() -> impl Iterator<Item = &'static [Form]> {
     FORMS.chunk_by(|one, next| one.name == next.name)
 }
 
-/// The actions that are a command and a plugin.
+/// The actions whose only argument is a plugin.
 pub fn plain_actions() -> impl Iterator<Item = Action> {
     FORMS.iter().filter_map(|form| match form.purpose {
         Change(action) if form.takes == ONE => Some(action),
@@ -133,7 +133,7 @@ pub fn plain_actions() -> impl Iterator<Item = Action> {
     })
 }
 
-/// The first word of a command as it is known here, for metrics; what is none of them is `unclear`. `store` is `rosey store`.
+/// The known name of a command, for metrics; `unclear` for any other. `store` is `rosey store`.
 pub fn known(command: &str) -> &'static str {
     let word = command.split(' ').next().unwrap_or_default();
     let others = [Replay(0).word(), CancelTimer(0).word(), "store"];
@@ -151,19 +151,19 @@ fn of(purpose: Purpose) -> &'static Form {
 }
 
 impl Query {
-    /// As typed.
+    /// The name of its command.
     pub fn word(self) -> &'static str {
         of(Ask(self)).name
     }
 
-    /// The least role that may know.
+    /// The lowest role that may ask it.
     pub fn needs(self) -> Role {
         of(Ask(self)).needs
     }
 }
 
 impl Action {
-    /// As typed.
+    /// The name of its command.
     pub fn word(self) -> &'static str {
         match self {
             Replay(_) => "replay",
@@ -172,7 +172,7 @@ impl Action {
         }
     }
 
-    /// As the audit has it: which dead letter or timer, and whether by force.
+    /// The name in the audit, with the number of a dead letter or timer, and with `force`.
     pub fn in_full(self) -> String {
         match self {
             ForceReload => "reload force".to_owned(),
@@ -182,22 +182,22 @@ impl Action {
         }
     }
 
-    /// Whether it is to a new build.
+    /// Whether it changes to a new build.
     pub fn is_reload(self) -> bool {
         matches!(self, Reload | ForceReload)
     }
 
-    /// The least role that may do it.
+    /// The lowest role that may do it.
     pub fn needs(self) -> Role {
         of(Change(self)).needs
     }
 
-    /// Whether it waits for the cooldown after another change. What an operator does in an emergency does not.
+    /// Whether it waits for the cooldown after another change. Actions for emergencies do not.
     pub fn cools(self) -> bool {
         !matches!(self, Rollback | Stop | CancelTimer(_))
     }
 
-    /// As a question begins, and as it is said that it has begun.
+    /// The verb at the beginning of the question, and the one at the beginning of the progress.
     pub(super) fn verbs(self) -> (&'static str, &'static str) {
         match self {
             Reload | ForceReload => ("Reload", "Reloading"),

@@ -1,5 +1,5 @@
 //! Questions that wait for a yes: one store for chat, the control socket and the browser, with one limit and one lifetime.
-//! However a question ends without a yes, the audit has a record of it.
+//! The audit has a record of each question that ends without a yes.
 
 use super::{Actor, Admin, Proposal, Refusal, store_change::StoreProposal};
 use std::{
@@ -9,35 +9,35 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// How long a question waits for its answer: long enough to read it and ask a colleague.
+/// Time that a question waits for its answer: enough to read it and ask a colleague.
 pub const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
 
-/// Questions that wait at a time, of all who ask together: more than operators read in half a minute.
+/// Most questions that wait at a time, of all people together: more than operators read in half a minute.
 const MOST: usize = 64;
 
-/// What is said to an answer that comes after the end of its question.
+/// The reply to an answer that comes after the end of its question.
 pub const TOO_LATE: &str = "Too late: the question is over, and nothing was done. Ask again.";
 
-/// Who was asked, and where. Only an answer of both counts.
+/// The person and the place of a question. Only an answer of that person in that place counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     /// A person in chat, a client of the control socket, a page in a browser. Each has one question at a time.
     pub who: String,
-    /// A channel, or a plugin's page in a session; nothing where `who` says all.
+    /// A channel, or a plugin's page in a session; empty for a client of the control socket.
     pub place: String,
 }
 
-/// What waits for a yes.
+/// A question that waits for a yes.
 #[derive(Debug)]
 pub enum Question {
-    /// To change a plugin.
+    /// A change of a plugin.
     Change(Proposal),
-    /// To change what it keeps.
+    /// A change of the data of a plugin.
     Store(StoreProposal),
 }
 
 impl Question {
-    /// What a yes would do.
+    /// The text for the person, which says what a yes will do.
     pub fn text(&self) -> &str {
         match self {
             Self::Change(proposal) => &proposal.question,
@@ -45,22 +45,22 @@ impl Question {
         }
     }
 
-    /// The change of a plugin, if it is about one: all that is asked in chat and in the browser is.
+    /// The change of a plugin. Every question in chat and in the browser has one.
     pub fn change(self) -> Option<Proposal> {
         if let Self::Change(proposal) = self { Some(proposal) } else { None }
     }
 }
 
-/// Why an answer is for nothing.
+/// Why an answer counts for nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unasked {
-    /// The question was there, and its time is over. Said once: a second yes is talk again.
+    /// The time of the question is over. Reported once: a second yes is ordinary chat.
     TooLate,
-    /// There is no such question.
+    /// No such question waits.
     Unknown,
 }
 
-/// What waits, and what nobody answered in time.
+/// The questions that wait, and those that expired without an answer.
 #[derive(Debug)]
 pub struct Pending<T> {
     inner: Mutex<Inner<T>>,
@@ -70,7 +70,7 @@ pub struct Pending<T> {
 struct Inner<T> {
     next: u64,
     waiting: HashMap<String, Waiting<T>>,
-    /// Whose last question expired, until they have read so once; the newest of them.
+    /// People whose last question expired, until they read so once. The newest of them.
     expired: VecDeque<Asked>,
 }
 
@@ -88,7 +88,7 @@ impl<T> Default for Pending<T> {
 }
 
 impl<T> Pending<T> {
-    /// Puts a question, in place of the one that this person still has. Returns its number, or the question when too many wait.
+    /// Asks a question in place of this person's last one. Returns its number, or the question when too many wait.
     fn ask(&self, asked: &Asked, question: T) -> Result<u64, T> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.waiting.len() >= MOST && !inner.waiting.contains_key(&asked.who) {
@@ -101,7 +101,7 @@ impl<T> Pending<T> {
         Ok(number)
     }
 
-    /// The question that an answer is about. Whoever gets it is the only one.
+    /// Takes the question that an answer is about. Only one caller gets it.
     fn take(&self, asked: &Asked) -> Result<T, Unasked> {
         if let Some(question) = self.remove_if(&asked.who, |waiting| waiting.place == asked.place) {
             return Ok(question);
@@ -114,12 +114,12 @@ impl<T> Pending<T> {
         }
     }
 
-    /// This person's question, wherever it was put: they want something else now.
+    /// Takes this person's question, in whichever channel, because the person gave another command.
     fn withdraw(&self, who: &str) -> Option<T> {
         self.remove_if(who, |_| true)
     }
 
-    /// The question with this number, if it still waits: its time is over.
+    /// Takes the question with this number, if it still waits, because its time is over.
     fn expire(&self, asked: &Asked, number: u64) -> Option<T> {
         let question = self.remove_if(&asked.who, |waiting| waiting.number == number)?;
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! What can be said to the admin. Pure.
+//! The grammar of admin commands. Pure.
 
 use super::{
     Via,
@@ -11,7 +11,7 @@ use crate::{
 };
 use std::fmt;
 
-/// Where a text is read, which decides how it writes commands.
+/// The place where a text is read, which decides how commands are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Surface {
     /// `!admin reload x force`
@@ -22,7 +22,7 @@ pub enum Surface {
 }
 
 impl Surface {
-    /// The one that an actor came by: see [`Actor::via`](super::Actor::via).
+    /// The surface of an actor: see [`Actor::via`](super::Actor::via).
     pub fn of(via: Via) -> Self {
         if via == Via::Shell { Self::Shell } else { Self::Chat }
     }
@@ -35,7 +35,7 @@ impl Surface {
         }
     }
 
-    /// What makes a reload forced.
+    /// The word that forces a reload.
     pub fn force(self) -> &'static str {
         match self {
             Self::Chat => "force",
@@ -45,7 +45,7 @@ impl Surface {
 }
 
 impl Form {
-    /// How it is written: `reload <plugin> force`, and in the shell `reload <plugin> --force`.
+    /// The usage of a form: `reload <plugin> force`, and in the shell `reload <plugin> --force`.
     pub fn usage(&self, surface: Surface) -> String {
         let mut usage = self.name.to_owned();
         for (at, argument) in self.takes.iter().enumerate() {
@@ -60,7 +60,7 @@ impl Form {
         usage
     }
 
-    /// What these words ask for, if they are words of this form.
+    /// The meaning of these words, if they fit this form.
     fn read(&self, words: &[&str]) -> Option<ParsedLine> {
         if words.len() != self.takes.len() {
             return None;
@@ -83,18 +83,18 @@ impl Form {
     }
 }
 
-/// The answer to `!admin help`: the commands that this role may use.
+/// The answer to `!admin help`: the commands of this role.
 pub fn help(role: Role, surface: Surface) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut before = None;
     for forms in commands() {
         let allowed: Vec<_> = forms.iter().filter(|form| form.needs <= role).collect();
         let [first, rest @ ..] = &allowed[..] else { continue };
-        // Commands that take the same share what stands behind them: `start, stop <plugin>`.
+        // Commands with the same arguments share them: `start, stop <plugin>`.
         match parts.last_mut().filter(|_| allowed.len() == 1 && !first.takes.is_empty() && before == Some(first.takes))
         {
             Some(part) => *part = part.replacen(" <", &format!(", {} <", first.name), 1),
-            // Of all plugins, or of one.
+            // One form for all plugins, and one for a single plugin.
             None if rest.first().is_some_and(|form| first.takes.is_empty() && form.takes.len() == 1) => {
                 parts.push(format!("{} [plugin]", first.name));
                 parts.extend(rest[1..].iter().map(|form| form.usage(surface)));
@@ -115,33 +115,33 @@ fn who(role: Role) -> &'static str {
     }
 }
 
-/// A line, understood.
+/// What a person wrote to the admin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParsedLine {
-    /// To the last question.
+    /// The answer yes to the last question.
     Yes,
-    /// To the last question.
+    /// The answer no to the last question.
     No,
-    /// To show something, of one plugin or of all.
+    /// A query about one plugin or all.
     Query(Query, Option<String>),
-    /// To change a plugin.
+    /// A change of a plugin.
     Change(Action, String),
     /// None of these; the text says why.
     Unclear(String),
 }
 
-/// Understands a line of chat.
+/// Parses a line of chat.
 pub fn parse(line: &str) -> ParsedLine {
     let line = line.trim();
     match line.to_ascii_lowercase().as_str() {
         "yes" | "y" => ParsedLine::Yes,
         "no" | "n" => ParsedLine::No,
-        // The first word is what brought the line here.
+        // The first word is the one that the router recognized.
         _ => command(line.split_once(char::is_whitespace).map_or("", |(_, rest)| rest), Surface::Chat),
     }
 }
 
-/// Understands a command without `!admin`.
+/// Parses a command without `!admin`.
 pub fn command(text: &str, surface: Surface) -> ParsedLine {
     let words: Vec<String> = text.split_whitespace().map(str::to_ascii_lowercase).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -150,7 +150,10 @@ pub fn command(text: &str, surface: Surface) -> ParsedLine {
         let meant = nearest(name, FORMS.iter().map(|form| form.name));
         let meant = meant.map(|word| format!(" Did you mean {word}?")).unwrap_or_default();
         let help = surface.command("help");
-        return ParsedLine::Unclear(format!("{} is no admin command.{meant} {help} says what is.", clean(name, 32)));
+        return ParsedLine::Unclear(format!(
+            "There is no admin command {}.{meant} {help} lists them.",
+            clean(name, 32)
+        ));
     };
     if let Some(request) = forms.iter().find_map(|form| form.read(rest)) {
         return request;
@@ -159,7 +162,7 @@ pub fn command(text: &str, surface: Surface) -> ParsedLine {
     if rest.is_empty() {
         return ParsedLine::Unclear(format!("Which plugin? {}; {} names them.", usages[0], surface.command("list")));
     }
-    ParsedLine::Unclear(format!("That is not how {name} is used. It is: {}", usages.join(", or ")))
+    ParsedLine::Unclear(format!("Usage: {}", usages.join(", or ")))
 }
 
 #[cfg(test)]
@@ -192,27 +195,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unclear_is_said_with_what_would_be_clear() {
-        for (line, said) in [
+    fn an_unclear_line_is_answered_with_what_to_write() {
+        for (line, answer) in [
             ("!admin reload", "Which plugin? !admin reload <plugin>; !admin list names them."),
             ("!admin logs", "Which plugin? !admin logs <plugin>; !admin list names them."),
-            ("!admin relaod dice", "relaod is no admin command. Did you mean reload? !admin help says what is."),
-            ("!admin yes", "yes is no admin command. !admin help says what is."),
-            (
-                "!admin reload a b",
-                "That is not how reload is used. It is: !admin reload <plugin>, or !admin reload <plugin> force",
-            ),
-            ("!admin stop a force", "That is not how stop is used. It is: !admin stop <plugin>"),
-            ("!admin list x", "That is not how list is used. It is: !admin list"),
+            ("!admin relaod dice", "There is no admin command relaod. Did you mean reload? !admin help lists them."),
+            ("!admin yes", "There is no admin command yes. !admin help lists them."),
+            ("!admin reload a b", "Usage: !admin reload <plugin>, or !admin reload <plugin> force"),
+            ("!admin stop a force", "Usage: !admin stop <plugin>"),
+            ("!admin list x", "Usage: !admin list"),
         ] {
-            assert_eq!(parse(line), ParsedLine::Unclear(said.to_owned()), "{line}");
+            assert_eq!(parse(line), ParsedLine::Unclear(answer.to_owned()), "{line}");
         }
         let ParsedLine::Unclear(text) = parse("!admin deadletters x replay it") else { panic!("which?") };
         assert!(text.ends_with(", or !admin deadletters <plugin> replay <number>"), "{text}");
     }
 
     #[test]
-    fn help_shows_what_the_role_may_say_where_it_is_said() {
+    fn help_shows_the_commands_of_the_role_for_the_surface() {
         let viewer = help(Role::Viewer, Surface::Chat);
         assert_eq!(viewer, "!admin list | status [plugin] | metrics | help. You are a viewer.");
         let operator = help(Role::Operator, Surface::Chat);

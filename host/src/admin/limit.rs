@@ -1,4 +1,4 @@
-//! How often: commands per person and minute, changes per plugin. Every method takes the time.
+//! Rates: commands for each person in a minute, and changes of each plugin. Every method takes the time.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -6,12 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// People remembered at a time. Admins are few; this bounds what strangers can fill.
+/// People that a limit remembers at a time. Admins are few; this bounds the memory that strangers can fill.
 const PEOPLE: usize = 1024;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// So many within any minute, for each person.
+/// A limit on each person's commands within any minute.
 #[derive(Debug)]
 pub struct PerMinute {
     most: usize,
@@ -19,12 +19,12 @@ pub struct PerMinute {
 }
 
 impl PerMinute {
-    /// At most this many.
+    /// At most this many commands a minute.
     pub fn new(most: u32) -> Self {
         Self { most: most as usize, used: Mutex::default() }
     }
 
-    /// One more, or how long to wait for it.
+    /// Counts one command, or returns the time to wait for it.
     ///
     /// # Errors
     /// The wait.
@@ -58,22 +58,22 @@ pub struct Cooldown {
 }
 
 impl Cooldown {
-    /// A pause this long.
+    /// A pause of this length.
     pub fn new(pause: Duration) -> Self {
         Self { pause, changed: Mutex::default() }
     }
 
-    /// Whether the pause is over, or how long it still lasts.
+    /// Whether the pause is over.
     ///
     /// # Errors
-    /// The wait.
+    /// The time that it still lasts.
     pub fn check(&self, plugin: &str, now: Instant) -> Result<(), Duration> {
         let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         let over = changed.get(plugin).map_or(Duration::ZERO, |at| (*at + self.pause).saturating_duration_since(now));
         if over.is_zero() { Ok(()) } else { Err(over) }
     }
 
-    /// The plugin is about to be changed, if the pause is over. Of two who ask at once one is told to wait.
+    /// Begins a change of the plugin, if the pause is over. Of two callers at the same time, one gets the error.
     ///
     /// # Errors
     /// The wait.
@@ -87,33 +87,33 @@ impl Cooldown {
         Err(over)
     }
 
-    /// The plugin was changed.
+    /// Records that the plugin was changed now.
     pub fn mark(&self, plugin: &str, now: Instant) {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner).insert(plugin.to_owned(), now);
     }
 }
 
-/// Who is counted apart; the rest is counted together.
+/// Keys that are counted separately; all further ones are counted together.
 const COUNTED: usize = 64;
 
-/// Names kept of those that are counted together.
+/// Names that a count keeps.
 const NAMES: usize = 16;
 
-/// What comes too often to be recorded one by one.
+/// Counts of records that come too often to be written one by one.
 #[derive(Debug, Default)]
 pub struct Tally(Mutex<HashMap<String, Counted>>);
 
-/// How often it came within a minute, and from whom.
+/// The number within a minute, and the first names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// Times within the minute.
+    /// Number within the minute.
     pub count: u64,
-    /// From whom, the first few.
+    /// The first few names.
     pub names: Vec<String>,
 }
 
 impl Tally {
-    /// Counts one. The key is given when it is the first: what came is to be taken with it after a minute.
+    /// Counts one. Returns the key at the first one: the caller must take the count with it after a minute.
     pub fn add(&self, key: &str, name: &str) -> Option<String> {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = if counted.len() >= COUNTED && !counted.contains_key(key) { "" } else { key };
@@ -125,7 +125,7 @@ impl Tally {
         (entry.count == 1).then(|| key.to_owned())
     }
 
-    /// What came, and begins to count anew; nothing when it was taken before.
+    /// Takes the count and starts anew; `None` when it was taken before.
     pub fn take(&self, key: &str) -> Option<Counted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
     }

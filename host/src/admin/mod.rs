@@ -1,7 +1,7 @@
-//! What an operator may do, from wherever they say it: chat (`chat`), the shell (`socket`), or the dashboard. Every
-//! privileged action passes through [`Admin::propose`] and [`Admin::carry_out`] (`change`), and is recorded (`audit`).
+//! Everything that an operator may do, from chat (`chat`), the shell (`socket`), or the dashboard. Every action passes
+//! through [`Admin::propose`] and [`Admin::carry_out`] (`change`), and is recorded (`audit`).
 //!
-//! Knows nothing of HTTP.
+//! Knows nothing about HTTP.
 
 pub mod audit;
 pub mod build_change;
@@ -53,36 +53,36 @@ use tokio::sync::Semaphore;
 /// The tables of this room in `rosey.db`.
 pub const SCHEMA: [&str; 2] = [audit::chain::SCHEMA, audit::chain::NICK];
 
-/// Actions under way at a time. Each holds a process or two while it lasts.
+/// Actions under way at a time. Each has a process or two while it lasts.
 const AT_ONCE: u32 = 64;
 
-/// How the admin is configured.
+/// The configuration of the admin.
 #[derive(Debug, Clone)]
 pub struct AdminConfig {
-    /// Who may do everything.
+    /// The person who may do everything.
     pub owner: Option<String>,
-    /// Who may change plugins.
+    /// The people who may change plugins.
     pub admins: Vec<String>,
-    /// Roles by name, where `owner` and `admins` do not say enough.
+    /// The roles of other people, by name.
     pub roles: BTreeMap<String, Role>,
-    /// Whether a name that the chat network did not verify counts.
+    /// Whether a name counts that the chat network did not verify.
     pub trust_nicks: bool,
     /// Queries a minute for each person in chat, and as many changes.
     pub per_minute: u32,
-    /// Between two changes of a plugin.
+    /// Pause between two changes of a plugin.
     pub cooldown: Duration,
-    /// Where the audit is written besides `rosey.db`.
+    /// The file with a copy of the audit; `None` for only `rosey.db`.
     pub audit_file: Option<PathBuf>,
 }
 
-/// What `!admin metrics` says.
+/// The state of the dashboard, for `!admin metrics`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dashboard {
-    /// It is not configured.
+    /// The configuration turns it off.
     Off,
-    /// It is configured, and there is none all the same.
+    /// It is configured and could not start, for this reason.
     Failed(String),
-    /// It is there.
+    /// It serves at this address.
     At(String),
 }
 
@@ -97,7 +97,7 @@ impl AdminConfig {
     }
 }
 
-/// How a command came in.
+/// The way that a command came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     /// A connector.
@@ -106,7 +106,7 @@ pub enum Via {
     Shell,
     /// A button of the dashboard.
     Dashboard,
-    /// Rosey itself, without anybody asking.
+    /// Rosey itself; no person asked.
     Host,
 }
 
@@ -121,41 +121,41 @@ impl fmt::Display for Via {
     }
 }
 
-/// Who asks for something, and from where.
+/// The person who gives a command, and from where.
 #[derive(Debug, Clone)]
 pub struct Actor {
-    /// The person, and how their name was verified.
+    /// The person, and how the name was verified.
     pub user: Arc<User>,
-    /// How the command came in.
+    /// The way that the command came in.
     pub via: Via,
-    /// Where exactly: a channel, a process, an address.
+    /// The exact place: a channel, a process, an address.
     pub place: String,
 }
 
 impl Actor {
-    /// Logs what they were refused, unless they read it in the same terminal anyway.
+    /// Logs a refusal, unless the actor reads it in the same terminal anyway.
     fn log_refusal(&self, plugin: Option<&str>, text: &str) {
         if !self.reads_log() {
             tracing::warn!(plugin = plugin.map(tracing::field::display), user = %self.user, place = %self.place, "{text}");
         }
     }
 
-    /// Whether they sit at the terminal that shows the log.
+    /// Whether the actor sits at the terminal that shows the log.
     fn reads_log(&self) -> bool {
         self.user.identity == Identity::Console && std::io::stderr().is_terminal()
     }
 }
 
-/// What was asked to know: in words, and as data.
+/// The answer to a query: as text, and as data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// For people, a chat line or two.
+    /// The text for people, a chat line or two.
     pub text: String,
-    /// For programs.
+    /// The data for programs.
     pub data: serde_json::Value,
 }
 
-/// The admin room.
+/// The admin: permissions, confirmations, audit, and the changes themselves.
 pub struct Admin {
     me: Weak<Self>,
     dashboard: OnceLock<Dashboard>,
@@ -166,7 +166,7 @@ pub struct Admin {
     metrics: Metrics,
     queries: PerMinute,
     changes: PerMinute,
-    denials: AuditThrottle,
+    throttle: AuditThrottle,
     cooldown: Arc<Cooldown>,
     pending: confirm::Pending<confirm::Question>,
     under_way: Arc<Semaphore>,
@@ -175,7 +175,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// The admin of these plugins. `metrics` says what they use, if it was started.
+    /// Opens the admin of these plugins. `metrics` has their CPU and memory, if it was started.
     ///
     /// # Errors
     /// When the audit cannot be read or written.
@@ -185,7 +185,7 @@ impl Admin {
         metrics: Option<Metrics>,
     ) -> Result<Arc<Self>, AuditError> {
         if config.trust_nicks {
-            tracing::warn!("admin.trust_nicks is on: whoever takes the nick of an admin is one");
+            tracing::warn!("admin.trust_nicks is on: a person who takes the nick of an admin becomes an admin");
         }
         let audit = Audit::open(plugins.database().clone(), config.audit_file.clone()).await?;
         Ok(Arc::new_cyclic(|me| Self {
@@ -198,7 +198,7 @@ impl Admin {
             metrics: metrics.unwrap_or_default(),
             queries: PerMinute::new(config.per_minute),
             changes: PerMinute::new(config.per_minute),
-            denials: AuditThrottle::default(),
+            throttle: AuditThrottle::default(),
             cooldown: Arc::new(Cooldown::new(config.cooldown)),
             pending: confirm::Pending::default(),
             under_way: Arc::new(Semaphore::new(AT_ONCE as usize)),
@@ -207,32 +207,32 @@ impl Admin {
         }))
     }
 
-    /// Says what became of the dashboard.
+    /// Sets the state of the dashboard.
     pub fn set_dashboard(&self, dashboard: Dashboard) {
-        // The first one stays.
+        // A second call changes nothing.
         let _ = self.dashboard.set(dashboard);
     }
 
-    /// Says who knows which plugin has which command. Until then, no question names commands that clash.
+    /// Sets the router, which knows the commands of all plugins. Before that, no question names commands that clash.
     pub fn set_router(&self, router: Arc<Router>) {
-        // The first one stays.
+        // A second call changes nothing.
         let _ = self.router.set(router);
     }
 
-    /// Has every record from now on told to `listener`, queries ([`Stage::Read`], which are not kept) included. An action
-    /// that is carried out has two, [`Stage::Before`] and [`Stage::After`]; whoever counts commands leaves out the
+    /// Calls `listener` with every record from now on, including queries ([`Stage::Read`], which are not kept). An
+    /// action has two records, [`Stage::Before`] and [`Stage::After`], so a listener that counts commands must skip the
     /// latter. It must not block.
     pub fn on_action(&self, listener: Box<dyn Fn(&AuditRecord) + Send + Sync>) {
         self.audit.on_record(listener);
     }
 
-    /// Answers a query about one plugin, or about all.
+    /// Answers a query about one plugin or about all.
     ///
     /// # Errors
     /// [`Refusal`].
     pub async fn query(&self, actor: &Actor, query: Query, plugin: Option<&str>) -> Result<Answer, Refusal> {
         self.allow(actor, query.word(), plugin, query.needs()).await?;
-        // The shell disturbs nobody, and scripts look often.
+        // Queries from the shell disturb no other person, and scripts ask often.
         if actor.via == Via::Chat {
             self.in_time(actor, &self.queries)?;
         }
@@ -242,14 +242,14 @@ impl Admin {
         show::answer(self, (query, plugin), &asker, if actor.via == Via::Chat { show::LINES } else { usize::MAX }).await
     }
 
-    /// What to answer to a line that makes no sense: only who may ask is told what would.
+    /// The refusal of a line that makes no sense. Only a person with a role reads which lines would.
     async fn unclear(&self, actor: &Actor, text: String) -> Refusal {
         let allowed =
             self.allow(actor, "unclear", None, Role::Viewer).await.and_then(|()| self.in_time(actor, &self.queries));
         allowed.err().unwrap_or(Refusal::Unclear(text))
     }
 
-    /// Lets no action begin any more: the host stops.
+    /// Lets no further action begin, because the host stops.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
     }
@@ -258,18 +258,18 @@ impl Admin {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// Waits until no action is under way. For the end of the host.
+    /// Waits until no action is under way, for the end of the host.
     pub async fn finish(&self) {
         self.stop();
-        // An error would mean that somebody was here before.
+        // An error would mean that `finish` was called before.
         if let Ok(_all) = self.under_way.acquire_many(AT_ONCE).await {
             self.under_way.close();
         }
-        self.note_counted().await;
+        self.record_counted().await;
         self.audit.log_head();
     }
 
-    /// Whether they may. A denial is recorded; of many those beyond the rate as one.
+    /// Whether the actor has the role. A denial is recorded; those beyond the rate share one record.
     async fn allow(&self, actor: &Actor, word: &str, plugin: Option<&str>, needs: Role) -> Result<(), Refusal> {
         match self.permissions.role(&actor.user) {
             Some(has) if has >= needs => Ok(()),
@@ -281,14 +281,14 @@ impl Admin {
         }
     }
 
-    /// Queries and changes are counted apart: who has looked often may still roll back.
+    /// Queries and changes count separately, so that a person who has asked often may still roll back.
     fn in_time(&self, actor: &Actor, limit: &PerMinute) -> Result<(), Refusal> {
         let taken = limit.take(&permission::key(&actor.user), Instant::now());
         taken.map_err(|wait| Refusal::TooOften { wait })
     }
 
-    /// Records what was not done; if that fails, there is nothing to hold back.
-    async fn note(&self, record: AuditRecord) {
+    /// Records something that was not done. If that fails, there is nothing to prevent, so it only logs.
+    async fn record_not_done(&self, record: AuditRecord) {
         if let Err(error) = self.audit.write(record).await {
             tracing::error!("the audit cannot be written: {error}");
         }

@@ -1,16 +1,16 @@
-//! Who may do what: roles, by *verified* identity. Pure.
+//! Permissions: the roles of people, by *verified* identity. Pure.
 
 use crate::event::{Identity, Network, User, name::CaseMapping};
 use std::{collections::HashMap, fmt};
 
-/// What a person may do; each role includes those before it.
+/// A role. Each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// May look at states, figures and versions.
+    /// May see states, figures and versions.
     Viewer,
-    /// Change plugins.
+    /// May change plugins.
     Operator,
-    /// May also do what cannot be taken back, such as `force`.
+    /// May also do what cannot be undone, such as `force`.
     Owner,
 }
 
@@ -36,18 +36,18 @@ pub fn identity(user: &User) -> (&str, &'static str) {
     }
 }
 
-/// Where a name comes from, as it is written before a name in the configuration; besides, each network's name.
+/// The sources that a name in the configuration may begin with, besides the names of the networks.
 pub const SOURCES: [&str; 3] = ["console", "system", PLAIN_NETWORK];
 
-/// The network on which a plain name holds. On other networks another person may have registered it.
+/// The network on which a plain name holds. On other networks another person may have registered that name.
 const PLAIN_NETWORK: &str = "irc";
 
-/// The source that a configured name is bound to, if it is bound to one: `irc:alice`.
+/// The source of a configured name such as `irc:alice`; `None` for a plain name.
 pub fn source(name: &str) -> Option<&str> {
     name.split_once(':').map(|(source, _)| source)
 }
 
-/// The key of a person, for what is kept by person.
+/// The key of a person, for maps by person.
 pub(super) fn key(user: &User) -> String {
     let (name, verified) = identity(user);
     match &user.identity {
@@ -67,22 +67,22 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// The roles by name. A plain name holds at the console, for the system user, and on the network `irc`; `libera:alice`
-    /// holds on that network alone, and goes before the plain one. Names of a network compare by its case mapping.
-    /// `host_user` is the system user that the host runs as: they own its process and its
-    /// files, so they are the owner on the control socket unless their name has a role of its own.
+    /// The roles by name. A plain name holds at the console, for the system user, and on the network `irc`.
+    /// `libera:alice` holds on that network alone and takes precedence over the plain name. Names on a network compare
+    /// by its case mapping. `host_user` is the system user of the host: that user owns the process and its files, and
+    /// so is the owner on the control socket, unless the name has another role.
     pub fn new(roles: HashMap<String, Role>, host_user: Option<String>, trust_nicks: bool) -> Self {
         Self { roles, host_user, trust_nicks }
     }
 
-    /// What this user may do; `None` for a stranger.
+    /// The role of this user; `None` for a stranger.
     pub fn role(&self, user: &User) -> Option<Role> {
         let (name, _) = identity(user);
         match &user.identity {
             Identity::Nobody => None,
             Identity::Nick { .. } if !self.trust_nicks => None,
             Identity::Nick { network } | Identity::Account { network, .. } => self.on_network(network, name),
-            // The token is as good as a place among the admins, whatever else has its name.
+            // A holder of the token is an operator, whoever else has that name.
             Identity::Token => Some(Role::Operator),
             Identity::Console => self.named("console", name, None),
             Identity::System(_) => {
@@ -96,14 +96,15 @@ impl Permissions {
         self.named(network.id.as_str(), name, Some(network.case))
     }
 
-    /// The role of a name of this source. `case` says which spellings are one name; without it only equal ones are.
+    /// The role of a name from this source. `case` decides which spellings are the same name; without it only equal
+    /// ones are.
     fn named(&self, source: &str, name: &str, case: Option<CaseMapping>) -> Option<Role> {
         let is_plain = case.is_none() || source == PLAIN_NETWORK;
         let bound = self.find(name, case, |key| key.strip_prefix(source)?.strip_prefix(':'));
         bound.or_else(|| self.find(name, case, |key| Some(key).filter(|key| is_plain && !key.contains(':'))))
     }
 
-    /// `written` cuts the name out of a key of the configuration, where the key is of the right source.
+    /// `written` returns the name in a configured key, if the key is of the right source.
     fn find<'a>(
         &'a self,
         name: &str,
@@ -112,7 +113,8 @@ impl Permissions {
     ) -> Option<Role> {
         let named = self.roles.iter().filter_map(|(key, role)| Some((written(key)?, *role)));
         let same = named.filter(|(key, _)| *key == name || case.is_some_and(|case| case.same(key, name)));
-        // The exact spelling counts; of others the lesser role, so that a second entry never raises one by accident.
+        // The exact spelling has precedence. Among other spellings the lower role counts, so that a second entry never
+        // raises a role by accident.
         same.min_by_key(|(key, role)| (*key != name, *role)).map(|(_, role)| role)
     }
 }
@@ -147,7 +149,7 @@ mod tests {
         let owner = Action::ForceReload.needs();
         let account = |name: &str| user("some-nick", on("irc", name));
         let system = |name: &str| user("shell", Identity::System(name.into()));
-        // who, how verified · may look · may change · may force
+        // Columns: user and identity · may see · may change · may force
         let matrix = [
             (user("alice", Identity::Console), [true, true, true]),
             (account("alice"), [true, true, true]),
@@ -156,10 +158,10 @@ mod tests {
             (account("bob"), [true, true, false]),
             (account("eve"), [true, false, false]),
             (account("mallory"), [false, false, false]),
-            // The nick of an admin over another person's account.
+            // The nick of an admin, with another person's account.
             (user("alice", on("irc", "mallory")), [false, false, false]),
             (system("mallory"), [false, false, false]),
-            // The system user of the host, who is not named in the configuration.
+            // The system user of the host, whom the configuration does not name.
             (system("daemon"), [true, true, true]),
             (account("daemon"), [false, false, false]),
             (user("daemon", Identity::Console), [false, false, false]),

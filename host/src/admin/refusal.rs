@@ -1,122 +1,122 @@
-//! Why something was not done, in the words of the place where it is read: each text says what to do.
+//! Why something was not done, with what to do next, in the commands of the place where the text is read.
 
 use super::{audit::AuditError, grammar::Surface, permission::Role};
 use crate::plugins::PluginError;
 use rosey_core::state::{ChangeError, PluginState};
 use std::{fmt, path::PathBuf, time::Duration};
 
-/// Why something was not done. Displayed as chat reads it.
+/// Why something was not done. `Display` writes the text for chat.
 #[derive(Debug)]
 pub enum Refusal {
-    /// They may not.
+    /// The person lacks the role.
     Denied {
-        /// What it takes.
+        /// The role that the command needs.
         needs: Role,
-        /// What they have.
+        /// The role that the person has.
         has: Option<Role>,
-        /// Whether so many were denied already that this one is not worth an answer in chat.
+        /// Whether this person was denied so often that chat gets no answer.
         quietly: bool,
     },
-    /// Too many commands.
+    /// The person gives too many commands.
     TooOften {
-        /// How long to wait.
+        /// The time to wait.
         wait: Duration,
     },
     /// Too many questions wait for an answer.
     TooManyQuestions,
-    /// Too soon after another change.
+    /// The command comes too soon after another change.
     Cooling {
-        /// The plugin that was named.
+        /// The plugin that the command names.
         plugin: String,
-        /// How long to wait.
+        /// The time to wait.
         wait: Duration,
     },
-    /// It has to be said another way.
+    /// The command is not understood; the text says what to write.
     Unclear(String),
-    /// `admin` is no plugin.
+    /// The command names `admin`, which is no plugin.
     PartOfHost,
     /// There is no such plugin.
     Unknown(Box<PluginError>),
-    /// Nothing to do.
+    /// The plugin is already in that state.
     Already {
-        /// The plugin that was named.
+        /// The plugin that the command names.
         plugin: String,
-        /// How it is.
+        /// The state as chat reads it: `running`, `stopped`.
         state: PluginState,
     },
-    /// That build runs.
+    /// The plugin runs this build already.
     SameBuild {
-        /// The plugin that was named.
+        /// The plugin that the command names.
         plugin: String,
-        /// The version that the build gives itself.
+        /// The version that the build declares.
         version: String,
         /// The first digits of its artifact's hash.
         artifact: String,
     },
-    /// That build was given up.
+    /// The build was rolled back.
     Blocked {
-        /// The plugin that was named.
+        /// The plugin that the command names.
         plugin: String,
-        /// The version that the build gives itself.
+        /// The version that the build declares.
         version: String,
         /// The first digits of its artifact's hash.
         artifact: String,
     },
-    /// The library is that of another plugin.
+    /// The library belongs to another plugin.
     OtherPlugin {
-        /// The plugin that was named.
+        /// The plugin that the command names.
         plugin: String,
-        /// Where the library lies.
+        /// The path of the library.
         library: PathBuf,
-        /// Whose it is.
+        /// The name that the library declares.
         found: String,
-        /// Whose it was so far; nothing when nothing has run yet.
+        /// The name that builds before have declared; `None` if none has run.
         before: Option<String>,
     },
-    /// It is not any more what they were asked about.
+    /// The plugin has changed since the question.
     Changed {
-        /// The plugin that was named.
+        /// The plugin that the command names.
         plugin: String,
-        /// How it is now: `it runs 2.1.0 now`.
+        /// Its state now: `it runs 2.1.0 now`.
         now: String,
     },
-    /// The plugin, or what was built, says no.
+    /// The plugin or its build is the reason.
     Failed {
-        /// What was to be done.
+        /// The command.
         what: &'static str,
-        /// The plugin that it was to be done to.
+        /// The plugin that the command names.
         plugin: String,
-        /// What the plugin, or its build, says.
+        /// The reason.
         source: Box<PluginError>,
         /// The version that serves all the same.
         goes_on: Option<String>,
     },
-    /// It did not come up.
+    /// The plugin did not come up.
     NotUp {
-        /// The plugin that was named.
+        /// The plugin that the command names.
         plugin: String,
-        /// What kept it from coming up.
+        /// The reason.
         why: String,
     },
-    /// It was done, and did not last while somebody waited for it to settle.
-    NotSettled {
-        /// The plugin that was named.
+    /// The change was done, and did not last until the plugin was at rest.
+    DidNotLast {
+        /// The plugin that the command names.
         plugin: String,
-        /// What came of it.
+        /// The end of the change, and its reason.
         why: String,
     },
-    /// What the plugin keeps cannot be changed like this.
+    /// The data of the plugin cannot be changed as requested.
     Store {
-        /// The plugin that was named.
+        /// The plugin that the command names.
         plugin: String,
         /// What is wrong, and what to do.
         why: String,
     },
-    /// It cannot be recorded, so it was not done.
+    /// The action cannot be recorded, so it was not done.
     Audit(AuditError),
-    /// It was refused, and that could not be recorded.
+    /// The action was refused, and the refusal could not be recorded.
     Unrecorded {
-        /// Why it was refused.
+        /// What the person reads.
         refusal: Box<Refusal>,
         /// Why it could not be recorded.
         error: AuditError,
@@ -150,12 +150,12 @@ impl Refusal {
         }
     }
 
-    /// Whether the plugin or its build is the reason, and not who asked or when.
+    /// Whether the plugin or its build is the reason, and not the person or the time.
     pub fn is_of_the_build(&self) -> bool {
         matches!(self, Self::Failed { .. } | Self::Blocked { .. } | Self::OtherPlugin { .. })
     }
 
-    /// Whether the same may be done a moment later.
+    /// Whether the same command may succeed a moment later.
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::TooOften { .. } | Self::TooManyQuestions | Self::Cooling { .. } | Self::Stopping => true,
@@ -165,7 +165,7 @@ impl Refusal {
         }
     }
 
-    /// For whoever asked.
+    /// The text for the person who asked.
     pub fn text(&self, surface: Surface) -> String {
         match self {
             Self::Denied { needs, has: Some(has), .. } => {
@@ -173,7 +173,7 @@ impl Refusal {
             }
             Self::Denied { .. } => "Admin permission required.".to_owned(),
             Self::TooOften { wait } => {
-                format!("That was one command too many within a minute; try again in {} s.", seconds(*wait))
+                format!("Too many commands within a minute; try again in {} s.", seconds(*wait))
             }
             Self::TooManyQuestions => "Too many questions wait for an answer; try again in half a minute.".to_owned(),
             Self::Cooling { plugin, wait } => {
@@ -182,21 +182,22 @@ impl Refusal {
             Self::Unclear(text) => text.clone(),
             Self::PartOfHost => "admin is part of the host: restart Rosey to update it.".to_owned(),
             Self::Unknown(source) => format!("Not done: {}", sentence(source)),
-            Self::Already { plugin, state } => format!("{plugin} is {state} already."),
+            Self::Already { plugin, state } => format!("{plugin} is already {state}."),
             Self::SameBuild { plugin, version, artifact } => format!(
-                "{plugin} runs that very build already ({version}, artifact {artifact}). Build a new one, or add {} to \
-                 replace its process all the same.",
+                "{plugin} already runs this build ({version}, artifact {artifact}). Build a new one, or add {} to \
+                 replace its process anyway.",
                 surface.force()
             ),
             Self::Blocked { plugin, version, artifact } => format!(
-                "{plugin} {version} (artifact {artifact}) was rolled back from. Build a new one, or add {}.",
+                "{plugin} {version} (artifact {artifact}) failed its trial and is blocked. Build a new one, or add {}.",
                 surface.force()
             ),
             Self::OtherPlugin { plugin, library, found, before } => {
-                let before = before.as_ref().map(|before| format!(", and {plugin} has been {before} so far"));
-                let instead = before.unwrap_or_else(|| format!(", and not {plugin}"));
-                let (library, force) = (library.display(), surface.force());
-                format!("{library} is {found}{instead}. Put the right library there, or add {force} if that is meant.")
+                let (library, wanted, force) = (library.display(), before.as_ref().unwrap_or(plugin), surface.force());
+                format!(
+                    "{library} is the plugin {found}, not {wanted}. Put the right library there, or add {force} if you \
+                     mean this one."
+                )
             }
             Self::Changed { plugin, now } => format!("{plugin} changed since you were asked ({now}); ask again."),
             Self::Failed { what: "replay", plugin, source, .. } => sentence(&cause(plugin, source, surface)),
@@ -206,23 +207,23 @@ impl Refusal {
             }
             Self::NotUp { plugin, why } => {
                 let logs = surface.command(format_args!("logs {plugin}"));
-                format!("{plugin} did not come up: {} Look at its log: {logs}", sentence(why))
+                format!("{plugin} did not start: {} Look at its log: {logs}", sentence(why))
             }
-            Self::NotSettled { plugin, why } => {
+            Self::DidNotLast { plugin, why } => {
                 let logs = surface.command(format_args!("logs {plugin}"));
                 format!("{plugin}: {} Look at its log: {logs}", sentence(why))
             }
             Self::Store { plugin, why } => format!("the store of {plugin}: {}", sentence(why)),
-            Self::Audit(error) => format!("Nothing was done, for it cannot be recorded: {}", sentence(error)),
+            Self::Audit(error) => format!("Nothing was done, because it cannot be recorded: {}", sentence(error)),
             Self::Unrecorded { refusal, error } => {
-                format!("{} (its end could not be recorded: {error})", refusal.text(surface))
+                format!("{} (the end of the action could not be recorded: {error})", refusal.text(surface))
             }
             Self::Stopping => "Rosey is stopping.".to_owned(),
         }
     }
 }
 
-/// What the plugin's side says, and what to do about it where that is one of these commands.
+/// The reason of the plugin or its build, with the admin command that helps.
 fn cause(plugin: &str, source: &PluginError, surface: Surface) -> String {
     let command = |words: &str| surface.command(format_args!("{words} {plugin}"));
     match source {
@@ -240,10 +241,10 @@ fn cause(plugin: &str, source: &PluginError, surface: Surface) -> String {
             format!("it is not running; start it first: {}", command("start"))
         }
         PluginError::Change(ChangeError::SameArtifact(artifact)) => {
-            format!("that very build is running already (artifact {artifact}); add {} to replace it", surface.force())
+            format!("it already runs this build (artifact {artifact}); add {} to replace it", surface.force())
         }
         PluginError::Change(ChangeError::Blocked(artifact)) => {
-            format!("artifact {artifact} was rolled back from; build a new one, or add {}", surface.force())
+            format!("artifact {artifact} failed its trial and is blocked; build a new one, or add {}", surface.force())
         }
         PluginError::Change(
             ChangeError::Start(_)
@@ -258,7 +259,7 @@ fn cause(plugin: &str, source: &PluginError, surface: Surface) -> String {
     }
 }
 
-/// With a full stop, unless it has one.
+/// The text with a full stop at its end, unless it has one.
 fn sentence(text: &impl ToString) -> String {
     let text = text.to_string();
     if text.ends_with(['.', '?', '!']) { text } else { text + "." }

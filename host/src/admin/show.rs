@@ -1,4 +1,4 @@
-//! What is answered to a query: a chat line or two for people, the read model of [`crate::view`] for programs.
+//! The answers to queries: a chat line or two for people, the read model of [`crate::view`] for programs.
 
 use super::{
     Admin, Answer, Dashboard, Query, Refusal,
@@ -18,25 +18,25 @@ use rosey_core::state::PluginState;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
-/// Plugins whose figures are shown in one answer, and those that are named in one: what two chat lines carry.
+/// Plugins whose figures one answer shows, and plugins that one answer names: as many as fit two chat lines.
 const SHOWN: (usize, usize) = (6, 16);
 
-/// Lines of log, and dead letters, in one answer of chat.
+/// Lines of log, or dead letters, in one answer in chat.
 pub(super) const LINES: usize = 8;
 
-/// Bytes of each of them in chat.
+/// Bytes of each of these lines in chat.
 const LINE: usize = 200;
 
-/// Dead letters looked at.
+/// Dead letters that a query reads.
 const LETTERS: u32 = 1000;
 
-/// Who asks for an answer, and what they may see of it.
+/// The person who asks, and the place of the answer.
 pub(super) struct Asker {
     pub role: Role,
     pub surface: Surface,
 }
 
-/// `most` bounds lists of lines: what a chat carries, or everything.
+/// Answers a query. `most` bounds lists of lines: as many as fit chat, or all.
 pub(super) async fn answer(
     admin: &Admin,
     asked: (Query, Option<&str>),
@@ -59,25 +59,25 @@ pub(super) async fn answer(
             Answer { text: overview(admin, &views), data: all(admin, &views) }
         }
         (Query::Status, Some(plugin)) => {
-            let view = admin.look(plugin).await?;
+            let view = admin.view_of(plugin).await?;
             let data = serde_json::to_value(read_model(admin, &view)).unwrap_or_default();
             Answer { text: status(admin, &view, asker.surface), data }
         }
-        // The grammar asks for one.
+        // The grammar requires a plugin here.
         (Query::Logs, plugin) => {
             let plugin = plugin.unwrap_or_default();
-            admin.look(plugin).await?;
+            admin.view_of(plugin).await?;
             logs(admin, plugin, most)
         }
         (Query::DeadLetters, plugin) => {
             if let Some(plugin) = plugin {
-                admin.look(plugin).await?;
+                admin.view_of(plugin).await?;
             }
             dead_letters(admin, plugin, most).await?
         }
         (Query::Timers, plugin) => {
             // The grammar asks for one.
-            let view = admin.look(plugin.unwrap_or_default()).await?;
+            let view = admin.view_of(plugin.unwrap_or_default()).await?;
             timers::answer(admin, &view, most).await?
         }
     })
@@ -86,21 +86,21 @@ pub(super) async fn answer(
 fn metrics(admin: &Admin) -> Answer {
     let (text, url) = match admin.dashboard.get() {
         Some(Dashboard::At(url)) => (format!("Dashboard: {url}"), Some(url)),
-        Some(Dashboard::Failed(why)) => (format!("There is no dashboard this time: {why}."), None),
+        Some(Dashboard::Failed(why)) => (format!("The dashboard did not start: {why}."), None),
         Some(Dashboard::Off) => ("The dashboard is off; set dashboard.enabled in the configuration.".to_owned(), None),
-        None => ("The dashboard is not up yet; ask again in a moment.".to_owned(), None),
+        None => ("The dashboard has not started yet; ask again in a moment.".to_owned(), None),
     };
     Answer { text, data: json!({ "dashboard": url }) }
 }
 
-/// Rosey itself.
+/// The answer about Rosey itself.
 fn host(admin: &Admin) -> Answer {
     let (version, pid, up) = (env!("CARGO_PKG_VERSION"), std::process::id(), admin.since.elapsed());
     let bytes = memory::resident_bytes(pid).unwrap_or_default();
     let state = if admin.is_stopping() { "stopping" } else { "running" };
     let plugins = admin.plugins.names().count();
     let text = format!(
-        "rosey {version} {state}, up {}, {:.1} MiB, {}, pid {pid}. admin is part of it.",
+        "rosey {version} {state}, up {}, {:.1} MiB, {}, pid {pid}. The admin is part of Rosey.",
         span(up),
         mebibytes(bytes),
         counted(plugins as u64, "plugin")
@@ -116,7 +116,7 @@ fn all(admin: &Admin, views: &[View]) -> Value {
     json!({ "plugins": views.iter().map(|view| read_model(admin, view)).collect::<Vec<_>>() })
 }
 
-/// Those in trouble first.
+/// Plugins in trouble first.
 fn by_urgency(views: &[View]) -> Vec<&View> {
     let mut views: Vec<_> = views.iter().collect();
     views.sort_by_key(|view| view.state == PluginState::Running);
@@ -151,7 +151,7 @@ fn name_and_state(view: &View) -> String {
     }
 }
 
-/// What runs, in short: `gen. 2, 73f1028a6f63`. Of a plugin that is down, what ran last.
+/// The running build, in short: `gen. 2, 73f1028a6f63`. For a plugin that is down, the build that ran last.
 fn build(view: &View) -> String {
     match (view.active(), view.current) {
         (Some(active), _) => format!("gen. {}, {}", active.number, active.artifact.short()),
@@ -190,7 +190,7 @@ pub(super) fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{plural}")
 }
 
-/// One plugin in a chat line or two.
+/// The answer about one plugin, in a chat line or two.
 fn status(admin: &Admin, view: &View, surface: Surface) -> String {
     let mut line = name_and_state(view);
     let startup_choice = view.startup.as_ref().filter(|_| view.state == PluginState::Running);
@@ -222,7 +222,7 @@ fn logs(admin: &Admin, plugin: &str, most: usize) -> Answer {
     let skipped = lines.len().saturating_sub(most);
     let text = lines.iter().skip(skipped).map(|line| format!("{} {}", rfc3339(line.at), bounded(&line.text, LINE)));
     let text = text.collect::<Vec<_>>().join("\n");
-    let text = if text.is_empty() { format!("{plugin} has said nothing yet.") } else { text };
+    let text = if text.is_empty() { format!("{plugin} has no log lines yet.") } else { text };
     Answer { text, data: json!({ "plugin": plugin, "lines": Value::Array(data) }) }
 }
 
@@ -257,7 +257,7 @@ async fn dead_letters(admin: &Admin, plugin: Option<&str>, most: usize) -> Resul
     Ok(Answer { text, data: json!({ "dead_letters": data }) })
 }
 
-/// The plugin as it is now. Its memory is what the kernel says until it has been measured.
+/// The plugin as it is now. Before the first measurement its memory comes from the kernel directly.
 fn read_model(admin: &Admin, view: &View) -> Plugin {
     let mut plugin = admin.metrics.plugin(view);
     if plugin.memory_bytes == 0 {

@@ -1,7 +1,8 @@
-//! The control socket: the admin for the shell, on the same path as chat. One JSON line for each request and answer.
+//! The control socket: the admin for the shell, with the same checks as chat. Each request and each answer is one JSON
+//! line.
 //!
-//! Only processes of the host's own system user get in: the socket lies in a private directory with mode 0600, and the
-//! kernel says who is at the other end.
+//! Only processes of the host's own system user get in: the socket is in a private directory with mode 0600, and the
+//! kernel names the user at the other end.
 
 mod store;
 
@@ -38,31 +39,31 @@ use tokio::{
     sync::{Semaphore, broadcast::Receiver},
 };
 
-/// The socket's name in the run directory.
+/// The name of the socket in the run directory.
 pub const FILE: &str = "control.sock";
 
-/// Connections at a time: operators and their scripts.
+/// Connections at a time, for operators and their scripts.
 const CONNECTIONS: usize = 32;
 
 /// The longest request, in bytes.
 const MAX_REQUEST: u64 = 4096;
 
-/// How long a client may take for a request.
+/// Time that a client may take for a request.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Before another try to accept a client, when the system has no more file descriptors.
+/// Pause before the next try to accept a client, when the system has no more file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(250);
 
-/// Between two lines of progress: as fast as people read.
+/// Pause between two lines of progress: as fast as people read.
 const PROGRESS: Duration = Duration::from_secs(1);
 
-/// A client hears at least this often that the host is still at it. Much less than [`SILENCE`].
+/// A client gets a sign of life at least this often. Much shorter than [`SILENCE`].
 const ALIVE: Duration = Duration::from_secs(5);
 
-/// A host that says nothing for so long does not run: it was stopped, or the machine is overloaded.
+/// A host that is silent for so long does not run: it is suspended, or the machine is overloaded.
 pub const SILENCE: Duration = Duration::from_secs(15);
 
-/// What a client sends: one command, and after a question `{"answer":"yes"}`.
+/// A request of a client: one command, and after a question `{"answer":"yes"}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
@@ -70,56 +71,56 @@ pub enum Request {
     Command {
         /// `reload dice-roller`
         line: String,
-        /// Whether to answer only when the plugin has settled: it is up, and the old process has drained.
+        /// Whether to answer only when the plugin is at rest: it is up, and the old process has drained.
         #[serde(default)]
         wait: bool,
     },
-    /// To a question.
+    /// The answer to a question.
     Answer(String),
-    /// A change of what a plugin keeps.
+    /// A change of the data of a plugin.
     Store {
-        /// Whose it is.
+        /// The plugin whose data changes.
         plugin: String,
-        /// What is to be done.
+        /// An import, or a deletion by prefix.
         change: StoreRequest,
     },
 }
 
-/// A change of what a plugin keeps.
+/// A change of the data of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StoreRequest {
-    /// Lines of `rosey store export` take its place. They are sent after [`Response::Send`].
+    /// Replaces all data with the lines of an export, which follow after [`Response::Send`].
     Import,
-    /// Keys go.
+    /// Deletes keys.
     Delete {
-        /// How they begin; all of them when it is empty.
+        /// The prefix of the keys; empty for all keys.
         prefix: String,
     },
 }
 
-/// What the host answers. The last one is `Done` or `Refused`.
+/// A response of the host. The last one is `Done` or `Refused`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
-    /// What a yes would do.
+    /// The question, which says what a yes will do.
     Question(String),
-    /// What is going on.
+    /// What the host does at the moment.
     Progress(String),
-    /// The lines are wanted now, and an empty one after the last.
+    /// The bot reads the lines now, and an empty one after the last.
     Send,
-    /// It was done.
+    /// The command was carried out.
     Done {
-        /// For people.
+        /// The text for people.
         text: String,
-        /// For programs.
+        /// The data for programs.
         data: serde_json::Value,
     },
-    /// It was not.
+    /// The command was refused.
     Refused {
-        /// Why, and what to do.
+        /// The reason, and what to do.
         text: String,
-        /// What kind of refusal it is.
+        /// The kind of refusal.
         kind: RefusalKind,
     },
 }
@@ -128,11 +129,11 @@ pub enum Response {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalKind {
-    /// The request makes no sense.
+    /// The request is not understood.
     Unclear,
-    /// They may not.
+    /// The user may not do that.
     Denied,
-    /// Not now; a moment later perhaps.
+    /// Not now; a moment later it may succeed.
     Later,
     /// The answer to the question was not yes.
     Unconfirmed,
@@ -152,10 +153,10 @@ impl From<&Refusal> for Response {
     }
 }
 
-/// Makes the socket.
+/// Creates the socket.
 ///
 /// # Errors
-/// When it cannot be made.
+/// When the socket cannot be created.
 pub fn listen(run_dir: &Path) -> io::Result<Listener> {
     let name = run_dir.join(FILE).to_fs_name::<GenericFilePath>()?;
     ListenerOptions::new().name(name).mode(0o600).create_tokio()
@@ -178,7 +179,7 @@ pub async fn serve(admin: Arc<Admin>, listener: Listener) {
             }
             Err(error) => {
                 tracing::warn!("the control socket: {error}");
-                // Out of file descriptors, most likely; that passes.
+                // Most likely out of file descriptors, which passes.
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
@@ -187,13 +188,13 @@ pub async fn serve(admin: Arc<Admin>, listener: Listener) {
 
 async fn client(admin: &Arc<Admin>, stream: Stream, number: u64) -> io::Result<()> {
     let peer = stream.peer_creds()?;
-    let mut client = Client { stream: BufReader::new(stream), number, said: None, said_at: None };
+    let mut client = Client { stream: BufReader::new(stream), last_progress: None, progress_at: None, number };
     let me = rustix::process::geteuid().as_raw();
     let place = format!("control.sock, pid {}", peer.pid().unwrap_or_default());
     let name = peer.euid().map_or_else(|| "unknown".to_owned(), user_name);
     let user = User { name: name.clone(), identity: Identity::System(name) };
     let actor = Actor { user: user.into(), via: Via::Shell, place };
-    // Read in any case: a connection that is closed on unread bytes is reset, and takes the answer along.
+    // Reads in any case: the kernel resets a connection that is closed with unread bytes, and the answer is lost.
     let asked = tokio::time::timeout(PATIENCE, client.request()).await.unwrap_or_else(|late| Err(late.into()));
     if peer.euid() != Some(me) {
         let text = format!("this bot belongs to {}; run rosey as that user.", user_name(me));
@@ -216,9 +217,9 @@ struct Client {
     stream: BufReader<Stream>,
     /// Counts all clients.
     number: u64,
-    /// The last line of progress, and when it was said.
-    said: Option<String>,
-    said_at: Option<Instant>,
+    /// The last line of progress, and its time.
+    last_progress: Option<String>,
+    progress_at: Option<Instant>,
 }
 
 impl Client {
@@ -228,7 +229,7 @@ impl Client {
         self.stream.get_mut().write_all(&line).await
     }
 
-    /// The next line; nothing when it makes no sense.
+    /// The next request; `None` when it cannot be read.
     async fn request(&mut self) -> io::Result<Option<Request>> {
         let mut line = Vec::new();
         (&mut self.stream).take(MAX_REQUEST).read_until(b'\n', &mut line).await?;
@@ -249,7 +250,7 @@ impl Client {
             }
             ParsedLine::Change(action, plugin) => self.change(admin, actor, action, &plugin, wait).await,
             ParsedLine::Unclear(text) => Ok(Err(admin.unclear(actor, text).await)),
-            // Not from `command`.
+            // `command` returns neither of these.
             ParsedLine::Yes | ParsedLine::No => Ok(Err(Refusal::Unclear("There is no question.".to_owned()))),
         }
     }
@@ -262,9 +263,9 @@ impl Client {
         plugin: &str,
         wait: bool,
     ) -> io::Result<Result<Response, Refusal>> {
-        // A look is worth a word when it takes so long that people wonder.
-        self.said_at = Some(Instant::now());
-        let looking = action.is_reload().then(|| format!("Looking at the new build of {plugin} …"));
+        // An inspection that takes long is announced.
+        self.progress_at = Some(Instant::now());
+        let looking = action.is_reload().then(|| format!("Inspecting the new build of {plugin} …"));
         let proposing = admin.propose(actor, action, plugin);
         let proposal = match self.during(proposing, admin, plugin, looking.as_deref()).await? {
             Ok(proposal) => proposal,
@@ -277,20 +278,20 @@ impl Client {
             Err(response) => return Ok(Ok(response)),
         };
         self.tell(&Response::Progress(proposal.progress())).await?;
-        self.said_at = None;
+        self.progress_at = None;
         let followed = admin.plugins.follow();
         let completed = match self.during(admin.carry_out(actor, proposal), admin, plugin, None).await? {
             Ok(completed) => completed,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        if wait && let Err(refusal) = self.settled(admin, action, plugin, &completed, followed).await? {
+        if wait && let Err(refusal) = self.until_at_rest(admin, action, plugin, &completed, followed).await? {
             return Ok(Err(refusal));
         }
         let data = data(action, plugin, &completed);
         Ok(Ok(Response::Done { text: completed.text, data }))
     }
 
-    /// Asks, and gives the question back when the answer is yes; otherwise what to tell: that `what` is left as it is.
+    /// Asks, and returns the question if the answer is yes, else the response: nothing was done about `what`.
     async fn confirmed(
         &mut self,
         admin: &Admin,
@@ -312,7 +313,7 @@ impl Client {
             answer = answer => match answer {
                 Ok(Some(Request::Answer(text))) if grammar::parse(&text) == ParsedLine::Yes => ("", None),
                 Ok(Some(Request::Answer(_))) => ("", Some("answered no")),
-                _ => ("", Some("the shell went away without an answer")),
+                _ => ("", Some("the shell disconnected without an answer")),
             },
             Ok(()) = expired => (" no answer in time,", None),
         };
@@ -323,11 +324,11 @@ impl Client {
                 Err(_over) => {}
             },
         }
-        let text = format!("{what}:{late} left as it is.");
+        let text = format!("{what}:{late} nothing was done.");
         Ok(Err(Response::Refused { text, kind: RefusalKind::Unconfirmed }))
     }
 
-    /// Waits for something, and tells meanwhile what is going on: what is given, or what the plugin is doing.
+    /// Waits for something, and meanwhile sends progress: the given text, or what the plugin does.
     async fn during<T>(
         &mut self,
         what: impl Future<Output = T>,
@@ -342,13 +343,13 @@ impl Client {
                 () = tokio::time::sleep(PROGRESS) => {}
             }
             let doing = if given.is_none() { doing(admin, plugin).await } else { None };
-            self.progress(given.or(doing.as_deref()).unwrap_or("Still at it …")).await?;
+            self.progress(given.or(doing.as_deref()).unwrap_or("Still working …")).await?;
         }
     }
 
-    /// Waits until the plugin has settled: it is up, and the old process has drained. Refuses when what was done has not
+    /// Waits until the plugin is at rest: it is up, and the old process has drained. Refuses if the change has not
     /// lasted until then.
-    async fn settled(
+    async fn until_at_rest(
         &mut self,
         admin: &Admin,
         action: Action,
@@ -365,39 +366,38 @@ impl Client {
                     None => false,
                 }
             };
-            // What merely goes on is told as often as people read.
+            // Progress that only goes on is sent as fast as people read.
             if tokio::time::timeout(PROGRESS, changed).await == Ok(false) {
                 break;
             }
         }
-        let view = match admin.look(plugin).await {
+        let view = match admin.view_of(plugin).await {
             Ok(view) => view,
             Err(refusal) => return Ok(Err(refusal)),
         };
         Ok(match lasts(action, completed, &view, followed) {
             Ok(()) => Ok(()),
-            Err(why) => Err(Refusal::NotSettled { plugin: plugin.to_owned(), why }),
+            Err(why) => Err(Refusal::DidNotLast { plugin: plugin.to_owned(), why }),
         })
     }
 
-    /// Says what is going on, if it is time to: when it is something else than before, and now and then to show that it
-    /// goes on.
+    /// Sends progress when it is due: when the text has changed, and now and then as a sign of life.
     async fn progress(&mut self, doing: &str) -> io::Result<()> {
-        let silent = self.said_at.map_or(ALIVE, |at| at.elapsed());
-        let is_new = self.said.as_deref() != Some(doing);
+        let silent = self.progress_at.map_or(ALIVE, |at| at.elapsed());
+        let is_new = self.last_progress.as_deref() != Some(doing);
         if silent >= ALIVE || is_new && silent >= PROGRESS { self.say(doing.to_owned()).await } else { Ok(()) }
     }
 
     async fn say(&mut self, doing: String) -> io::Result<()> {
-        self.said_at = Some(Instant::now());
-        self.said = Some(doing.clone());
+        self.progress_at = Some(Instant::now());
+        self.last_progress = Some(doing.clone());
         self.tell(&Response::Progress(doing)).await
     }
 }
 
-/// What was done, for programs.
+/// The result of an action, for programs.
 fn data(action: Action, plugin: &str, completed: &Completed) -> serde_json::Value {
-    let (from, to) = (&completed.ends.from, &completed.ends.to);
+    let (from, to) = (&completed.builds.from, &completed.builds.to);
     let steps: Vec<_> = completed
         .steps
         .iter()
@@ -417,7 +417,7 @@ fn data(action: Action, plugin: &str, completed: &Completed) -> serde_json::Valu
     })
 }
 
-/// Whether what was done is still so; if not, what came of it.
+/// Whether the change still holds; if not, what happened.
 fn lasts(
     action: Action,
     completed: &Completed,
@@ -427,9 +427,9 @@ fn lasts(
     let active = view.active();
     let generation = active.map(|active| active.number);
     let artifact = active.map(|active| active.artifact);
-    let lasts = match (action, completed.generation, &completed.ends.to) {
+    let lasts = match (action, completed.generation, &completed.builds.to) {
         (Action::Stop | Action::Replay(_) | Action::CancelTimer(_), ..) => true,
-        // It was being started.
+        // The build was still starting.
         (_, None, Some(to)) => artifact == Some(to.artifact),
         (_, expected, _) => generation == expected,
     };
@@ -444,15 +444,15 @@ fn lasts(
         if let StateEvent::RolledBack { why, state, .. } = event
             && plugin == view.plugin
         {
-            return Err(format!("the change was done, and rolled back, for {why}{}; {now}", left(state)));
+            return Err(format!("the change was done and then rolled back, because {why}{}; {now}", left(state)));
         }
     }
-    Err(format!("the change was done, and did not last: {now}"))
+    Err(format!("the change was done and did not last: {now}"))
 }
 
-/// What a plugin is doing; nothing when it has settled.
+/// What a plugin does at the moment; `None` when it is at rest.
 async fn doing(admin: &Admin, plugin: &str) -> Option<String> {
-    let view = admin.look(plugin).await.ok()?;
+    let view = admin.view_of(plugin).await.ok()?;
     let leaving = view.generations.iter().find(|old| matches!(old.role, Role::Draining | Role::Retiring));
     match (view.state, leaving) {
         (PluginState::Reloading | PluginState::Starting | PluginState::Crashed | PluginState::Draining, None) => {
@@ -467,7 +467,7 @@ async fn doing(admin: &Admin, plugin: &str) -> Option<String> {
     }
 }
 
-/// The name of a system user, from the password file; a user who is not there is called by number.
+/// The name of a system user from the password file, or the number if the file does not have it.
 pub fn user_name(uid: u32) -> String {
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let name = users.lines().find_map(|line| {

@@ -1,4 +1,4 @@
-//! The admin room with one plugin that was never built: what is allowed, asked, recorded and refused.
+//! The admin with one plugin that was never built: permissions, questions, records and refusals.
 
 use super::{
     audit::chain,
@@ -27,7 +27,7 @@ struct Room {
     admin: Arc<Admin>,
     lines: mpsc::Sender<AdminLine>,
     outgoing: mpsc::Sender<Outgoing>,
-    said: mpsc::Receiver<Outgoing>,
+    answers: mpsc::Receiver<Outgoing>,
     directory: TempDir,
 }
 
@@ -72,8 +72,8 @@ impl Room {
         let admin = Admin::open(config, plugins.into(), None).await.expect("a database");
         let (lines, waiting) = mpsc::channel(chat::QUEUE);
         tokio::spawn(Arc::clone(&admin).run(waiting));
-        let (outgoing, said) = mpsc::channel(100);
-        Self { admin, lines, outgoing, said, directory }
+        let (outgoing, answers) = mpsc::channel(100);
+        Self { admin, lines, outgoing, answers, directory }
     }
 
     async fn line(&self, user: &User, channel: &str, line: &str) {
@@ -87,7 +87,7 @@ impl Room {
     }
 
     async fn answer(&mut self) -> String {
-        let answer = tokio::time::timeout(Duration::from_secs(3600), self.said.recv()).await;
+        let answer = tokio::time::timeout(Duration::from_secs(3600), self.answers.recv()).await;
         answer.expect("an answer").and_then(|outgoing| outgoing.text).expect("a text")
     }
 
@@ -96,7 +96,7 @@ impl Room {
         self.answer().await
     }
 
-    /// Who, what and how it ended, of all records.
+    /// User, command and result of all records.
     fn audited(&self) -> Vec<(String, String, Option<bool>)> {
         let mut connection = rusqlite::Connection::open(self.directory.path().join("rosey.db")).expect("there");
         assert_eq!(chain::verify(&mut connection).expect("readable").problems, Vec::<String>::new());
@@ -109,7 +109,7 @@ impl Room {
 }
 
 impl Room {
-    /// What came of it, of all records.
+    /// The result texts of all records.
     fn results(&self) -> Vec<String> {
         let connection = rusqlite::Connection::open(self.directory.path().join("rosey.db")).expect("there");
         let records = chain::list(&connection, None, None, 1000).expect("readable");
@@ -157,9 +157,9 @@ async fn a_crowd_of_nicks_hides_nobody_with_a_name() {
     for stranger in 0..100 {
         let nick = User { name: format!("guest{stranger}"), identity: Identity::Nick { network: irc() } };
         let actor = Actor { user: nick.into(), via: Via::Chat, place: "irc/#ops".into() };
-        room.admin.query(&actor, Query::List, None).await.expect_err("nobody");
+        room.admin.query(&actor, Query::List, None).await.expect_err("a stranger");
     }
-    room.admin.query(&actor("mallory"), Query::List, None).await.expect_err("nobody");
+    room.admin.query(&actor("mallory"), Query::List, None).await.expect_err("a stranger");
     let audited = room.audited();
     assert_eq!(audited.len(), 31);
     assert_eq!(audited[30], ("mallory".to_owned(), "denied list".to_owned(), Some(false)));
@@ -172,7 +172,7 @@ async fn a_crowd_of_nicks_hides_nobody_with_a_name() {
 async fn what_was_counted_is_recorded_after_a_minute() {
     let room = Room::open(|_| {}).await;
     for _ in 0..5 {
-        room.admin.query(&actor("mallory"), Query::List, None).await.expect_err("nobody");
+        room.admin.query(&actor("mallory"), Query::List, None).await.expect_err("a stranger");
     }
     assert_eq!(room.audited().len(), 3);
     let recorded = Arc::new(tokio::sync::Notify::new());
@@ -200,14 +200,14 @@ async fn what_makes_no_sense_is_refused_before_anybody_says_yes() {
     assert!(room.ask(&alice, "!admin reload admin").await.contains("restart Rosey"));
     let missing = room.ask(&alice, "!admin reload dice-roller").await;
     assert!(missing.ends_with("build it with: cargo build --release -p dice-roller."), "{missing}");
-    assert_eq!(room.ask(&alice, "!admin stop dice-roller").await, "dice-roller is stopped already.");
+    assert_eq!(room.ask(&alice, "!admin stop dice-roller").await, "dice-roller is already stopped.");
     assert!(room.ask(&alice, "!admin rollback dice-roller").await.contains("no earlier artifact"));
     let letter = room.ask(&alice, "!admin deadletters dice-roller replay 1").await;
     assert_eq!(letter, "dice-roller has no dead letter 1; !admin deadletters dice-roller numbers them.");
     let refused = ("alice".to_owned(), "refused replay 1".to_owned(), Some(false));
     assert_eq!(room.audited().last(), Some(&refused), "which one");
     assert_eq!(room.ask(&alice, "!admin deadletters").await, "There are no dead letters.");
-    assert_eq!(room.ask(&alice, "!admin logs dice-roller").await, "dice-roller has said nothing yet.");
+    assert_eq!(room.ask(&alice, "!admin logs dice-roller").await, "dice-roller has no log lines yet.");
     room.admin.set_dashboard(Dashboard::Off);
     assert!(room.ask(&alice, "!admin metrics").await.contains("dashboard.enabled"));
 }
@@ -228,7 +228,7 @@ async fn a_yes_right_behind_its_question_waits_for_it_and_all_is_recorded() {
             "Restart dice-roller? Type 'yes' to confirm (30 s)",
             "Restarting dice-roller …",
             "restart dice-roller refused: it is not running; start it first: !admin start dice-roller.",
-            "restart dice-roller: left as it is.",
+            "restart dice-roller: nothing was done.",
         ]
     );
     let alice = |what: &str, ok| ("alice".to_owned(), what.to_owned(), ok);
@@ -248,7 +248,7 @@ async fn one_admin_does_not_answer_for_another_nor_from_another_channel() {
     assert_eq!(room.ask(&bob, "!admin list").await, "dice-roller stopped");
     let replaced = room.ask(&alice, "!admin start dice-roller").await;
     assert!(replaced.ends_with("(Instead of: Restart dice-roller?)"), "{replaced}");
-    assert_eq!(room.ask(&alice, "no").await, "start dice-roller: left as it is.");
+    assert_eq!(room.ask(&alice, "no").await, "start dice-roller: nothing was done.");
     let dropped = |what: &str| ("alice".to_owned(), format!("dropped {what}"), Some(false));
     assert_eq!(room.audited(), [dropped("restart"), dropped("start")]);
     assert_eq!(room.results(), ["another command came instead of an answer", "answered no"]);
@@ -262,7 +262,7 @@ async fn a_command_that_is_refused_withdraws_the_question_before_it() {
     let refused = room.ask(&alice, "!admin stop dice-roller").await;
     assert_eq!(
         refused,
-        "dice-roller is stopped already. (Withdrawn: Restart dice-roller? Ask again if you want that.)"
+        "dice-roller is already stopped. (Withdrawn: Restart dice-roller? Ask again if you want that.)"
     );
     room.line(&alice, "#ops", "yes").await;
     assert_eq!(room.ask(&alice, "!admin list").await, "dice-roller stopped", "the yes is for nothing");
@@ -277,7 +277,7 @@ async fn a_question_expires_aloud_and_keeps_no_connector_open() {
     room.ask(&alice, "!admin restart dice-roller").await;
     tokio::time::pause();
     let began = tokio::time::Instant::now();
-    assert_eq!(room.answer().await, "Restart dice-roller? No answer within 30 s: left as it is.");
+    assert_eq!(room.answer().await, "Restart dice-roller? No answer within 30 s, so nothing was done.");
     assert_eq!(began.elapsed().as_secs(), 30);
     tokio::time::resume();
     let late = room.ask(&alice, "yes").await;
@@ -286,7 +286,7 @@ async fn a_question_expires_aloud_and_keeps_no_connector_open() {
     room.ask(&alice, "!admin restart dice-roller").await;
     let (outgoing, _) = mpsc::channel(1);
     room.outgoing = outgoing;
-    assert!(room.said.recv().await.is_none(), "nobody holds the connector's queue");
+    assert!(room.answers.recv().await.is_none(), "the connector's queue has no holder");
     while room.audited().is_empty() {
         tokio::task::yield_now().await;
     }
@@ -312,7 +312,7 @@ async fn questions_of_chat_and_pages_share_a_limit_and_each_end_is_recorded() {
     assert!(room.admin.decline(&alice, &page(0), "answered no").await.is_some());
     assert!(room.ask(&account("bob"), "!admin restart dice-roller").await.ends_with("Type 'yes' to confirm (30 s)"));
     tokio::time::pause();
-    assert!(room.answer().await.ends_with("No answer within 30 s: left as it is."));
+    assert!(room.answer().await.ends_with("No answer within 30 s, so nothing was done."));
     tokio::time::resume();
     let dropped = |room: &Room| room.results().iter().filter(|text| *text == "no answer within 30 s").count();
     while dropped(&room) < 64 {
@@ -330,14 +330,14 @@ async fn ten_changes_a_minute_and_ten_queries_in_chat() {
         room.ask(&alice, "!admin list").await;
         room.ask(&alice, "!admin restart dice-roller").await;
     }
-    assert!(room.ask(&alice, "!admin list").await.contains("one command too many"));
-    assert!(room.ask(&alice, "!admin restart dice-roller").await.contains("one command too many"));
-    assert!(room.ask(&alice, "!admin restart dice-roller").await.contains("one command too many"));
+    assert!(room.ask(&alice, "!admin list").await.contains("Too many commands"));
+    assert!(room.ask(&alice, "!admin restart dice-roller").await.contains("Too many commands"));
+    assert!(room.ask(&alice, "!admin restart dice-roller").await.contains("Too many commands"));
     assert!(room.ask(&account("bob"), "!admin list").await.contains("stopped"), "each has their own");
     room.admin.finish().await;
     let results = room.results();
-    let often: Vec<_> = results.iter().filter(|text| text.contains("too many") || text.contains("more")).collect();
-    assert!(often[0].contains("one command too many"), "{often:?}");
+    let often: Vec<_> = results.iter().filter(|text| text.contains("Too many") || text.contains("more")).collect();
+    assert!(often[0].contains("Too many commands"), "{often:?}");
     assert_eq!(often[1..], ["1 more refused within a minute, of alice"]);
     assert!(room.admin.query(&actor("alice"), Query::List, None).await.is_ok(), "only chat is limited in queries");
 }
@@ -375,12 +375,9 @@ async fn rosey_itself_has_a_status_help_knows_the_role_and_metrics_knows_what_be
     assert!(status.starts_with(concat!("rosey ", env!("CARGO_PKG_VERSION"), " running, up 0 s, ")), "{status}");
     assert!(room.ask(&eve, "!admin help").await.ends_with("You are a viewer."));
     assert!(room.ask(&alice, "!admin help").await.contains("reload <plugin> force"));
-    assert!(room.ask(&eve, "!admin metrics").await.contains("not up yet"));
+    assert!(room.ask(&eve, "!admin metrics").await.contains("not started yet"));
     room.admin.set_dashboard(Dashboard::Failed("another program has the port".into()));
-    assert_eq!(
-        room.ask(&eve, "!admin metrics").await,
-        "There is no dashboard this time: another program has the port."
-    );
+    assert_eq!(room.ask(&eve, "!admin metrics").await, "The dashboard did not start: another program has the port.");
 }
 
 #[tokio::test]
@@ -391,7 +388,7 @@ async fn what_cannot_be_recorded_is_not_done() {
     let connection = rusqlite::Connection::open(room.directory.path().join("rosey.db")).expect("there");
     connection.execute_batch("DROP TABLE audit").expect("there");
     let refusal = room.admin.carry_out(&alice, proposal).await.expect_err("no table");
-    assert!(refusal.to_string().starts_with("Nothing was done, for it cannot be recorded:"), "{refusal}");
+    assert!(refusal.to_string().starts_with("Nothing was done, because it cannot be recorded:"), "{refusal}");
     let view = room.admin.plugins.view("dice-roller").await.expect("there");
     assert_eq!(view.state.word(), "stopped", "a start would have failed it");
 }
@@ -410,7 +407,7 @@ async fn when_the_end_of_an_action_cannot_be_recorded_whoever_asked_is_told() {
     let proposal = room.admin.propose(&alice, Action::Restart, "dice-roller").await.expect("it makes sense");
     let refusal = room.admin.carry_out(&alice, proposal).await.expect_err("it is not running").to_string();
     assert!(refusal.starts_with("restart dice-roller refused: it is not running"), "{refusal}");
-    assert!(refusal.contains("(its end could not be recorded: rosey.db: no such table"), "{refusal}");
+    assert!(refusal.contains("(the end of the action could not be recorded: rosey.db: no such table"), "{refusal}");
 }
 
 #[tokio::test]

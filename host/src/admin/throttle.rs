@@ -1,5 +1,5 @@
-//! Recording what was not done, without letting anybody fill the audit: the first few of a person are recorded one by one,
-//! and those beyond as one record a minute that says how many.
+//! Records denials and refusals without letting anyone fill the audit: the first few of each person get a record each,
+//! and all further ones within a minute share one record with their number.
 
 use super::{
     Actor, Admin, Refusal,
@@ -13,14 +13,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// AuditThrottle that are answered and recorded one by one, in a minute: of each person, and of all whose name nobody verified
-/// together. A new nick costs nothing; a verified name is never hidden by them.
+/// Denials that are answered and recorded one by one, in a minute: for each person, and for all people with unverified
+/// names together. A new nick costs nothing, and nicks never hide a verified name.
 const DENIALS: (u32, u32) = (3, 30);
 
-/// After this long what was counted is recorded.
+/// Time after which a count is recorded.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What is recorded one by one, and what is counted.
+/// The denials and refusals of the last minute, recorded or counted.
 #[derive(Debug)]
 pub(super) struct AuditThrottle {
     verified: PerMinute,
@@ -28,7 +28,7 @@ pub(super) struct AuditThrottle {
     all_nicks: PerMinute,
     refused: PerMinute,
     tally: Tally,
-    /// The first of each that is counted, for the record of all.
+    /// The first record of each count, from which the common record is made.
     first: Mutex<HashMap<String, AuditRecord>>,
 }
 
@@ -46,7 +46,7 @@ impl Default for AuditThrottle {
 }
 
 impl AuditThrottle {
-    /// Whether another one of this person is one too many.
+    /// Whether this person has had too many denials.
     fn is_too_many(&self, actor: &Actor, now: Instant) -> bool {
         let key = permission::key(&actor.user);
         match actor.user.identity.is_verified() {
@@ -55,7 +55,7 @@ impl AuditThrottle {
         }
     }
 
-    /// The records of all that was counted under these keys.
+    /// The common records of all counts with these keys.
     fn take(&self, keys: impl IntoIterator<Item = String>) -> Vec<AuditRecord> {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         let mut records = Vec::new();
@@ -75,50 +75,50 @@ impl AuditThrottle {
 }
 
 impl Admin {
-    /// Records and logs that somebody may not. True when it was one of so many that it is only counted.
+    /// Records and logs a denial. Returns true when it was only counted.
     pub(super) async fn deny(&self, actor: &Actor, word: &str, plugin: Option<&str>, why: &str) -> bool {
         let record = AuditRecord::new(Stage::Denied, actor, word, plugin).ended(false, why, None);
-        if self.denials.is_too_many(actor, Instant::now()) {
-            // Nicks are one crowd.
+        if self.throttle.is_too_many(actor, Instant::now()) {
+            // All unverified nicks share one count.
             let nick = !actor.user.identity.is_verified();
             let key = if nick { "nick".to_owned() } else { permission::key(&actor.user) };
             self.count(key, record).await;
             return true;
         }
         actor.log_refusal(None, &format!("{word} denied"));
-        self.note(record).await;
+        self.record_not_done(record).await;
         false
     }
 
-    /// Records that a change came too often: the first time in a minute, and then how often.
+    /// Records that changes came too often: the first refusal in a minute, and then the number of further ones.
     pub(super) async fn refuse_often(&self, actor: &Actor, words: &str, plugin: &str, refusal: Refusal) -> Refusal {
         let key = permission::key(&actor.user);
         let record = AuditRecord::new(Stage::Refused, actor, words, Some(plugin));
         let record = record.ended(false, &refusal.to_string(), None);
-        match self.denials.refused.take(&key, Instant::now()) {
-            Ok(()) => self.note(record).await,
+        match self.throttle.refused.take(&key, Instant::now()) {
+            Ok(()) => self.record_not_done(record).await,
             Err(_) => self.count(format!("often {key}"), record).await,
         }
         refusal
     }
 
-    /// Counts it; after a minute one record says how many there were.
+    /// Counts a record. After a minute one record has the number.
     async fn count(&self, key: String, record: AuditRecord) {
-        let Some(key) = self.denials.tally.add(&key, &record.user) else { return };
-        self.denials.first.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), record);
+        let Some(key) = self.throttle.tally.add(&key, &record.user) else { return };
+        self.throttle.first.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), record);
         let Some(admin) = self.me.upgrade() else { return };
         tokio::spawn(async move {
             tokio::time::sleep(MINUTE).await;
-            for record in admin.denials.take([key]) {
-                admin.note(record).await;
+            for record in admin.throttle.take([key]) {
+                admin.record_not_done(record).await;
             }
         });
     }
 
-    /// Records what was counted and is not recorded yet.
-    pub(super) async fn note_counted(&self) {
-        for record in self.denials.take(self.denials.keys()) {
-            self.note(record).await;
+    /// Records all counts that have no record yet.
+    pub(super) async fn record_counted(&self) {
+        for record in self.throttle.take(self.throttle.keys()) {
+            self.record_not_done(record).await;
         }
     }
 }

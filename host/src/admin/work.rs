@@ -1,4 +1,4 @@
-//! One action under way: what is done after a yes, and what is told of it.
+//! One action under way: what happens after the yes, and what is reported.
 
 use super::{
     Action, Actor, Proposal, Refusal,
@@ -19,18 +19,18 @@ use std::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-/// An action that was carried out.
+/// The result of an action that was carried out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Completed {
-    /// What came of it.
+    /// The text for people.
     pub text: String,
-    /// From which build to which, as it was and is.
-    pub ends: BuildChange,
+    /// The builds before and after.
+    pub builds: BuildChange,
     /// The generation that serves now.
     pub generation: Option<GenerationId>,
-    /// How long each step took, in order.
+    /// The duration of each step, in order.
     pub steps: Vec<(&'static str, Duration)>,
-    /// How long all of it took.
+    /// The whole duration.
     pub took: Duration,
 }
 
@@ -44,10 +44,10 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// Does it between two records.
+    /// Carries the action out between two records.
     pub async fn record(self, actor: Actor) -> Result<Completed, Refusal> {
-        let Proposal { action, plugin, ends, .. } = &self.proposal;
-        let (from, to) = ends.texts();
+        let Proposal { action, plugin, builds, .. } = &self.proposal;
+        let (from, to) = builds.texts();
         let before = AuditRecord::new(Stage::Before, &actor, &action.in_full(), Some(plugin)).between(from, to);
         let before = match self.audit.begin(before).await {
             Ok(before) => before,
@@ -57,15 +57,15 @@ impl Work {
             }
         };
         let began = Instant::now();
-        let mut result = self.perform().await;
+        let mut result = self.apply().await;
         let took = began.elapsed();
         self.cooldown.mark(plugin, Instant::now());
         let (ok, text, (from, to)) = match &mut result {
             Ok(completed) => {
                 completed.took = took;
-                (true, completed.text.clone(), completed.ends.texts())
+                (true, completed.text.clone(), completed.builds.texts())
             }
-            Err(refusal) => (false, refusal.to_string(), ends.texts()),
+            Err(refusal) => (false, refusal.to_string(), builds.texts()),
         };
         if ok {
             tracing::info!(%plugin, user = %actor.user, via = %actor.via, "{}: {text}", action.word());
@@ -74,10 +74,10 @@ impl Work {
         }
         let after = before.after(ok, &text, Some(took)).between(from, to);
         if let Err(error) = self.audit.write(after).await {
-            tracing::error!(%plugin, "its end cannot be recorded: {error}");
+            tracing::error!(%plugin, "the end of the action cannot be recorded: {error}");
             result = match result {
                 Ok(mut completed) => {
-                    completed.text += &format!(" (Its end could not be recorded: {error})");
+                    completed.text += &format!(" (The end of the action could not be recorded: {error})");
                     Ok(completed)
                 }
                 Err(refusal) => Err(Refusal::Unrecorded { refusal: Box::new(refusal), error }),
@@ -87,9 +87,9 @@ impl Work {
         result
     }
 
-    async fn perform(&self) -> Result<Completed, Refusal> {
-        let Proposal { action, plugin, candidate, seen, ends, .. } = &self.proposal;
-        let wish = match (action, candidate) {
+    async fn apply(&self) -> Result<Completed, Refusal> {
+        let Proposal { action, plugin, candidate, expected, builds, .. } = &self.proposal;
+        let request = match (action, candidate) {
             (Action::Reload | Action::ForceReload, Some(candidate)) => {
                 ChangeRequest::Reload { to: candidate.artifact, force: *action == Action::ForceReload }
             }
@@ -98,39 +98,39 @@ impl Work {
             (Action::Restart, _) => ChangeRequest::Restart,
             (Action::Start, _) => return self.start().await,
             (Action::Stop, _) => {
-                let runs = self.look().await?.current;
+                let runs = self.view().await?.current;
                 self.plugins.stop(plugin).await.map_err(|error| self.failed(error))?;
                 let from = match runs {
-                    Some(artifact) => Some(Build::of(&*self.look().await?, artifact)),
-                    None => ends.from.clone(),
+                    Some(artifact) => Some(Build::of(&*self.view().await?, artifact)),
+                    None => builds.from.clone(),
                 };
                 let text = format!("{plugin} is stopped.");
-                return Ok(Completed { text, ends: BuildChange { from, to: None }, ..Completed::default() });
+                return Ok(Completed { text, builds: BuildChange { from, to: None }, ..Completed::default() });
             }
             (Action::Replay(id), _) => {
                 let letter = self.plugins.replay(plugin, *id).await.map_err(|error| self.failed(error))?;
                 let line = clean(&letter.line, LINE);
-                let text = format!("{plugin} has dead letter {id} again: {line}. Nobody is sent its answer.");
-                return Ok(Completed { text, ends: ends.clone(), ..Completed::default() });
+                let text = format!("{plugin} gets dead letter {id} again: {line}. Rosey drops its answer.");
+                return Ok(Completed { text, builds: builds.clone(), ..Completed::default() });
             }
             (Action::CancelTimer(id), _) => {
                 let timer = self.plugins.cancel_timer(plugin, *id).await.map_err(|error| self.failed(error))?;
                 let text = format!("timer {id} of {plugin} is cancelled: {}.", clean(&timer.name, LINE));
-                return Ok(Completed { text, ends: ends.clone(), ..Completed::default() });
+                return Ok(Completed { text, builds: builds.clone(), ..Completed::default() });
             }
         };
-        match self.plugins.change(plugin, wish, Some(*seen)).await {
+        match self.plugins.change(plugin, request, Some(*expected)).await {
             Ok(done) => Ok(self.completed(done).await),
-            Err(PluginError::Change(ChangeError::Changed)) => Err(self.changed(&*self.look().await?)),
+            Err(PluginError::Change(ChangeError::Changed)) => Err(self.changed(&*self.view().await?)),
             Err(error) => Err(self.not_changed(error).await),
         }
     }
 
-    async fn look(&self) -> Result<Box<View>, Refusal> {
+    async fn view(&self) -> Result<Box<View>, Refusal> {
         self.plugins.view(&self.proposal.plugin).await.map_err(|error| self.failed(error))
     }
 
-    /// A change was refused, or has failed: says what serves now, if anything does.
+    /// The refusal of a change, with the version that serves now.
     async fn not_changed(&self, source: PluginError) -> Refusal {
         let Proposal { action, plugin, .. } = &self.proposal;
         let view = self.plugins.view(plugin).await.ok();
@@ -139,51 +139,52 @@ impl Work {
     }
 
     fn failed(&self, source: PluginError) -> Refusal {
-        let Proposal { action, plugin, ends, .. } = &self.proposal;
-        Refusal::failed(action.word(), plugin, source, ends.from.as_ref().map(Build::short))
+        let Proposal { action, plugin, builds, .. } = &self.proposal;
+        Refusal::failed(action.word(), plugin, source, builds.from.as_ref().map(Build::short))
     }
 
-    /// It is not as it was when the question was put.
+    /// The refusal when the plugin has changed since the question.
     fn changed(&self, view: &View) -> Refusal {
         let now = match view.current.map(|artifact| Build::of(view, artifact)) {
             None => "it is stopped now".to_owned(),
-            Some(build) if Some(build.artifact) == self.proposal.seen.current => {
-                "a rollback would go elsewhere now".to_owned()
+            Some(build) if Some(build.artifact) == self.proposal.expected.current => {
+                "a rollback would now go to another build".to_owned()
             }
             Some(build) => {
-                let ends = BuildChange { from: self.proposal.ends.from.clone(), to: Some(build) };
-                format!("it runs {} now", ends.texts().1.unwrap_or_default())
+                let builds = BuildChange { from: self.proposal.builds.from.clone(), to: Some(build) };
+                format!("it runs {} now", builds.texts().1.unwrap_or_default())
             }
         };
         Refusal::Changed { plugin: self.proposal.plugin.clone(), now }
     }
 
-    /// What the slot says was done.
+    /// The result according to the slot.
     async fn completed(&self, done: Done) -> Completed {
-        let Proposal { action, plugin, ends, .. } = &self.proposal;
-        let view = self.look().await.ok();
+        let Proposal { action, plugin, builds, .. } = &self.proposal;
+        let view = self.view().await.ok();
         let build = |artifact| {
-            let known = [&ends.from, &ends.to].into_iter().flatten().find(|build| build.artifact == artifact).cloned();
+            let known =
+                [&builds.from, &builds.to].into_iter().flatten().find(|build| build.artifact == artifact).cloned();
             known.or_else(|| view.as_deref().map(|view| Build::of(view, artifact)))
         };
-        // What ran last is not what was running.
-        let from = ends.from.as_ref().and(done.from).and_then(build);
+        // `done.from` may be the build that ran last, which need not have been running.
+        let from = builds.from.as_ref().and(done.from).and_then(build);
         let to = if *action == Action::Restart { None } else { done.to.and_then(build) };
-        let ends = BuildChange { from, to };
+        let builds = BuildChange { from, to };
         let steps = steps(&done.steps);
         let text = match (action, done.generation) {
             (Action::Restart, Some(generation)) => {
                 format!("{plugin} restarted: generation {generation} is active{steps}.")
             }
             (_, Some(generation)) => {
-                format!("{}: generation {generation} is active{steps}{}.", ends.of(plugin), left(done.state))
+                format!("{}: generation {generation} is active{steps}{}.", builds.of(plugin), left(done.state))
             }
-            (_, None) => format!("{}: it is being started{}.", ends.of(plugin), left(done.state)),
+            (_, None) => format!("{}: it is starting{}.", builds.of(plugin), left(done.state)),
         };
-        Completed { text, ends, generation: done.generation, steps: done.steps, took: Duration::ZERO }
+        Completed { text, builds, generation: done.generation, steps: done.steps, took: Duration::ZERO }
     }
 
-    /// Starts it.
+    /// Starts the plugin.
     async fn start(&self) -> Result<Completed, Refusal> {
         let plugin = &self.proposal.plugin;
         let not_up = |why| Err(Refusal::NotUp { plugin: plugin.clone(), why });
@@ -193,13 +194,13 @@ impl Work {
             Err(PluginError::Change(ChangeError::Stopped)) => return not_up("it was stopped meanwhile".to_owned()),
             Err(error) => return Err(self.failed(error)),
         };
-        let view = self.look().await?;
+        let view = self.view().await?;
         let to = done.to.map(|artifact| Build::of(&view, artifact));
         let version = to.as_ref().map(Build::short).unwrap_or_default();
         let generation = done.generation.unwrap_or_default();
         let text = format!("{plugin} {version} is running: generation {generation}.");
-        let ends = BuildChange { from: None, to };
-        Ok(Completed { text, ends, generation: done.generation, ..Completed::default() })
+        let builds = BuildChange { from: None, to };
+        Ok(Completed { text, builds, generation: done.generation, ..Completed::default() })
     }
 }
 

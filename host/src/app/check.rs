@@ -1,4 +1,4 @@
-//! What a bot could not do with a configuration whose settings make sense one by one.
+//! Problems that a bot would have with a configuration whose settings are valid one by one.
 
 use super::{
     AppError, shim,
@@ -20,20 +20,20 @@ use crate::{
 use rosey_wire::manifest::Manifest;
 use std::{io, net::ToSocketAddrs, path::Path, sync::Arc};
 
-/// Every problem: no connector, no shim, a folder that is not there or not Rosey's, and each library that is not there,
-/// is no plugin, or refuses its settings. Each library is loaded in a process of its own, which makes no plugin of it; nothing in
-/// the state directory is touched. Blocks for as long as that takes, `start_timeout` at most for each.
+/// Finds every problem: no connector, no shim, a folder that is missing or not Rosey's, and each library that is
+/// missing, is no plugin, or refuses its settings. It loads each library in its own process, creates no plugin, and
+/// changes nothing in the state directory. Blocks for up to `start_timeout` for each library.
 pub fn problems(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     if config.connect.names().next().is_none() {
-        let text = "no connector is configured, so nobody can talk to the bot; add [connect.console] or [connect.irc]";
+        let text = "no connector is configured, so users cannot reach the bot; add [connect.console] or [connect.irc]";
         problems.push(Problem::new("connect", text));
     }
     problems.extend(state::refusal(&config.state_dir).map(|error| Problem::new("state_dir", error.to_string())));
     if let Some(folder) = config.admin.audit_file.as_deref().and_then(Path::parent)
         && !folder.is_dir()
     {
-        let text = format!("its folder {} is not there; make it first", folder.display());
+        let text = format!("its folder {} does not exist; create it first", folder.display());
         problems.push(Problem::new("admin.audit_file", text));
     }
     let dashboard = &config.dashboard;
@@ -53,7 +53,7 @@ fn plugins(config: &Config) -> Result<Vec<Problem>, Problem> {
     if !shim.is_file() {
         return Err(Problem::new("shim", AppError::NoShim(shim).to_string()));
     }
-    let cannot = |error: io::Error| Problem::new("plugins", format!("cannot be tried out: {error}"));
+    let cannot = |error: io::Error| Problem::new("plugins", format!("cannot be checked: {error}"));
     let directory = match tempfile::tempdir().map_err(cannot)? {
         long if long.path().as_os_str().len() > LONGEST_RUN_DIR => tempfile::tempdir_in("/tmp").map_err(cannot)?,
         directory => directory,
@@ -82,7 +82,7 @@ fn plugins(config: &Config) -> Result<Vec<Problem>, Problem> {
     })
 }
 
-/// A probe that no build of this plugin could pass.
+/// The problem of a probe that no build of this plugin could pass.
 fn unknown_probe(config: &PluginConfig, manifest: &Manifest) -> Option<Problem> {
     if manifest::message_probe(manifest, config.probe.as_deref()?).is_some() {
         return None;

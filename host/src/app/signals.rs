@@ -1,14 +1,15 @@
-//! The signals that end the bot, and the one that does not.
+//! The signals that end the bot, and the one that may not.
 
 use std::io::{self, IsTerminal};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Ctrl-C, requests to terminate, and a terminal that closes. Made once: a signal between two waits is not lost.
+/// Ctrl-C, requests to terminate, and a terminal that closes. Created once, so that no signal between two waits is
+/// lost.
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Option<Signal>,
-    /// Whether it had a terminal at its start. One that has closed cannot be asked any more.
+    /// Whether the process had a terminal at its start. A closed terminal can no longer be queried.
     has_terminal: bool,
 }
 
@@ -18,13 +19,13 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-            // A program that is started with nohup is to outlive the terminal.
+            // A program that was started with nohup must outlive the terminal.
             hangup: if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) },
             has_terminal,
         })
     }
 
-    /// Waits until the bot is to end. Cancelled, no signal is lost.
+    /// Waits for a signal that ends the bot. Cancellation loses no signal.
     pub async fn next(&mut self) {
         loop {
             let hangup = async {
@@ -40,7 +41,7 @@ impl Signals {
                     if self.has_terminal {
                         return;
                     }
-                    tracing::info!("SIGHUP does nothing: the configuration is read once, at the start; restart Rosey to read it anew");
+                    tracing::info!("SIGHUP changes nothing: Rosey reads its configuration only at the start; restart it to read the configuration again");
                 }
             }
         }

@@ -1,6 +1,6 @@
-//! The state directory: whose it is, where in its life the host is that has it, and where sockets lie.
+//! The state directory: its owner, the life phase of the host that uses it, and the path of its sockets.
 //!
-//! Rosey deletes files and changes modes only in a directory that is marked as its own ([`MARKER`]).
+//! Rosey deletes files and changes modes only in a directory that has its mark ([`MARKER`]).
 
 use super::AppError;
 use std::{
@@ -14,10 +14,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The longest path of a Unix socket, less the longest name that is made in the run directory.
+/// The longest path of the run directory: that of a Unix socket, minus the longest file name in it.
 pub(super) const LONGEST_RUN_DIR: usize = 107 - "/18446744073709551615.sock".len();
 
-/// The file in the state directory that a host locks while it lives, and in which it says where in its life it is.
+/// The file in the state directory that a host locks while it lives, and that contains its life phase.
 pub const LOCK: &str = "lock";
 
 /// The file that marks a directory as Rosey's.
@@ -26,22 +26,22 @@ pub const MARKER: &str = "rosey-state";
 const MARKER_TEXT: &str = "Rosey keeps its state in this directory. It empties run/ at each start, and removes builds from \
                            artifacts/ that no plugin needs any more. Keep nothing of your own here.\n";
 
-/// What a file system puts into each of its roots, and an empty volume thus holds.
+/// A file system creates this in each of its roots, so an empty volume has it too.
 const OF_THE_FILE_SYSTEM: &str = "lost+found";
 
-/// Where in its life a host is.
+/// The life phase of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
-    /// Plugins are coming up.
+    /// Plugins start.
     Starting,
-    /// It serves.
+    /// The host serves.
     Running,
-    /// Plugins are going down.
+    /// Plugins stop.
     Stopping,
 }
 
 impl Life {
-    /// The word for it.
+    /// The name of the phase.
     pub fn word(self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -51,24 +51,25 @@ impl Life {
     }
 }
 
-/// What the host that has a state directory says of itself.
+/// What the lock file says about the host that uses a state directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
-    /// Where in its life it is.
+    /// The life phase.
     pub life: Life,
-    /// Its process.
+    /// The process id.
     pub pid: String,
-    /// Where its sockets lie. Another program cannot work that out: it may depend on the host's environment.
+    /// The directory of its sockets. Another program cannot compute it, because it may depend on the host's
+    /// environment.
     pub run_dir: PathBuf,
 }
 
 impl Host {
-    /// What the last host wrote into a state directory and has not taken back. It may have been killed since: see
-    /// [`Host::lives`].
+    /// Reads what the last host wrote into the lock file of a state directory. That host may have been killed since:
+    /// see [`Host::lives`].
     ///
     /// # Errors
-    /// When the file cannot be read: [`io::ErrorKind::PermissionDenied`] for another user's, and
-    /// [`io::ErrorKind::NotFound`] also when no host has the directory.
+    /// When the file cannot be read: [`io::ErrorKind::PermissionDenied`] for that of another user, and
+    /// [`io::ErrorKind::NotFound`] also when no host uses the directory.
     pub fn of(directory: &Path) -> io::Result<Self> {
         Self::parse(&fs::read(directory.join(LOCK))?).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
@@ -88,9 +89,9 @@ impl Host {
         [head.as_bytes(), self.run_dir.as_os_str().as_bytes(), b"\n"].concat()
     }
 
-    /// Whether a host has the state directory now.
+    /// Whether a host uses the state directory now.
     pub fn lives(directory: &Path) -> bool {
-        // A lock that is taken here is let go of at once.
+        // If this takes the lock, it releases it at once.
         File::open(directory.join(LOCK))
             .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
@@ -104,11 +105,11 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Makes the directory, or checks that it is Rosey's, and locks it.
+    /// Creates the directory, or checks that it is Rosey's, and locks it.
     pub fn open(path: &Path) -> Result<Self, AppError> {
         let path = claim(path)?;
         let problem = |source| AppError::State { path: path.clone(), source };
-        // Not emptied: it may say something of the host that has it.
+        // Not truncated, because it may describe the host that uses the directory.
         let mut lock = OpenOptions::new();
         let lock = lock.write(true).create(true).truncate(false).mode(0o600).open(path.join(LOCK)).map_err(problem)?;
         lock.try_lock().map_err(|error| match error {
@@ -122,11 +123,11 @@ impl State {
         Ok(state)
     }
 
-    /// Says where the host is in its life, who it is, and where it listens.
+    /// Writes the life phase, the process id and the run directory into the lock file.
     pub fn say(&self, life: Life) {
         let host = Host { life, pid: std::process::id().to_string(), run_dir: self.run_dir.clone() };
         let line = host.line();
-        // Shortened after it is written, so that no reader finds it empty.
+        // Shortened after the write, so that no reader finds it empty.
         let written = self.lock.write_all_at(&line, 0).and_then(|()| self.lock.set_len(line.len() as u64));
         if let Err(error) = written {
             tracing::warn!(
@@ -136,12 +137,12 @@ impl State {
         }
     }
 
-    /// Where each plugin has its working directory.
+    /// The folder with the working directories of the plugins.
     pub fn data_dir(&self) -> PathBuf {
         self.path.join("data")
     }
 
-    /// What is wrong with it.
+    /// The error for a problem with this directory.
     pub fn problem(&self, source: io::Error) -> AppError {
         AppError::State { path: self.path.clone(), source }
     }
@@ -149,7 +150,7 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        // What is left over is removed at the next start.
+        // The next start removes files that are left over.
         let _ = empty(&self.run_dir).and_then(|()| self.lock.set_len(0));
         if !self.run_dir.starts_with(&self.path) {
             let _ = fs::remove_dir(&self.run_dir);
@@ -157,7 +158,8 @@ impl Drop for State {
     }
 }
 
-/// Where sockets lie: in the state directory, unless its path is too long for a socket. The path must be canonical.
+/// The directory of the sockets: in the state directory, unless its path is too long for a socket. The path must be
+/// canonical.
 fn run_dir(state: &Path) -> PathBuf {
     let inside = state.join("run");
     if inside.as_os_str().len() <= LONGEST_RUN_DIR {
@@ -167,8 +169,8 @@ fn run_dir(state: &Path) -> PathBuf {
     std::env::temp_dir().join(format!("rosey-{:016x}", rustc_hash::FxBuildHasher.hash_one(state)))
 }
 
-/// Makes the state directory and marks it, or checks that it is Rosey's. The mode of one that was there stays. Returns its
-/// canonical path: a link may lead to it.
+/// Creates the state directory and marks it, or checks that it is Rosey's. Does not change the mode of an existing
+/// directory. Returns its canonical path, because it may be a link.
 fn claim(path: &Path) -> Result<PathBuf, AppError> {
     let problem = |source| AppError::State { path: path.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| match error.kind() {
@@ -178,14 +180,14 @@ fn claim(path: &Path) -> Result<PathBuf, AppError> {
     let path = path.canonicalize().map_err(problem)?;
     let meta = fs::metadata(&path).map_err(problem)?;
     if meta.mode() & 0o002 != 0 {
-        tracing::warn!("every user may write to {0}; take that away with: chmod o-w {0}", path.display());
+        tracing::warn!("every user may write to {0}; to prevent that: chmod o-w {0}", path.display());
     }
-    match standing(&path)? {
-        Standing::Marked => return Ok(path),
-        Standing::Earlier => {
-            tracing::info!("{} is a state directory of an earlier Rosey, and is marked as one now", path.display());
+    match kind_of(&path)? {
+        DirectoryKind::Marked => return Ok(path),
+        DirectoryKind::Earlier => {
+            tracing::info!("{} is a state directory of an earlier Rosey; it has a mark now", path.display());
         }
-        Standing::Empty => {}
+        DirectoryKind::Empty => {}
     }
     let marker = path.join(MARKER);
     let mut marker_file = OpenOptions::new();
@@ -198,16 +200,16 @@ fn no_directory() -> io::Error {
     io::Error::other("it is a file, or a link that leads nowhere")
 }
 
-/// What a directory is that may hold Rosey's state.
-enum Standing {
+/// A directory that may hold Rosey's state.
+enum DirectoryKind {
     Marked,
-    /// Of a Rosey that did not mark its own.
+    /// The state directory of an earlier Rosey, which did not mark it.
     Earlier,
     Empty,
 }
 
 /// Whether a directory may hold Rosey's state. Changes nothing.
-fn standing(path: &Path) -> Result<Standing, AppError> {
+fn kind_of(path: &Path) -> Result<DirectoryKind, AppError> {
     let problem = |source| AppError::State { path: path.to_owned(), source };
     let meta = fs::metadata(path).ok().filter(Metadata::is_dir).ok_or_else(|| problem(no_directory()))?;
     if meta.uid() != rustix::process::geteuid().as_raw() {
@@ -216,21 +218,21 @@ fn standing(path: &Path) -> Result<Standing, AppError> {
         )));
     }
     if path.join(MARKER).symlink_metadata().is_ok_and(|meta| meta.is_file()) {
-        return Ok(Standing::Marked);
+        return Ok(DirectoryKind::Marked);
     }
     match first_entry(path).map_err(problem)? {
-        None => Ok(Standing::Empty),
-        Some(_) if is_of_a_rosey_before(path) => Ok(Standing::Earlier),
+        None => Ok(DirectoryKind::Empty),
+        Some(_) if is_of_a_rosey_before(path) => Ok(DirectoryKind::Earlier),
         Some(name) => Err(AppError::NotOurs { path: path.to_owned(), name: name.to_string_lossy().into_owned() }),
     }
 }
 
-/// Why a directory cannot be the state directory, if it is there already. Changes nothing.
+/// Why an existing directory cannot be the state directory. Changes nothing.
 pub(super) fn refusal(path: &Path) -> Option<AppError> {
     if path.symlink_metadata().is_err() {
         return None;
     }
-    standing(path).err()
+    kind_of(path).err()
 }
 
 fn first_entry(directory: &Path) -> io::Result<Option<OsString>> {
@@ -238,7 +240,7 @@ fn first_entry(directory: &Path) -> io::Result<Option<OsString>> {
     Ok(names.into_iter().filter(|name| name != OF_THE_FILE_SYSTEM).min())
 }
 
-/// Whether this is a state directory of a Rosey that did not mark its own: it has a database, or artifacts.
+/// Whether this is the unmarked state directory of an earlier Rosey: it has a database or artifacts.
 fn is_of_a_rosey_before(directory: &Path) -> bool {
     let is_artifact = |name: &OsStr| {
         let hash = name.to_str().and_then(|name| name.strip_suffix(".so"));
@@ -249,7 +251,7 @@ fn is_of_a_rosey_before(directory: &Path) -> bool {
     is_file(directory.join(super::DATABASE)) || artifacts.any(|entry| is_artifact(&entry.file_name()))
 }
 
-/// Makes a directory that only this user may look into, or checks that it is one.
+/// Creates a directory that only this user can read, or checks that it is one.
 fn private_dir(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -266,8 +268,8 @@ fn private_dir(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes all that a host before this one left in its run directory. Follows no links. What cannot be removed is named,
-/// and keeps nothing from starting.
+/// Removes everything that an earlier host left in its run directory. Follows no links. Logs what it cannot remove, and
+/// goes on.
 fn empty(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
@@ -277,7 +279,7 @@ fn empty(directory: &Path) -> io::Result<()> {
         if let Err(error) = removed
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!("{} is left over and cannot be removed; remove it by hand: {error}", path.display());
+            tracing::warn!("{} of an earlier host cannot be removed; remove it yourself: {error}", path.display());
         }
     }
     Ok(())

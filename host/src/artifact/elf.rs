@@ -1,8 +1,8 @@
-//! Whether a file is a complete shared library for this machine, told from its ELF headers alone.
+//! Checks from the ELF headers alone whether a file is a complete shared library for this machine.
 //!
-//! The dynamic loader maps what the headers promise. When the file is shorter, touching the missing pages is SIGBUS in
-//! the process that loads it, so every length is compared with the file's size here, before a process is spent on it.
-//! Nothing else is judged: symbols, relocations and versions are the loader's business.
+//! The dynamic loader maps what the headers promise. If the file is shorter, access to the missing pages is SIGBUS in
+//! the process that loads it. So every length is compared with the file's size here, before a process is spent on it.
+//! Symbols, relocations and versions are left to the loader.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -23,7 +23,7 @@ const SHT_NULL: u32 = 0;
 /// `sh_type` of a section without bytes in the file.
 const SHT_NOBITS: u32 = 8;
 
-/// `e_machine` of this host, if we know it.
+/// `e_machine` of this host, if known.
 const MACHINE: Option<u16> = if cfg!(target_arch = "x86_64") {
     Some(62)
 } else if cfg!(target_arch = "aarch64") {
@@ -45,7 +45,7 @@ pub enum ElfProblem {
         /// Bytes in the file.
         has: u64,
     },
-    /// The file does not start like an ELF file.
+    /// The file does not begin like an ELF file.
     #[error("not an ELF file")]
     NotElf,
     /// A library for another kind of processor.
@@ -59,12 +59,12 @@ pub enum ElfProblem {
     Damaged(&'static str),
 }
 
-/// A failed check: the file is bad, or it could not be read.
+/// A failed check: the file is bad, or it cannot be read.
 #[derive(Debug)]
 pub enum CheckError {
-    /// The headers were read and are bad.
+    /// The headers are bad.
     Bad(ElfProblem),
-    /// The headers could not be read.
+    /// The headers cannot be read.
     Io(io::Error),
 }
 
@@ -74,10 +74,11 @@ impl From<ElfProblem> for CheckError {
     }
 }
 
-/// Checks the headers of a library of `size` bytes. Reads the headers and tables only; leaves the position anywhere.
+/// Checks the headers of a library of `size` bytes. Reads only the headers and tables, and leaves the read position
+/// undefined.
 ///
 /// # Errors
-/// [`CheckError::Bad`] says what is wrong with the file, [`CheckError::Io`] that it could not be read.
+/// [`CheckError::Bad`] when the file is bad, [`CheckError::Io`] when it cannot be read.
 pub fn check<R: Read + Seek>(file: &mut R, size: u64) -> Result<(), CheckError> {
     let mut library = Library { file, size };
     let header = library.header()?;
@@ -85,7 +86,7 @@ pub fn check<R: Read + Seek>(file: &mut R, size: u64) -> Result<(), CheckError> 
     library.sections(&header)
 }
 
-/// Where the two tables are.
+/// The places of the two tables.
 struct Header {
     program_offset: u64,
     programs: u16,
@@ -93,14 +94,14 @@ struct Header {
     sections: u16,
 }
 
-/// A file under examination.
+/// The file under examination.
 struct Library<'a, R> {
     file: &'a mut R,
     size: u64,
 }
 
 impl<R: Read + Seek> Library<'_, R> {
-    /// The file header: identity, type, machine, and where the tables are.
+    /// Checks the file header: identity, type, machine, and the places of the tables.
     fn header(&mut self) -> Result<Header, CheckError> {
         let magic = self.read(0, self.size.min(4))?;
         if magic.is_empty() || !b"\x7fELF".starts_with(&magic) {
@@ -136,7 +137,7 @@ impl<R: Read + Seek> Library<'_, R> {
         })
     }
 
-    /// The program headers: every segment within the file, something to load, something to link.
+    /// Checks the program headers: every segment is within the file, and there is something to load and to link.
     fn programs(&mut self, header: &Header) -> Result<(), CheckError> {
         let table = self.read(header.program_offset, u64::from(header.programs) * PROGRAM_HEADER as u64)?;
         let (mut loads, mut dynamic) = (false, false);
@@ -155,7 +156,8 @@ impl<R: Read + Seek> Library<'_, R> {
         if loads && dynamic { Ok(()) } else { Err(ElfProblem::NotShared.into()) }
     }
 
-    /// The section headers. The loader ignores them, but linkers put them last: they show what is cut off the end.
+    /// Checks the section headers. The loader ignores them, but linkers put them last, so they show whether the end is
+    /// cut off.
     fn sections(&mut self, header: &Header) -> Result<(), CheckError> {
         if header.section_offset == 0 {
             return Ok(());
@@ -170,7 +172,7 @@ impl<R: Read + Seek> Library<'_, R> {
         Ok(())
     }
 
-    /// Reads `length` bytes at `offset`, once it is known that the file has them. At most 4 MiB: 65,535 headers.
+    /// Reads `length` bytes at `offset`, after checking that the file has them. At most 4 MiB: 65,535 headers.
     fn read(&mut self, offset: u64, length: u64) -> Result<Vec<u8>, CheckError> {
         self.within(offset, length)?;
         let mut bytes = vec![0; usize::try_from(length).map_err(|_| ElfProblem::Damaged("a table has no end"))?];

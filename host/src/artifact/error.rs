@@ -1,65 +1,65 @@
-//! Why a library is not taken into the store, and why an artifact of it cannot be used.
+//! Why the store refuses a library, and why an artifact cannot be used.
 
 use super::{MAX_SIZE, elf};
 use crate::report;
 use rosey_core::hash::Hash;
 use std::{io, path::PathBuf};
 
-/// Why a library was not taken in. Each text says what to do.
+/// Why the store refuses a library. Each text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
-    /// There is none.
-    #[error("{path} is not there; build it with: cargo build --release -p {plugin}", path = .path.display())]
+    /// The library does not exist.
+    #[error("{path} does not exist; build it with: cargo build --release -p {plugin}", path = .path.display())]
     Missing {
-        /// Whose library it was to be.
+        /// The plugin of the library.
         plugin: String,
-        /// Where it was looked for.
+        /// The path of the library.
         path: PathBuf,
     },
-    /// There is none, but it was built as something that cannot be loaded.
+    /// The library does not exist, but cargo built the plugin as something that cannot be loaded.
     #[error(
-        "{path} is not there, but {plugin} was built as a library for Rust code; add crate-type = [\"cdylib\"] under [lib] in \
+        "{path} does not exist, but {plugin} was built as a library for Rust code; add crate-type = [\"cdylib\"] under [lib] in \
          its Cargo.toml, and build it again: cargo build --release -p {plugin}", path = .path.display()
     )]
     NotCdylib {
-        /// Whose library it was to be.
+        /// The plugin of the library.
         plugin: String,
-        /// Where it was looked for.
+        /// The path of the library.
         path: PathBuf,
     },
-    /// It is a folder, a pipe or a device.
+    /// The path is a folder, a pipe or a device.
     #[error("{path} is not a file; set plugins.{plugin}.library to the library that cargo builds", path = .path.display())]
     NotAFile {
-        /// Whose library it was to be.
+        /// The plugin of the library.
         plugin: String,
-        /// Where it was looked for.
+        /// The path of the library.
         path: PathBuf,
     },
-    /// It kept changing.
+    /// The file kept changing while it was copied.
     #[error("{path} changes while it is copied: is cargo still building? Try again when it is done", path = .0.display())]
     Changing(PathBuf),
-    /// It is not a library, or not a whole one.
+    /// The file is not a library, or not a whole one.
     #[error("{path} is {problem}; is cargo still building? If not, build it again: cargo build --release -p {plugin}", path = .path.display())]
     NotALibrary {
-        /// Whose library it was to be.
+        /// The plugin of the library.
         plugin: String,
-        /// Where it lies.
+        /// The path of the library.
         path: PathBuf,
         /// What is wrong with it.
         problem: elf::ElfProblem,
     },
-    /// It has more bytes than a library is allowed.
+    /// The file has more bytes than a library may have.
     #[error("{path} has {size} bytes, and {MAX_SIZE} are the limit; strip it, or build it with --release", path = .path.display())]
     TooLarge {
-        /// Where it lies.
+        /// The path of the library.
         path: PathBuf,
-        /// Bytes that it has.
+        /// The size in bytes.
         size: u64,
     },
-    /// It cannot be read, or the copy cannot be written.
+    /// The file cannot be read, or the copy cannot be written.
     #[error("{path} cannot be copied into the artifact store: {}", report::os(.source), path = .path.display())]
     Io {
-        /// Where it lies.
+        /// The path of the library.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
@@ -69,23 +69,23 @@ pub enum IntakeError {
 /// Why an artifact of the store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// It cannot be read.
+    /// The artifact cannot be read.
     #[error("artifact {hash} cannot be read: {}", unreadable(.source), hash = .hash.short())]
     Unreadable {
-        /// The hash that it is stored under.
+        /// The hash that names it.
         hash: Hash,
         /// The system's reason.
         source: io::Error,
     },
-    /// Its content is not what it was.
+    /// The content of the artifact has changed.
     #[error(
         "artifact {hash} is corrupted: its content has the hash {found} now; build the plugin again and reload it",
         hash = .hash.short(), found = .found.short()
     )]
     Corrupted {
-        /// The hash that it is stored under.
+        /// The hash that names it.
         hash: Hash,
-        /// What it is now.
+        /// The hash of its present content.
         found: Hash,
     },
 }
@@ -101,7 +101,7 @@ impl VerifyError {
 }
 
 impl IntakeError {
-    /// Whether this says something of the machine rather than of the library: it may be over at the next try.
+    /// Whether the machine is at fault rather than the library, so that another try may succeed.
     pub fn is_of_the_machine(&self) -> bool {
         matches!(self, Self::Io { .. })
     }

@@ -1,7 +1,8 @@
 //! The artifact store: immutable copies of plugin libraries, named by their content.
 //!
-//! A library is copied before it is loaded, so `cargo build` may overwrite the original at any time. The copy is never
-//! written again; before each load it is hashed again, unless the kernel says that nobody has touched it since it was.
+//! Rosey copies a library before it loads it, so `cargo build` may overwrite the original at any time. It never writes
+//! to the copy again. Before each load it hashes the copy again, unless the inode shows that the file has not changed
+//! since the last hash.
 
 pub mod elf;
 mod error;
@@ -25,26 +26,26 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// The largest library taken in. Ten times a debug build of a large plugin.
+/// The largest library that the store accepts. Ten times a debug build of a large plugin.
 const MAX_SIZE: u64 = 256 << 20;
 
-/// How often a library that changes while it is copied, or is not whole yet, is tried again: a linker writes for less
-/// than the second that this takes in all.
+/// How often the store tries again when a library changes while it is copied, or is not whole yet. All tries together
+/// take a second, and a linker writes for less.
 const TRIES: u32 = 5;
 
-/// How old a file's last change must be when it is hashed for the hash to be trusted later. The kernel's clock of files
-/// moves in steps of up to 10 ms, so a write right after the hash could bear the time of the one before it.
+/// How old a file's last change must be for its hash to be trusted later. The kernel's file clock moves in steps of up
+/// to 10 ms, so a write right after the hash could have the same time as the one before it.
 const SETTLED: Duration = Duration::from_millis(50);
 
-/// Between tries.
+/// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// A copy of a library in the store, which is never written again.
+/// A copy of a library in the store. Rosey never writes to it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
     /// The SHA-256 of its bytes.
     pub hash: Hash,
-    /// Where it lies.
+    /// The path of the copy.
     pub path: PathBuf,
     /// Its size in bytes.
     pub size: u64,
@@ -55,15 +56,15 @@ pub struct Artifact {
 pub struct Store {
     directory: PathBuf,
     copies: AtomicU64,
-    /// What was found whole, as it was then.
+    /// Artifacts that were found whole, with their inode at that time.
     verified: Mutex<HashMap<Hash, Stamp>>,
 }
 
 impl Store {
-    /// Opens or makes the directory, and removes copies that were never finished.
+    /// Opens or creates the directory, and removes unfinished copies.
     ///
     /// # Errors
-    /// When the directory cannot be made or read.
+    /// When the directory cannot be created or read.
     pub fn open(directory: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = directory.into();
         DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
@@ -76,11 +77,11 @@ impl Store {
         Ok(Self { directory, copies: AtomicU64::new(0), verified: Mutex::default() })
     }
 
-    /// Copies a library into the store, under its hash. Blocks for as long as that takes, and for up to a second more
-    /// while the library is being written.
+    /// Copies a library into the store, under its hash. Blocks for the time of the copy, and for up to a second more
+    /// while another program writes the library.
     ///
     /// # Errors
-    /// [`IntakeError`]; the store is as it was.
+    /// [`IntakeError`]; the store stays as it was.
     pub fn intake(&self, plugin: &str, library: &Path) -> Result<Artifact, IntakeError> {
         let mut left = TRIES;
         loop {
@@ -96,7 +97,7 @@ impl Store {
         }
     }
 
-    /// Whether a file was written within the last few seconds, so that waiting for its writer makes sense.
+    /// Whether a file changed within the last few seconds, so that it makes sense to wait for its writer.
     fn is_recent(&self, library: &Path) -> bool {
         let age = fs::metadata(library).and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
         age.is_none_or(|age| age < Duration::from_secs(3))
@@ -105,7 +106,7 @@ impl Store {
     fn copy(&self, plugin: &str, library: &Path) -> Result<Artifact, IntakeError> {
         let problem = |source| IntakeError::Io { path: library.to_owned(), source };
         let mut source = open(library).map_err(|error| match error.kind() {
-            // As cargo leaves it beside the place where the library would be.
+            // Cargo leaves this beside the place where the library would be.
             io::ErrorKind::NotFound if library.with_extension("rlib").exists() => {
                 IntakeError::NotCdylib { plugin: plugin.to_owned(), path: library.to_owned() }
             }
@@ -135,10 +136,10 @@ impl Store {
             elf::CheckError::Io(error) => problem(error),
         })?;
         let path = self.path(&hash);
-        // The very same bytes may lie there already; a copy that is damaged is replaced by this one.
+        // The same bytes may be there already. This copy replaces a damaged one.
         target.sync_all().map_err(problem)?;
         {
-            // So that whoever collects does not take it for the old one there.
+            // So that `collect` does not remove it as the old artifact at this path.
             let _verified = self.verified();
             fs::rename(&part.0, &path).map_err(problem)?;
         }
@@ -146,8 +147,8 @@ impl Store {
         Ok(Artifact { hash, path, size })
     }
 
-    /// An artifact that was verified, and whose inode has not changed since (a write to it shows there, and nobody but the
-    /// kernel can set that time). Costs a look at the inode.
+    /// An artifact that was verified and whose inode has not changed since. Every write shows in the inode, because
+    /// only the kernel can set that time. Costs one `stat`.
     pub fn unchanged(&self, hash: &Hash) -> Option<Artifact> {
         let path = self.path(hash);
         let stamp = Stamp::of(&fs::metadata(&path).ok()?);
@@ -155,7 +156,8 @@ impl Store {
         verified.then_some(Artifact { hash: *hash, path, size: stamp.size })
     }
 
-    /// An artifact, after checking that it is still what it was. Reads all of it, unless it is [`Store::unchanged`].
+    /// An artifact, after checking that its content has not changed. Reads the whole file, unless it is
+    /// [`Store::unchanged`].
     ///
     /// # Errors
     /// [`VerifyError`].
@@ -177,8 +179,8 @@ impl Store {
         Ok(Artifact { hash: *hash, path, size })
     }
 
-    /// Removes every artifact but these, unless it was written within the last minute and may be about to be used.
-    /// Returns how many.
+    /// Removes every artifact except these and those of the last minute, which may be about to be used. Returns the
+    /// number removed.
     ///
     /// # Errors
     /// When the directory cannot be read or a file cannot be removed.
@@ -188,7 +190,7 @@ impl Store {
         for entry in fs::read_dir(&self.directory)? {
             match self.remove_old(&entry?.path(), keep) {
                 Ok(is_removed) => removed += usize::from(is_removed),
-                // Somebody else collects at the same time, or a copy got its name.
+                // Another process collects at the same time, or a copy took its name.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -201,7 +203,7 @@ impl Store {
         if name.is_none_or(|hash| keep.contains(&hash)) {
             return Ok(false);
         }
-        // No copy takes its place between the look at it and its end.
+        // So that no copy takes its place between the check and the removal.
         let _verified = self.verified();
         let is_old = fs::symlink_metadata(path)?.modified()?.elapsed().unwrap_or_default() > Duration::from_secs(60);
         if is_old {
@@ -211,7 +213,7 @@ impl Store {
     }
 
     fn verified(&self) -> MutexGuard<'_, HashMap<Hash, Stamp>> {
-        // Nothing in here panics halfway.
+        // No code panics while it holds this lock.
         self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -220,7 +222,7 @@ impl Store {
     }
 }
 
-/// What shows that a file was not written meanwhile.
+/// Shows that a file was not written since.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
     size: u64,
@@ -239,7 +241,7 @@ impl Stamp {
         }
     }
 
-    /// Whether the last change is so long ago that another one would bear another time.
+    /// Whether the last change is old enough that another one would have another time.
     fn is_settled(&self, now: SystemTime) -> bool {
         let (seconds, nanos) = (u64::try_from(self.changed.0), u32::try_from(self.changed.1));
         let (Ok(seconds), Ok(nanos)) = (seconds, nanos) else { return false };
@@ -248,27 +250,27 @@ impl Stamp {
     }
 }
 
-/// Whether a path is named as [`Part`]s are: `PROCESS-NUMBER.part`.
+/// Whether a path has the name of a [`Part`]: `PROCESS-NUMBER.part`.
 fn is_part(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     let numbers = name.and_then(|name| name.strip_suffix(".part")?.split_once('-'));
     numbers.is_some_and(|(process, number)| process.parse::<u32>().is_ok() && number.parse::<u64>().is_ok())
 }
 
-/// A copy that is not finished; removed when dropped, unless it was renamed.
+/// An unfinished copy. Dropping it removes the file, unless it was renamed.
 struct Part(PathBuf);
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // Gone already when it was renamed.
+        // After the rename the file is gone.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// The hash that a library would have in the store. Reads all of it.
+/// The hash that a library would have in the store. Reads the whole file.
 ///
 /// # Errors
-/// When it cannot be read, or would not be taken in.
+/// When the file cannot be read, or the store would refuse it.
 pub fn hash_of(library: &Path) -> io::Result<Hash> {
     let mut file = open(library)?;
     let meta = file.metadata()?;
@@ -278,7 +280,7 @@ pub fn hash_of(library: &Path) -> io::Result<Hash> {
     copy_hashing(&mut file, &mut io::sink()).map(|(hash, _)| hash)
 }
 
-/// Opens what an operator's path leads to, which may be anything: without waiting for the other end of a pipe.
+/// Opens an operator's path, which may be anything, without waiting for the other end of a pipe.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
 }
@@ -298,7 +300,7 @@ fn copy_hashing(source: &mut impl Read, target: &mut impl Write) -> io::Result<(
         target.write_all(&chunk[..bytes])?;
         size += bytes as u64;
         if size > MAX_SIZE {
-            // It grows as fast as it is read. That it is another size than before is seen later.
+            // The file grows as fast as it is read. The caller notices the new size later.
             break;
         }
     }
@@ -309,7 +311,7 @@ fn copy_hashing(source: &mut impl Read, target: &mut impl Write) -> io::Result<(
 mod tests {
     use super::*;
 
-    /// A library that is there wherever these tests run: the one that they are linked to.
+    /// A library that exists wherever these tests run: one that they are linked to.
     pub(super) fn some_library() -> PathBuf {
         let maps = fs::read_to_string("/proc/self/maps").expect("Linux");
         let line = maps.lines().find(|line| line.contains("libc.so")).expect("linked to libc");
@@ -336,7 +338,7 @@ mod tests {
         fs::remove_file(&first.path).expect("ours");
         fs::write(&first.path, bytes).expect("ours");
         assert!(matches!(store.verify(&first.hash), Err(VerifyError::Corrupted { .. })));
-        // The next intake mends it.
+        // The next intake repairs it.
         store.intake("x", &some_library()).expect("a library");
         assert_eq!(store.verify(&first.hash).expect("mended"), first);
     }
@@ -359,7 +361,7 @@ mod tests {
         fs::set_permissions(&artifact.path, mode).expect("ours");
         let file = File::options().write(true).open(&artifact.path).expect("ours");
         std::os::unix::fs::FileExt::write_all_at(&file, b"?", 5000).expect("ours");
-        // Whoever does it on purpose can set this time back, and not the one that counts.
+        // A person can set this time back on purpose, but not the one that counts.
         file.set_modified(modified).expect("ours");
         assert!(matches!(store.verify(&artifact.hash), Err(VerifyError::Corrupted { .. })));
     }

@@ -1,4 +1,4 @@
-//! The admin commands on the command line, made of the rows that chat has: see [`crate::admin::command`].
+//! The admin commands on the command line, made from the rows of [`crate::admin::command`].
 
 use super::word;
 use crate::admin::{
@@ -7,7 +7,7 @@ use crate::admin::{
 };
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches, Subcommand, error::ErrorKind};
 
-/// An admin command that was given, as a line of chat without `!admin`.
+/// A parsed admin command, as a line of chat without `!admin`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminCommand(String);
 
@@ -17,7 +17,7 @@ impl AdminCommand {
         &self.0
     }
 
-    /// Whether it asks for nothing but help.
+    /// Whether it only asks for help.
     pub fn is_help(&self) -> bool {
         self.0 == "help"
     }
@@ -90,7 +90,7 @@ fn subcommand(forms: &'static [Form]) -> Command {
     command
 }
 
-/// As clap writes the other texts: without a point at the end.
+/// Without a full stop at the end, like clap's own texts.
 fn sentence(help: &'static str) -> &'static str {
     help.trim_end_matches('.')
 }

@@ -1,14 +1,14 @@
-//! Limits as they stand in a file.
+//! Limits in a configuration file.
 
 use crate::settings::Section;
 use rosey_core::limits::{Limits, Value};
 
-/// Limits as written: those left out stay as they are.
+/// The limits that a table sets. The others stay as they are.
 #[derive(Debug, Clone, Default)]
 pub struct LimitsConfig(Vec<(&'static str, Value)>);
 
 impl LimitsConfig {
-    /// Takes the limits that are set from a table of a file.
+    /// Reads the limits of a table.
     pub fn read(section: &mut Section<'_>) -> Self {
         let set = |row: rosey_core::limits::Limit| {
             let value = match (row.least, row.most) {
@@ -26,7 +26,7 @@ impl LimitsConfig {
         Self(Limits::rows().into_iter().filter_map(set).collect())
     }
 
-    /// Puts what is set into `limits`.
+    /// Sets these limits in `limits`.
     pub fn apply(&self, limits: &mut Limits) {
         for (name, value) in &self.0 {
             limits.set(name, *value);

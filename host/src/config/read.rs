@@ -1,4 +1,4 @@
-//! Takes a configuration from a file, and checks what its settings mean together.
+//! Reads a configuration from a file, and checks the settings together.
 
 use super::{Admin, Config, ConfigFile, Connect, Dashboard, LimitsConfig, Metrics, Plugin};
 use crate::{
@@ -15,7 +15,7 @@ const ROLES: [(&str, Role); 3] = [("viewer", Role::Viewer), ("operator", Role::O
 const MODES: [(&str, ReloadMode); 3] =
     [("overlap", ReloadMode::Overlap), ("handoff", ReloadMode::Handoff), ("exclusive", ReloadMode::Exclusive)];
 
-/// The most for times that an operator would notice.
+/// The longest time for settings whose effect an operator would notice.
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl ConfigFile {
@@ -35,7 +35,7 @@ impl ConfigFile {
         config.file = Some(absolute.clone());
         config.resolve(absolute.parent().unwrap_or(Path::new(".")));
         for problem in config.problems() {
-            // What is wrong already has a default now, which is not to be complained of.
+            // A setting with a problem has its default now; a problem with that default must not show.
             if problems.iter().all(|known| known.setting != problem.setting) {
                 problems.push(document.place(problem));
             }
@@ -47,7 +47,7 @@ impl ConfigFile {
 fn bytes(file: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let file = File::open(file).map_err(|error| unreadable(&error))?;
-    // One more than is taken: that shows that there is more.
+    // One byte more than the limit, to notice a longer file.
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
     Ok(bytes)
 }
@@ -74,7 +74,7 @@ impl Config {
         }
     }
 
-    /// What is wrong with values that have the right type.
+    /// Problems of values that have the right type.
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut problem = |setting: &str, text: &str| problems.push(Problem::new(setting, text));
@@ -99,21 +99,21 @@ impl Config {
                 problem(&setting, &format!("\"{shown}\": {why}"));
             } else if source(name).is_some_and(|source| !sources.contains(source)) {
                 let known: Vec<_> = sources.iter().map(|source| format!("{source}:")).collect();
-                problem(&setting, &format!("\"{shown}\": what stands before a colon is one of {}", known.join(", ")));
+                problem(&setting, &format!("\"{shown}\": the source before the colon is one of {}", known.join(", ")));
             }
         }
         let dashboard = &self.dashboard;
         if dashboard.token.as_ref().is_some_and(|token| token.trim().len() < LEAST_TOKEN) {
             problem("dashboard.token", &format!("needs {LEAST_TOKEN} characters or more"));
         }
-        if let Some(why) = host_problem(&dashboard.host, "set dashboard.port for it") {
+        if let Some(why) = host_problem(&dashboard.host, "set dashboard.port") {
             problem("dashboard.host", &why);
         }
         if dashboard.url.as_deref().is_some_and(|url| host_of(url).is_none()) {
             problem("dashboard.url", "needs an address such as https://bot.example/rosey/");
         }
         for host in &dashboard.allowed_hosts {
-            if let Some(why) = host_problem(host, "it holds for every port") {
+            if let Some(why) = host_problem(host, "the name holds for every port") {
                 problem("dashboard.allowed_hosts", &format!("\"{}\" {why}", host.escape_debug()));
             }
         }

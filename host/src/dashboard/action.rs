@@ -1,5 +1,5 @@
-//! Buttons: reload, restart, rollback, start and stop, each after a page that asks, through the very path that chat and shell
-//! take. Never by GET.
+//! Buttons: reload, restart, rollback, start and stop. Each leads to a page that asks for confirmation, and then to the
+//! same code as chat and shell. Never by GET.
 
 use super::{
     Shared,
@@ -34,11 +34,11 @@ struct ActionPage<'a> {
     question: Option<String>,
 }
 
-/// What a button sends.
+/// The form of a button.
 #[derive(serde::Deserialize)]
 pub struct ActionForm {
     action: String,
-    /// Of a replay: which dead letter.
+    /// For a replay: the number of the dead letter.
     #[serde(default)]
     letter: Option<i64>,
     /// Of a cancellation: which timer.
@@ -53,7 +53,7 @@ impl ActionForm {
     }
 }
 
-/// What the page that asks sends.
+/// The form of the page that asks.
 #[derive(serde::Deserialize)]
 pub struct Yes {
     question: String,
@@ -87,7 +87,7 @@ fn denied(shared: &Shared, headers: &HeaderMap, plugin: &str) -> Response {
     }
 }
 
-/// Asks whether it shall be done.
+/// Asks for confirmation of an action.
 pub async fn ask(
     State(shared): State<Arc<Shared>>,
     Extension(client): Extension<Client>,
@@ -118,7 +118,7 @@ pub async fn ask(
     }
 }
 
-/// Only the browser that was asked can answer, and only on the page of the plugin that it was asked about.
+/// Only the browser that was asked can answer, and only on the page of the same plugin.
 fn asked(id: &str, plugin: &str, headers: &HeaderMap) -> Asked {
     let session = auth::session(headers).unwrap_or_default();
     Asked { who: format!("page {id}"), place: format!("{plugin} {session}") }
@@ -132,7 +132,7 @@ fn refused(headers: &HeaderMap, plugin: &str, refusal: &Refusal) -> Response {
     answer(headers, status, plugin, refusal.to_string(), None)
 }
 
-/// Does it.
+/// Carries out a confirmed action.
 pub async fn confirm(
     State(shared): State<Arc<Shared>>,
     Extension(client): Extension<Client>,
@@ -155,7 +155,7 @@ pub async fn confirm(
             return answer(&headers, StatusCode::GONE, &plugin, text.to_owned(), None);
         }
     };
-    // On a task of its own: a browser that goes away does not stop it half-way.
+    // In its own task, so that a browser that disconnects does not stop it halfway.
     let done = tokio::spawn(async move { admin.carry_out(&actor(&client), proposal).await }).await;
     match done {
         Ok(Ok(completed)) => answer(&headers, StatusCode::OK, &plugin, completed.text, None),

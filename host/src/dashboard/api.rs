@@ -1,5 +1,5 @@
-//! What programs read: JSON, Prometheus text, and two lights. docs/openapi.json describes it, and is served as
-//! `/openapi.json`.
+//! The pages for programs: JSON, Prometheus text, and two probes. docs/openapi.json describes them, and `/openapi.json`
+//! serves it.
 
 use super::{Shared, auth::Login, cache::Rendered, pages};
 use crate::metrics::Board;
@@ -16,12 +16,12 @@ use std::{
     time::Duration,
 };
 
-/// What is shown of the past unless it is asked for.
+/// The history that is shown by default.
 const HOUR: Duration = Duration::from_secs(3600);
 
 const JSON: &str = "application/json";
 
-/// Without this very type, Prometheus 3 refuses the scrape.
+/// Prometheus 3 refuses a scrape with another type.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 fn typed(kind: &'static str, body: impl Into<Bytes>) -> Response {
@@ -33,7 +33,7 @@ pub async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> R
     shared_body(&shared, "/api/metrics", JSON, |board| &board.json, &headers).await
 }
 
-/// What is the same for all who may read, shared until the next board.
+/// An answer that is the same for all who may read, shared until the next board.
 async fn shared_body(
     shared: &Shared,
     path: &str,
@@ -54,15 +54,16 @@ async fn shared_body(
     rendered.respond(headers)
 }
 
-/// What is asked about a plugin.
+/// The query of a request about a plugin.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 pub struct Asked {
-    /// How far back.
+    /// The length of the window.
     window: Option<String>,
 }
 
-/// A time such as `900`, `90s`, `15m` or `1h`; not nothing. One that is too long for a number is the longest.
+/// Parses a time above zero, such as `900`, `90s`, `15m` or `1h`. A time that does not fit the number becomes the
+/// longest one.
 fn window(text: &str) -> Option<Duration> {
     let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let unit = match &text[at..] {
@@ -92,13 +93,13 @@ pub async fn plugin(
         Some(None) => return problem(StatusCode::BAD_REQUEST, "window: a time such as 90s, 15m or 1h"),
     };
     match shared.metrics.detail(&name, window).await {
-        // The read model is plain data, and JSON has room for all of it.
+        // The read model is plain data that JSON can represent.
         Some(detail) => typed(JSON, serde_json::to_vec(&detail).unwrap_or_default()),
         None => problem(StatusCode::NOT_FOUND, &format!("there is no plugin {name}")),
     }
 }
 
-/// `GET /metrics`: the text that Prometheus scrapes.
+/// `GET /metrics`: the text for Prometheus.
 pub async fn prometheus(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     match shared.prometheus {
         true => shared_body(&shared, "/metrics", PROMETHEUS, |board| board.prometheus(), &headers).await,
@@ -106,19 +107,20 @@ pub async fn prometheus(State(shared): State<Arc<Shared>>, headers: HeaderMap) -
     }
 }
 
-/// What describes all of this.
+/// `GET /openapi.json`: the description of all of this.
 pub async fn description(headers: HeaderMap) -> Response {
     static DESCRIPTION: LazyLock<Rendered> =
         LazyLock::new(|| pages::asset(JSON, include_str!("../../../docs/openapi.json")));
     DESCRIPTION.respond(&headers)
 }
 
-/// The host answers.
+/// `GET /healthz`: the host answers.
 pub async fn health() -> Response {
     typed("text/plain; charset=utf-8", "ok\n")
 }
 
-/// Every plugin that should serve does, and changes can be recorded. Says no more to whoever has not logged in.
+/// `GET /readyz`: every plugin that should serve does, and Rosey can record changes. Does not require a login, and so
+/// says no more.
 pub async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     let board = shared.metrics.latest();
     let waiting = |plugin: &&crate::view::Plugin| {
@@ -137,12 +139,12 @@ pub async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     typed("text/plain; charset=utf-8", "ready\n")
 }
 
-/// No such page.
+/// The answer for a path without a page.
 pub async fn nothing(uri: Uri) -> Response {
     problem(StatusCode::NOT_FOUND, &format!("there is nothing at {}", uri.path()))
 }
 
-/// No such method; the router adds which there are. To `OPTIONS` that is the answer.
+/// The answer for a wrong method; axum adds the allowed ones. For `OPTIONS` that is the answer.
 pub async fn not_allowed(method: Method) -> Response {
     match method {
         Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),

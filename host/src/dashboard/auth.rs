@@ -1,5 +1,5 @@
-//! Who holds the admin token: by a form and a cookie for people, by a header for scripts. The token is compared in constant
-//! time, guesses are counted, and what a browser sends on somebody else's behalf is refused.
+//! Who holds the admin token: people by a form and a cookie, scripts by a header. The token is compared in constant
+//! time, wrong tokens are counted, and requests that another site makes a browser send are refused.
 
 use super::{
     Shared,
@@ -26,15 +26,15 @@ use subtle::ConstantTimeEq;
 /// The least length of a token: 16 characters of a password manager are 96 bits.
 pub const LEAST_TOKEN: usize = 16;
 
-/// How long somebody stays logged in.
+/// How long a login lasts.
 const SESSION: Duration = Duration::from_secs(12 * 3600);
 
-/// People logged in at a time; the oldest session ends for one more.
+/// Logins at a time. A further login ends the oldest.
 const MOST_SESSIONS: usize = 64;
 
 const COOKIE: &str = "rosey_session";
 
-/// What is known about who may.
+/// The token and the sessions.
 #[derive(Debug, Default)]
 pub struct Auth {
     token: Option<String>,
@@ -47,46 +47,46 @@ pub struct Auth {
 /// Who may read without the token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Readers {
-    /// Everybody who can reach it.
+    /// Everyone who can reach the address.
     #[default]
     All,
-    /// Whoever is on this machine, and not who comes from elsewhere through a proxy on it.
+    /// Clients on this machine, except those from elsewhere that come through a proxy on it.
     Local,
-    /// The token alone lets read.
+    /// No one: reading requires the token.
     None,
 }
 
-/// What a script shows with a request.
+/// The token in a request of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bearer {
-    /// Nothing, or there is nothing to show.
+    /// The request has no token, or none is configured.
     None,
-    /// The token.
+    /// The right token.
     Right,
-    /// What was shown is not the token.
+    /// A wrong token.
     Wrong,
-    /// Something else, and so were too many others before.
+    /// A wrong token, after too many others.
     TooOften,
 }
 
-/// Whether there is a token, and whether this reader has shown it.
+/// Whether a token is configured, and whether this reader has logged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Login {
-    /// There is none: nobody can change anything.
+    /// No token is configured: no one can change anything.
     Off,
-    /// There is a token, and it was not shown.
+    /// A token is configured, and this reader has not shown it.
     Out,
-    /// The token was shown.
+    /// This reader has shown the token.
     In,
 }
 
 impl Auth {
-    /// With or without a token; without one there is nothing to show, and everybody reads.
+    /// Without a token no one can log in, and everyone reads.
     pub fn new(token: Option<String>, readers: Readers) -> Self {
         Self { token, readers, ..Self::default() }
     }
 
-    /// How this request stands.
+    /// The login of this request.
     pub fn login(&self, headers: &HeaderMap) -> Login {
         match &self.token {
             None => Login::Off,
@@ -106,8 +106,8 @@ impl Auth {
         is_reader || is_free(path) || self.login(headers) != Login::Out
     }
 
-    /// What a script shows with its request. A wrong token is counted; the right one, or a session, is never refused for
-    /// the guesses of others, who may share its address.
+    /// The token in a script's request. A wrong token is counted. The right one, or a session, is never refused because
+    /// of wrong tokens of others, who may have the same address.
     pub fn shown(&self, headers: &HeaderMap, client: &Client, now: Instant) -> Bearer {
         let (Some(_), Some(_)) = (&self.token, bearer(headers)) else { return Bearer::None };
         if self.login(headers) == Login::In {
@@ -119,10 +119,10 @@ impl Auth {
         }
     }
 
-    /// Counts a wrong token. False when there were too many from there already.
+    /// Counts a wrong token. Returns false when there were too many from this address already.
     fn guess(&self, client: &Client, now: Instant) -> bool {
         let from = client.whose();
-        self.complaints.warn(&format!("a wrong token was shown to the dashboard from {from}"));
+        self.complaints.warn(&format!("the dashboard got a wrong token from {from}"));
         let may = self.guesses.may(from, now);
         if may {
             self.guesses.wrong(from, now);
@@ -135,7 +135,7 @@ impl Auth {
         sessions.get(session).is_some_and(|until| *until > Instant::now())
     }
 
-    /// A session for who shows the token.
+    /// Opens a session for a client that shows the token.
     fn open(&self, shown: &str, client: &Client, now: Instant) -> Result<String, Wrong> {
         if !self.token.as_ref().is_some_and(|token| is_same(shown, token)) {
             return Err(if self.guess(client, now) { Wrong::Token } else { Wrong::TooOften });
@@ -161,21 +161,21 @@ impl Auth {
 enum Wrong {
     Token,
     TooOften,
-    /// The kernel gives no random bits.
+    /// The kernel returns no random bits.
     NoRandom,
 }
 
-/// What needs no token even where reading does: it says nothing.
+/// Paths that need no token even if reading does, because they reveal nothing.
 pub fn is_free(path: &str) -> bool {
     ["/healthz", "/readyz", "/openapi.json", "/login", "/style.css", "/live.js"].contains(&path)
 }
 
-/// Of hashes, so that not even the length shows.
+/// Compares hashes, so that timing does not even reveal the length.
 fn is_same(shown: &str, token: &str) -> bool {
     Sha256::digest(shown).ct_eq(&Sha256::digest(token)).into()
 }
 
-/// 256 random bits of the kernel, in hex.
+/// 256 random bits from the kernel, in hex.
 pub fn random() -> Option<String> {
     let mut bytes = [0u8; 32];
     std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes)).ok()?;
@@ -187,7 +187,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| shown.trim())
 }
 
-/// The session that the browser's cookie names.
+/// The session in the browser's cookie.
 pub fn session(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
     cookies
@@ -197,8 +197,8 @@ pub fn session(headers: &HeaderMap) -> Option<&str> {
         .map(|(_, value)| value)
 }
 
-/// Whether a request that changes something comes from our own page, or from a script that shows the token itself. A browser
-/// says where it comes from; one that says nothing is not believed.
+/// Whether a request that changes something comes from our own page, or from a script with the token. A browser says
+/// where a form comes from; a request without that is refused.
 ///
 /// # Errors
 /// What was expected and what came.
@@ -233,13 +233,13 @@ pub fn is_own(method: &Method, headers: &HeaderMap, client: &Client) -> Result<(
     ))
 }
 
-/// A host without the port that its scheme has anyway: a browser leaves it out, a proxy may not.
+/// A host without the default port of its scheme: a browser leaves it out, a proxy may not.
 fn without_usual_port<'a>(scheme: &str, host: &'a str) -> &'a str {
     let usual = if scheme == "https" { ":443" } else { ":80" };
     host.strip_suffix(usual).unwrap_or(host)
 }
 
-/// The answer for who would have to log in first: the form for a browser, a line for a script.
+/// The answer for a client that must log in first: the form for a browser, a line for a script.
 pub fn refuse(method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
     let accepts = headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok()).unwrap_or_default();
     let mut response = if accepts.contains("text/html") {
@@ -248,12 +248,12 @@ pub fn refuse(method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
         let text = "Log in at /login, or show the token: Authorization: Bearer …\n";
         (StatusCode::UNAUTHORIZED, text).into_response()
     };
-    // No browser asks for a password because of this one.
+    // Not `Basic`, so browsers do not ask for a password.
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"Rosey\""));
     response
 }
 
-/// The form in place of a page that takes the token; it leads back there.
+/// The form to log in, in place of a page that needs the token. It leads back to that page.
 pub fn ask_to_log_in(at: &At, headers: &HeaderMap) -> Response {
     let page = LoginPage { at, next: &at.here, problem: None };
     pages::page(StatusCode::UNAUTHORIZED, &page, headers)
@@ -263,12 +263,12 @@ pub fn ask_to_log_in(at: &At, headers: &HeaderMap) -> Response {
 #[template(path = "login.html")]
 struct LoginPage<'a> {
     at: &'a At,
-    /// Where to go then, from the root of the dashboard.
+    /// The page after the login, from the root of the dashboard.
     next: &'a str,
     problem: Option<&'a str>,
 }
 
-/// What the form sends.
+/// The form's fields.
 #[derive(serde::Deserialize)]
 pub struct Shown {
     token: String,
@@ -276,14 +276,14 @@ pub struct Shown {
     next: String,
 }
 
-/// Where to go after the form.
+/// The page after the login.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 pub struct Wanted {
     next: String,
 }
 
-/// `GET /login`: the form that takes the token.
+/// `GET /login`: the form.
 pub async fn form(
     State(shared): State<Arc<Shared>>,
     wanted: Result<Query<Wanted>, QueryRejection>,
@@ -294,7 +294,7 @@ pub async fn form(
     pages::page(StatusCode::OK, &LoginPage { at: &at, next: &wanted.next, problem: None }, &headers)
 }
 
-/// The form, filled in.
+/// `POST /login`: the completed form.
 pub async fn log_in(
     State(shared): State<Arc<Shared>>,
     Extension(client): Extension<Client>,
@@ -306,17 +306,18 @@ pub async fn log_in(
         Err(Wrong::Token) => (StatusCode::FORBIDDEN, "That is not the token."),
         Err(Wrong::TooOften) => {
             shared.metrics.dashboard_limit("guesses");
-            (StatusCode::TOO_MANY_REQUESTS, "That is not the token, and too many others from here were not either.")
+            (StatusCode::TOO_MANY_REQUESTS, "That is not the token, and your address has tried too many wrong ones.")
         }
-        Err(Wrong::NoRandom) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, "The system gives no random bits (/dev/urandom); nobody can log in.")
-        }
+        Err(Wrong::NoRandom) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The system returns no random bits (/dev/urandom), so no login is possible.",
+        ),
     };
     let at = At::new("./", shared.auth.login(&headers), "/");
     pages::page(status, &LoginPage { at: &at, next: &shown.next, problem: Some(problem) }, &headers)
 }
 
-/// Ends the session.
+/// `POST /logout`: ends the session.
 pub async fn log_out(
     State(shared): State<Arc<Shared>>,
     Extension(client): Extension<Client>,
@@ -328,16 +329,17 @@ pub async fn log_out(
     redirect("/", &cookie("", 0, &client))
 }
 
-/// To a page of ours, whatever `next` says: a path that begins with a dot has no host. Relative, since a proxy may have put us
-/// below a path of its own.
+/// A redirect to a page of ours, whatever `next` says: a path that begins with a dot has no host. Relative, because a
+/// proxy may have put the dashboard under a path.
 fn redirect(next: &str, cookie: &str) -> Response {
     let next = if next.starts_with('/') { next } else { "/" };
     let to = HeaderValue::from_str(&format!(".{next}")).unwrap_or_else(|_| HeaderValue::from_static("./"));
     (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie)], [(header::LOCATION, to)]).into_response()
 }
 
-/// Without `Path`: a browser then keeps it for the folder that the dashboard has under its proxy, and for no other. `Lax`: a
-/// link from elsewhere finds its reader logged in; what changes something asks for more ([`is_own`]).
+/// Without `Path`, so that a browser keeps the cookie for the dashboard's folder behind its proxy and no other. `Lax`,
+/// so that a reader who follows a link from elsewhere is logged in; requests that change something require more
+/// ([`is_own`]).
 fn cookie(session: &str, seconds: u64, client: &Client) -> String {
     let secure = if client.scheme == Some("https") { "; Secure" } else { "" };
     format!("{COOKIE}={session}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
@@ -394,7 +396,7 @@ mod tests {
         let tried: Vec<_> = (0..12).map(|_| show(&[("authorization", wrong)])).collect();
         assert_eq!((tried[0], tried[9], tried[10]), (Bearer::Wrong, Bearer::Wrong, Bearer::TooOften));
         assert_eq!(auth.open("no", &here(), Instant::now()), Err(Wrong::TooOften), "the form has the same budget");
-        assert_eq!(show(&[("authorization", &right)]), Bearer::Right, "others' guesses lock nobody out");
+        assert_eq!(show(&[("authorization", &right)]), Bearer::Right, "wrong tokens of others lock no client out");
         let session = auth.open(TOKEN, &here(), Instant::now()).expect("it is the token");
         let cookie = format!("{COOKIE}={session}");
         assert_eq!(show(&[("authorization", wrong), ("cookie", &cookie)]), Bearer::Right, "nor a session");
@@ -462,6 +464,6 @@ mod tests {
         for _ in 0..MOST_SESSIONS + 10 {
             auth.open(TOKEN, &here(), now).expect("it is the token");
         }
-        assert_eq!(auth.sessions.lock().expect("nobody panics").len(), MOST_SESSIONS);
+        assert_eq!(auth.sessions.lock().expect("no code panics here").len(), MOST_SESSIONS);
     }
 }

@@ -1,5 +1,5 @@
-//! What was rendered for one board, shared by all who ask for the same until the next one; and how an answer is sent: packed
-//! when asked, and not at all to whom has it.
+//! Pages rendered for one board, shared by all who ask for the same page until the next board. Also sends answers:
+//! compressed on request, and not at all if the client already has them.
 
 use axum::{
     body::Bytes,
@@ -14,37 +14,38 @@ use std::{
 };
 use tokio::sync::OnceCell;
 
-/// Variants kept of one board: each plugin's page and the usual ways to sort. Further ones are rendered for each who asks.
+/// Variants kept for one board: each plugin's page and the usual sort orders. Further ones are rendered for each
+/// request.
 const MOST: usize = 256;
 
 /// Bytes of a path that is kept.
 const LONGEST: usize = 200;
 
-/// What is the same for everybody depends on nothing; pages depend on who asks.
+/// An answer that is the same for everyone varies by nothing; pages vary by the reader.
 const VARIES: &str = "accept-encoding, cookie, authorization";
 
-/// One answer, in plain and, once somebody asked for it, packed.
+/// One answer, plain and, once a client asked for it, compressed.
 #[derive(Debug)]
 pub struct Rendered {
     kind: &'static str,
     plain: Bytes,
     gzip: OnceLock<Bytes>,
-    /// What it is called, where it has a name.
+    /// The `ETag`, if the answer has one.
     tag: Option<HeaderValue>,
 }
 
 impl Rendered {
-    /// Without a name: sent each time.
+    /// An answer without a tag, which is sent each time.
     pub fn new(kind: &'static str, plain: impl Into<Bytes>) -> Self {
         Self { kind, plain: plain.into(), gzip: OnceLock::new(), tag: None }
     }
 
-    /// With this name.
+    /// An answer with a tag.
     pub fn named(kind: &'static str, plain: impl Into<Bytes>, tag: &str) -> Self {
         Self { tag: HeaderValue::from_str(&format!("W/\"{tag}\"")).ok(), ..Self::new(kind, plain) }
     }
 
-    /// As this reader wants it.
+    /// The response in the form that this client accepts.
     pub fn respond(&self, asked: &HeaderMap) -> Response {
         let fixed: [(HeaderName, HeaderValue); 2] = [
             (header::VARY, HeaderValue::from_static(VARIES)),
@@ -77,7 +78,7 @@ fn values(asked: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     asked.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
 }
 
-/// Whether the reader has it: by its name, weak or not.
+/// Whether the client already has the answer, by its tag, weak or not.
 fn is_known(asked: &HeaderMap, tag: Option<&HeaderValue>) -> bool {
     let strong = |name: &str| name.trim().trim_start_matches("W/").to_owned();
     let Some(tag) = tag.and_then(|tag| tag.to_str().ok()).map(strong) else { return false };
@@ -94,15 +95,15 @@ fn takes_gzip(asked: &HeaderMap) -> bool {
 
 type Cell = Arc<OnceCell<Arc<Rendered>>>;
 
-/// What was rendered for the newest board, by path and reader.
+/// The answers for the newest board, by path and reader.
 #[derive(Debug, Default)]
 pub struct Cache(Mutex<(u64, HashMap<String, Cell>)>);
 
 impl Cache {
-    /// The variant of this name for this board, rendered by whoever asks first. What fails is not kept.
+    /// The variant with this name for this board, rendered by the first request. A failure is not kept.
     ///
     /// # Errors
-    /// As `render` says.
+    /// Those of `render`.
     pub async fn get<E>(
         &self,
         board: u64,
@@ -114,13 +115,13 @@ impl Cache {
         cell.get_or_try_init(|| async { render().await.map(Arc::new) }).await.cloned()
     }
 
-    /// `None` when there is no room for another one.
+    /// `None` when there is no room for another variant.
     fn cell(&self, board: u64, name: String) -> Option<Cell> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.0 < board {
             *kept = (board, HashMap::new());
         }
-        // Before the first poll there is nothing to share; who holds an older board is done with it soon.
+        // Before the first poll there is nothing to share. A request with an older board is over soon.
         if board == 0 || kept.0 > board || name.len() > LONGEST {
             return None;
         }
@@ -155,7 +156,7 @@ mod tests {
         for number in 0..2 * MOST {
             ask(2, &number.to_string()).await;
         }
-        assert_eq!(cache.0.lock().expect("nobody panics").1.len(), MOST);
+        assert_eq!(cache.0.lock().expect("no code panics here").1.len(), MOST);
         let before = count.get();
         ask(2, "one too many").await;
         assert_eq!(ask(2, "one too many").await, before + 2);
@@ -170,7 +171,7 @@ mod tests {
         let rendered = Rendered::named("text/plain", "word ".repeat(100), "7");
         let plain = rendered.respond(&HeaderMap::new());
         assert_eq!((plain.status(), &plain.headers()["etag"]), (StatusCode::OK, &HeaderValue::from_static("W/\"7\"")));
-        assert!(rendered.gzip.get().is_none(), "nobody asked for it");
+        assert!(rendered.gzip.get().is_none(), "no client asked for it");
         assert!(
             !rendered
                 .respond(&asked(&[("accept-encoding", "gzip;q=0, br")]))

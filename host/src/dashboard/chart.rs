@@ -1,6 +1,6 @@
-//! Charts as SVG, made here: attributes only, because the content policy allows no style. Numbers come from the history, and
-//! words are escaped. Lines are stretched to the width of the page; words and marks lie on top, placed by percent, and are
-//! not.
+//! Charts as SVG. They use attributes only, because the content policy allows no style. Numbers come from the history,
+//! and texts are escaped. Lines stretch to the width of the page. Labels and marks lie on top, placed by percent, and
+//! do not stretch.
 
 use crate::view::{
     Point,
@@ -8,28 +8,29 @@ use crate::view::{
 };
 use std::fmt::Write;
 
-/// Columns of a chart: an hour of points is rolled up to as many, each showing its greatest value.
+/// Columns of a chart. An hour of points becomes as many columns, each with its greatest value.
 const COLUMNS: usize = 120;
 
-/// Columns of a line in the overview, which has four for each plugin.
+/// Columns of a line in the overview, which has four lines for each plugin.
 const SPARK_COLUMNS: usize = 40;
 
-/// Marks drawn on a chart; more would hide the line.
+/// Marks on one chart. More would hide the line.
 const MOST_MARKS: usize = 60;
 
-/// Polls without a measurement over which a line goes on: one may be late, and the next one missed.
+/// Polls without a measurement that a line bridges: one may be late and the next one missing.
 const BRIDGED: f32 = 2.5;
 
-/// Ranges of a chart in minutes. It shows the shortest that has all of a young host's life.
+/// Ranges of a chart in minutes. A chart of a young host shows the shortest range with its whole life.
 const RANGES: [u64; 4] = [5, 10, 30, 60];
 
-/// Where lines lie in a chart, from the top, in pixels: below the label of the greatest value, above those of the time.
+/// The vertical place of lines in a chart, from the top, in pixels: below the label of the greatest value, above the
+/// times.
 const PLOT: (f32, f32) = (16.0, 96.0);
 
-/// A line's own units, before it is stretched.
+/// The width of a line in its own units, before it stretches.
 const WIDTH: f32 = 600.0;
 
-/// What a chart shows of the time.
+/// The time range of a chart.
 #[derive(Debug, Clone, Copy)]
 pub struct Range {
     /// Seconds since 1970.
@@ -47,7 +48,7 @@ impl Range {
         Self { from: now.saturating_sub(minutes * 60), to: now, poll }
     }
 
-    /// The last hour, or as much as there is: for lines without times.
+    /// The last hour, or the host's life if that is shorter: for lines without times.
     pub fn so_far(uptime: u64, now: u64, poll: f32) -> Self {
         Self { from: now.saturating_sub(uptime.clamp(60, 3600)), to: now, poll }
     }
@@ -60,13 +61,13 @@ impl Range {
         (self.from..=self.to).contains(&at)
     }
 
-    /// From 0 to 1.
+    /// The place of a time in the range, from 0 to 1.
     fn share(&self, at: u64) -> f32 {
         at.saturating_sub(self.from) as f32 / self.span() as f32
     }
 }
 
-/// Text in SVG or HTML.
+/// A text for SVG or HTML.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -82,7 +83,7 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// The greatest value of each column that has any, with the time of the last one in it.
+/// The greatest value of each column with points, and the time of the last point in it.
 fn columns(count: usize, points: &[Point], value: impl Fn(&Point) -> f32, range: Range) -> Vec<(u64, f32)> {
     let mut columns: Vec<(u64, u64, f32)> = Vec::with_capacity(count);
     for point in points.iter().filter(|point| range.has(point.at)) {
@@ -100,7 +101,7 @@ fn columns(count: usize, points: &[Point], value: impl Fn(&Point) -> f32, range:
 }
 
 fn path(columns: &[(u64, f32)], count: usize, most: f32, (width, height): (f32, f32), range: Range) -> String {
-    // Two neighbours are at most two columns apart, whatever was measured between.
+    // Two neighbouring points are at most two columns apart, whatever was measured in between.
     let bridged = (range.poll * BRIDGED).max(2.0 * range.span() as f32 / count as f32);
     let (mut path, mut before) = (String::new(), None::<u64>);
     for (index, &(at, value)) in columns.iter().enumerate() {
@@ -112,7 +113,7 @@ fn path(columns: &[(u64, f32)], count: usize, most: f32, (width, height): (f32, 
         let _ = write!(path, "{}{x:.1} {y:.1}", if begins { "M" } else { "L" });
         let ends = columns.get(index + 1).is_none_or(|(next, _)| !goes_on(at, *next));
         if begins && ends {
-            // One alone is a dash that can be seen.
+            // A single point becomes a visible dash.
             let _ = write!(path, "h{}", width / 100.0);
         }
         before = Some(at);
@@ -124,12 +125,12 @@ fn greatest(columns: &[(u64, f32)]) -> f32 {
     columns.iter().fold(0.0, |most, (_, value)| most.max(*value))
 }
 
-/// A small line without words, for a figure of the overview: `what` over the time, labelled with its greatest value for who
-/// cannot see it. Nothing when there was nothing.
+/// A small line without labels for a figure of the overview. `what` and its greatest value describe it for people who
+/// cannot see it. Empty without values.
 pub fn spark(points: &[Point], value: impl Fn(&Point) -> f32, range: Range, what: &str) -> String {
     let columns = columns(SPARK_COLUMNS, points, value, range);
     let most = greatest(&columns);
-    // Noise of a thousandth is nothing.
+    // Less than a thousandth is noise.
     if most < 0.001 {
         return String::new();
     }
@@ -144,25 +145,25 @@ pub fn spark(points: &[Point], value: impl Fn(&Point) -> f32, range: Range, what
 
 /// One line of a chart.
 pub struct Line<'a> {
-    /// What it shows.
+    /// The name of the line.
     pub name: &'static str,
     /// The value of a point.
     pub value: &'a dyn Fn(&Point) -> f32,
 }
 
-/// What a mark looks like.
+/// The shape of a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// It went down.
+    /// A crash.
     Triangle,
-    /// It went back.
+    /// A rollback.
     Diamond,
-    /// Somebody changed it.
+    /// A change by a person.
     Circle,
 }
 
 impl Shape {
-    /// That of a mark; `None` of what an operator need not see beside a figure.
+    /// The shape of a mark; `None` for marks that matter beside no figure.
     pub fn of(mark: &Mark) -> Option<Self> {
         match (mark.kind, mark.severity) {
             (MarkKind::Crash | MarkKind::Failed | MarkKind::Health, Severity::Error) => Some(Self::Triangle),
@@ -172,7 +173,7 @@ impl Shape {
         }
     }
 
-    /// As SVG around its own origin.
+    /// The shape as SVG, around its own origin.
     fn svg(self) -> &'static str {
         match self {
             Self::Triangle => "<path d=\"M0-6L6 5H-6Z\"/>",
@@ -190,7 +191,7 @@ impl Shape {
         }
     }
 
-    /// For a line of text.
+    /// The shape as an icon for a line of text.
     pub fn icon(self) -> String {
         format!(
             "<svg class=\"icon mark {0}\" viewBox=\"-8 -8 16 16\" role=\"img\" aria-label=\"{0}\">{1}</svg>",
@@ -199,25 +200,25 @@ impl Shape {
         )
     }
 
-    /// What all of them mean.
+    /// The legend of all shapes.
     pub fn legend() -> String {
         let one = |shape: Self, word: &str| format!("<span>{} {word}</span>", shape.icon());
         [one(Self::Triangle, "crash"), one(Self::Diamond, "rollback"), one(Self::Circle, "reload or restart")].join(" ")
     }
 }
 
-/// What is shown by a chart.
+/// The content of a chart.
 pub struct Chart<'a> {
     /// What it is about.
     pub title: &'static str,
-    /// What its numbers are.
+    /// The unit of the numbers.
     pub unit: &'static str,
-    /// What is drawn, one below the other in the legend.
+    /// The lines, in the order of the legend.
     pub lines: &'a [Line<'a>],
 }
 
 impl Chart<'_> {
-    /// With its marks, each with its cause as a title.
+    /// The chart with its marks, each with its cause as a title.
     pub fn svg(&self, points: &[Point], marks: &[Mark], range: Range) -> String {
         let (top, bottom) = PLOT;
         let all: Vec<_> = self.lines.iter().map(|line| columns(COLUMNS, points, line.value, range)).collect();
@@ -251,7 +252,7 @@ impl Chart<'_> {
         svg
     }
 
-    /// Which line is which, where there are two.
+    /// The legend of a chart with two lines.
     fn keys(&self) -> String {
         if self.lines.len() < 2 {
             return String::new();
@@ -292,7 +293,7 @@ fn write_times(svg: &mut String, range: Range) {
     );
 }
 
-/// Two or three digits that count.
+/// A number with two or three significant digits.
 pub fn number(value: f32) -> String {
     match value {
         value if !value.is_finite() => "–".to_owned(),

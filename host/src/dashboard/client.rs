@@ -1,4 +1,5 @@
-//! Who is asking, and by which name: what the connection and the request say, or what a trusted proxy forwards. Pure.
+//! The client of a request: its address and the host name that it asked for, from the connection and the request, or
+//! from a trusted proxy. Pure.
 
 use super::guesses;
 use axum::http::{HeaderMap, HeaderName, Uri, Version, header};
@@ -8,29 +9,29 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Who sent a request.
+/// The sender of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
-    /// Where the browser or script runs: in front of all trusted proxies.
+    /// The address of the browser or script, in front of all trusted proxies.
     pub address: IpAddr,
-    /// The name and port that it asked for; `None` only in HTTP/1.0.
+    /// The host and port that it asked for; `None` only in HTTP/1.0.
     pub host: Option<String>,
-    /// `http` or `https`, if a trusted proxy says so.
+    /// `http` or `https`, if a trusted proxy says which.
     pub scheme: Option<&'static str>,
 }
 
 impl Client {
-    /// Reads it off the head of a request from this peer.
+    /// Reads the client from the head of a request of this peer.
     ///
     /// # Errors
-    /// What is wrong with a request that does not name one host.
+    /// Why a request does not name exactly one host.
     pub fn of(
         peer: IpAddr,
         (version, uri, headers): (Version, &Uri, &HeaderMap),
         proxies: &Proxies,
     ) -> Result<Self, &'static str> {
         let host = match (uri.authority(), one(headers, &header::HOST)?) {
-            // The request line wins: a proxy in between may have looked at nothing else.
+            // The request line has precedence: a proxy in between may have checked nothing else.
             (Some(authority), _) => Some(authority.as_str().to_owned()),
             (None, Some(host)) => Some(host.to_owned()),
             (None, None) if version == Version::HTTP_10 => None,
@@ -43,22 +44,22 @@ impl Client {
         Ok(Self {
             address: proxies.client(peer, headers),
             host: last(headers, &FORWARDED_HOST).map(str::to_owned).or(host),
-            scheme: ["http", "https"].into_iter().find(|known| scheme.is_some_and(|said| said == *known)),
+            scheme: ["http", "https"].into_iter().find(|known| scheme.is_some_and(|scheme| scheme == *known)),
         })
     }
 
-    /// Whether it runs on this machine, which may ask as much as it likes.
+    /// Whether it runs on this machine, which has no rate limit.
     pub fn is_local(&self) -> bool {
         self.address.is_loopback()
     }
 
-    /// Whose guesses it shares: of IPv6 a network, which one person may have all of.
+    /// The address whose count of wrong tokens it shares. For IPv6 a network, because one person may have all of it.
     pub fn whose(&self) -> IpAddr {
         guesses::whose(self.address)
     }
 }
 
-/// The name or address in a URL of http or https, without its port; `None` when it is none.
+/// The host name or address in an http or https URL, without its port; `None` for any other text.
 pub fn host_of(url: &str) -> Option<String> {
     let url: Uri = url.parse().ok()?;
     let is_web = ["http", "https"].contains(&url.scheme_str()?);
@@ -66,7 +67,7 @@ pub fn host_of(url: &str) -> Option<String> {
     Some(host.trim_matches(['[', ']']).to_lowercase()).filter(|host| !host.is_empty())
 }
 
-/// The value of a header that may stand there once.
+/// The value of a header that may occur once.
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, &'static str> {
     let mut all = headers.get_all(name).iter();
     match (all.next(), all.next()) {
@@ -75,13 +76,13 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>,
     }
 }
 
-/// What the nearest proxy said: it adds to the end of what the client may have sent.
+/// The value from the nearest proxy, which appends to whatever the client sent.
 fn last<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
     value.rsplit(',').next().map(str::trim).filter(|value| !value.is_empty())
 }
 
-/// The proxies whose word is taken for who asks, by which name, and whether encrypted.
+/// The proxies whose forwarded headers count.
 #[derive(Debug, Clone, Default)]
 pub struct Proxies(Vec<Network>);
 
@@ -96,8 +97,8 @@ impl Proxies {
         self.0.iter().any(|network| network.has(address))
     }
 
-    /// The last address on the way here that is no trusted proxy. Where one of them says nothing that can be read, it is
-    /// the proxy itself.
+    /// The last address on the way here that is no trusted proxy. If a proxy forwards nothing readable, the address of
+    /// that proxy.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let lines: Vec<_> =
             headers.get_all(FORWARDED_FOR).iter().map(|value| value.to_str().unwrap_or_default()).collect();
@@ -124,7 +125,7 @@ fn address_of(text: &str) -> Option<IpAddr> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     base: IpAddr,
-    /// How many bits of it count.
+    /// The number of bits that count.
     prefix: u32,
 }
 
@@ -136,7 +137,7 @@ impl Network {
     }
 }
 
-/// An address as a number, and how many bits it has.
+/// An address as a number, and its number of bits.
 fn bits(address: IpAddr) -> (u128, u32) {
     match address {
         IpAddr::V4(address) => (u32::from(address).into(), 32),
@@ -196,15 +197,15 @@ mod tests {
 
     #[test]
     fn only_a_trusted_proxy_says_who_asks() {
-        let said = [
+        let forwarded = [
             ("host", "127.0.0.1:8080"),
             ("x-forwarded-for", "6.6.6.6, 192.0.2.7"),
             ("x-forwarded-host", "evil, bot.example"),
             ("x-forwarded-proto", "https"),
         ];
-        let stranger = client("127.0.0.1", "/", &said, &[]).expect("one host");
+        let stranger = client("127.0.0.1", "/", &forwarded, &[]).expect("one host");
         assert_eq!(stranger, Client { address: ip("127.0.0.1"), host: Some("127.0.0.1:8080".into()), scheme: None });
-        let trusted = client("127.0.0.1", "/", &said, &["127.0.0.1"]).expect("one host");
+        let trusted = client("127.0.0.1", "/", &forwarded, &["127.0.0.1"]).expect("one host");
         let (address, host) = (ip("192.0.2.7"), Some("bot.example".to_owned()));
         assert_eq!(trusted, Client { address, host, scheme: Some("https") });
     }

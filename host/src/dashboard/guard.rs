@@ -1,5 +1,5 @@
-//! What every request passes: is it meant for this server, does its sender ask too much, and what may a browser do with the
-//! answer.
+//! Checks every request: whether it is meant for this server, whether its sender asks too much, and what a browser may
+//! do with the answer.
 
 use super::{
     MAX_BODY, Shared,
@@ -22,32 +22,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Nothing from elsewhere, no inline script, no inline style.
+/// Nothing from other sites, no inline script, no inline style.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Requests a second from one address, over time: twice the 100 that each client can count on. This machine itself may ask as much as it likes.
+/// Requests a second from one address, over time: twice the 100 that each client can rely on. This machine has no
+/// limit.
 const PER_SECOND: f64 = 200.0;
 
 /// Requests at once from one address.
 const BURST: f64 = 400.0;
 
-/// What is answered by whatever name the machine is asked for.
+/// Paths that are answered under any host name.
 const FOR_ANY_NAME: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// For a whole body. It is one line, and comes with its head.
+/// Time for a whole body. It is one line, and comes with its head.
 const BODY_WITHIN: Duration = Duration::from_secs(5);
 
-/// How much each address has left.
+/// The remaining budget of each address.
 #[derive(Debug, Default)]
 pub struct Rates(Mutex<HashMap<IpAddr, (Instant, f64)>>);
 
 impl Rates {
-    /// Takes one request of an address' budget. False when there is none left.
+    /// Takes one request from an address's budget. Returns false when none is left.
     fn take(&self, address: IpAddr, now: Instant) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= guesses::MOST_ADDRESSES && !all.contains_key(&address) {
-            // Whose budget is full again has not been here for a while.
+            // An address with a full budget has not asked for a while.
             all.retain(|_, (at, left)| *left + now.duration_since(*at).as_secs_f64() * PER_SECOND < BURST);
         }
         let address = guesses::entry(&all, address);
@@ -88,7 +89,7 @@ pub async fn guard(
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        // Not `no-referrer`: with that a browser sends `Origin: null` with our own forms.
+        // Not `no-referrer`: with it a browser sends `Origin: null` with our own forms.
         (header::REFERRER_POLICY, "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
@@ -107,19 +108,19 @@ fn refusal(shared: &Shared, client: &Client, request: &Request) -> Option<Respon
         shared.metrics.dashboard_limit("requests");
         return Some((StatusCode::TOO_MANY_REQUESTS, "Too many requests; slow down.\n").into_response());
     }
-    // A probe or a scraper knows the machine by any name. It is told nothing that a cookie protects.
+    // A probe or a scraper may use any host name. It gets nothing that a cookie protects.
     let is_probe = FOR_ANY_NAME.contains(&path) && !headers.contains_key(header::COOKIE);
     if !is_probe && !client.host.as_deref().is_some_and(|named| is_one_of(named, &shared.hosts)) {
         return Some((StatusCode::MISDIRECTED_REQUEST, unknown_name(client)).into_response());
     }
-    // What may be asked of a page is no secret.
+    // The methods of a page are no secret.
     if request.method() == Method::OPTIONS {
         return None;
     }
     let shown = if auth::is_free(path) { Bearer::None } else { shared.auth.shown(headers, client, now) };
     if shown == Bearer::TooOften {
         shared.metrics.dashboard_limit("guesses");
-        let text = "Too many wrong tokens; the right one is taken at any time.\n";
+        let text = "Too many wrong tokens; the right one still works.\n";
         return Some((StatusCode::TOO_MANY_REQUESTS, text).into_response());
     }
     if shown == Bearer::Wrong || !shared.auth.may_read(headers, path, client) {
@@ -136,7 +137,7 @@ fn unknown_name(client: &Client) -> String {
     )
 }
 
-/// Refuses a form that another site's page sent: for every route that changes something.
+/// Refuses a form of another site's page. For every route that changes something.
 pub async fn own_forms_only(Extension(client): Extension<Client>, request: Request, next: Next) -> Response {
     match auth::is_own(request.method(), request.headers(), &client) {
         Ok(()) => next.run(request).await,
@@ -144,7 +145,7 @@ pub async fn own_forms_only(Extension(client): Extension<Client>, request: Reque
     }
 }
 
-/// The request with its whole body, which is waited for here and nowhere else.
+/// The request with its whole body. Only this place waits for a body.
 async fn whole(shared: &Shared, request: Request) -> Result<Request, Refusal> {
     if [Method::GET, Method::HEAD].contains(request.method()) {
         return Ok(request);
@@ -152,10 +153,10 @@ async fn whole(shared: &Shared, request: Request) -> Result<Request, Refusal> {
     let (head, body) = request.into_parts();
     match tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, MAX_BODY)).await {
         Ok(Ok(body)) => Ok(Request::from_parts(head, Body::from(body))),
-        Ok(Err(_)) => Err((StatusCode::PAYLOAD_TOO_LARGE, "That is too much for a form.\n")),
+        Ok(Err(_)) => Err((StatusCode::PAYLOAD_TOO_LARGE, "The form is too large.\n")),
         Err(_) => {
             shared.metrics.dashboard_limit("body_time");
-            Err((StatusCode::REQUEST_TIMEOUT, "The rest of the request never came.\n"))
+            Err((StatusCode::REQUEST_TIMEOUT, "The rest of the request did not come in time.\n"))
         }
     }
 }
@@ -196,6 +197,6 @@ mod tests {
         for number in 0..5000u32 {
             rates.take(IpAddr::from(number.to_be_bytes()), now);
         }
-        assert!(rates.0.lock().expect("nobody panics").len() <= guesses::MOST_ADDRESSES + 1);
+        assert!(rates.0.lock().expect("no code panics here").len() <= guesses::MOST_ADDRESSES + 1);
     }
 }

@@ -1,4 +1,4 @@
-//! How many wrong tokens came from an address, and one line a second about them. Bounded.
+//! Counts wrong tokens by address, and logs one line a second about them. Bounded.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,19 +7,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Wrong tokens from one address within [`WITHIN`] that are told so; further ones are told that they are too many.
+/// Wrong tokens from one address within [`WITHIN`] that get the usual answer. Further ones are answered with 429.
 pub const MOST: usize = 10;
 
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// Addresses that are remembered. Beyond that all share one budget.
+/// Addresses that are remembered. Further ones share one budget.
 pub const MOST_ADDRESSES: usize = 1024;
 
-/// Wrong tokens by the address they came from.
+/// Wrong tokens by address.
 #[derive(Debug, Default)]
 pub struct Guesses(Mutex<HashMap<IpAddr, VecDeque<Instant>>>);
 
-/// Whom an address stands for: of IPv6 the network, since its owner has all of it.
+/// The address that an address counts as. For IPv6 the network, because its owner has all of it.
 pub fn whose(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
@@ -30,14 +30,14 @@ pub fn whose(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The entry of an address in a bounded table: its own, or beyond the bound the one that all share.
+/// The entry of an address in a bounded table: its own, or beyond the bound the one that all others share.
 pub fn entry<T>(all: &HashMap<IpAddr, T>, address: IpAddr) -> IpAddr {
     let address = whose(address);
     if all.len() < MOST_ADDRESSES || all.contains_key(&address) { address } else { IpAddr::from([0, 0, 0, 0]) }
 }
 
 impl Guesses {
-    /// Whether another one may be tried from here.
+    /// Whether this address may try another token.
     pub fn may(&self, from: IpAddr, now: Instant) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let at = entry(&all, from);
@@ -52,7 +52,7 @@ impl Guesses {
         guesses.len() < MOST
     }
 
-    /// One was wrong.
+    /// Records a wrong token.
     pub fn wrong(&self, from: IpAddr, now: Instant) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST_ADDRESSES {
@@ -67,21 +67,22 @@ impl Guesses {
     }
 }
 
-/// Between two lines of the log about the same thing.
+/// Time between two lines of the log about the same thing.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Says something once a second, and how often it would have said it meanwhile: a flood of requests is no flood of the log.
+/// Logs a warning at most once a second, with the number of repetitions, so that a flood of requests does not flood the
+/// log.
 #[derive(Debug, Clone, Default)]
 pub struct Throttle(Arc<Mutex<Held>>);
 
 #[derive(Debug, Default)]
 struct Held {
-    said: Option<Instant>,
+    logged_at: Option<Instant>,
     left_out: u64,
 }
 
 impl Throttle {
-    /// Logs a warning now, or counts it for the line that comes within a second. Called on a runtime.
+    /// Logs a warning now, or counts it for the line within the next second. Called on a runtime.
     pub fn warn(&self, text: &str) {
         let counted = self.0.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now());
         match counted {
@@ -101,19 +102,19 @@ impl Throttle {
 }
 
 impl Held {
-    /// How many lines wait with this one; none when it may be said.
+    /// The number of lines that wait, with this one; 0 when it may be logged now.
     fn count(&mut self, now: Instant) -> u64 {
-        if self.left_out == 0 && self.said.is_none_or(|said| now.saturating_duration_since(said) >= QUIET) {
-            self.said = Some(now);
+        if self.left_out == 0 && self.logged_at.is_none_or(|at| now.saturating_duration_since(at) >= QUIET) {
+            self.logged_at = Some(now);
         } else {
             self.left_out += 1;
         }
         self.left_out
     }
 
-    /// How many waited, now that they are said.
+    /// Takes the number of lines that waited, because they are logged now.
     fn release(&mut self, now: Instant) -> u64 {
-        self.said = Some(now);
+        self.logged_at = Some(now);
         std::mem::take(&mut self.left_out)
     }
 }
@@ -149,7 +150,7 @@ mod tests {
         for number in 0..5000u32 {
             guesses.wrong(IpAddr::from(number.to_be_bytes()), now);
         }
-        assert!(guesses.0.lock().expect("nobody panics").len() <= MOST_ADDRESSES + 1);
+        assert!(guesses.0.lock().expect("no code panics here").len() <= MOST_ADDRESSES + 1);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Tells an open page that there is something new: server-sent events, each the number of a board. The page then asks for
-//! itself, and replaces what has changed. Where too many are open, a page is told to ask by itself now and then.
+//! Tells open pages about new boards: server-sent events with the number of each board. The page then requests itself
+//! and replaces what has changed. When too many pages are open, a page is told to poll instead.
 
 use super::Shared;
 use axum::{
@@ -11,25 +11,25 @@ use axum::{
 use std::{convert::Infallible, pin::Pin, sync::Arc, task, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-/// Open pages at a time: fewer than connections, so that they cannot keep everybody else out.
+/// Open pages at a time: fewer than connections, so that they do not keep other clients out.
 pub const MOST: usize = 60;
 
-/// Between two signs of life, by which the page knows that the host still lives, and whatever lies between that the
-/// connection does. The script counts on it.
+/// Time between two signs of life, by which the page knows that the host and everything in between still works. The
+/// script relies on it.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
-/// A stream, which no proxy is to hold back: nginx collects answers unless it is told not to.
+/// Headers of a stream. nginx buffers answers unless a header forbids it.
 const STREAM: [(HeaderName, &str); 3] = [
     (header::CONTENT_TYPE, "text/event-stream"),
     (header::CACHE_CONTROL, "no-store, no-transform"),
     (HeaderName::from_static("x-accel-buffering"), "no"),
 ];
 
-/// One line for each new board, until the reader goes.
+/// Sends one event for each new board, until the reader disconnects.
 pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
     let Ok(permit) = Arc::clone(&shared.live).try_acquire_owned() else {
         shared.metrics.dashboard_limit("pages");
-        // As an event: a browser takes any other status for an error, and never tries again.
+        // As an event, because a browser takes any other status for an error and does not try again.
         return (STREAM, "event: full\ndata: \n\n").into_response();
     };
     let (lines, waiting) = mpsc::channel(1);

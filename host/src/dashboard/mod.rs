@@ -1,10 +1,10 @@
-//! The dashboard: "is it working, and why did it crash?" answered at a glance.
+//! The dashboard: shows whether the bot works and why a plugin crashed.
 //!
-//! `server` accepts and bounds connections, `client` says who is behind one, `guard` turns away what must not come in and says
-//! what browsers may do, `api` has what programs read, `pages`, `plugin`, `words` and `chart` what people read, `live` tells an open page that there is
-//! something new. All of it reads the metrics' newest board and is rendered once for each (`cache`), so it costs the bot
-//! nothing however many look. `auth` knows who holds the token, `guesses` how often others try, and `action` does what they want through
-//! the admin room.
+//! `server` accepts and bounds connections, `client` identifies the client of a request, and `guard` refuses requests
+//! and restricts browsers. `api` has the pages for programs; `pages`, `plugin`, `words` and `chart` those for people;
+//! `live` tells open pages about new boards. Every page shows the newest board and is rendered once for each board
+//! (`cache`), so readers cost the bot nothing. `auth` knows the holders of the token, `guesses` counts wrong tokens,
+//! and `action` passes the buttons to the admin.
 
 mod action;
 mod api;
@@ -40,48 +40,48 @@ use tokio::{net::TcpListener, runtime::Handle};
 /// Bytes of a form: a token or the number of a question.
 const MAX_BODY: usize = 4096;
 
-/// What an operator sets.
+/// The configuration of the dashboard.
 #[derive(Debug, Clone)]
 pub struct DashboardConfig {
     /// The address it listens on.
     pub host: String,
-    /// The port; 0 for any that is free.
+    /// The port; 0 for any free port.
     pub port: u16,
-    /// Whether everybody who can reach the address may read.
+    /// Whether everyone who can reach the address may read.
     pub public: bool,
-    /// Who shows this may act, and read where reading is not free.
+    /// A client with the token may act, and read if reading requires a token.
     pub token: Option<String>,
-    /// Names by which it may be reached beside its address and loopback.
+    /// Host names by which browsers may reach it, besides its address and loopback.
     pub allowed_hosts: Vec<String>,
-    /// Proxies whose word is taken for who asks, by which name, and whether encrypted.
+    /// Proxies whose forwarded headers count.
     pub trusted_proxies: Vec<Network>,
     /// Whether `/metrics` answers.
     pub prometheus: bool,
 }
 
-/// Why there is no dashboard.
+/// Why the dashboard cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum DashboardError {
-    /// The address.
+    /// The address cannot be used.
     #[error("the dashboard cannot listen on {address}{hint}")]
     Listen {
-        /// The address and port that were asked for.
+        /// The configured address and port.
         address: String,
         /// The system's reason.
         source: io::Error,
-        /// What to do about it.
+        /// What to do.
         hint: &'static str,
     },
 }
 
-/// What all handlers share.
+/// The data that all handlers share.
 struct Shared {
     metrics: Metrics,
     prometheus: bool,
     hosts: Vec<String>,
     proxies: client::Proxies,
     cache: cache::Cache,
-    /// Names this life of the host: what was rendered in another one is another thing.
+    /// Identifies this run of the host: pages of another run are others.
     life: String,
     rates: guard::Rates,
     live: Arc<tokio::sync::Semaphore>,
@@ -91,7 +91,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// What was rendered of a board, named so that a browser can say that it has it.
+    /// An answer rendered for a board, with a tag, so that a browser can say that it has it.
     fn named(
         &self,
         kind: &'static str,
@@ -106,7 +106,7 @@ impl Shared {
     }
 }
 
-/// Begins to listen on the current runtime's thread pool of one, `ops`. Returns the address in use.
+/// Starts to listen on `ops`. Returns the address in use.
 ///
 /// # Errors
 /// [`DashboardError`].
@@ -138,7 +138,7 @@ pub async fn start(
         (false, true) => auth::Readers::Local,
         (false, false) => auth::Readers::None,
     };
-    // Of the ops runtime from the first moment: a socket belongs to the runtime that it was made on.
+    // On the ops runtime from the start, because a socket belongs to the runtime that creates it.
     let listening = ops.spawn(async move { TcpListener::bind(address).await });
     let listener = listening.await.map_err(|error| problem(io::Error::other(error)))?.map_err(problem)?;
     let local = listener.local_addr().map_err(problem)?;
@@ -160,8 +160,8 @@ pub async fn start(
     Ok(local)
 }
 
-/// Where it listens instead of an address that others can reach, when nobody said that they may read there; and the warning
-/// that says so. `None` when it listens where it was told to.
+/// The address to use instead of one that other machines can reach, when the configuration does not let them read, with
+/// the warning about it. `None` when the configured address is fine.
 pub fn instead(host: &str, public: bool, has_token: bool) -> Option<(IpAddr, String)> {
     if public || has_token {
         return None;
@@ -173,19 +173,19 @@ pub fn instead(host: &str, public: bool, has_token: bool) -> Option<(IpAddr, Str
         IpAddr::V6(_) => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
     };
     let warning = format!(
-        "the dashboard listens on {here} and not on {host}, where everybody could read it. Set dashboard.token to \
-         ask for a token there, dashboard.public = true if everybody may read, or dashboard.host = \"{here}\" to say that \
+        "the dashboard listens on {here} and not on {host}, where everyone could read it. Set dashboard.token to \
+         ask for a token there, dashboard.public = true if everyone may read, or dashboard.host = \"{here}\" to say that \
          this is right"
     );
     Some((here, warning))
 }
 
-/// By which names a browser may ask. Any other may be an attacker's name that was pointed here (DNS rebinding).
+/// The host names that browsers may use. Any other may be an attacker's name for this address (DNS rebinding).
 fn hosts(config: &DashboardConfig, address: IpAddr) -> Vec<String> {
     let mut hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned(), config.host.to_lowercase()];
     hosts.push(address.to_string());
     if config.token.is_some() && !address.is_loopback() {
-        // Behind a token it may be reached by the machine's own name.
+        // With a token, the machine's own name is allowed too.
         hosts.extend(std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_lowercase()));
     }
     hosts.extend(config.allowed_hosts.iter().map(|host| host.to_lowercase()));

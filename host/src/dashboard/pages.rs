@@ -1,5 +1,5 @@
-//! What people read: the overview, and what happened. Status first, in words; what is bad comes first. `plugin` has the page
-//! of one plugin.
+//! The pages for people: the overview, and the list of events. Status comes first, in words, and the worst plugins come
+//! first. `plugin` has the page of one plugin.
 
 use super::{
     Shared,
@@ -29,19 +29,19 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-/// Its content type.
+/// The content type of pages.
 pub const HTML: &str = "text/html; charset=utf-8";
 
 const STYLE: &str = include_str!("assets/style.css");
 const SCRIPT: &str = include_str!("assets/live.js");
 
-/// Lines of the list of events on one page.
+/// Events on one page of the list.
 const LISTED: usize = 200;
 
-/// Letters of a reason that stand in the row; a longer one has a row of its own.
+/// Letters of a reason that fit the row. A longer one gets its own row.
 const SHORT_REASON: usize = 60;
 
-/// How the overview can be sorted: the word in the URL, and what people read.
+/// The sort orders of the overview: the word in the URL, and the title.
 const SORTS: [(&str, &str); 10] = [
     ("name", "Plugin"),
     ("state", "State"),
@@ -55,7 +55,7 @@ const SORTS: [(&str, &str); 10] = [
     ("crashes", "Crashes"),
 ];
 
-/// How a list is looked at, from the URL. What makes no sense is the default.
+/// The filter and order of a list, from the URL. An invalid value means the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(default)]
 pub struct Look {
@@ -82,13 +82,13 @@ impl Look {
         look
     }
 
-    /// The overview, with one thing looked at otherwise.
+    /// The link to the overview with one of these changed.
     fn link(&self, show: &str, sort: &str) -> String {
         let sort = if sort == "state" { "" } else { sort };
         format!("./{}", query(&[("show", show), ("sort", sort), ("q", &self.q)]))
     }
 
-    /// The list of events, looked at so.
+    /// The link to the list of events with this filter.
     fn events(&self) -> String {
         format!("/events{}", query(&[("plugin", &self.plugin), ("kind", &self.kind), ("severity", &self.severity)]))
     }
@@ -98,7 +98,7 @@ impl Look {
     }
 }
 
-/// `?a=b&c=d` of what is not empty.
+/// The query `?a=b&c=d` of all pairs that are not empty.
 fn query(pairs: &[(&str, &str)]) -> String {
     let mut query = String::new();
     for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
@@ -109,24 +109,25 @@ fn query(pairs: &[(&str, &str)]) -> String {
     query
 }
 
-/// Where a page stands. Links are relative: a proxy may have put the dashboard below a path that only the browser knows.
+/// The place of a page. Links are relative, because a proxy may have put the dashboard under a path that only the
+/// browser knows.
 #[derive(Debug, Clone)]
 pub struct At {
-    /// Who reads it.
+    /// The login of the reader.
     pub login: Login,
-    /// The way from the page to `/`: `./`, or `../` for each folder between.
+    /// The path from the page to `/`: `./`, or `../` for each folder in between.
     pub root: String,
-    /// The page itself as a path from there, to come back after logging in.
+    /// The path of the page from there, to come back after a login.
     pub here: String,
 }
 
 impl At {
-    /// A page that knows where it stands.
+    /// A page at a known place.
     pub fn new(root: &str, login: Login, here: &str) -> Self {
         Self { login, root: root.to_owned(), here: here.to_owned() }
     }
 
-    /// A page at whatever address was asked for. What was sent there is not sent again: the way back leads to its plugin.
+    /// A page at the requested address. A form is not sent again: after a login the reader gets the page of the plugin.
     pub fn of(method: &Method, uri: &Uri, login: Login) -> Self {
         let folders = uri.path().matches('/').count().saturating_sub(1);
         let root = if folders == 0 { "./".to_owned() } else { "../".repeat(folders) };
@@ -137,14 +138,14 @@ impl At {
         Self { login, root, here: here.to_owned() }
     }
 
-    /// The form to log in, which leads back here.
+    /// The link to the form to log in, which leads back here.
     pub fn log_in(&self) -> String {
         let next = if self.here == "/" { "" } else { &self.here };
         format!("{}login{}", self.root, query(&[("next", next)]))
     }
 }
 
-/// As part of a URL.
+/// A text as part of a URL.
 pub fn encoded(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     text.bytes()
@@ -169,7 +170,7 @@ pub async fn overview(State(shared): State<Arc<Shared>>, look: Asked, headers: H
 #[template(path = "overview.html")]
 struct Overview<'a> {
     snapshot: &'a Snapshot,
-    /// What the headline does not say.
+    /// The troubles that the verdict does not name.
     more: Vec<&'a str>,
     uptime: String,
     memory: String,
@@ -181,11 +182,11 @@ struct Overview<'a> {
     at: At,
 }
 
-/// The head of a column, by which the table can be sorted.
+/// The head of a column that can be sorted.
 struct Head {
     title: &'static str,
     link: String,
-    /// `ascending` or `descending`, when it is.
+    /// `ascending` or `descending`, if the table is sorted by it.
     sorted: Option<&'static str>,
     is_number: bool,
 }
@@ -197,11 +198,11 @@ struct Row<'a> {
     p95: String,
     sparks: Sparks,
     why: Option<String>,
-    /// Whether that takes a row of its own.
+    /// Whether the reason needs its own row.
     is_long: bool,
 }
 
-/// An hour of each figure.
+/// The lines of the last hour.
 struct Sparks {
     cpu: String,
     memory: String,
@@ -236,7 +237,7 @@ fn render_overview(shared: &Shared, snapshot: &Snapshot, look: &Look, login: Log
 }
 
 fn sort(plugins: &mut [&Plugin], by: &str) {
-    // What is equal stays as the names are.
+    // Equal rows keep the order of their names.
     match by {
         "name" => plugins.sort_by(|a, b| a.name.cmp(&b.name)),
         "version" => plugins.sort_by(|a, b| a.version.cmp(&b.version)),
@@ -292,7 +293,7 @@ struct Missing<'a> {
     at: At,
 }
 
-/// There is no such plugin.
+/// The page for a plugin that does not exist.
 pub fn missing(name: &str, at: At, headers: &HeaderMap) -> Response {
     page(StatusCode::NOT_FOUND, &Missing { name, at }, headers)
 }
@@ -306,7 +307,7 @@ struct Events<'a> {
     at: At,
 }
 
-/// What happened, the newest first.
+/// `GET /events`: the marks, the newest first.
 pub async fn events(State(shared): State<Arc<Shared>>, look: Asked, headers: HeaderMap) -> Response {
     let look = Look::of(look);
     let (board, login) = (shared.metrics.latest(), shared.auth.login(&headers));
@@ -331,19 +332,19 @@ pub async fn events(State(shared): State<Arc<Shared>>, look: Asked, headers: Hea
     rendered.respond(&headers)
 }
 
-/// The style sheet.
+/// `GET /style.css`.
 pub async fn style(headers: HeaderMap) -> Response {
     static ASSET: LazyLock<Rendered> = LazyLock::new(|| asset("text/css; charset=utf-8", STYLE));
     ASSET.respond(&headers)
 }
 
-/// `GET /live.js`, under a name that changes with its content.
+/// `GET /live.js`. Its tag changes with its content.
 pub async fn script(headers: HeaderMap) -> Response {
     static ASSET: LazyLock<Rendered> = LazyLock::new(|| asset("text/javascript; charset=utf-8", SCRIPT));
     ASSET.respond(&headers)
 }
 
-/// Named by its content: an update of Rosey is seen at once.
+/// A file with a tag from its content, so that browsers notice an update of Rosey at once.
 pub fn asset(kind: &'static str, body: &'static str) -> Rendered {
     use sha2::{Digest, Sha256};
     let hash = Sha256::digest(body);
@@ -358,9 +359,10 @@ pub fn page(status: StatusCode, page: &impl Template, headers: &HeaderMap) -> Re
     response.into_response()
 }
 
-/// A page as HTML. Hidden characters of plugins and users are written out here, once for every page: of our own there are none.
+/// A page as HTML. This is the one place that writes hidden characters of plugins and users out; our own texts have
+/// none.
 pub fn shown_page(page: &impl Template) -> String {
-    // A template fails only when a value cannot be written, and ours are texts and numbers.
+    // A template fails only when a value cannot be written, and our values are texts and numbers.
     let html = page.render().unwrap_or_else(|error| format!("This page cannot be shown: {error}"));
     if !html.contains(|c| text::is_hidden(c) && !['\n', '\t'].contains(&c)) {
         return html;

@@ -1,4 +1,4 @@
-//! The page of one plugin: is it working, and if not, why.
+//! The page of one plugin: whether it works, and if not, why.
 
 use super::{
     Shared,
@@ -25,13 +25,13 @@ use axum::{
 use rosey_core::state::PluginState;
 use std::{sync::Arc, time::Duration};
 
-/// What the page shows of the past.
+/// The history that the page shows.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Lines of log.
+/// Lines of log on the page.
 const LINES: usize = 50;
 
-/// Marks listed below the charts; `/events` has all.
+/// Marks below the charts; `/events` has all.
 const LISTED: usize = 12;
 
 #[derive(Template)]
@@ -57,14 +57,14 @@ struct PluginPage<'a> {
     at: At,
 }
 
-/// Which buttons make sense.
+/// The buttons that make sense in the plugin's state.
 struct Can {
     start: bool,
     restart: bool,
     stop: bool,
 }
 
-/// One plugin.
+/// `GET /plugin/{name}`.
 pub async fn page(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,

@@ -1,5 +1,5 @@
-//! Accepts connections, as many as may be, and gives each only so much time: for its first request, for the next, and to
-//! take what it is sent. Whoever comes when all places are taken still learns quickly whether the host lives.
+//! Accepts connections, up to a limit, and bounds the time of each: for its first request, for the next, and for
+//! reading the answer. When all connections are taken, a further client still learns quickly whether the host lives.
 
 use super::{client::Proxies, guesses::Throttle};
 use crate::metrics::Metrics;
@@ -33,28 +33,28 @@ use tokio::{
     time::Sleep,
 };
 
-/// Connections at a time: as many as clients can count on.
+/// Connections at a time: as many as clients can rely on.
 pub const MOST_CONNECTIONS: usize = 100;
 
-/// Of them, from one address that is not this machine: two such clients do not fill the house.
+/// Connections of one address of another machine: two such clients do not take all.
 const FROM_ONE_ADDRESS: usize = 50;
 
-/// Connections beyond that which are still asked what they want, for a moment: as many as come at once from a few browsers.
+/// Further connections that may send a request, for a moment: as many as a few browsers open at once.
 const LOBBY: usize = 32;
 
-/// What is answered even then: the lights, and what a monitor scrapes.
+/// Paths that are answered even then: the probes, and the scrape.
 const IN_THE_LOBBY: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// For the whole head of the first request; a browser sends it at once.
+/// Time for the whole head of the first request; a browser sends it at once.
 const FIRST_HEAD_WITHIN: Duration = Duration::from_secs(5);
 
-/// The same when all places are taken.
+/// The same when all connections are taken.
 const LOBBY_HEAD_WITHIN: Duration = Duration::from_secs(1);
 
-/// For the next request's head on an idle connection. Above the 15 s of a usual scrape.
+/// Time for the head of the next request on an idle connection. Above the usual 15 s of a scrape.
 const HEAD_WITHIN: Duration = Duration::from_secs(20);
 
-/// For a peer to take anything at all of what it asked for. A telephone in a tunnel comes out of it by then.
+/// Time for a client to read anything of an answer. A telephone in a tunnel comes out of it by then.
 const WRITE_WITHIN: Duration = Duration::from_secs(20);
 
 /// Bytes of a request head, and of what is read ahead. Browsers send one or two KB.
@@ -63,12 +63,12 @@ const MAX_HEAD: usize = 16 << 10;
 /// Header lines of a request.
 const MAX_HEADERS: usize = 64;
 
-/// After an accept that failed, mostly for want of file descriptors.
+/// Pause after an accept that failed, mostly because there are no more file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
 const FULL: &str = "All connections of the dashboard are taken; try again in a moment.\n";
 
-/// Serves for ever. A connection that misbehaves ends; no other notices.
+/// Serves for ever. A connection that misbehaves ends, and no other notices.
 pub async fn serve(listener: TcpListener, routes: Router, metrics: Metrics, proxies: Proxies) {
     let (doors, complaints) = (Doors::new(metrics, proxies), Throttle::default());
     loop {
@@ -85,20 +85,20 @@ pub async fn serve(listener: TcpListener, routes: Router, metrics: Metrics, prox
     }
 }
 
-/// How many connections each address has, of those that have any.
+/// The number of connections of each address.
 type Addresses = Mutex<HashMap<IpAddr, usize>>;
 
-/// Who is inside.
+/// The connections at the moment.
 struct Doors {
     inside: Arc<Semaphore>,
     lobby: Arc<Semaphore>,
     addresses: Arc<Addresses>,
     metrics: Metrics,
-    /// Each stands for many people.
+    /// Each proxy stands for many people.
     proxies: Proxies,
 }
 
-/// A place, for as long as this lives.
+/// One connection, counted as long as this lives.
 struct Pass {
     in_lobby: bool,
     metrics: Metrics,
@@ -117,7 +117,7 @@ impl Doors {
         }
     }
 
-    /// A place for somebody from here, if there is one.
+    /// A place for a connection from this address, if there is one.
     fn admit(&self, from: IpAddr) -> Option<Pass> {
         let address = Some(from).filter(|from| !from.is_loopback() && !self.proxies.has(*from));
         if address.is_some_and(|from| !self.count(from)) {
@@ -139,7 +139,7 @@ impl Doors {
         }
     }
 
-    /// Counts one more from there, if there may be one more.
+    /// Counts one more connection of an address, if it may have one.
     fn count(&self, from: IpAddr) -> bool {
         let mut all = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let count = all.entry(from).or_default();
@@ -167,19 +167,19 @@ fn leave(from: IpAddr, all: &Addresses) {
     }
 }
 
-/// Says so without waiting for a word from the other side.
+/// Says that all connections are taken, without waiting for the client.
 fn turn_away(stream: &TcpStream) {
     let length = FULL.len();
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Type: text/plain; \
          charset=utf-8\r\nContent-Length: {length}\r\n\r\n{FULL}"
     );
-    // A new socket has room for that; a peer that is gone already needs no answer.
+    // A new socket has room for that, and a client that is gone needs no answer.
     let _ = stream.try_write(answer.as_bytes());
 }
 
 async fn converse(stream: TcpStream, peer: SocketAddr, routes: Router, pass: Pass) {
-    // Fails only when the peer is gone.
+    // Fails only when the client is gone.
     let _ = stream.set_nodelay(true);
     let in_lobby = pass.in_lobby;
     let heard = Arc::new(AtomicBool::new(false));
@@ -208,14 +208,14 @@ async fn converse(stream: TcpStream, peer: SocketAddr, routes: Router, pass: Pas
     let within = if in_lobby { LOBBY_HEAD_WITHIN } else { FIRST_HEAD_WITHIN };
     tokio::select! {
         ended = connection => if let Err(error) = ended {
-            // Whatever it says, it concerns nobody but the peer.
+            // Whatever the error is, it concerns only this client.
             tracing::debug!(%peer, "a connection to the dashboard ended: {error}");
         },
         () = silence(&heard, within) => pass.metrics.dashboard_limit("head_time"),
     }
 }
 
-/// Returns when nothing was heard in time; else never.
+/// Returns if nothing was received in time; else never.
 async fn silence(heard: &AtomicBool, within: Duration) {
     tokio::time::sleep(within).await;
     if heard.load(Relaxed) {
@@ -230,7 +230,7 @@ fn full() -> Response<Body> {
     response
 }
 
-/// A connection whose writing fails when the peer takes nothing for too long.
+/// A connection whose write fails when the client reads nothing for too long.
 struct Patient {
     stream: TcpStream,
     stuck: Option<Pin<Box<Sleep>>>,
@@ -305,7 +305,7 @@ mod tests {
         let lobby: Vec<_> = (0..LOBBY + 5).filter_map(|_| doors.admit(local)).collect();
         assert!(lobby.len() == LOBBY && lobby.iter().all(|pass| pass.in_lobby));
         drop((passes, lobby));
-        assert!(doors.addresses.lock().expect("nobody panics").is_empty());
+        assert!(doors.addresses.lock().expect("no code panics here").is_empty());
         assert_eq!((doors.inside.available_permits(), doors.lobby.available_permits()), (MOST_CONNECTIONS, LOBBY));
     }
 }

@@ -1,4 +1,4 @@
-//! Times, figures and what was done, in words for people.
+//! Times, figures and changes in words.
 
 use super::chart::escape;
 use crate::{
@@ -20,7 +20,7 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Seconds since 1970 of a time as [`time::rfc3339`] writes it.
+/// Seconds since 1970 of a time in the form of [`time::rfc3339`].
 fn seconds_of(at: &str) -> Option<u64> {
     let number = |from: usize, to: usize| at.get(from..to)?.parse::<u64>().ok();
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
@@ -30,7 +30,7 @@ fn seconds_of(at: &str) -> Option<u64> {
     Some(days * DAY + number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?)
 }
 
-/// How long ago: `6 s ago`, `2 min ago`, `3 h ago`, `5 d ago`.
+/// The age of a time: `6 s ago`, `2 min ago`, `3 h ago`, `5 d ago`.
 pub fn ago(at: &str, now: u64) -> String {
     let Some(passed) = seconds_of(at).map(|at| now.saturating_sub(at)) else { return String::new() };
     match passed {
@@ -41,7 +41,7 @@ pub fn ago(at: &str, now: u64) -> String {
     }
 }
 
-/// A time: `03:28:34 · 2 min ago`, in HTML, with the date where it is not of the last day, and in full as a title.
+/// A time as HTML: `03:28:34 · 2 min ago`, with the date if it is older than a day, and in full as a title.
 pub fn when(at: &str) -> String {
     let now = now();
     let is_old = seconds_of(at).is_some_and(|then| now.saturating_sub(then) >= DAY);
@@ -53,23 +53,23 @@ pub fn when(at: &str) -> String {
     )
 }
 
-/// A time of today without anything else: `03:28:34`.
+/// The time of day alone: `03:28:34`.
 pub fn clock(at: &str) -> &str {
     at.get(11..19).unwrap_or(at)
 }
 
-/// Joined, or `none`.
+/// The parts, joined, or `none`.
 pub fn list(parts: Vec<String>) -> String {
     if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
 }
 
-/// Events by how they ended; those that did not are left out.
+/// Events by outcome, without outcomes that have none.
 pub fn outcomes(counts: &BTreeMap<&'static str, u64>) -> String {
     let counted = counts.iter().filter(|(_, count)| **count > 0);
     list(counted.map(|(name, count)| format!("{count} {}", kind(name))).collect())
 }
 
-/// A word of ours as people write it: `dead letter`.
+/// A kind of mark as people write it: `dead letter`.
 pub fn kind(word: &str) -> String {
     word.replace('_', " ")
 }
@@ -80,7 +80,7 @@ pub fn response(seconds: Option<f64>) -> String {
     seconds.map_or_else(|| "–".to_owned(), short)
 }
 
-/// How long something lasts.
+/// A duration.
 pub fn span(seconds: u64) -> String {
     time::span(Duration::from_secs(seconds))
 }
@@ -101,7 +101,7 @@ pub fn limit(name: &str, value: f64) -> String {
     }
 }
 
-/// What a plugin keeps: `12 keys, 3.4 KiB (at most 100000 and 64.0 MiB); 80 commits, 2 conflicts, p50 1.2 ms, p99 3.4 ms`.
+/// The data of a plugin: `12 keys, 3.4 KiB (at most 100000 and 64.0 MiB); 80 commits, 2 conflicts, p50 1.2 ms, p99 3.4 ms`.
 pub fn store(store: &Store) -> String {
     if store.commits == 0 {
         return "nothing".to_owned();
@@ -121,7 +121,7 @@ pub fn store(store: &Store) -> String {
     )
 }
 
-/// Bytes as people read them: `512 B`, `3.4 KiB`, `64.0 MiB`.
+/// Bytes for people: `512 B`, `3.4 KiB`, `64.0 MiB`.
 fn size(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} B"),
@@ -130,7 +130,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// From which version to which; of equal versions, from which build to which.
+/// The versions before and after a change; if they are equal, the builds.
 pub fn versions(change: &Change) -> String {
     let build =
         |artifact: &Option<String>| artifact.as_deref().and_then(|artifact| artifact.get(..8)).map(str::to_owned);
@@ -148,7 +148,7 @@ pub fn versions(change: &Change) -> String {
     }
 }
 
-/// What ended a process, in two or three words, so that the same can be counted.
+/// The cause of a crash in two or three words, so that equal causes can be counted.
 fn sort(crash: &Crash) -> String {
     match crash.kind {
         "signal" => {
@@ -164,7 +164,7 @@ fn sort(crash: &Crash) -> String {
     }
 }
 
-/// What a crash was executing, and for whom: `!exit 3 by alice`.
+/// The event that a crash was executing, and its user: `!exit 3 by alice`.
 pub fn guilty(crash: &Crash) -> Option<String> {
     let line = crash.executing.first()?;
     let more = crash.executing.len() - 1;
@@ -175,7 +175,8 @@ pub fn guilty(crash: &Crash) -> Option<String> {
     })
 }
 
-/// Why it crashed, in one line: `3 × exit status, 2 × SIGABRT. Last: !exit 3 by alice, 6 s ago.` The newest comes first.
+/// Why a plugin crashed, in one line: `3 × exit status, 2 × SIGABRT. Last: !exit 3 by alice, 6 s ago.` The newest crash
+/// comes first.
 pub fn why(crashes: &[Crash]) -> Option<String> {
     let last = crashes.first()?;
     let mut counts: Vec<(String, usize)> = Vec::new();
@@ -188,11 +189,11 @@ pub fn why(crashes: &[Crash]) -> Option<String> {
     }
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let counts: Vec<_> = counts.into_iter().map(|(sort, count)| format!("{count} × {sort}")).collect();
-    let guilty = guilty(last).unwrap_or_else(|| "nobody knows what it was executing".to_owned());
+    let guilty = guilty(last).unwrap_or_else(|| "an unknown event".to_owned());
     Some(format!("{}. Last: {guilty}, {}.", counts.join(", "), ago(&last.at, now())))
 }
 
-/// Starts that failed, of a plugin that gave up: `5 failed starts`.
+/// The starts that failed, of a plugin that the host gave up: `5 failed starts`.
 pub fn failed_starts(plugin: &Plugin) -> Option<String> {
     let failed = (plugin.restarts + 1).saturating_sub(plugin.crash_count);
     (plugin.state == PluginState::Failed && failed > 0).then(|| counted(failed, "failed start", "failed starts"))
@@ -228,8 +229,8 @@ mod tests {
         };
         let exit = crash("exit", "exit status 3");
         let abort = crash("signal", "killed by signal 6 (SIGABRT: abort, or a panic that could not unwind)");
-        let said = why(&[exit.clone(), abort.clone(), abort, exit.clone(), exit]).expect("some");
-        assert!(said.starts_with("3 × exit status, 2 × SIGABRT. Last: !exit 3 by alice, "), "{said}");
+        let text = why(&[exit.clone(), abort.clone(), abort, exit.clone(), exit]).expect("some");
+        assert!(text.starts_with("3 × exit status, 2 × SIGABRT. Last: !exit 3 by alice, "), "{text}");
         assert_eq!(why(&[]), None);
     }
 
@@ -254,10 +255,10 @@ mod tests {
 
     #[test]
     fn limits_have_units() {
-        let said =
+        let text =
             [("queue", 500.0), ("bake", 30.0), ("bake_failure_rate", 0.5), ("backoff_first", 0.25), ("bake", 0.0)];
-        let said = said.map(|(name, value)| limit(name, value));
-        assert_eq!(said, ["500 events", "30 s", "50 % of the events", "250 ms", "0 s"]);
+        let text = text.map(|(name, value)| limit(name, value));
+        assert_eq!(text, ["500 events", "30 s", "50 % of the events", "250 ms", "0 s"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Whether connectors are connected, and in their channels.
+//! The state of connectors: whether each is connected, and in its channels.
 
 use super::{Metrics, traffic::Traffic};
 use crate::{
@@ -7,23 +7,23 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// How one connector stands.
+/// The state of one connector.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Connector {
-    /// Whether it is connected, once it has tried.
+    /// Whether it is connected; `None` before it has tried.
     pub(super) connected: Option<bool>,
-    /// Whether it is connected, and in none of its channels.
+    /// Whether it is connected but in none of its channels.
     pub(super) is_nowhere: bool,
     pub(super) traffic: Arc<Traffic>,
 }
 
 impl Metrics {
-    /// A connector is configured: it has a series from now on, though it is not connected yet.
+    /// Registers a configured connector: it has a series from now on, even before it is connected.
     pub fn expect_connector(&self, id: impl Into<ConnectorId>) {
         self.tallies().connectors.entry(id.into()).or_default();
     }
 
-    /// Notes that a connector is connected, or is not any more.
+    /// Records that a connector connected or disconnected.
     pub fn connector(&self, id: impl Into<ConnectorId>, connected: bool) {
         let id = id.into();
         let before = {
@@ -46,18 +46,18 @@ impl Metrics {
         }
     }
 
-    /// Marks something else that happened to a connector.
+    /// Records any other event of a connector.
     pub fn connector_event(&self, id: &ConnectorId, is_warning: bool, text: &str) {
         let severity = if is_warning { Severity::Warning } else { Severity::Info };
         self.mark(None, MarkKind::Connector, severity, &format!("{id}: {text}"));
     }
 
-    /// Notes that a connector is in none of the channels where it should be, or is in one again.
+    /// Records whether a connector is in none of the channels where it should be.
     pub fn connector_nowhere(&self, id: impl Into<ConnectorId>, is_nowhere: bool) {
         self.tallies().connectors.entry(id.into()).or_default().is_nowhere = is_nowhere;
     }
 
-    /// Where a connector counts what goes through it.
+    /// The counters of a connector.
     pub fn traffic(&self, id: impl Into<ConnectorId>) -> Arc<Traffic> {
         Arc::clone(&self.tallies().connectors.entry(id.into()).or_default().traffic)
     }

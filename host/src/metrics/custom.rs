@@ -1,5 +1,5 @@
-//! The metrics that plugins declare themselves. Nothing of what they say is trusted: names, labels and numbers are checked
-//! and bounded here again, and what is refused is counted.
+//! The metrics that plugins declare. The host does not trust them: it checks and bounds names, labels and numbers here
+//! again, and counts what it refuses.
 
 use super::lint;
 use crate::{text::clean, view::Custom};
@@ -19,7 +19,7 @@ const MOST_LABELS: usize = 8;
 const MOST_BUCKETS: usize = 32;
 
 #[derive(Deserialize)]
-struct Said {
+struct Collected {
     metrics: Vec<Metric>,
     /// What plugin-api itself has left out, in the plugin's process.
     #[serde(default)]
@@ -47,14 +47,14 @@ struct Series {
     buckets: Vec<(f64, u64)>,
 }
 
-/// What a plugin said, checked, and how much of it cannot be used and was left out, here and in the plugin itself.
+/// The valid metrics of a plugin, and the number of metrics and series that were refused here and in the plugin itself.
 pub fn read(json: &str) -> (Vec<Custom>, u64) {
     if json.is_empty() {
         return (Vec::new(), 0);
     }
-    let Ok(said) = serde_json::from_str::<Said>(json) else { return (Vec::new(), 1) };
-    let (mut names, mut all, mut refused) = (HashSet::new(), Vec::new(), said.over_limit);
-    for metric in said.metrics {
+    let Ok(collected) = serde_json::from_str::<Collected>(json) else { return (Vec::new(), 1) };
+    let (mut names, mut all, mut refused) = (HashSet::new(), Vec::new(), collected.over_limit);
+    for metric in collected.metrics {
         let kinds = ["counter", "gauge", "histogram"];
         let kind = kinds.into_iter().find(|kind| *kind == metric.kind && lint::is_metric(kind, &metric.name));
         let Some(kind) = kind.filter(|_| names.len() < MOST_METRICS && names.insert(metric.name.clone())) else {
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_a_plugin_says_is_checked() {
-        let said = r#"{"over_limit": 2, "metrics": [
+        let json = r#"{"over_limit": 2, "metrics": [
             {"name": "rolls_total", "help": "Rolls.\nMany", "kind": "counter", "series": [
                 {"labels": {"sides": "6"}, "value": 3.0}, {"labels": {"plugin": "mine"}, "value": 1.0},
                 {"labels": {"sides": "6"}, "value": 9.0}]},
@@ -111,7 +111,7 @@ mod tests {
             {"name": "odd", "help": "", "kind": "summary", "series": [{"labels": {}, "value": 1.0}]},
             {"name": "wait_seconds", "help": "", "kind": "histogram",
              "series": [{"labels": {}, "buckets": [[1.0, 2], [2.0, 3]], "sum": 4.5, "count": 4}]}]}"#;
-        let (all, refused) = read(said);
+        let (all, refused) = read(json);
         let [rolls, wait] = &all[..] else { panic!("{all:?}") };
         assert_eq!(
             (rolls.name.as_str(), rolls.help.as_str(), rolls.value),
@@ -124,17 +124,17 @@ mod tests {
 
     #[test]
     fn a_histogram_that_spoils_the_page_is_refused() {
-        let said = |buckets: &str| {
+        let read_buckets = |buckets: &str| {
             let series = format!(r#"{{"labels": {{}}, "buckets": {buckets}, "sum": 1.0, "count": 9}}"#);
             read(&format!(
                 r#"{{"metrics": [{{"name": "a_seconds", "help": "", "kind": "histogram", "series": [{series}]}}]}}"#
             ))
         };
-        assert_eq!(said("[[1.0, 1], [2.0, 9]]").1, 0);
+        assert_eq!(read_buckets("[[1.0, 1], [2.0, 9]]").1, 0);
         for bad in ["[]", "[[2.0, 1], [1.0, 2]]", "[[1.0, 1], [1.0, 2]]", "[[1.0, 5], [2.0, 2]]", "[[1.0, 10]]"] {
-            assert_eq!(said(bad), (vec![], 1), "{bad}");
+            assert_eq!(read_buckets(bad), (vec![], 1), "{bad}");
         }
         let many: Vec<_> = (0..33).map(|n| format!("[{n}.0, 0]")).collect();
-        assert_eq!(said(&format!("[{}]", many.join(","))).1, 1);
+        assert_eq!(read_buckets(&format!("[{}]", many.join(","))).1, 1);
     }
 }

@@ -1,11 +1,11 @@
-//! What was measured over time: a ring of points for each plugin, and sums over any part of it.
+//! Measurements over time: a ring of points for each plugin, and sums over any part of it.
 
 use crate::view::{Aggregates, Point, Sums, Window};
 use rosey_core::outcome::OUTCOMES;
 use std::{collections::VecDeque, time::Duration};
 
-/// Points kept of a plugin, whatever was configured: with a poll each 0.2 s, three and a half hours. A ring doubles as it
-/// grows, and one of so many points takes 4.7 MB: a plugin's history stays below 5 MB.
+/// Points kept for each plugin, whatever the configuration says: three and a half hours with a poll each 0.2 s. A ring
+/// doubles as it grows. With so many points it takes 4.7 MB, so a plugin's history stays below 5 MB.
 const MOST: usize = 1 << 16;
 
 /// The points of one plugin, the oldest first.
@@ -15,7 +15,7 @@ pub struct History {
 }
 
 impl History {
-    /// Adds a point, and forgets what is older than `keep`. A reload does not break the series.
+    /// Adds a point, and removes points older than `keep`. A reload does not break the series.
     pub fn push(&mut self, point: Point, keep: Duration) {
         let oldest = point.at.saturating_sub(keep.as_secs());
         while self.points.front().is_some_and(|first| first.at < oldest) {
@@ -72,8 +72,8 @@ impl History {
     }
 }
 
-/// Least, mean, greatest, 95th percentile (nearest rank); `None` of nothing. To a millionth: a point has no more, and what
-/// is behind that in a short number is noise.
+/// Least, mean, greatest and 95th percentile (nearest rank), rounded to a millionth; `None` without values. A point has
+/// no higher precision, so more digits would be noise.
 fn statistics(values: impl Iterator<Item = f32>) -> Option<[f64; 4]> {
     let rounded = |value: f64| (value * 1e6).round() / 1e6;
     let mut values: Vec<f64> = values.map(|value| rounded(f64::from(value))).collect();
@@ -147,7 +147,7 @@ mod tests {
         Point { response_p50: f32::NAN, ..Point::default() }
     }
 
-    /// What is really allocated: a ring doubles as it grows.
+    /// The allocated bytes: a ring doubles as it grows.
     fn bytes(history: &History) -> usize {
         history.points.capacity() * size_of::<Point>()
     }

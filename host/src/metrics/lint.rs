@@ -1,5 +1,5 @@
-//! The rules for names of metrics that `promtool check metrics` applies, and plugin-api to its authors: what does not pass
-//! there was written by somebody who does not use it.
+//! The rules for names of metrics from `promtool check metrics`. plugin-api applies them too, so a name that fails here
+//! comes from a plugin that does not use plugin-api.
 
 /// Units that have a base unit.
 const UNITS: [&str; 18] = [
@@ -23,7 +23,7 @@ const UNITS: [&str; 18] = [
     "fahrenheit",
 ];
 
-/// Whether a metric may be called so.
+/// Whether this is a valid name of a metric of this kind.
 pub fn is_metric(kind: &str, name: &str) -> bool {
     let is_odd = |word: &str| UNITS.contains(&word) || ["counter", "gauge", "histogram", "summary"].contains(&word);
     is_name(name)
@@ -32,12 +32,12 @@ pub fn is_metric(kind: &str, name: &str) -> bool {
         && !name.split('_').any(is_odd)
 }
 
-/// Whether a label may be called so.
+/// Whether this is a valid name of a label.
 pub fn is_label(name: &str) -> bool {
     is_name(name) && !name.starts_with("__") && !["le", "quantile", "plugin"].contains(&name)
 }
 
-/// As Prometheus allows, without the colon that is for rules, and without capitals.
+/// Whether Prometheus allows the name. Colons are for rules, and capitals are refused.
 fn is_name(name: &str) -> bool {
     let fits = |byte: u8| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit();
     name.bytes().next().is_some_and(|first| !first.is_ascii_digit()) && name.len() <= 100 && name.bytes().all(fits)

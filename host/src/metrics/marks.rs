@@ -1,4 +1,4 @@
-//! What happened, as an operator asks about it: the marks on the charts, and the list of events.
+//! Marks: the events of the host and its plugins, on the charts and in the list of events.
 
 use crate::{
     slot::lifecycle::{LifecycleEvent, LifecycleKind, left, reload, restarting},
@@ -16,13 +16,13 @@ use std::{
 };
 use tracing::Level;
 
-/// Marks kept in all: months of a quiet bot. The oldest go first.
+/// Marks kept in all: months of a quiet bot. The oldest are removed first.
 pub const KEPT: usize = 5000;
 
-/// Of them, of one kind for one plugin: a crash loop does not push out what happened to others, nor its own reloads.
+/// Marks kept of one kind for one plugin, so that a crash loop does not push out other marks.
 pub const KEPT_OF_A_KIND: usize = 100;
 
-/// What counts as lately: the hour that the charts show.
+/// The time that counts as recent: the hour that the charts show.
 const LATELY: Duration = Duration::from_secs(3600);
 
 /// The newest marks, the oldest first.
@@ -34,7 +34,7 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// Adds one, and gives it back as it is kept.
+    /// Adds a mark, and returns it with its number.
     pub fn push(
         &mut self,
         at: SystemTime,
@@ -56,7 +56,7 @@ impl Marks {
         mark
     }
 
-    /// Adds one that was made already.
+    /// Adds a mark that already has a number.
     pub fn keep(&mut self, mark: Mark) {
         let key = (mark.plugin.clone(), mark.kind);
         let of_its_kind = |one: &Mark| one.kind == mark.kind && one.plugin == mark.plugin;
@@ -82,24 +82,24 @@ impl Marks {
         }
     }
 
-    /// Adds what deserves one.
+    /// Adds a mark for a lifecycle event, if it deserves one.
     pub fn happened(&mut self, event: &LifecycleEvent) -> Option<Mark> {
         let (kind, severity, text) = describe(event)?;
         Some(self.push(event.at, Some(&event.plugin), kind, severity, &text))
     }
 
-    /// The newest first: those of one plugin or all.
+    /// The marks of one plugin or of all, the newest first.
     pub fn newest(&self, plugin: Option<&str>, limit: usize) -> Vec<Mark> {
         let of_it = |mark: &&Mark| plugin.is_none() || mark.plugin.as_deref() == plugin;
         self.marks.iter().rev().filter(of_it).take(limit).cloned().collect()
     }
 
-    /// The newest first: those that pass.
+    /// The marks that `passes` accepts, the newest first.
     pub fn passing(&self, passes: impl Fn(&Mark) -> bool, limit: usize) -> Vec<Mark> {
         self.marks.iter().rev().filter(|mark| passes(mark)).take(limit).cloned().collect()
     }
 
-    /// What happened to each plugin within the last hour, by its marks.
+    /// The events of each plugin within the last hour, by its marks.
     pub fn lately(&self, now: SystemTime) -> HashMap<&str, Lately> {
         let since = now.checked_sub(LATELY).unwrap_or(UNIX_EPOCH).duration_since(UNIX_EPOCH).unwrap_or_default();
         let first = self.marks.partition_point(|mark| mark.at_seconds < since.as_secs());
@@ -153,13 +153,13 @@ fn describe(event: &LifecycleEvent) -> Option<(MarkKind, Severity, String)> {
             };
             (MarkKind::Active, severity, choice.text(&reload(&event.plugin)))
         }
-        LifecycleKind::State(note) => return describe_state(note),
+        LifecycleKind::State(event) => return describe_state(event),
         LifecycleKind::Manifest(_) => return None,
     })
 }
 
-fn describe_state(note: &StateEvent) -> Option<(MarkKind, Severity, String)> {
-    Some(match note {
+fn describe_state(event: &StateEvent) -> Option<(MarkKind, Severity, String)> {
+    Some(match event {
         StateEvent::Active { generation, artifact } => (
             MarkKind::Active,
             Severity::Info,
@@ -181,7 +181,7 @@ fn describe_state(note: &StateEvent) -> Option<(MarkKind, Severity, String)> {
         StateEvent::Unblocked { artifact } => (
             MarkKind::Bake,
             Severity::Info,
-            format!("artifact {} may run again: its crash was its event's fault", artifact.short()),
+            format!("artifact {} is no longer blocked: its event caused its crash", artifact.short()),
         ),
         StateEvent::BakeOver { verdict: Verdict::Good, events } => {
             (MarkKind::Bake, Severity::Info, format!("the new build is good ({events} events)"))

@@ -1,10 +1,10 @@
-//! One truth for every plugin, over time: for people, programs and Prometheus.
+//! Measurements of every plugin, over time, for people, programs and Prometheus.
 //!
-//! Figures are recorded where they happen, in the slots. Every `poll_interval` the collector takes one snapshot of all of
-//! them, measures the processes (`usage`), keeps a history (`series`, `history`) and writes a [`Board`]: the read model, JSON
-//! and Prometheus text of one moment, shared by all who ask until the next. What happens in between (`marks`) makes a new
-//! board within a quarter of a second, and outlives the host (`keep`). A plugin's own metrics are checked (`custom`, `lint`)
-//! and added up across its generations (`totals`). Knows nothing of HTTP.
+//! The slots count where events happen. Every `poll_interval` the collector takes a view of all slots, measures the
+//! processes (`usage`), keeps a history (`series`, `history`) and makes a [`Board`]: the read model, JSON and
+//! Prometheus text of one moment. All readers share it until the next. A lifecycle event (`marks`) makes a new board
+//! within a quarter of a second, and outlives the host (`persist`). A plugin's own metrics are checked (`custom`,
+//! `lint`) and added up across its generations (`totals`). Knows nothing about HTTP.
 
 mod connectors;
 mod custom;
@@ -58,36 +58,36 @@ use usage::{Meter, Usage};
 pub use persist::SCHEMA;
 pub use show::timer;
 
-/// Between something happening and the board that shows it; more that happens meanwhile is on the same board.
+/// Time between an event and the board that shows it. Further events in that time are on the same board.
 const SOON: Duration = Duration::from_millis(200);
 
-/// For plugins to say their own metrics before a poll reads them. A shim that is not stuck answers within a millisecond; one
-/// that is does not hold up the others.
+/// Time for plugins to report their own metrics before a poll reads them. A shim answers within a millisecond, and one
+/// that is stuck does not delay the others.
 const COLLECT_WITHIN: Duration = Duration::from_millis(20);
 
-/// Users that have a series of their own in `rosey_admin_commands_total`.
+/// Users with their own series in `rosey_admin_commands_total`.
 const MOST_USERS: usize = 64;
 
 /// Bytes of a user's name as a label.
 const MAX_USER: usize = 64;
 
-/// Dead letters shown of a plugin.
+/// Dead letters of a plugin that a page shows.
 const MOST_LETTERS: u32 = 50;
 
 /// Timers shown of a plugin.
 const MOST_TIMERS: u32 = 50;
 
-/// Changes kept of a plugin, and crashes.
+/// Changes, and crashes, kept for each plugin.
 const MOST_CHANGES: usize = 50;
 
 /// The limits of the dashboard whose hits are counted.
 pub const DASHBOARD_LIMITS: [&str; 8] =
     ["body_time", "connections", "connections_per_address", "guesses", "head_time", "pages", "requests", "write_time"];
 
-/// What is measured, and how.
+/// The configuration of the metrics.
 #[derive(Debug, Clone)]
 pub struct MetricsConfig {
-    /// Between two polls.
+    /// Time between two polls.
     pub poll_interval: Duration,
     /// How far back the history goes.
     pub history_duration: Duration,
@@ -95,21 +95,21 @@ pub struct MetricsConfig {
     pub prometheus: bool,
 }
 
-/// Everything at one moment.
+/// All measurements of one moment.
 #[derive(Debug, Default)]
 pub struct Board {
-    /// Counts boards; 0 is the empty one before the first poll.
+    /// The number of the board; 0 is the empty one before the first poll.
     pub number: u64,
     /// The read model.
     pub snapshot: Snapshot,
-    /// It as JSON, for `/api/metrics`.
+    /// The read model as JSON, for `/api/metrics`.
     pub json: Arc<[u8]>,
-    /// What `/metrics` is made of; nothing when that is off.
+    /// The data behind `/metrics`; `None` when that is off.
     source: Option<Source>,
     prometheus: OnceLock<Arc<[u8]>>,
 }
 
-/// What Prometheus text has beside the read model.
+/// The data of the Prometheus text besides the read model.
 #[derive(Debug)]
 struct Source {
     views: Vec<View>,
@@ -118,8 +118,8 @@ struct Source {
 }
 
 impl Board {
-    /// It as Prometheus text 0.0.4, for `/metrics`; empty when that is off. Written when it is first asked for: a poll is
-    /// more often than a scrape.
+    /// The board as Prometheus text 0.0.4, for `/metrics`; empty when that is off. Rendered at the first request,
+    /// because polls are more frequent than scrapes.
     pub fn prometheus(&self) -> &Arc<[u8]> {
         self.prometheus.get_or_init(|| {
             let text = |of: &Source| prometheus::render(&self.snapshot, &of.views, &of.custom, &of.tallies);
@@ -128,7 +128,7 @@ impl Board {
     }
 }
 
-/// The way to what is measured. Cheap to clone.
+/// Access to the measurements. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
@@ -144,7 +144,7 @@ struct Inner {
     speech: OnceLock<Speech>,
 }
 
-/// What is counted here because it happens to no plugin.
+/// Counts of events that concern no plugin.
 #[derive(Debug, Clone, Default)]
 struct Tallies {
     admin: BTreeMap<(String, String), u64>,
@@ -152,13 +152,13 @@ struct Tallies {
     connectors: BTreeMap<ConnectorId, Connector>,
     dashboard_limits: BTreeMap<&'static str, u64>,
     lines: BTreeMap<String, Said>,
-    /// Seconds since 1970.
+    /// The start of the host, in seconds since 1970.
     started: f64,
     poll: Duration,
 }
 
 impl Default for Metrics {
-    /// One that was never started, for those who show plugins without measuring them.
+    /// Metrics that were never started, for views of plugins without measurements.
     fn default() -> Self {
         Self::new(MetricsConfig {
             poll_interval: Duration::from_secs(5),
@@ -169,7 +169,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Nothing measured yet; [`Metrics::start`] begins. What happens meanwhile is kept.
+    /// Metrics without measurements. [`Metrics::start`] begins to measure; events before that are kept.
     pub fn new(config: MetricsConfig) -> Self {
         let now = SystemTime::now();
         let started = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
@@ -186,16 +186,16 @@ impl Metrics {
         }))
     }
 
-    /// Says what counts the lines that plugins say beside their answers.
+    /// Sets the sender of plugins' lines, which counts them.
     pub fn set_speech(&self, speech: Speech) {
         // The first one stays.
         let _ = self.0.speech.set(speech);
     }
 
-    /// Takes over what the hosts before this one left in the database, and keeps there what happens from now on.
+    /// Reads what earlier hosts left in the database, and persists events there from now on.
     ///
     /// # Errors
-    /// As the database says.
+    /// Those of the database.
     pub async fn remember(&self, database: Database) -> Result<(), StoreError> {
         let past = persist::begin(&database, time::rfc3339(self.0.began_at)).await?;
         let mut state = self.state();
@@ -205,7 +205,7 @@ impl Metrics {
         state.recall(past);
         if let Some(began) = cut_short {
             let text =
-                format!("the one before, which began at {began}, ended without stopping: killed, or out of power");
+                format!("the host before, started at {began}, ended without stopping: it was killed or lost power");
             state.mark(self.0.began_at, None, MarkKind::Host, Severity::Warning, &text);
         }
         let text = format!("started: Rosey {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
@@ -213,8 +213,8 @@ impl Metrics {
         Ok(())
     }
 
-    /// Writes down what is not written yet, and that the host stops. Nothing is kept after that, and a copy of the one file
-    /// is whole.
+    /// Persists the remaining events, and the end of this host. Persists nothing after that, so that a copy of the one
+    /// file is complete.
     pub async fn finish(&self) {
         let (database, life, unsaved) = {
             let mut state = self.state();
@@ -223,18 +223,18 @@ impl Metrics {
         };
         let Some(database) = database else { return };
         if let Err(error) = persist::finish(&database, life, unsaved, time::rfc3339(SystemTime::now())).await {
-            tracing::warn!("what happened last cannot be written down: {error}");
+            tracing::warn!("the last events cannot be written to rosey.db: {error}");
         }
         database.flush().await;
     }
 
-    /// Polls these plugins on `ops` from now on, for as long as that runtime lives.
+    /// Polls these plugins on `ops` from now on, as long as that runtime lives.
     pub fn start(&self, plugins: Arc<Plugins>, ops: &Handle) {
         self.state().plugins = Some(Arc::clone(&plugins));
         let metrics = self.clone();
         ops.spawn(async move {
             let mut meter = Meter::default();
-            // The first board comes at once: an interval lets what has happened meanwhile come before its first tick.
+            // Makes the first board at once. With an interval, earlier events could come before its first tick.
             metrics.poll(&plugins, Some(&mut meter)).await;
             let interval = metrics.0.config.poll_interval;
             let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
@@ -260,12 +260,12 @@ impl Metrics {
         self.0.board.load_full()
     }
 
-    /// The number of the newest board, and a way to wait for the next.
+    /// The number of the newest board; changes with each board.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.newest.subscribe()
     }
 
-    /// One plugin in full, its history and sums over this window; `None` when there is no such plugin.
+    /// One plugin in full, with its history and its figures over this window; `None` when there is no such plugin.
     pub async fn detail(&self, plugin: &str, window: Duration) -> Option<Detail> {
         let plugins = self.state().plugins.clone()?;
         let (view, config) = (plugins.view(plugin).await.ok()?, plugins.config(plugin).ok()?);
@@ -286,17 +286,17 @@ impl Metrics {
         state.series.get(plugin).map(|series| series.history.points().copied().collect()).unwrap_or_default()
     }
 
-    /// What happened to one plugin or to all, the newest first.
+    /// The marks of one plugin or of all, the newest first.
     pub fn marks(&self, plugin: Option<&str>, limit: usize) -> Vec<Mark> {
         self.state().marks.newest(plugin, limit)
     }
 
-    /// What happened, the newest first: what passes.
+    /// The marks that `passes` accepts, the newest first.
     pub fn marks_that(&self, passes: impl Fn(&Mark) -> bool, limit: usize) -> Vec<Mark> {
         self.state().marks.passing(passes, limit)
     }
 
-    /// Between two polls.
+    /// Time between two polls.
     pub fn poll_interval(&self) -> Duration {
         self.0.config.poll_interval
     }
@@ -306,23 +306,23 @@ impl Metrics {
         self.0.config.history_duration
     }
 
-    /// One plugin as it is in this view, with what was measured of it at the last poll.
+    /// The plugin of this view, with its measurements of the last poll.
     pub fn plugin(&self, view: &View) -> Plugin {
         show::plugin(view, self.state().measured.get(&*view.plugin).unwrap_or(&Measured::default()))
     }
 
-    /// What a plugin used at the last poll: percent of one core, and bytes of memory.
+    /// A plugin's usage at the last poll: percent of one core, and bytes of memory.
     pub fn usage(&self, plugin: &str) -> Option<(f64, u64)> {
         let usage = self.state().measured.get(plugin)?.usage;
         Some((usage.cpu_percent, usage.memory_bytes))
     }
 
-    /// Says which plugin has which command, in small letters.
+    /// Sets the plugin of each command, in lower case.
     pub fn set_owners(&self, owners: BTreeMap<String, String>) {
         self.state().owners = owners;
     }
 
-    /// Takes note of something that happened to a plugin. Called on a slot's task; takes a short lock.
+    /// Records a lifecycle event of a plugin. Called on a slot's task; takes a short lock.
     pub fn happened(&self, event: &LifecycleEvent) {
         if let LifecycleKind::Manifest(_) = event.kind {
             return;
@@ -331,7 +331,7 @@ impl Metrics {
         self.0.something.notify_one();
     }
 
-    /// Keeps the record of a change on request for the plugin's page. Of a plugin that does not exist nothing is kept.
+    /// Records a change on request for the plugin's page. Ignores a plugin that does not exist.
     pub fn changed(&self, plugin: &str, change: Change) {
         let mut state = self.state();
         if state.plugins.as_ref().is_some_and(|plugins| plugins.handle(plugin).is_ok()) {
@@ -341,7 +341,7 @@ impl Metrics {
         self.0.something.notify_one();
     }
 
-    /// Counts a reload, restart or rollback that was refused before its slot heard of it; the slot counts the others.
+    /// Counts a reload, restart or rollback that was refused before it reached its slot. The slot counts the others.
     pub fn change_refused(&self, plugin: &str) {
         if let Some(measured) = self.state().measured.get_mut(plugin) {
             measured.reloads_refused += 1;
@@ -353,19 +353,19 @@ impl Metrics {
         *self.tallies().dashboard_limits.entry(limit).or_default() += 1;
     }
 
-    /// Counts a record of the audit, by its stage.
+    /// Counts a record of the audit by its stage.
     pub fn audited(&self, stage: &'static str) {
         *self.tallies().audit.entry(stage).or_default() += 1;
     }
 
-    /// Takes note of something else.
+    /// Records any other event.
     pub fn mark(&self, plugin: Option<&str>, kind: MarkKind, severity: Severity, text: &str) {
         self.state().mark(SystemTime::now(), plugin, kind, severity, text);
         self.0.something.notify_one();
     }
 
-    /// Counts an admin command, one of a fixed set of words. Who may not give it (`None`) is counted as
-    /// `_denied`; beyond 64 users, all others as `_other`.
+    /// Counts an admin command, one of a fixed set of words. Denied commands (`None`) count as `_denied`, and beyond 64
+    /// users all others as `_other`.
     pub fn admin_command(&self, command: &str, user: Option<&str>) {
         let mut tallies = self.tallies();
         let mut user = user.map_or_else(|| "_denied".to_owned(), |user| clean(user, MAX_USER));
@@ -384,7 +384,7 @@ impl Metrics {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a new board; with a meter, measures as well and adds to the history.
+    /// Makes a new board. With a meter it also measures, and adds points to the history.
     async fn poll(&self, plugins: &Plugins, meter: Option<&mut Meter>) {
         let began = Instant::now();
         let views = plugins.views().await;
@@ -414,7 +414,7 @@ impl Metrics {
         let mut tallies = self.tallies().clone();
         tallies.lines = self.0.speech.get().map(Speech::counts).unwrap_or_default();
         let source = self.0.config.prometheus.then_some(Source { views, custom, tallies });
-        // The read model is plain data, and JSON has room for all of it.
+        // The read model is plain data that JSON can represent.
         let json = serde_json::to_vec(&snapshot).unwrap_or_default();
         let number = self.0.board.load().number + 1;
         self.0.board.store(Arc::new(Board {
@@ -440,7 +440,7 @@ impl Metrics {
                 groups.push(vec![generation.pid]);
             }
         }
-        let used = meter.look(&groups);
+        let used = meter.measure(&groups);
         let mut sums: HashMap<&str, Usage> = HashMap::new();
         for (plugin, usage) in owners.into_iter().zip(used) {
             let sum = sums.entry(plugin).or_default();
@@ -460,7 +460,7 @@ impl Metrics {
         }
     }
 
-    /// Has what happened written down. Nobody waits for that.
+    /// Persists new events, without waiting for the end.
     fn save(&self) {
         if let Some((database, unsaved)) = self.state().take_unsaved() {
             let metrics = self.clone();
@@ -472,7 +472,7 @@ impl Metrics {
     }
 }
 
-/// Asks all plugins for their own metrics, and gives them a moment to say them.
+/// Asks all plugins for their own metrics, and waits a moment for the answers.
 async fn collect(plugins: &Plugins) {
     for name in plugins.names() {
         if let Ok(handle) = plugins.handle(name) {

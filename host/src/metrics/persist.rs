@@ -1,5 +1,5 @@
-//! What outlives the host: marks, crashes and changes in `rosey.db`, and when each host began and ended. Written in one
-//! transaction after each board, never where something happens; read once, at the start.
+//! Data that outlives the host: marks, crashes and changes in `rosey.db`, and the beginning and end of each host.
+//! Written in one transaction after each board, never on the path of an event, and read once at the start.
 
 use super::marks;
 use crate::{
@@ -60,19 +60,19 @@ CREATE TABLE IF NOT EXISTS life (
     ended   TEXT                  -- NULL while it runs, and of one that was killed
 ) STRICT;";
 
-/// Crashes and changes kept in all: 50 each of 200 plugins.
+/// Crashes, and changes, kept in all: 50 for each of 200 plugins.
 const KEPT: usize = 10_000;
 
-/// Lives of the host kept: who wants to know more asks the system's own journal.
+/// Runs of the host that are kept. The system's journal has older ones.
 const LIVES: u32 = 100;
 
-/// What is not written yet, at most: a database that is behind by more has other troubles.
+/// Entries that may wait to be written. A database that lags further behind has other troubles.
 const MOST_UNSAVED: usize = 2000;
 
-/// What happened and is not written yet.
+/// Entries that are not written yet.
 #[derive(Debug, Clone, Default)]
 pub struct Unsaved {
-    /// Marks of the time axis that are not in the database.
+    /// Marks that are not in the database.
     pub marks: Vec<Mark>,
     /// Crashes, each with its plugin.
     pub crashes: Vec<(String, Crash)>,
@@ -80,18 +80,18 @@ pub struct Unsaved {
     pub changes: Vec<(String, Change)>,
 }
 
-/// What the hosts before this one left, the oldest first.
+/// The entries of earlier hosts, the oldest first.
 #[derive(Debug, Default)]
 pub struct Past {
-    /// Marks of the time axis, the oldest first.
+    /// Marks, the oldest first.
     pub marks: Vec<Mark>,
     /// Crashes, each with its plugin.
     pub crashes: Vec<(String, Crash)>,
     /// Changes, each with its plugin.
     pub changes: Vec<(String, Change)>,
-    /// When the host before this one began, if it never said that it ended.
+    /// The start of the host before this one, if it did not record its end.
     pub cut_short: Option<String>,
-    /// The number of this life of the host.
+    /// The number of this run of the host.
     pub life: i64,
 }
 
@@ -101,7 +101,7 @@ impl Unsaved {
         self.marks.is_empty() && self.crashes.is_empty() && self.changes.is_empty()
     }
 
-    /// Puts back what could not be written, before what has come since. What is too much is only in memory then.
+    /// Puts entries back that could not be written, before newer ones. Entries beyond the limit stay only in memory.
     pub fn put_back(&mut self, mut before: Self) {
         before.marks.append(&mut self.marks);
         before.crashes.append(&mut self.crashes);
@@ -113,10 +113,10 @@ impl Unsaved {
     }
 }
 
-/// Writes it down.
+/// Writes the entries.
 ///
 /// # Errors
-/// As the database says, with what is not written then.
+/// Those of the database, with the entries that are not written.
 pub async fn save(database: &Database, unsaved: Unsaved) -> Result<(), (Unsaved, StoreError)> {
     let unsaved = Arc::new(unsaved);
     let copy = Arc::clone(&unsaved);
@@ -124,10 +124,10 @@ pub async fn save(database: &Database, unsaved: Unsaved) -> Result<(), (Unsaved,
     written.map_err(|error| (Arc::unwrap_or_clone(unsaved), error))
 }
 
-/// The same, and notes that this life of the host is over.
+/// Writes the entries, and the end of this run of the host.
 ///
 /// # Errors
-/// As the database says.
+/// Those of the database.
 pub async fn finish(database: &Database, life: i64, unsaved: Unsaved, ended: String) -> Result<(), StoreError> {
     database
         .run(move |connection| {
@@ -143,7 +143,7 @@ fn as_row_count(count: usize) -> i64 {
 }
 
 fn json(lines: &[String]) -> String {
-    // Texts always are JSON.
+    // Texts can always be JSON.
     serde_json::to_string(lines).unwrap_or_default()
 }
 
@@ -207,7 +207,7 @@ fn write(connection: &mut Connection, unsaved: &Unsaved) -> rusqlite::Result<()>
     transaction.commit()
 }
 
-/// Removes what is too much, as in memory: of one kind for one plugin, and in all.
+/// Removes entries beyond the limits, as in memory: of one kind for one plugin, and in all.
 fn bound(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute(
         "DELETE FROM mark WHERE number IN (SELECT number FROM (SELECT number, row_number() OVER
@@ -234,10 +234,10 @@ fn bound(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What is left of the hosts before, and the beginning of this one.
+/// Reads the entries of earlier hosts, and records the beginning of this one.
 ///
 /// # Errors
-/// As the database says.
+/// Those of the database.
 pub async fn begin(database: &Database, began: String) -> Result<Past, StoreError> {
     database
         .run(move |connection| {
@@ -264,7 +264,7 @@ pub async fn begin(database: &Database, began: String) -> Result<Past, StoreErro
         .await
 }
 
-/// A kind that this build does not know was written by a later one, and is left out.
+/// A later build wrote a kind that this one does not know; it is left out.
 fn read_marks(connection: &Connection) -> rusqlite::Result<Vec<Mark>> {
     let mut statement =
         connection.prepare("SELECT number, at, seconds, plugin, kind, severity, text FROM mark ORDER BY number")?;

@@ -1,7 +1,7 @@
 //! The read model as Prometheus scrapes it: text format 0.0.4, through the `prometheus` crate.
 //!
-//! Counters live in the slots and survive generations, so each poll writes them out anew instead of counting twice; series of
-//! what is gone are gone with it.
+//! Counters live in the slots and survive generations, so each poll writes their values instead of counting twice. The
+//! series of a plugin that is gone are gone too.
 
 use super::{Connector, DASHBOARD_LIMITS, Tallies, traffic::Dropped};
 use crate::{
@@ -18,11 +18,11 @@ use rosey_core::{
 };
 use std::collections::BTreeMap;
 
-/// The limits whose hits are counted, by their settings.
+/// The limits whose hits are counted, by their names in the configuration.
 const LIMITS: [&str; 8] =
     ["calls", "custom_metrics", "event_deadline", "hang_timeout", "log_lines", "memory_mb", "queue", "reply_bytes"];
 
-/// Collects families; each is written once, in the order of its name.
+/// Collects families. Each is written once, in the order of the names.
 #[derive(Default)]
 struct Page {
     families: BTreeMap<String, MetricFamily>,
@@ -88,7 +88,7 @@ impl Page {
 
     fn text(self) -> String {
         let families: Vec<_> = self.families.into_values().collect();
-        // Fails only for a family without metrics, and none is made without one.
+        // Fails only for a family without metrics, and every family has one.
         TextEncoder::new().encode_to_string(&families).unwrap_or_default()
     }
 }
@@ -103,7 +103,7 @@ fn pairs(labels: &[(&str, &str)]) -> Vec<LabelPair> {
     labels.iter().map(pair).collect()
 }
 
-/// Everything, as text.
+/// All metrics as text.
 pub fn render(snapshot: &Snapshot, views: &[View], custom: &[(String, Vec<Custom>)], tallies: &Tallies) -> String {
     let mut page = Page::default();
     host(&mut page, snapshot, tallies);
@@ -141,7 +141,12 @@ fn one_plugin(page: &mut Page, plugin: &Plugin) {
         &of,
         plugin.rollbacks as f64,
     );
-    page.gauge("rosey_plugin_dead_letters", "Events set aside after two crashes.", &of, plugin.dead_letters as f64);
+    page.gauge(
+        "rosey_plugin_dead_letters",
+        "Events that were executing at two crashes and wait for an operator.",
+        &of,
+        plugin.dead_letters as f64,
+    );
     for (status, count) in [("success", plugin.reloads), ("failure", plugin.reloads_refused)] {
         let labels = [of[0], ("status", status)];
         page.counter(
@@ -164,19 +169,19 @@ fn one_plugin(page: &mut Page, plugin: &Plugin) {
     if let (Some(artifact), Some(generation)) = (&plugin.artifact, plugin.generation) {
         let (artifact, generation) = (artifact.get(..12).unwrap_or(artifact), generation.to_string());
         let labels = [of[0], ("version", plugin.version.as_str()), ("artifact", artifact), ("generation", &generation)];
-        page.gauge("rosey_plugin_info", "What the active generation runs.", &labels, 1.0);
+        page.gauge("rosey_plugin_info", "The build of the active generation.", &labels, 1.0);
     }
 }
 
 fn store(page: &mut Page, plugin: (&str, &str), store: &Store) {
     let of = [plugin];
-    page.gauge("rosey_plugin_store_keys", "Keys that it has in the store.", &of, store.keys as f64);
-    page.gauge("rosey_plugin_store_keys_limit", "Keys that it may have.", &of, store.keys_limit as f64);
-    page.gauge("rosey_plugin_store_bytes", "Keys and values in the store.", &of, store.bytes as f64);
-    page.gauge("rosey_plugin_store_limit_bytes", "Keys and values that it may have.", &of, store.bytes_limit as f64);
-    let help = "Changes that were applied in the life of the store.";
+    page.gauge("rosey_plugin_store_keys", "Keys that the plugin has in the store.", &of, store.keys as f64);
+    page.gauge("rosey_plugin_store_keys_limit", "Most keys that the plugin may have.", &of, store.keys_limit as f64);
+    page.gauge("rosey_plugin_store_bytes", "Bytes of keys and values in the store.", &of, store.bytes as f64);
+    page.gauge("rosey_plugin_store_limit_bytes", "Most bytes of keys and values.", &of, store.bytes_limit as f64);
+    let help = "Changes applied in the life of the store.";
     page.counter("rosey_plugin_store_commits_total", help, &of, store.commits as f64);
-    let help = "Runs of events in vain, because what they had read was changed meanwhile.";
+    let help = "Runs of events in vain, because another event changed what they had read.";
     page.counter("rosey_plugin_store_conflicts_total", help, &of, store.conflicts as f64);
 }
 
@@ -188,17 +193,17 @@ fn one_slot(page: &mut Page, view: &View) {
         &of,
         view.ledger.late as f64,
     );
-    // All from the start: of a series that begins at 1, Prometheus never sees the increase.
+    // All causes from the start: if a series began at 1, Prometheus would never see the increase.
     for cause in Cause::NAMES {
         let count = view.account.causes.get(cause).copied().unwrap_or_default();
         page.counter("rosey_plugin_crashes_total", "Crashes by cause.", &[of[0], ("cause", cause)], count as f64);
     }
     for cause in Cause::NAMES.into_iter().chain(["start"]) {
         let count = view.account.restarts.get(cause).copied().unwrap_or_default();
-        let help = "Starts that the host made by itself, by what made them necessary.";
+        let help = "Starts that the host made by itself, by cause.";
         page.counter("rosey_plugin_restarts_total", help, &[of[0], ("cause", cause)], count as f64);
     }
-    let help = "Time that the store took to make a change durable.";
+    let help = "Time until the store had made a change durable.";
     page.times("rosey_plugin_store_commit_time_seconds", help, &of, &view.account.commit_times);
     page.counter(
         "rosey_plugin_cooldown_refusals_total",
@@ -221,7 +226,7 @@ fn host(page: &mut Page, snapshot: &Snapshot, tallies: &Tallies) {
     page.gauge("rosey_build_info", "The host that runs.", &version, 1.0);
     page.gauge("rosey_uptime_seconds", "Time since the host started.", &[], snapshot.bot_uptime as f64);
     page.gauge("rosey_plugins", "Plugins configured.", &[], snapshot.system.total_plugins as f64);
-    page.gauge("rosey_metrics_poll_duration_seconds", "What the last poll took.", &[], tallies.poll.as_secs_f64());
+    page.gauge("rosey_metrics_poll_duration_seconds", "Duration of the last poll.", &[], tallies.poll.as_secs_f64());
     let writable = f64::from(u8::from(snapshot.system.database.is_none()));
     page.gauge("rosey_database_up", "1 while rosey.db can be written to.", &[], writable);
     tallies.connectors.iter().for_each(|(name, connector)| one_connector(page, name.as_str(), connector));
@@ -267,12 +272,12 @@ fn one_connector(page: &mut Page, name: &str, connector: &Connector) {
     let connected = f64::from(u8::from(connector.connected == Some(true)));
     page.gauge("rosey_connector_up", "1 while a connector is connected.", &of, connected);
     let (received, sent, connections) = connector.traffic.read();
-    page.counter("rosey_connector_received_total", "Messages that people said.", &of, received as f64);
-    page.counter("rosey_connector_sent_total", "Lines said to people.", &of, sent as f64);
-    page.counter("rosey_connector_connections_total", "Times that it was connected.", &of, connections as f64);
+    page.counter("rosey_connector_received_total", "Messages of people.", &of, received as f64);
+    page.counter("rosey_connector_sent_total", "Lines that the bot said.", &of, sent as f64);
+    page.counter("rosey_connector_connections_total", "How often it connected.", &of, connections as f64);
     for why in Dropped::ALL {
         let (labels, count) = ([of[0], ("why", why.name())], connector.traffic.read_dropped(why));
-        page.counter("rosey_connector_dropped_total", "What was dropped, by why.", &labels, count as f64);
+        page.counter("rosey_connector_dropped_total", "Drops, by reason.", &labels, count as f64);
     }
 }
 
@@ -283,7 +288,7 @@ fn process() -> (f64, f64) {
     (spent.tv_sec as f64 + spent.tv_nsec as f64 / 1e9, descriptors as f64)
 }
 
-/// The plugins' own. Of two plugins with the same name and another type the first one counts.
+/// The plugins' own metrics. If two plugins use a name with different types, the first one counts.
 fn own(page: &mut Page, custom: &[(String, Vec<Custom>)]) {
     for (plugin, series) in custom {
         for one in series {

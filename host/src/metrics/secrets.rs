@@ -1,9 +1,10 @@
-//! What of a plugin's settings people are shown. Nobody declares which settings are secret, so only values that can hardly be
-//! one are shown: switches, numbers and short words, under names that do not sound like a secret. Pure.
+//! Decides which of a plugin's settings people may see. Plugins do not declare which settings are secret. So only
+//! values are shown that can hardly be secrets: switches, numbers and short words, under names that do not suggest a
+//! secret. Pure.
 
 use serde_json::Value;
 
-/// Parts of names, in small letters, whose values are secrets. Rather one too many hidden than one too few.
+/// Parts of names, in lower case, whose values are secrets. It is better to hide one too many than one too few.
 const PARTS: [&str; 19] = [
     "token",
     "secret",
@@ -26,32 +27,32 @@ const PARTS: [&str; 19] = [
     "login",
 ];
 
-/// Whole words of names that mean the same, and would be part of too many others.
+/// Whole words of names with the same meaning, which are parts of too many other words.
 const WORDS: [&str; 5] = ["pin", "otp", "code", "hash", "cert"];
 
-/// Letters of a word that is shown. Secrets that people choose are longer, and so are those of machines.
+/// Letters of a word that may be shown. Secrets of people and of machines are longer.
 const LONGEST: usize = 16;
 
-/// Words of a text that is shown: `Europe/Zurich`, `New York`, `a.txt`. A passphrase has more.
+/// Words of a text that may be shown: `Europe/Zurich`, `New York`, `a.txt`. A passphrase has more.
 const MOST_WORDS: usize = 3;
 
-/// Digits of a word that has letters too: `v2`, `h264`, and no password.
+/// Digits of a word that also has letters: `v2`, `h264`. A password has more.
 const MOST_DIGITS: usize = 3;
 
-/// Digits of a word that has nothing else: a date, a port.
+/// Digits of a word without letters: a date, a port.
 const LONGEST_NUMBER: usize = 8;
 
-/// What stands in place of the rest.
+/// Replaces a value that is not shown.
 const HIDDEN: &str = "(hidden)";
 
-/// Settings with all that may be a secret hidden.
+/// The settings, with every value hidden that may be a secret.
 pub fn hidden(settings: &Value) -> Value {
     match settings {
         Value::Object(all) => all
             .iter()
             .map(|(name, value)| {
                 let shown = if is_secret(name) { Value::from(HIDDEN) } else { hidden(value) };
-                // A name may be one as well: accounts by their token.
+                // A name may be a secret itself, as in a table of accounts by token.
                 (if is_plain(name) { name.clone() } else { HIDDEN.to_owned() }, shown)
             })
             .collect(),
@@ -61,21 +62,21 @@ pub fn hidden(settings: &Value) -> Value {
     }
 }
 
-/// Whether a setting of this name may be a secret, whatever its value.
+/// Whether the name of a setting suggests a secret.
 fn is_secret(name: &str) -> bool {
     let small = name.to_lowercase();
     let mut words = small.split(|c: char| !c.is_alphanumeric());
     PARTS.iter().any(|part| small.contains(part)) || words.any(|word| WORDS.contains(&word))
 }
 
-/// Whether a text can hardly be a secret: a few short words, or a figure.
+/// Whether a text can hardly be a secret: a few short words, or a number.
 fn is_plain(text: &str) -> bool {
     let is_between = |c: char| " _-./#:,%+".contains(c);
     let words: Vec<&str> = text.split(is_between).filter(|word| !word.is_empty()).collect();
     let is_word = |word: &&str| {
         let digits = word.chars().filter(char::is_ascii_digit).count();
         let length = word.chars().count();
-        // A capital behind a small letter stands in no word, but in what a machine made.
+        // A capital behind a small letter appears in no word, but in secrets that machines make.
         let is_mixed = word.chars().zip(word.chars().skip(1)).any(|(a, b)| a.is_lowercase() && b.is_uppercase());
         let is_figure = digits <= if digits == length { LONGEST_NUMBER } else { MOST_DIGITS };
         word.chars().all(char::is_alphanumeric) && length <= LONGEST && is_figure && !is_mixed

@@ -1,4 +1,4 @@
-//! One plugin over time: from the slot's counts at each poll to rates, recent sums and a point of the history.
+//! One plugin over time: turns the slot's counts at each poll into rates, recent sums and a point of the history.
 
 use super::{history::History, now_seconds, show, usage::Usage};
 use crate::{
@@ -11,16 +11,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Over which response times are summed up for people.
+/// The time over which response times are summed up for people.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Over which failures are: as the alert has it.
+/// The time over which failures are summed up; the alert has the same.
 const MINUTES: Duration = Duration::from_secs(300);
 
-/// The outcomes that are bad for whoever asked.
+/// The outcomes that are bad for the user.
 const BAD: [&str; 4] = ["failed", "timed_out", "rejected", "dead_lettered"];
 
-/// Of these counts by outcome, those that are bad.
+/// The number of bad outcomes in these counts.
 pub fn bad(outcomes: &[u64; OUTCOMES.len()]) -> u64 {
     OUTCOMES.iter().zip(outcomes).filter(|(name, _)| BAD.contains(name)).map(|(_, count)| count).sum()
 }
@@ -32,13 +32,13 @@ pub struct Series {
     pub history: History,
     before: Ledger,
     polled: Option<Instant>,
-    /// What the response times were at each poll of the last minute, the oldest first.
+    /// The response times at each poll of the last minute, the oldest first.
     minute: VecDeque<(Instant, Histogram)>,
-    /// How many events had ended, and how many of them badly, at each poll of the last minutes, the oldest first.
+    /// The number of ended events, and of those that ended badly, at each poll of the last minutes, the oldest first.
     ends: VecDeque<(Instant, u64, u64)>,
 }
 
-/// What a poll says of the time before it.
+/// What a poll shows about the recent past.
 #[derive(Debug, Clone, Default)]
 pub struct Recent {
     /// Events accepted a second, since the poll before.
@@ -47,7 +47,7 @@ pub struct Recent {
     pub minute: Histogram,
     /// Events that ended within the last five minutes.
     pub ended: u64,
-    /// Those of them that ended badly.
+    /// Events of these that ended badly.
     pub failed: u64,
 }
 
@@ -92,7 +92,7 @@ impl Series {
             self.minute.pop_front();
         }
         if self.minute.is_empty() {
-            // What came before the first poll is of the last minute as well.
+            // Events before the first poll count for the last minute too.
             self.minute.push_back((now, Histogram::default()));
         }
         let first = self.minute[0].1;

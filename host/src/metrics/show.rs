@@ -1,4 +1,4 @@
-//! From a slot's view and what was measured to the read model.
+//! Makes the read model from the view of a slot and the measurements.
 
 use super::{Connector, secrets, series::Recent, usage::Usage};
 use crate::{
@@ -26,33 +26,33 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// Bytes of the names of a timer and of who set it.
+/// Longest name, in bytes, of a timer and of its owner.
 const NAME: usize = 200;
 
-/// What the collector knows of a plugin beside its view.
+/// What the collector knows about a plugin besides its view.
 #[derive(Debug, Clone, Default)]
 pub struct Measured {
-    /// At the last poll.
+    /// CPU and memory at the last poll.
     pub usage: Usage,
-    /// Of the time before it.
+    /// Rates and times since then.
     pub recent: Recent,
-    /// What happened within the last hour.
+    /// Events within the last hour.
     pub lately: Lately,
     /// Events that may wait.
     pub queue_limit: usize,
-    /// Keys and bytes that it may have in the store.
+    /// Most keys and bytes of the plugin in the store.
     pub store_limits: (u64, u64),
     /// Dead letters that wait.
     pub dead_letters: u64,
     /// Lines of its output that were left out.
     pub lines_left_out: u64,
-    /// Metrics of its own that were refused.
+    /// The plugin's own metrics that were refused.
     pub custom_refused: u64,
-    /// Changes that were refused before the slot heard of them.
+    /// Changes that were refused before they reached the slot.
     pub reloads_refused: u64,
 }
 
-/// Events by type: commands, and of the other types those that there were.
+/// Events by type: always commands, and the other types of which there were events.
 fn event_types(kinds: &[u64; Kind::ALL.len()]) -> BTreeMap<&'static str, u64> {
     let counted = Kind::ALL.into_iter().zip(*kinds);
     counted
@@ -61,12 +61,12 @@ fn event_types(kinds: &[u64; Kind::ALL.len()]) -> BTreeMap<&'static str, u64> {
         .collect()
 }
 
-/// Events by how they ended.
+/// Events by outcome.
 pub fn outcomes(ledger: &Ledger) -> BTreeMap<&'static str, u64> {
     OUTCOMES.into_iter().zip(ledger.outcomes).collect()
 }
 
-/// Seconds to the microsecond: a histogram knows no better.
+/// Seconds rounded to the microsecond: a histogram is no more precise.
 pub fn rounded(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e6
 }
@@ -74,7 +74,7 @@ pub fn rounded(seconds: f64) -> f64 {
 /// One plugin of the overview.
 pub fn plugin(view: &View, measured: &Measured) -> Plugin {
     let active = view.active();
-    let said = view.manifest.as_ref().map(|manifest| manifest.version.clone());
+    let declared = view.manifest.as_ref().map(|manifest| manifest.version.clone());
     let account = &view.account;
     let mut limit_hits = account.limit_hits.clone();
     for (limit, hits) in [("log_lines", measured.lines_left_out), ("custom_metrics", measured.custom_refused)] {
@@ -85,7 +85,7 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
     let recent = &measured.recent;
     let mut plugin = Plugin {
         name: view.plugin.to_string(),
-        version: active.map(|active| active.version.clone()).or(said).unwrap_or_else(|| "unknown".to_owned()),
+        version: active.map(|active| active.version.clone()).or(declared).unwrap_or_else(|| "unknown".to_owned()),
         state: view.state,
         explanation: view.explanation.clone(),
         pid: active.map(|active| active.pid),
@@ -139,7 +139,7 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
 }
 
 impl super::Metrics {
-    /// All plugins and the host now. `database` is why nothing can be written to it.
+    /// All plugins and the host now. `database` says why Rosey cannot write to it.
     pub fn snapshot(&self, views: &[View], plugins: Vec<Plugin>, database: Option<String>) -> Snapshot {
         let count = |states: &[PluginState]| plugins.iter().filter(|plugin| states.contains(&plugin.state)).count();
         let total = |at: usize| views.iter().map(|view| view.ledger.outcomes[at]).sum();
@@ -184,7 +184,7 @@ impl super::Metrics {
     }
 }
 
-/// What people read of a crash.
+/// A crash as people read it.
 pub fn crash(crash: &crash::Crash) -> Crash {
     Crash {
         at: rfc3339(crash.at),
@@ -200,7 +200,7 @@ pub fn crash(crash: &crash::Crash) -> Crash {
     }
 }
 
-/// What a view says of a plugin beyond the overview. All that needs time to pass is filled in by the collector.
+/// The details of a plugin beyond the overview. The collector adds everything that comes from the history.
 pub fn detail(view: &View, measured: &Measured, config: &PluginConfig) -> Detail {
     let plugin = plugin(view, measured);
     let mut detail = Detail {

@@ -1,4 +1,4 @@
-//! What the collector keeps: what was measured, what happened, and what is not written down yet.
+//! The state of the collector: measurements, events, and entries that are not written yet.
 
 use super::{
     MOST_CHANGES, custom, marks::Marks, now_seconds, persist, series::Series, show, show::Measured, totals::Totals,
@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// Versions remembered by their artifact, to name what a rollback came from.
+/// Versions remembered by artifact, to name the build that a rollback came from.
 const MOST_VERSIONS: usize = 1000;
 
 /// Points of the history in one answer: an hour and more at the default interval.
@@ -36,7 +36,7 @@ const MOST_MARKS: usize = 200;
 pub struct State {
     pub plugins: Option<Arc<Plugins>>,
     pub database: Option<Database>,
-    /// The number of this life of the host.
+    /// The number of this run of the host.
     pub life: i64,
     pub unsaved: persist::Unsaved,
     saving: bool,
@@ -44,12 +44,12 @@ pub struct State {
     pub measured: HashMap<String, Measured>,
     pub series: HashMap<String, Series>,
     versions: HashMap<String, String>,
-    /// What the active generation runs, and what the one before it ran.
+    /// The artifact of the active generation, and that of the one before.
     runs: HashMap<String, (Option<Hash>, Option<Hash>)>,
     changes: HashMap<String, VecDeque<Change>>,
     crashes: HashMap<String, VecDeque<Crash>>,
     totals: HashMap<String, Totals>,
-    /// Which plugin has a command, in small letters.
+    /// The plugin of each command, in lower case.
     pub owners: BTreeMap<String, String>,
 }
 
@@ -62,7 +62,7 @@ fn push<T>(all: &mut HashMap<String, VecDeque<T>>, plugin: &str, one: T) {
 }
 
 impl State {
-    /// Takes over what the hosts before left.
+    /// Takes the entries of earlier hosts over.
     pub fn recall(&mut self, past: persist::Past) {
         past.marks.into_iter().for_each(|mark| self.marks.keep(mark));
         for (plugin, crash) in past.crashes {
@@ -73,7 +73,7 @@ impl State {
         }
     }
 
-    /// What is not written down yet, to be written now; nothing while the last of it is being written.
+    /// Takes the entries to write; `None` while the last ones are still being written.
     pub fn take_unsaved(&mut self) -> Option<(Database, persist::Unsaved)> {
         if self.saving || self.unsaved.is_empty() {
             return None;
@@ -83,11 +83,11 @@ impl State {
         Some((database, std::mem::take(&mut self.unsaved)))
     }
 
-    /// That was tried. What could not be written waits for the next board.
+    /// Records the result of writing. Entries that could not be written wait for the next board.
     pub fn saved(&mut self, written: Result<(), (persist::Unsaved, StoreError)>) {
         self.saving = false;
         if let Err((unsaved, error)) = written {
-            tracing::warn!("what happened cannot be written down, trying again: {error}");
+            tracing::warn!("events cannot be written to rosey.db; Rosey tries again: {error}");
             self.unsaved.put_back(unsaved);
         }
     }
@@ -95,19 +95,19 @@ impl State {
     /// Adds a mark.
     pub fn mark(&mut self, at: SystemTime, plugin: Option<&str>, kind: MarkKind, severity: Severity, text: &str) {
         let mark = self.marks.push(at, plugin, kind, severity, text);
-        self.note(mark);
+        self.record(mark);
     }
 
-    fn note(&mut self, mark: Mark) {
+    fn record(&mut self, mark: Mark) {
         if self.database.is_some() {
             self.unsaved.marks.push(mark);
         }
     }
 
-    /// Takes note of something that happened to a plugin.
+    /// Records a lifecycle event of a plugin.
     pub fn happened(&mut self, event: &LifecycleEvent) {
         if let Some(mark) = self.marks.happened(event) {
-            self.note(mark);
+            self.record(mark);
         }
         match &event.kind {
             LifecycleKind::Crash(crash) => {
@@ -140,7 +140,7 @@ impl State {
         }
     }
 
-    /// Keeps the record of a change on request.
+    /// Records a change on request.
     pub fn changed(&mut self, plugin: &str, mut change: Change) {
         if let Some((Some(before), Some(after))) = self.runs.get(plugin).filter(|_| change.ok) {
             (change.from_artifact, change.to_artifact) = (Some(before.to_string()), Some(after.to_string()));
@@ -155,12 +155,12 @@ impl State {
         push(&mut self.changes, plugin, change);
     }
 
-    /// What an artifact is called, by its version if that was ever seen to run.
+    /// The version of an artifact, if a generation ever ran it.
     fn version(&self, artifact: Hash) -> Option<String> {
         Some(self.versions.get(&artifact.to_string()).cloned().unwrap_or_else(|| artifact.short()))
     }
 
-    /// Learns what the plugins run, and how many dead letters they have.
+    /// Records what the plugins run, and how many dead letters they have.
     pub fn learn(&mut self, views: &[View], letters: &BTreeMap<String, u32>) {
         for view in views {
             let measured = self.measured.entry(view.plugin.to_string()).or_default();
@@ -180,17 +180,17 @@ impl State {
             let measured = self.measured.entry(name.to_owned()).or_default();
             measured.recent = self.series.entry(name.to_owned()).or_default().poll(view, measured.usage, now, keep);
             let (generation, json) = &view.account.custom;
-            let (mut said, refused) = custom::read(json);
+            let (mut metrics, refused) = custom::read(json);
             if view.generations.is_empty() {
-                // A gauge says what is now, and of a plugin that does not run nothing is.
-                said.retain(|one| one.kind != "gauge");
+                // A gauge shows the present, and a plugin that does not run has none.
+                metrics.retain(|one| one.kind != "gauge");
             }
             measured.custom_refused = measured.custom_refused.max(refused);
-            self.totals.entry(name.to_owned()).or_default().take(*generation, said);
+            self.totals.entry(name.to_owned()).or_default().take(*generation, metrics);
         }
     }
 
-    /// Sums up what happened within the last hour.
+    /// Sums up the events of the last hour.
     pub fn judge(&mut self) {
         let mut lately = self.marks.lately(SystemTime::now());
         for (name, measured) in &mut self.measured {
@@ -206,7 +206,7 @@ impl State {
         self.totals.get(plugin).map(Totals::shown).unwrap_or_default()
     }
 
-    /// Adds to a plugin's detail what takes time to pass.
+    /// Adds the history to a plugin's detail.
     pub fn fill(&self, detail: &mut Detail, window: Duration) {
         let plugin = detail.plugin.name.clone();
         let now = now_seconds();
@@ -215,7 +215,7 @@ impl State {
             let since = now.saturating_sub(window.as_secs());
             let points = series.history.since(since);
             let every = points.len().div_ceil(MOST_POINTS).max(1);
-            // The newest one is always there.
+            // The newest point is always included.
             let skip = points.len().saturating_sub(1) % every;
             detail.history = points.skip(skip).step_by(every).map(show::sample).collect();
             detail.metrics.aggregates_1h = series.history.aggregates(now.saturating_sub(3600));

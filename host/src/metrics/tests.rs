@@ -1,4 +1,4 @@
-//! What is noted of things that happen to no plugin.
+//! Tests of events that concern no plugin.
 
 use super::*;
 
@@ -11,9 +11,9 @@ fn a_connector_that_drops_and_comes_back_makes_marks() {
         metrics.connector("irc", connected);
     }
     let marks = metrics.marks(None, 9);
-    let said: Vec<_> = marks.iter().rev().map(|mark| (mark.severity, mark.text.as_str())).collect();
+    let texts: Vec<_> = marks.iter().rev().map(|mark| (mark.severity, mark.text.as_str())).collect();
     assert_eq!(
-        said,
+        texts,
         [(Severity::Info, "irc connected"), (Severity::Error, "irc dropped"), (Severity::Info, "irc is back")]
     );
     let state = |metrics: &Metrics| metrics.snapshot(&[], Vec::new(), None).system;
@@ -21,5 +21,5 @@ fn a_connector_that_drops_and_comes_back_makes_marks() {
     metrics.connector("irc", false);
     let down = state(&metrics);
     assert_eq!((down.connectors["irc"], down.severity), ("disconnected", Severity::Error));
-    assert_eq!(down.verdict, "irc is not connected: nobody there can reach the bot.");
+    assert_eq!(down.verdict, "irc is not connected, so its users cannot reach the bot.");
 }

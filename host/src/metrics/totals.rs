@@ -1,11 +1,11 @@
-//! A plugin's own metrics across its generations: each begins to count at 0, and a counter that people and Prometheus read
-//! only grows. What a generation counted is added to what those before it did. Only series of the current generation are shown;
-//! sums of the others wait for it to have them too. Pure.
+//! A plugin's own metrics across its generations. Each generation counts from 0, but a counter that people and
+//! Prometheus read only grows. So the counts of a generation are added to those of earlier ones. Only series of the
+//! current generation are shown; the sums of others wait until the generation has them too. Pure.
 
 use crate::view::Custom;
 use std::collections::BTreeMap;
 
-/// Series remembered of a plugin, those of generations before included: as many as one generation may have.
+/// Series remembered for each plugin, including those of earlier generations: as many as one generation may have.
 const MOST: usize = 64 * 64;
 
 type Key = (String, BTreeMap<String, String>);
@@ -14,62 +14,62 @@ type Key = (String, BTreeMap<String, String>);
 #[derive(Debug, Default)]
 pub struct Totals {
     series: BTreeMap<Key, Sum>,
-    /// How often a generation has said what it counted.
-    look: u64,
+    /// The number of reports so far.
+    report: u64,
 }
 
 #[derive(Debug)]
 struct Sum {
-    /// What generations before the last one counted.
+    /// The sum of the generations before the last one.
     before: Option<Custom>,
-    /// What the last one said.
+    /// The last report.
     last: Custom,
     generation: u64,
-    /// When that was.
-    look: u64,
+    /// The number of the last report.
+    report: u64,
 }
 
 impl Totals {
-    /// Takes in all that a generation says that it has counted so far.
-    pub fn take(&mut self, generation: u64, said: Vec<Custom>) {
-        self.look += 1;
-        let look = self.look;
+    /// Takes a report of a generation: everything that it has counted so far.
+    pub fn take(&mut self, generation: u64, reported: Vec<Custom>) {
+        self.report += 1;
+        let report = self.report;
         let mut new = Vec::new();
-        for one in said {
+        for one in reported {
             let key = (one.name.clone(), one.labels.clone());
             match self.series.get_mut(&key) {
-                Some(sum) => sum.take(generation, look, one),
-                None => new.push((key, Sum { before: None, last: one, generation, look })),
+                Some(sum) => sum.take(generation, report, one),
+                None => new.push((key, Sum { before: None, last: one, generation, report })),
             }
         }
-        // A gauge says what is now, and what this generation has dropped is gone. What only others counted is remembered,
-        // unless the room is needed.
-        self.series.retain(|_, sum| sum.look == look || sum.generation != generation && sum.last.kind != "gauge");
+        // A gauge shows the present, and a series that this generation dropped is gone. Series that only earlier
+        // generations had are remembered, unless the room is needed.
+        self.series.retain(|_, sum| sum.report == report || sum.generation != generation && sum.last.kind != "gauge");
         if self.series.len() + new.len() > MOST {
-            self.series.retain(|_, sum| sum.look == look);
+            self.series.retain(|_, sum| sum.report == report);
         }
         let room = MOST.saturating_sub(self.series.len());
         self.series.extend(new.into_iter().take(room));
     }
 
-    /// Those that were said last, by name and labels.
+    /// The series of the last report, by name and labels.
     pub fn shown(&self) -> Vec<Custom> {
-        self.series.values().filter(|sum| sum.look == self.look).map(Sum::total).collect()
+        self.series.values().filter(|sum| sum.report == self.report).map(Sum::total).collect()
     }
 }
 
 impl Sum {
-    fn take(&mut self, generation: u64, look: u64, said: Custom) {
-        self.look = look;
-        if self.last.kind != said.kind {
-            *self = Self { before: None, last: said, generation, look };
+    fn take(&mut self, generation: u64, report: u64, reported: Custom) {
+        self.report = report;
+        if self.last.kind != reported.kind {
+            *self = Self { before: None, last: reported, generation, report };
             return;
         }
-        // One that counts less than it did has begun anew, whatever its number.
-        if generation != self.generation || said.value < self.last.value && said.kind != "gauge" {
+        // A lower count means that counting began again, whatever the number of the generation.
+        if generation != self.generation || reported.value < self.last.value && reported.kind != "gauge" {
             self.before = Some(self.total());
         }
-        (self.last, self.generation) = (said, generation);
+        (self.last, self.generation) = (reported, generation);
     }
 
     fn total(&self) -> Custom {
@@ -77,7 +77,7 @@ impl Sum {
         let Some(before) = self.before.as_ref().filter(|_| total.kind != "gauge") else { return total };
         let bounds = |one: &Custom| one.buckets.iter().map(|(bound, _)| bound.to_bits()).collect::<Vec<_>>();
         if bounds(before) != bounds(&total) {
-            // Other bounds are another histogram.
+            // A histogram with other bounds is another histogram.
             return total;
         }
         total.value += before.value;

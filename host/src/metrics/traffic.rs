@@ -1,4 +1,4 @@
-//! What goes through a connector: counted where it goes, without a lock.
+//! The traffic of a connector, counted where it passes, without a lock.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -9,7 +9,7 @@ pub enum Dropped {
     Busy,
     /// The end of an answer that was too long.
     Cut,
-    /// A command of somebody who gave too many.
+    /// A command of a person who gave too many.
     Flood,
     /// An answer that could not be sent in time.
     Late,
@@ -43,32 +43,32 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Somebody said something.
+    /// A person said a line.
     pub fn received(&self) {
         self.received.fetch_add(1, Relaxed);
     }
 
-    /// A line was said to somebody.
+    /// The bot said a line.
     pub fn sent(&self) {
         self.sent.fetch_add(1, Relaxed);
     }
 
-    /// Somebody let the bot in.
+    /// The bot connected.
     pub(super) fn connected(&self) {
         self.connections.fetch_add(1, Relaxed);
     }
 
-    /// Something was dropped, or several.
+    /// The connector dropped something, or several things.
     pub fn dropped(&self, why: Dropped, count: usize) {
         self.dropped[why as usize].fetch_add(count as u64, Relaxed);
     }
 
-    /// Messages received, lines sent, connections made.
+    /// The counts of messages received, lines sent, and connections.
     pub(super) fn read(&self) -> (u64, u64, u64) {
         (self.received.load(Relaxed), self.sent.load(Relaxed), self.connections.load(Relaxed))
     }
 
-    /// What was dropped for this reason.
+    /// The count of drops for this reason.
     pub(super) fn read_dropped(&self, why: Dropped) -> u64 {
         self.dropped[why as usize].load(Relaxed)
     }

@@ -4,33 +4,34 @@ use crate::process::memory;
 use std::{collections::HashMap, time::Instant};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// What some processes use.
+/// The usage of a group of processes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Usage {
-    /// Percent of one processor, since the look before.
+    /// Percent of one processor, since the last measurement.
     pub cpu_percent: f64,
-    /// Memory in bytes; what they share with each other counts once.
+    /// Memory in bytes; memory that the processes share counts once.
     pub memory_bytes: u64,
 }
 
-/// Looks at processes, and remembers their processor time between two looks.
+/// Measures processes, and remembers their processor time between two measurements.
 #[derive(Debug, Default)]
 pub struct Meter {
     system: System,
-    /// When the last look was, and what each process had used by then, in milliseconds.
+    /// The time of the last measurement, and the processor time of each process by then, in milliseconds.
     before: Option<(Instant, HashMap<Pid, u64>)>,
 }
 
 impl Meter {
-    /// What each group of processes uses together with all that they have started, in the order of the groups. The first
-    /// look at a process sees no processor time. (sysinfo's own percentage stays 0 until its second tick of 10 ms.)
-    pub fn look(&mut self, groups: &[Vec<u32>]) -> Vec<Usage> {
+    /// The usage of each group of processes with all of their descendants, in the order of the groups. The first
+    /// measurement of a process has no processor time. (sysinfo's own percentage stays 0 until its second tick of 10
+    /// ms.)
+    pub fn measure(&mut self, groups: &[Vec<u32>]) -> Vec<Usage> {
         let groups: Vec<Vec<Pid>> = groups
             .iter()
             .map(|group| group.iter().flat_map(|pid| memory::family(*pid)).map(Pid::from_u32).collect())
             .collect();
         let all: Vec<Pid> = groups.iter().flatten().copied().collect();
-        // What a process uses includes its threads.
+        // A process's usage includes its threads.
         let kind = ProcessRefreshKind::nothing().with_cpu().without_tasks();
         self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&all), true, kind);
         let now = Instant::now();
@@ -60,12 +61,12 @@ mod tests {
     #[test]
     fn processor_time_and_memory_are_seen() {
         let (mut meter, me) = (Meter::default(), vec![vec![std::process::id()], vec![u32::MAX / 2]]);
-        meter.look(&me);
+        meter.measure(&me);
         let began = Instant::now();
         while began.elapsed() < Duration::from_millis(300) {
             std::hint::spin_loop();
         }
-        let [busy, gone] = meter.look(&me)[..] else { panic!("two groups") };
+        let [busy, gone] = meter.measure(&me)[..] else { panic!("two groups") };
         assert!(busy.cpu_percent > 5.0 && busy.memory_bytes > 1 << 20, "{busy:?}");
         assert_eq!(gone, Usage::default());
     }

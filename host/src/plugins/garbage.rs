@@ -1,4 +1,4 @@
-//! Removes artifacts that nobody needs any more.
+//! Removes artifacts that no plugin needs any more.
 
 use crate::store::Database;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
-/// What has to be known to tell which artifacts are garbage.
+/// What is needed to decide which artifacts are garbage.
 pub(super) struct Garbage {
     pub slots: Arc<BTreeMap<String, Slot>>,
     pub starter: Arc<Starter>,
@@ -16,17 +16,22 @@ pub(super) struct Garbage {
 }
 
 impl Garbage {
-    /// Removes artifacts that no plugin runs or could go back to, those of plugins that are not configured now excepted.
+    /// Removes artifacts that no plugin runs or could go back to. Keeps those of plugins that are not in the
+    /// configuration now.
     pub async fn collect(self) {
         let views = views(&self.slots).await;
         if views.len() < self.slots.len() {
-            // The host is stopping, and nobody knows what the others need.
+            // The host is stopping, so the needs of the other plugins are unknown.
             return;
         }
         let mine = self.slots.keys().cloned().collect();
         let mut keep = match history::artifacts_of_others(&self.database, mine).await {
             Ok(others) => others,
-            Err(error) => return tracing::warn!("old artifacts are kept, for nobody knows which are needed: {error}"),
+            Err(error) => {
+                return tracing::warn!(
+                    "old artifacts are kept, because the database does not say which are needed: {error}"
+                );
+            }
         };
         keep.extend(views.into_iter().flat_map(|view| view.artifacts));
         let collected = tokio::task::spawn_blocking(move || self.starter.store.collect(&keep)).await;

@@ -1,4 +1,4 @@
-//! What plugins keep, as an operator looks at it and changes it.
+//! What an operator does with the data of plugins.
 
 use super::{PluginError, Plugins};
 use crate::{
@@ -7,19 +7,22 @@ use crate::{
 };
 
 impl Plugins {
-    /// How much a plugin may keep.
+    /// The quota of a plugin.
     ///
     /// # Errors
-    /// When there is no such plugin.
+    ///
+    /// There is no such plugin.
     pub fn quota(&self, name: &str) -> Result<Quota, PluginError> {
         let limits = &self.slot(name)?.config.limits;
         Ok(Quota { keys: limits.store_keys, bytes: limits.store_bytes, lines: limits.lines })
     }
 
-    /// What a plugin keeps, in figures, and how many of its keys begin with `prefix`. It may be one that is not configured now.
+    /// The usage of the store by a plugin, and the number of its keys with this prefix. The plugin need not be in the
+    /// configuration any more.
     ///
     /// # Errors
-    /// As the database says.
+    ///
+    /// The database cannot be read.
     pub async fn kept(&self, name: &str, prefix: &str) -> Result<(Usage, u64), PluginError> {
         let (name, prefix) = (name.to_owned(), prefix.to_owned());
         let read = self.database.run(move |connection| {
@@ -28,10 +31,11 @@ impl Plugins {
         Ok(read.await?)
     }
 
-    /// Puts an import in place of all that a plugin keeps.
+    /// Replaces all data of a plugin with an import.
     ///
     /// # Errors
-    /// When there is no such plugin, and as the database says; nothing has changed then.
+    ///
+    /// There is no such plugin, or the database refuses the import; then nothing has changed.
     pub async fn import(&self, name: &str, import: Import) -> Result<Usage, PluginError> {
         self.slot(name)?;
         let usage = self.database.run(move |connection| import.apply(connection)).await?;
@@ -39,10 +43,12 @@ impl Plugins {
         Ok(usage)
     }
 
-    /// Removes the keys of a plugin that begin with `prefix`, in all scopes. Gives how many those were, and what is left.
+    /// Deletes the keys of a plugin with this prefix, in all scopes. Returns how many keys it deleted, and the usage
+    /// after that.
     ///
     /// # Errors
-    /// As the database says; nothing has changed then.
+    ///
+    /// The database refuses the deletion; then nothing has changed.
     pub async fn delete_kept(&self, name: &str, prefix: &str) -> Result<(u64, Usage), PluginError> {
         let (owner, prefix) = (name.to_owned(), prefix.to_owned());
         let done = self.database.run(move |connection| commit::delete(connection, &owner, &prefix)).await?;
@@ -51,7 +57,7 @@ impl Plugins {
     }
 
     async fn tell(&self, name: &str, usage: Usage) {
-        // Of a plugin that is not configured there is nobody to tell, and at the end of the host neither.
+        // There is no slot to update for a plugin without configuration, and none after the host's end.
         if let Ok(slot) = self.slot(name) {
             let _ = slot.handle.tell(Command::Keeps(usage)).await;
         }

@@ -1,7 +1,8 @@
 //! The set of plugins: one slot each, started, changed and stopped side by side.
 //!
-//! [`Plugins`] is what everything above talks to. `startup` decides what a plugin runs when the host starts, `garbage`
-//! removes artifacts that no plugin needs, `kept` is what an operator does to what they keep. Knows nothing of chat, admin or HTTP.
+//! Other rooms use [`Plugins`]. `startup` decides which build a plugin runs when the host starts, `garbage` removes
+//! artifacts that no plugin needs, and `kept` changes the data of a plugin for an operator. Knows nothing about chat, admin
+//! or HTTP.
 
 mod config;
 mod garbage;
@@ -52,25 +53,25 @@ pub const SCHEMA: [&str; 6] = [
     commit::pending::SCHEMA,
 ];
 
-/// Ends of bakes and swaps that a follower may be behind: each comes after an operator's change, or a crash.
+/// Lifecycle events that a follower may lag behind. Each comes after an operator's change or a crash.
 const FOLLOWED: usize = 64;
 
-/// The runtime of slots: one thread, whose slots know when it has nothing else to do.
+/// The runtime of slots: one thread, which tells slots when it has no other work.
 ///
 /// # Errors
-/// When the operating system has no more of what it takes.
+/// When the operating system has no more threads or descriptors.
 pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-/// Called with everything that happens, on a slot's task: it must not block.
+/// Called with every lifecycle event, on a slot's task: it must not block.
 pub type Listener = Arc<dyn Fn(LifecycleEvent) + Send + Sync>;
 
-/// Takes in what the build left, and finds out in a process of its own what it is and whether it takes its settings. No
-/// plugin is made.
+/// Copies the build in the plugin folder into the store, reads its manifest in a throw-away process, and checks its
+/// settings. Creates no plugin.
 ///
 /// # Errors
-/// When the build cannot be taken in or loaded, or refuses its settings.
+/// When the build cannot be copied or loaded, or refuses its settings.
 pub async fn inspect(
     starter: &Arc<Starter>,
     config: &PluginConfig,
@@ -105,58 +106,58 @@ struct Slot {
     own: Arc<OwnSettings>,
 }
 
-/// A build that was looked at, and can be run as it was seen.
+/// A build that was inspected and can run exactly as it was then.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// The copy in the artifact store.
+    /// The artifact in the store.
     pub artifact: Hash,
-    /// What it says of itself.
+    /// What the plugin says about itself: its name, its version, its commands.
     pub manifest: Arc<Manifest>,
 }
 
-/// Why something asked of a plugin was not done.
+/// Why a request about a plugin was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum PluginError {
-    /// There is no such plugin.
+    /// There is no plugin with this name.
     #[error("there is no plugin {name}{}", suggest(.nearest))]
     Unknown {
-        /// What was asked for.
+        /// The name in the request.
         name: String,
-        /// What may have been meant.
+        /// The name that was probably meant.
         nearest: Option<String>,
     },
-    /// The build cannot be taken in.
+    /// The build cannot be copied into the store.
     #[error(transparent)]
     Intake(#[from] artifact::IntakeError),
-    /// What is to be started is damaged or gone.
+    /// The artifact to start is damaged or gone.
     #[error(transparent)]
     Artifact(#[from] artifact::VerifyError),
     /// The build cannot run.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The slot says no.
+    /// The slot refuses or fails the change.
     #[error(transparent)]
     Change(#[from] ChangeError),
-    /// There is no such dead letter.
+    /// There is no dead letter with this number.
     #[error("{plugin} has no dead letter {id}; deadletters {plugin} numbers them")]
     NoLetter {
-        /// Whose dead letters were looked at.
+        /// The plugin that the request names.
         plugin: String,
-        /// What was asked for.
+        /// The number in the request.
         id: i64,
     },
-    /// There is no such timer.
+    /// There is no timer with this number.
     #[error("{plugin} has no timer {id}; timers {plugin} numbers them")]
     NoTimer {
-        /// Whose timers were looked at.
+        /// The plugin that the request names.
         plugin: String,
-        /// What was asked for.
+        /// The number in the request.
         id: i64,
     },
-    /// A dead letter was turned away.
+    /// The slot did not accept a dead letter.
     #[error("{0} does not take events now; start it, or wait until its queue is shorter. The letter is kept")]
     NotAccepted(String),
-    /// The database says no.
+    /// The database reports an error.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
     /// The host is stopping.
@@ -176,10 +177,10 @@ fn suggest(nearest: &Option<String>) -> String {
 }
 
 impl Plugins {
-    /// Makes the slots on the current runtime. Nothing runs yet.
+    /// Makes the slots on the current runtime. Starts no plugin.
     ///
     /// # Errors
-    /// As the database says.
+    /// Those of the database.
     pub async fn new(
         configs: Vec<PluginConfig>,
         starter: Arc<Starter>,
@@ -227,7 +228,7 @@ impl Plugins {
                         journal.push(&event.plugin, &text);
                     }
                     if is_followed(&event) {
-                        // Mostly nobody does.
+                        // Mostly there is no follower.
                         let _ = follow.send(event.clone());
                     }
                     listener(event);
@@ -238,30 +239,30 @@ impl Plugins {
         Ok(Self { slots: Arc::new(slots), starter, database, followers })
     }
 
-    /// Starts every plugin: with its last good artifact, or on its first day with what the build left. One that cannot
-    /// start says so and does not keep the others from it.
+    /// Starts every plugin with its last good artifact, or, if it has none, with the build in the plugin folder. A
+    /// plugin that cannot start reports that, and the others start anyway.
     pub async fn start_all(&self) {
         let mut starts: JoinSet<_> = self.slots.values().map(|slot| self.start_slot(slot)).collect();
-        // Fails only when the host is stopping already.
+        // Fails only when the host is already stopping.
         while starts.join_next().await.is_some() {}
         self.collect_garbage().await;
     }
 
-    /// Waits until no plugin is starting: each serves, or has failed, or waits before it is tried again.
+    /// Waits until no plugin is starting: each serves, has failed, or waits for its next try.
     pub async fn when_started(&self) {
         let wait = |slot: &Slot| {
             let handle = slot.handle.clone();
             async move { handle.change(Command::WhenStarted).await }
         };
         let mut starts: JoinSet<_> = self.slots.values().map(wait).collect();
-        // How each went, it says itself.
+        // Each start reports its own result.
         while starts.join_next().await.is_some() {}
     }
 
-    /// Starts one plugin that is stopped or has failed. Returns when it serves. Cancelled, the start goes on.
+    /// Starts one plugin that is stopped or has failed. Returns when it serves. Cancellation does not stop the start.
     ///
     /// # Errors
-    /// When there is no such plugin, it is up already, it does not come up, or the host is stopping.
+    /// When there is no such plugin, it is already up, it does not come up, or the host is stopping.
     pub async fn start(&self, name: &str) -> Result<Done, PluginError> {
         let slot = self.slot(name)?;
         if !self.start_slot(slot).await? {
@@ -270,16 +271,16 @@ impl Plugins {
         Ok(slot.handle.change(Command::WhenStarted).await??)
     }
 
-    /// False when it was up already.
+    /// Returns false when it was already up.
     fn start_slot(&self, slot: &Slot) -> impl Future<Output = Result<bool, Gone>> + use<> {
         startup::start(Arc::clone(&self.starter), slot.handle.clone(), slot.config.clone())
     }
 
-    /// Takes in what the build left, and finds out in a process of its own what it is. What was seen is what
-    /// [`Plugins::reload`] will run, whatever happens to the file meanwhile.
+    /// Copies the build in the plugin folder into the store, and reads its manifest in a throw-away process.
+    /// [`Plugins::reload`] runs exactly this artifact, whatever happens to the file meanwhile.
     ///
     /// # Errors
-    /// When there is no such plugin, or the build cannot be taken in or loaded.
+    /// When there is no such plugin, or the build cannot be copied or loaded.
     pub async fn inspect(&self, name: &str) -> Result<Candidate, PluginError> {
         let slot = self.slot(name)?;
         let looked = inspect(&self.starter, &slot.config, Arc::clone(&slot.own)).await;
@@ -289,20 +290,20 @@ impl Plugins {
         looked
     }
 
-    /// Changes a plugin to an artifact that was looked at. Returns when the new generation serves. Cancelled, the change
-    /// goes on.
+    /// Changes a plugin to an artifact that was inspected. Returns when the new generation serves. Cancellation does
+    /// not stop the change.
     ///
     /// # Errors
-    /// [`PluginError`]; what ran before goes on.
+    /// [`PluginError`]; the build before goes on.
     pub async fn reload(&self, name: &str, to: Hash, force: bool) -> Result<Done, PluginError> {
         self.change(name, ChangeRequest::Reload { to, force }, None).await
     }
 
-    /// Changes a plugin, unless it is no longer as it was seen when that was decided. Returns when what is wanted serves,
-    /// or is being started. Cancelled, the change goes on.
+    /// Changes a plugin, if it is still in the state that was seen at the decision. Returns when the wanted build
+    /// serves, or is starting. Cancellation does not stop the change.
     ///
     /// # Errors
-    /// [`PluginError`]; what ran before goes on.
+    /// [`PluginError`]; the build before goes on.
     pub async fn change(
         &self,
         name: &str,
@@ -318,15 +319,15 @@ impl Plugins {
         Ok(result?)
     }
 
-    /// Makes sure that what a change is to start is whole, before anything that runs is touched for it.
+    /// Verifies the artifact that a change will start, before the change touches the running process.
     async fn verify_target(&self, handle: &Handle, request: ChangeRequest) -> Result<(), PluginError> {
         if matches!(request, ChangeRequest::Reload { .. }) {
-            // It was taken in and loaded just now, to be looked at.
+            // It was copied and loaded just now, at the inspection.
             return Ok(());
         }
         let view = handle.view().await?;
         let target = match request {
-            // Its process is still there.
+            // Its process is still parked.
             ChangeRequest::Rollback if view.bake_left.is_some() => None,
             ChangeRequest::Rollback => view.rollback_target,
             ChangeRequest::Restart | ChangeRequest::Reload { .. } => view.current,
@@ -340,20 +341,20 @@ impl Plugins {
         Ok(())
     }
 
-    /// What becomes active from now on, and how bakes end.
+    /// Subscribes to generations that become active, and to the ends of bakes.
     pub fn follow(&self) -> broadcast::Receiver<LifecycleEvent> {
         self.followers.subscribe()
     }
 
-    /// Goes back to the artifact before. Returns when that serves, or is being started.
+    /// Goes back to the artifact before. Returns when it serves, or is starting.
     ///
     /// # Errors
-    /// [`PluginError`]; what ran before goes on.
+    /// [`PluginError`]; the build before goes on.
     pub async fn rollback(&self, name: &str) -> Result<Done, PluginError> {
         self.change(name, ChangeRequest::Rollback, None).await
     }
 
-    /// Stops the process and starts the same artifact again; events wait meanwhile.
+    /// Replaces the process by a new one of the same artifact. Events wait meanwhile.
     ///
     /// # Errors
     /// [`PluginError`].
@@ -361,7 +362,7 @@ impl Plugins {
         self.change(name, ChangeRequest::Restart, None).await
     }
 
-    /// Stops a plugin after it has answered what it has.
+    /// Stops a plugin after it has answered its events.
     ///
     /// # Errors
     /// [`PluginError`].
@@ -379,8 +380,8 @@ impl Plugins {
         while stops.join_next().await.is_some() {}
     }
 
-    /// Delivers a dead letter again; nobody is answered. It is removed when the slot has accepted it, so a host that is
-    /// killed in between delivers it twice rather than never.
+    /// Delivers a dead letter again, and drops its answer. The letter is removed after the slot has accepted it. So a
+    /// host that is killed in between delivers it twice rather than never.
     ///
     /// # Errors
     /// [`PluginError`]; the letter is kept.
@@ -395,31 +396,31 @@ impl Plugins {
         Ok(letter)
     }
 
-    /// One plugin.
+    /// The view of one plugin.
     ///
     /// # Errors
-    /// When there is none of that name.
+    /// When there is no plugin with this name.
     pub async fn view(&self, name: &str) -> Result<Box<View>, PluginError> {
         Ok(self.slot(name)?.handle.view().await?)
     }
 
-    /// All plugins by name. One whose slot is gone already is left out.
+    /// The views of all plugins, by name. Leaves out a plugin whose slot is gone.
     pub async fn views(&self) -> Vec<View> {
         views(&self.slots).await
     }
 
-    /// The way to one slot.
+    /// The handle of one slot.
     ///
     /// # Errors
-    /// When there is none of that name.
+    /// When there is no plugin with this name.
     pub fn handle(&self, name: &str) -> Result<&Handle, PluginError> {
         Ok(&self.slot(name)?.handle)
     }
 
-    /// How a plugin is configured.
+    /// The configuration of one plugin.
     ///
     /// # Errors
-    /// When there is none of that name.
+    /// When there is no plugin with this name.
     pub fn config(&self, name: &str) -> Result<&PluginConfig, PluginError> {
         Ok(&self.slot(name)?.config)
     }
@@ -429,22 +430,23 @@ impl Plugins {
         self.slots.keys().map(String::as_str)
     }
 
-    /// The last lines about each plugin.
+    /// The last lines of each plugin.
     pub fn journal(&self) -> &Journal {
         &self.starter.journal
     }
 
-    /// The database, for its dead letters.
+    /// The database of this host.
     pub fn database(&self) -> &Database {
         &self.database
     }
 
-    /// Removes artifacts that no plugin runs or could go back to, those of plugins that are not configured now excepted.
+    /// Removes artifacts that no plugin runs or could go back to. Keeps those of plugins that are not in the
+    /// configuration now.
     pub async fn collect_garbage(&self) {
         self.garbage().collect().await;
     }
 
-    /// Does so in the background: nobody who changes a plugin waits for it.
+    /// Collects in the background, so that a change does not wait for it.
     fn collect_garbage_soon(&self) {
         tokio::spawn(self.garbage().collect());
     }
@@ -461,7 +463,7 @@ impl Plugins {
 }
 
 async fn views(slots: &BTreeMap<String, Slot>) -> Vec<View> {
-    // All are asked before the first answer is awaited: one wake-up of their thread instead of one each.
+    // Sends all requests before it awaits the first answer: one wake-up of the slots' thread instead of one for each.
     let mut asked = Vec::with_capacity(slots.len());
     for slot in slots.values() {
         let (answer, answered) = oneshot::channel();

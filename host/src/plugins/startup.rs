@@ -1,5 +1,6 @@
-//! What a plugin that starts runs: what an orderly stop left on trial; else its last good artifact; where the store has lost that,
-//! the good one before it; where there is none, what the build left. Whoever may have expected another build is told.
+//! Decides which build a plugin runs when the host starts: the one that an orderly stop left on trial; else its last
+//! good artifact; if the store has lost that, the good one before it; if there is none, the build in the plugin folder.
+//! Reports each case in which an operator may expect another build.
 
 use crate::slot::startup::{OtherBuild, StartupChoice};
 use crate::{
@@ -18,7 +19,7 @@ use rosey_core::{
 use std::sync::Arc;
 use tokio::{sync::oneshot, task::spawn_blocking};
 
-/// Starts a plugin with what it is to run. Does not wait until it is up. False when it was up already.
+/// Starts a plugin with the right build. Does not wait until it is up. Returns false when it was already up.
 ///
 /// # Errors
 /// When the host is stopping.
@@ -30,22 +31,22 @@ pub async fn start(starter: Arc<Starter>, handle: Handle, config: PluginConfig) 
     Ok(tried != Tried::NotNow)
 }
 
-/// What came of a try to start a plugin.
+/// The result of a try to start a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tried {
-    /// It starts, or has failed.
+    /// The plugin starts, or has failed.
     Done,
-    /// It is up already, or was stopped or changed meanwhile.
+    /// The plugin is already up, or was stopped or changed meanwhile.
     NotNow,
-    /// The host could not, and tries again.
+    /// The host lacked something, and tries again.
     Waits,
 }
 
-/// Tries until it is no longer the host that keeps the plugin from starting, or somebody decides otherwise.
+/// Tries until the host lacks nothing any more, or a person decides otherwise.
 async fn retry(starter: Arc<Starter>, handle: Handle, config: PluginConfig) {
     loop {
         tokio::time::sleep(HOST_RETRY).await;
-        // An error is the host stopping.
+        // An error means that the host is stopping.
         if !matches!(try_start(&starter, &handle, &config, true).await, Ok(Tried::Waits)) {
             return;
         }
@@ -66,18 +67,18 @@ async fn try_start(starter: &Arc<Starter>, handle: &Handle, config: &PluginConfi
     let lost = choice.lost.iter().map(|(artifact, _)| *artifact).collect();
     handle.tell(Command::Start { artifact: choice.artifact, lost, retry, answer }).await?;
     let starts = answered.await.map_err(|_| Gone)?;
-    // On its first day it runs what was built, as everybody expects.
+    // A plugin without a good artifact runs the build in the plugin folder, as every operator expects.
     if starts && history.last_good.is_some() {
-        // It need not wait for that.
+        // The start need not wait for the report.
         tokio::spawn(tell(handle.clone(), config.clone(), history, choice));
     }
     Ok(if starts { Tried::Done } else { Tried::NotNow })
 }
 
-/// Says what was chosen, where an operator may expect another build.
+/// Reports the choice, if an operator may expect another build.
 async fn tell(handle: Handle, config: PluginConfig, history: BuildHistory, mut choice: StartupChoice) {
     let lies = spawn_blocking(move || artifact::hash_of(&config.library)).await;
-    // A library that is not there, or cannot be read, is told when somebody wants to change to it.
+    // A library that is missing or unreadable is reported when an operator wants to change to it.
     let other = lies.ok().and_then(Result::ok).filter(|lies| *lies != choice.artifact);
     choice.other = other.map(|artifact| OtherBuild { artifact, blocked: history.blocked.contains(&artifact) });
     if !choice.is_plain() {
@@ -101,7 +102,7 @@ async fn choice(
         let checked = spawn_blocking(move || starter.store.verify(&artifact)).await;
         match checked.expect("it does not panic, and the runtime waits for it") {
             Err(error) if error.is_lost() => lost.push((artifact, error.to_string())),
-            // What else is wrong with it, its start says: that may be over at the next.
+            // Any other problem shows at the start, and may be over by the next one.
             _ if on_trial => return Ok(StartupChoice { on_trial, ..chosen(artifact) }),
             _ => return Ok(StartupChoice { lost, unproven, ..chosen(artifact) }),
         }
@@ -120,7 +121,7 @@ async fn choice(
     Err(StartProblem { why, fault })
 }
 
-/// Copies what the build left into the store.
+/// Copies the build in the plugin folder into the store.
 ///
 /// # Errors
 /// [`IntakeError`].

@@ -1,4 +1,4 @@
-//! Starts a shim and lets it prove itself. It knows no plugin yet.
+//! Starts a shim and checks its token. The shim has no plugin yet.
 
 use crate::process::{page::Page, start::StartError};
 use crate::{
@@ -26,7 +26,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// What a shim says before it serves is one line of its own.
+/// Before it serves, a shim prints at most one line.
 const LAST_WORDS: usize = 1024;
 
 /// Starts shims.
@@ -39,24 +39,24 @@ pub struct Launcher {
     files: AtomicU64,
 }
 
-/// A shim that has proved itself, and waits for a library. Dropped, it is ended.
+/// A shim that has proved itself and waits for a library. Dropping it ends the process.
 #[derive(Debug)]
 pub struct Shim {
-    /// The handle that ends it when it is dropped.
+    /// The process, which ends when it is dropped.
     pub process: Process,
-    /// The connection to it.
+    /// The connection to the shim.
     pub link: Link,
-    /// Where it will say what it executes.
+    /// The page in which the shim records the events that it executes.
     pub page: Page,
 }
 
 impl Launcher {
-    /// Starts `program` as a shim in `data_dir`, with sockets in `run_dir`, where only this host's user may look inside.
+    /// Starts `program` as a shim in `data_dir`, with sockets in `run_dir`, which only the host's user may read.
     pub fn new(spawner: Spawner, run_dir: PathBuf, data_dir: PathBuf, program: PathBuf) -> Self {
         Self { spawner, run_dir, data_dir, program, files: AtomicU64::new(0) }
     }
 
-    /// Makes the working directory of a plugin, which a shim goes to when it loads that plugin.
+    /// Creates the working directory of a plugin. A shim changes to it when it loads that plugin.
     ///
     /// # Errors
     /// [`StartError::Prepare`].
@@ -64,12 +64,13 @@ impl Launcher {
         make_private(&self.data_dir.join(plugin))
     }
 
-    /// A path in the run directory that is not used twice.
+    /// A path in the run directory that no other call returns.
     pub fn file(&self, extension: &str) -> PathBuf {
         self.run_dir.join(format!("{}.{extension}", self.files.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// Starts a shim. Takes as long as the shim does: whoever calls sets a limit. Cancelled, it is ended and leaves nothing.
+    /// Starts a shim. Takes as long as the shim does, so the caller sets a limit. Cancellation ends the shim and leaves
+    /// nothing behind.
     ///
     /// # Errors
     /// [`StartError`]; nothing is left behind then.
@@ -86,10 +87,10 @@ impl Launcher {
         };
         let mut process = self.spawner.spawn(request).await?;
         let pid = process.pid();
-        // Made while the shim comes up, and long before a spare is needed.
+        // Created while the shim comes up, and long before a spare needs it.
         let page = Page::create(self.file("page"))?;
         let greeted = tokio::select! {
-            // Its end first: that says more than the broken connection that comes with it.
+            // The end of the process first, because it explains more than the broken connection that comes with it.
             biased;
             exit = process.exited() => return Err(died(exit, process)),
             greeted = greet(&listener, &socket, pid, &token) => greeted,
@@ -105,7 +106,7 @@ impl Launcher {
     }
 }
 
-/// Makes a directory that only this user may look into, unless it is there.
+/// Creates a directory that only this user may read, unless it exists.
 fn make_private(path: &Path) -> Result<(), StartError> {
     let problem = |why| StartError::Prepare(path.to_owned(), why);
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
@@ -115,16 +116,16 @@ fn make_private(path: &Path) -> Result<(), StartError> {
     })
 }
 
-/// Nothing but our own code has run in it, so what it said is in the pipe, whole.
+/// Only our own code has run in this process, so its whole output is in the pipe.
 fn died(exit: Exit, mut process: Process) -> StartError {
-    let mut said = [0; LAST_WORDS];
-    let bytes = process.take_output().and_then(|(_, stderr)| File::from(stderr).read(&mut said).ok()).unwrap_or(0);
-    let text = String::from_utf8_lossy(&said[..bytes]);
-    let last = text.lines().last().map(|line| format!("; it said: {}", clean(line, LAST_WORDS))).unwrap_or_default();
+    let mut output = [0; LAST_WORDS];
+    let bytes = process.take_output().and_then(|(_, stderr)| File::from(stderr).read(&mut output).ok()).unwrap_or(0);
+    let text = String::from_utf8_lossy(&output[..bytes]);
+    let last = text.lines().last().map(|line| format!("; it printed: {}", clean(line, LAST_WORDS))).unwrap_or_default();
     StartError::Exited { exit, last }
 }
 
-/// A socket that exactly one shim will connect to; its file goes when the listener does.
+/// A socket for exactly one shim. Its file is removed with the listener.
 fn listen(path: &Path) -> Result<Listener, StartError> {
     let problem = |error: io::Error| StartError::Prepare(path.to_owned(), report::os(&error));
     let name = path.to_fs_name::<GenericFilePath>().map_err(problem)?;

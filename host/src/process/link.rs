@@ -1,4 +1,4 @@
-//! The connection to one shim: frames in, frames out, many at a time, without blocking.
+//! The connection to one shim: frames in both directions, many at a time, without blocking.
 
 use interprocess::local_socket::tokio::Stream;
 use rosey_wire::{
@@ -13,31 +13,31 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How much may wait to be written before a generation gets no further events. The kernel holds some 200 KiB besides.
+/// Bytes that may wait for a write before a generation gets no further events. The kernel buffers some 200 KiB besides.
 const FULL_AT: usize = 256 << 10;
 
 thread_local! {
-    /// What links read into and write from. While nothing of it is under way, they share it: memory that was just used is
-    /// in the processor's caches, and that of a hundred links does not fit there.
+    /// The buffers that all links read into and write from. Links share them while they are empty: memory that was just
+    /// used is in the processor's caches, and the buffers of a hundred links would not fit there.
     static READING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     static WRITING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Why a link is of no further use.
+/// Why a link cannot be used any more.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// The shim closed it, or is gone.
+    /// The shim closed the connection or is gone.
     #[error("the connection to the shim ended")]
     Closed,
-    /// The shim sent something that is not the protocol.
-    #[error("a frame made no sense")]
+    /// The shim sent bytes that are not of the protocol.
+    #[error("a frame is not of the protocol")]
     Protocol(#[from] FrameError),
-    /// The operating system says no.
+    /// The operating system reports an error.
     #[error("the connection to the shim failed")]
     Io(#[from] io::Error),
 }
 
-/// One connection.
+/// The connection to one shim.
 #[derive(Debug)]
 pub struct Link {
     stream: Stream,
@@ -52,10 +52,10 @@ impl Link {
         Self { stream, reader: Reader::default(), out: Vec::new(), written: 0 }
     }
 
-    /// Puts a message into the output; it leaves with the next [`Link::poll_flush`].
+    /// Puts a message into the output buffer. [`Link::poll_flush`] sends it.
     ///
     /// # Errors
-    /// When it does not fit a frame; the link is as it was.
+    /// When it does not fit a frame; the link stays as it was.
     pub fn push(&mut self, message: &ToShim<'_>) -> Result<(), FrameError> {
         if self.out.capacity() == 0 {
             self.out = WRITING.take();
@@ -63,12 +63,12 @@ impl Link {
         encode(message, &mut self.out)
     }
 
-    /// Whether so much waits to be written that no more should be pushed.
+    /// Whether so many bytes wait for a write that the caller should push no more.
     pub fn is_full(&self) -> bool {
         self.out.len() - self.written >= FULL_AT
     }
 
-    /// Writes what waits.
+    /// Writes the bytes that wait.
     ///
     /// # Errors
     /// When the shim is gone.
@@ -97,7 +97,7 @@ impl Link {
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         self.reader.take_up(|| READING.take());
         let mut space = ReadBuf::new(self.reader.space());
-        // Not by `&Stream`, which tries to read once more to know that there is nothing left.
+        // Not through `&Stream`, which would read once more to learn that nothing is left.
         let Poll::Ready(result) = Pin::new(&mut self.stream).poll_read(cx, &mut space) else {
             if let Some(buffer) = self.reader.put_down() {
                 READING.set(buffer);
@@ -113,10 +113,10 @@ impl Link {
         Poll::Ready(Ok(()))
     }
 
-    /// The next message that has arrived whole.
+    /// The next message that has arrived in full.
     ///
     /// # Errors
-    /// [`LinkError::Protocol`]; nothing after it can be trusted.
+    /// [`LinkError::Protocol`]; no later message can be trusted.
     pub fn next_message(&mut self) -> Result<Option<ToHost<'_>>, LinkError> {
         match self.reader.next_frame()? {
             Some(frame) => Ok(Some(decode(frame)?)),
@@ -124,7 +124,7 @@ impl Link {
         }
     }
 
-    /// Writes everything. Cancellation loses nothing but leaves a rest for the next flush.
+    /// Writes everything. Cancellation loses nothing; the next flush writes the rest.
     ///
     /// # Errors
     /// As [`Link::poll_flush`].
@@ -132,7 +132,7 @@ impl Link {
         std::future::poll_fn(|cx| self.poll_flush(cx)).await
     }
 
-    /// Waits until a frame has arrived, and gives it undecoded. For the handshake, where the messages differ.
+    /// Waits for a frame and returns it undecoded. For the handshake, which has other messages.
     ///
     /// # Errors
     /// As [`Link::poll_read`] and [`Link::next_message`].
@@ -145,7 +145,7 @@ impl Link {
         }
     }
 
-    /// Writes bytes that are a frame already. For the handshake.
+    /// Writes bytes that already are a frame. For the handshake.
     pub fn push_raw(&mut self, frame: &[u8]) {
         self.out.extend_from_slice(frame);
     }

@@ -1,4 +1,4 @@
-//! Checks what a plugin says of itself, before anything of it is stored or shown.
+//! Checks the manifest of a plugin, before the host stores or shows anything of it.
 
 use crate::{
     schedule::Schedule,
@@ -12,31 +12,31 @@ use rosey_wire::{
 use std::collections::HashSet;
 use unicode_security::{MixedScript, skeleton};
 
-/// Bytes of a manifest: that of 64 commands with long help has 40 KB.
+/// The longest manifest, in bytes. One of 64 commands with long help has 40 KB.
 const MAX_BYTES: usize = 256 << 10;
 
-/// Handlers of events that are no commands, in one plugin.
+/// Handlers of events other than commands, in one plugin.
 const MAX_SUBSCRIPTIONS: usize = 64;
 
-/// Commands of one plugin, aliases included. `!help` must stay readable.
+/// Commands of one plugin, including aliases. `!help` must stay readable.
 const MAX_COMMANDS: usize = 64;
 
-/// Bytes in the expression of a message handler.
+/// Longest expression of a message handler, in bytes.
 const MAX_PATTERN: usize = 1000;
 
-/// Bytes that such an expression may take when it is compiled.
+/// Largest compiled expression, in bytes.
 const MAX_COMPILED: usize = 1 << 20;
 
-/// Bytes in a command's name.
+/// Bytes of a command's name.
 const MAX_COMMAND: usize = 32;
 
-/// Bytes in the name of a timer.
+/// Longest name of a timer, in bytes.
 const MAX_TIMER: usize = 256;
 
-/// Bytes in a version.
+/// Bytes of a version.
 const MAX_VERSION: usize = 64;
 
-/// Reads a manifest as a library writes it. What a newer library says beyond what is known here is passed over.
+/// Reads a manifest as a library writes it. Skips fields of a newer library.
 ///
 /// # Errors
 /// What is wrong with it, for the operator.
@@ -48,7 +48,7 @@ pub fn read(json: &str) -> Result<Manifest, String> {
     check(manifest)
 }
 
-/// Bounds all texts and refuses what cannot be used.
+/// Bounds all texts and refuses a manifest that the host cannot use.
 ///
 /// # Errors
 /// What is wrong with it, for the operator.
@@ -67,7 +67,7 @@ pub fn check(mut manifest: Manifest) -> Result<Manifest, String> {
                 return Err(format!("{} cannot be a command: {why}", clean(name, 2 * MAX_COMMAND)));
             }
             if !names.insert(name.to_lowercase()) {
-                return Err(format!("the command {name:?} is there twice"));
+                return Err(format!("it has the command {name:?} twice"));
             }
         }
     }
@@ -101,7 +101,7 @@ fn check_subscriptions(manifest: &Manifest) -> Result<(), String> {
     }
     if let Some(subscription) = subscriptions.iter().find(|it| Kind::of(&it.kind) == Some(Kind::Timer)) {
         return Err(format!(
-            "it has a handler of events of the kind {:?}, which Rosey {} does not hand over",
+            "it has a handler of events of the kind {:?}, which Rosey {} does not deliver",
             subscription.kind,
             env!("CARGO_PKG_VERSION")
         ));
@@ -112,7 +112,7 @@ fn check_subscriptions(manifest: &Manifest) -> Result<(), String> {
     Ok(())
 }
 
-/// Names of timers, and when those fire that fire by themselves.
+/// Checks the names of declared timers, and their cron expressions.
 fn check_timers(manifest: &Manifest) -> Result<(), String> {
     let mut names = HashSet::new();
     for Subscription { pattern, cron, zone, .. } in manifest.subscriptions.iter().filter(|it| it.kind == "timer") {
@@ -123,35 +123,35 @@ fn check_timers(manifest: &Manifest) -> Result<(), String> {
             ));
         }
         if !names.insert(pattern) {
-            return Err(format!("it has two handlers of the timer {shown:?}"));
+            return Err(format!("two handlers handle the timer {shown:?}"));
         }
         if !cron.is_empty() {
-            Schedule::parse(cron, zone).map_err(|error| format!("its timer {shown:?} cannot be set: {error}"))?;
+            Schedule::parse(cron, zone).map_err(|error| format!("the timer {shown:?} cannot be set: {error}"))?;
         }
     }
     Ok(())
 }
 
-/// Refuses an expression that cannot be used to choose messages.
+/// Checks the expression of a message handler.
 fn check_pattern(pattern: &str) -> Result<(), String> {
     let shown = visible(&bounded(pattern, 80)).into_owned();
     if pattern.len() > MAX_PATTERN {
         let bytes = pattern.len();
         return Err(format!(
-            "the expression of its message handler {shown:?} has {bytes} bytes, and {MAX_PATTERN} at most are allowed"
+            "the expression of its message handler {shown:?} has {bytes} bytes; at most {MAX_PATTERN} are allowed"
         ));
     }
     let compiled = RegexBuilder::new(pattern).size_limit(MAX_COMPILED).build();
     compiled.map(|_| ()).map_err(|error| {
-        // Of several lines the last one says what is wrong.
+        // The last line of the error names the mistake.
         let why = error.to_string();
         let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
         format!("the expression of its message handler {shown:?} cannot be used: {}", clean(why, 200))
     })
 }
 
-/// The handler of messages that a probe is for, by its place in the manifest: the first that hears the line, if the line does not
-/// begin with a command.
+/// The message handler that a probe reaches, by its place in the manifest: the first whose expression matches the line. `None`
+/// when the line is a command.
 pub fn message_probe(manifest: &Manifest, line: &str) -> Option<u16> {
     let first = line.split_whitespace().next().unwrap_or_default().trim_start_matches(crate::event::PREFIX);
     let mut names = manifest.commands.iter().flat_map(|command| std::iter::once(&command.name).chain(&command.aliases));
@@ -166,18 +166,16 @@ pub fn message_probe(manifest: &Manifest, line: &str) -> Option<u16> {
     manifest.subscriptions.iter().position(hears).and_then(|at| u16::try_from(at).ok())
 }
 
-/// A version as people compare it, or why it is none.
+/// A semantic version in its standard form, or why the text is none.
 fn version(text: &str) -> Result<String, String> {
-    // Nothing longer is of use in a question or a list.
+    // A longer version is of no use in a question or a list.
     match semver::Version::parse(text) {
         Ok(version) if text.len() <= MAX_VERSION => Ok(version.to_string()),
-        _ => {
-            Err(format!("its version is {:?}, and has to be one like 1.2.3 (semver.org)", visible(&bounded(text, 64))))
-        }
+        _ => Err(format!("its version is {:?}, and must be like 1.2.3 (semver.org)", visible(&bounded(text, 64)))),
     }
 }
 
-/// Why this cannot be the name of a command, if it cannot. One that only looks like another name would be taken for it.
+/// Why this cannot be the name of a command. A name that only looks like another one would be mistaken for it.
 fn problem_of_name(name: &str) -> Option<String> {
     let fits = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name.len() > MAX_COMMAND || !name.chars().all(fits) {
@@ -188,7 +186,7 @@ fn problem_of_name(name: &str) -> Option<String> {
     }
     let alike = |word: &&str| skeleton(&name.to_lowercase()).eq(skeleton(word)) && name.to_lowercase() != **word;
     let reserved = crate::event::RESERVED.into_iter().find(|word| alike(word));
-    reserved.map(|word| format!("it looks like {word}, which is Rosey's own"))
+    reserved.map(|word| format!("it looks like {word}, which belongs to Rosey"))
 }
 
 #[cfg(test)]
@@ -234,7 +232,7 @@ mod tests {
         let long = format!("1.0.0-{}", "x".repeat(64));
         for bad in ["1.0.0 running · dice-roller 9.9.9 FAILED", "1.0.0\u{202e}", "", "1", "v1.0.0", &long] {
             let why = version(bad).expect_err(bad);
-            assert!(why.contains("has to be one like 1.2.3") && !why.contains('\u{202e}'), "{why}");
+            assert!(why.contains("must be like 1.2.3") && !why.contains('\u{202e}'), "{why}");
         }
     }
 
@@ -250,8 +248,8 @@ mod tests {
             ("roll\u{200b}", "letters, digits"),
             ("dice:roll", "letters, digits"),
         ] {
-            let said = check(manifest(&[bad])).expect_err(bad);
-            assert!(said.contains(why), "{said}");
+            let text = check(manifest(&[bad])).expect_err(bad);
+            assert!(text.contains(why), "{text}");
         }
     }
 
@@ -280,7 +278,7 @@ mod tests {
         for (timers, text) in [
             (
                 &[timer("daily", "61 9 * * *", "")][..],
-                "its timer \"daily\" cannot be set: the cron expression \"61 9 * * *\"",
+                "the timer \"daily\" cannot be set: the cron expression \"61 9 * * *\"",
             ),
             (&[timer("daily", "0 9 * * *", "Mars/Base")], "there is no time zone \"Mars/Base\""),
             (&[timer("*", "0 9 * * *", "")], "cannot be the name of a timer"),
@@ -306,7 +304,7 @@ mod tests {
     #[test]
     fn what_this_host_does_not_do_is_refused_by_name() {
         let subscription = |kind: &str| rosey_wire::manifest::Subscription { kind: kind.into(), ..Default::default() };
-        for (kind, text) in [("reaction", "install a newer Rosey"), ("timer", "does not hand over")] {
+        for (kind, text) in [("reaction", "install a newer Rosey"), ("timer", "does not deliver")] {
             let error =
                 check(Manifest { subscriptions: vec![subscription(kind)], ..manifest(&["roll"]) }).expect_err(kind);
             assert!(error.contains(text) && error.contains(kind), "{error}");

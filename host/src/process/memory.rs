@@ -1,11 +1,11 @@
-//! How much memory processes use, as the kernel counts it.
+//! The memory of processes, as the kernel counts it.
 
 use std::fs;
 
-/// Processes of one generation that are counted: a shim and what it has started.
+/// Processes of one generation that are counted: the shim and the processes that it started.
 const MOST_PROCESSES: usize = 256;
 
-/// This process and all that it has started, directly or not.
+/// This process and all of its descendants.
 pub fn family(root: u32) -> Vec<u32> {
     let (mut found, mut at) = (vec![root], 0);
     while at < found.len() && found.len() < MOST_PROCESSES {
@@ -19,17 +19,17 @@ pub fn family(root: u32) -> Vec<u32> {
     found
 }
 
-/// What a process uses with all that it has started, if that is more than the limit. Cheap while it is less: the kernel knows
-/// resident memory without counting, and that is never less than the proportional set size.
+/// The memory of a process and its descendants in bytes, if it is above the limit. Cheap below the limit: the kernel
+/// knows resident memory without counting, and that is never less than the proportional set size.
 pub fn used_beyond(root: u32, limit: u64) -> Option<u64> {
     let family = family(root);
     let sum = |of: fn(u32) -> Option<u64>| family.iter().filter_map(|pid| of(*pid)).sum::<u64>();
     (sum(resident_bytes) > limit).then(|| sum(used_bytes)).filter(|used| *used > limit)
 }
 
-/// What the machine would have more if a process ended, in bytes: pages that it shares with others count in part (its
-/// proportional set size), so what many forks share counts once. Where the kernel does not say that, its resident memory;
-/// `None` when it is gone.
+/// The memory in bytes that the machine would regain if the process ended. Pages that it shares with others count in
+/// part (proportional set size), so pages that many forks share count once. Where the kernel does not report that, the
+/// resident memory; `None` when the process is gone.
 pub fn used_bytes(pid: u32) -> Option<u64> {
     let summary = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok();
     summary.as_deref().and_then(proportional).or_else(|| resident_bytes(pid))
@@ -42,7 +42,7 @@ pub fn resident_bytes(pid: u32) -> Option<u64> {
     Some(resident * rustix::param::page_size() as u64)
 }
 
-/// Of a `smaps_rollup`: `Pss:     1234 kB`, in bytes.
+/// The value of `Pss:     1234 kB` in a `smaps_rollup`, in bytes.
 fn proportional(summary: &str) -> Option<u64> {
     let kilobytes = summary.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     Some(kilobytes.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? << 10)
@@ -56,7 +56,7 @@ mod tests {
     fn a_process_uses_no_more_than_is_resident() {
         let me = std::process::id();
         let (used, resident) = (used_bytes(me).expect("it runs"), resident_bytes(me).expect("it runs"));
-        // Other tests take memory between the two.
+        // Other tests allocate memory between the two measurements.
         assert!(used > 1 << 20 && used < resident + (64 << 20), "{used} {resident}");
         assert!(used_beyond(me, 1 << 20).is_some_and(|used| used > 1 << 20));
         assert_eq!(used_beyond(me, u64::MAX), None);

@@ -1,8 +1,9 @@
-//! Processes that run one plugin library each, from spawn to end.
+//! The processes of plugins, from spawn to end. Each runs one library.
 //!
-//! `start` brings one up: `launch` starts a shim (or takes the warm one of `spare`), `link` talks to it, `manifest` checks
-//! what the plugin says of itself. `spawn` has the process itself by its pidfd, `page` the memory shared with it, `output`
-//! what it prints, `memory` what it uses, `orphans` what it leaves behind. Knows nothing of queues, routes or people.
+//! `start` brings a generation up: `launch` starts a shim (or takes the one of `spare`), `link` connects to it,
+//! `manifest` checks the plugin's description of itself. `spawn` owns the process through its pidfd, `page` is the
+//! memory shared with it, `output` reads what it prints, `memory` measures it, and `orphans` ends the processes that it
+//! leaves behind. Knows nothing about queues, routes or people.
 
 pub mod launch;
 pub mod link;

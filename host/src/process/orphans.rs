@@ -1,12 +1,12 @@
-//! What plugins start besides their own process, and leave behind: it ends with the process that started it.
+//! Ends the processes that plugins start and leave behind, together with the plugin's own process.
 //!
-//! Every process of a plugin inherits a mark in its environment that names the shim it comes from. The host is the
-//! subreaper of all of them, so whatever loses its parent becomes the host's own child. There it is reaped when it has
-//! ended, kept while its shim lives, and killed when that is gone. Should the host itself be killed, the keeper (a second
-//! small process, see the shim's `keeper`) kills whatever bears a mark of that host.
+//! Every process of a plugin inherits a mark in its environment that names its shim. The host is the subreaper of all
+//! of them, so a process that loses its parent becomes the host's child. The host reaps it when it has ended, lets it
+//! live while its shim lives, and then kills it. If the host itself is killed, the keeper (a second small process, see
+//! the shim's `keeper`) kills every process with a mark of that host.
 //!
-//! What sheds its mark and leaves its parent at the same time escapes the keeper, and as process 1 the host too: such a
-//! process looks like one that somebody else has started.
+//! A process that removes its mark and leaves its parent at the same time escapes the keeper, and if the host is
+//! process 1, also the host: it looks like a process that an operator started.
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -28,10 +28,10 @@ use std::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The variable in the environment of every process of a plugin: `HOST-SHIM`.
+/// The environment variable of every process of a plugin: `HOST-SHIM`.
 pub const MARK: &str = "ROSEY_PROCESS";
 
-/// For a process to end that was killed. One that waits for a disk takes longer, and is left to the next look.
+/// Time for a killed process to end. One that waits for a disk takes longer, and the next pass ends it.
 const ENDS_WITHIN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// All processes that this host has started. Cheap to clone.
@@ -40,10 +40,10 @@ pub struct Family(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// What all marks begin with; no other host has it.
+    /// The beginning of all marks of this host, unique to it.
     host: String,
     members: Mutex<Members>,
-    /// Says that it is worth a look; nothing where no orphans come.
+    /// Requests a pass over the orphans; `None` where no orphans come.
     look: Option<SyncSender<()>>,
 }
 
@@ -69,16 +69,16 @@ impl Drop for Member {
 }
 
 impl Family {
-    /// One whose orphans are somebody else's: for tests, which have children of their own.
+    /// A family that leaves orphans alone. For tests, which have other children.
     pub fn without_orphans() -> Self {
         Self(Arc::new(Inner { host: host(), members: Mutex::default(), look: None }))
     }
 
-    /// One whose orphans come to this process, and are ended with those they come from. On a runtime, which is told of the
-    /// ends of children.
+    /// A family whose orphans become children of this process, and end with the process that they come from. Needs a
+    /// runtime, which reports the ends of children.
     ///
     /// # Errors
-    /// When the system has no more of what it takes.
+    /// When the system has no more threads or descriptors.
     pub fn adopt_orphans() -> io::Result<Self> {
         set_child_subreaper(Some(getpid()))?;
         let (look, looks) = sync_channel(1);
@@ -99,17 +99,17 @@ impl Family {
         Ok(family)
     }
 
-    /// What all marks of this host begin with.
+    /// The beginning of all marks of this host.
     pub fn host(&self) -> &str {
         &self.0.host
     }
 
-    /// To be held while a process is started: until it is a member, it looks like an orphan.
+    /// The lock to hold while a process starts: until the process is a member, it looks like an orphan.
     pub fn members(&self) -> MutexGuard<'_, Members> {
         self.0.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a process that was started with the mark `mark` a member.
+    /// Makes a process with the mark `mark` a member.
     pub fn join(&self, members: &mut Members, pid: Pid) -> Member {
         members.processes.insert(members.next, pid);
         members.next += 1;
@@ -123,12 +123,12 @@ impl Family {
 
     fn look(&self) {
         if let Some(look) = &self.0.look {
-            // Full when a look is due in any case.
+            // The channel is full when a pass is due anyway.
             let _ = look.try_send(());
         }
     }
 
-    /// Reaps and ends orphans until none is left. Always true.
+    /// Reaps and ends orphans until none is left. Always returns true.
     fn end_orphans(&self) -> bool {
         let mut more = true;
         while more {
@@ -137,24 +137,24 @@ impl Family {
                 let is_member = |pid: &Pid| members.processes.values().any(|member| member == pid);
                 children().into_iter().filter(|pid| !is_member(pid)).collect()
             };
-            // What one of them leaves behind comes to this process in turn.
+            // The children of an ended orphan become children of this process in turn.
             more = orphans.into_iter().filter(|pid| is_over(*pid) || (!self.is_wanted(*pid) && end(*pid))).count() > 0;
         }
         true
     }
 
-    /// Whether an orphan's plugin still runs, or nobody knows whose it is.
+    /// Whether an orphan's plugin still runs, or its plugin is unknown.
     fn is_wanted(&self, pid: Pid) -> bool {
         let number = mark(pid).and_then(|mark| mark.strip_prefix(&self.0.host)?.strip_prefix('-')?.parse().ok());
         match number {
             Some(number) => self.members().processes.contains_key::<u64>(&number),
-            // All orphans of a container come to process 1, those of an operator's shell too.
+            // In a container all orphans become children of process 1, including those of an operator's shell.
             None => getpid() == Pid::INIT,
         }
     }
 }
 
-/// Looks whenever it is worth it, until there is nobody to look for.
+/// Makes a pass at each request, until the family is gone.
 fn watch(looks: &Receiver<()>, mut look: impl FnMut() -> bool) {
     for () in looks {
         if !look() {
@@ -163,7 +163,7 @@ fn watch(looks: &Receiver<()>, mut look: impl FnMut() -> bool) {
     }
 }
 
-/// A name for this host that no other has had.
+/// A name for this host that no other host has had.
 fn host() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("{}.{:x}", std::process::id(), since.as_nanos())
@@ -177,7 +177,7 @@ fn mark(pid: Pid) -> Option<String> {
     String::from_utf8(value?.to_vec()).ok()
 }
 
-/// The children of this process, those that have ended too.
+/// The children of this process, including those that have ended.
 fn children() -> Vec<Pid> {
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
@@ -186,22 +186,22 @@ fn children() -> Vec<Pid> {
         .collect()
 }
 
-/// Reaps a child that has ended. False while it runs.
+/// Reaps a child that has ended. Returns false while it runs.
 fn is_over(pid: Pid) -> bool {
     matches!(waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG), Ok(Some(_)))
 }
 
-/// Kills a child and reaps it. False when it is still there.
+/// Kills a child and reaps it. Returns false when it still exists.
 fn end(pid: Pid) -> bool {
     let kill = |process: OwnedFd| {
         pidfd_send_signal(&process, Signal::KILL)?;
         poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&ENDS_WITHIN))
     };
-    // Nobody else reaps it, so the process id is still its own.
+    // Only this thread reaps it, so the process id still belongs to it.
     match pidfd_open(pid, PidfdFlags::empty()).and_then(kill) {
         Ok(_) => is_over(pid),
         Err(error) => {
-            tracing::debug!("process {} is left over from a plugin and cannot be ended: {error}", pid.as_raw_nonzero());
+            tracing::debug!("process {}, which a plugin started, cannot be ended: {error}", pid.as_raw_nonzero());
             false
         }
     }

@@ -1,4 +1,5 @@
-//! What plugins print and log, on its way to the host's log: named, bounded, and never in the way.
+//! The output and the log records of plugins, on their way to the host's log: with the plugin's name, bounded, and
+//! without delaying events.
 
 use crate::{
     journal::Journal,
@@ -18,28 +19,28 @@ use tokio::{
     sync::watch,
 };
 
-/// Bytes of a line that are kept; the rest is cut.
+/// Bytes of a line that are kept.
 const MAX_LINE: usize = 4096;
 
 /// Lines of standard error kept for a crash report: a panic message with a short backtrace.
 const TAIL: usize = 20;
 
-/// Of them, lines and bytes that are said where it is told why a process ended: where it panicked, at what, and a note.
+/// Lines and bytes of them in the reason for the end of a process: the place of the panic, its message, and a note.
 const LAST_WORDS: (usize, usize) = (3, 400);
 
-/// For the last lines after the end of a process; they are in the pipe by then.
+/// Time to read the last lines after the end of a process. They are already in the pipe.
 const LAST_WORDS_WITHIN: Duration = Duration::from_millis(100);
 
-/// Whose output it is, and how much of it reaches the log.
+/// The source of an output, and the number of lines that reach the log.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// Whose lines these are.
+    /// The plugin that prints.
     pub plugin: Arc<str>,
     /// The generation that prints.
     pub generation: GenerationId,
-    /// More lines than this within a second are counted and not logged.
+    /// Lines within a second that reach the log; further ones are counted.
     pub lines_per_second: u32,
-    /// Where the lines are kept that reach the log.
+    /// Keeps the lines that reach the log.
     pub journal: Journal,
 }
 
@@ -54,7 +55,7 @@ struct Lines {
 }
 
 impl Tail {
-    /// The lines, the last one last.
+    /// The lines, the newest last.
     pub fn lines(&self) -> Vec<String> {
         self.0.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
@@ -62,7 +63,7 @@ impl Tail {
     /// Waits until the last line has been read, but not for long: a grandchild may hold the pipe open.
     pub async fn ended(&self) {
         let mut ended = self.0.ended.subscribe();
-        // An error is the limit, or a reader that is gone; there is nothing more to come then either.
+        // An error is the time limit, or a reader that is gone; no more lines come in both cases.
         let _ = tokio::time::timeout(LAST_WORDS_WITHIN, ended.wait_for(|ended| *ended)).await;
     }
 
@@ -76,8 +77,8 @@ impl Tail {
 }
 
 impl Output {
-    /// Reads both outputs of a process until they end, on another runtime. Nobody needs to wait for that: a grandchild
-    /// may hold them open for ever.
+    /// Reads both outputs of a process until they end, on another runtime. A grandchild may keep them open, so do not
+    /// wait for the end.
     pub fn drain(self, runtime: &tokio::runtime::Handle, process: &mut Process) -> Tail {
         let tail = Tail::default();
         if let Some((stdout, stderr)) = process.take_output() {
@@ -95,7 +96,7 @@ impl Output {
     async fn read(self, pipe: OwnedFd, stream: &'static str, tail: Option<Tail>) {
         match pipe::Receiver::from_owned_fd(pipe) {
             Ok(pipe) => self.read_lines(pipe, stream, tail).await,
-            Err(error) => tracing::warn!(plugin = %self.plugin, "its {stream} cannot be read: {error}"),
+            Err(error) => tracing::warn!(plugin = %self.plugin, "the plugin's {stream} cannot be read: {error}"),
         }
     }
 
@@ -107,7 +108,7 @@ impl Output {
             let line = clean(line, MAX_LINE);
             if let Some(dropped) = budget.take(Instant::now()) {
                 if dropped > 0 {
-                    tracing::warn!(plugin = %self.plugin, generation = self.generation, "{dropped} lines of its {stream} left out");
+                    tracing::warn!(plugin = %self.plugin, generation = self.generation, "{dropped} lines of the plugin's {stream} are left out");
                 }
                 tracing::info!(plugin = %self.plugin, generation = self.generation, stream, "{line}");
                 self.journal.push(&self.plugin, &line);
@@ -125,7 +126,7 @@ impl Output {
     }
 }
 
-/// The log records that the plugin of one generation makes with `tracing`. Bounded as its output is.
+/// The `tracing` records of one generation's plugin, bounded like its output.
 #[derive(Debug)]
 pub struct Records {
     plugin: Arc<str>,
@@ -134,26 +135,26 @@ pub struct Records {
     budget: Budget,
 }
 
-/// One of them, as it came.
+/// One record, as it came.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
     /// 1 (error) to 5 (trace).
     pub level: u8,
-    /// Where in the plugin it was made.
+    /// The module that made it.
     pub target: &'a str,
-    /// What it says.
+    /// The text.
     pub message: &'a str,
 }
 
 impl Records {
-    /// None yet.
+    /// No records yet.
     pub fn new(output: &Output) -> Self {
         let Output { plugin, generation, lines_per_second, journal } = output;
         let (plugin, journal) = (Arc::clone(plugin), journal.clone());
         Self { plugin, generation: *generation, journal, budget: Budget::new(*lines_per_second) }
     }
 
-    /// Logs one, or counts it in the journal when there are too many.
+    /// Logs a record, or counts it in the journal when there are too many.
     pub fn log(&mut self, now: Instant, record: Record<'_>) {
         let (plugin, generation) = (&*self.plugin, self.generation);
         let Some(dropped) = self.budget.take(now) else {
@@ -161,7 +162,7 @@ impl Records {
             return;
         };
         if dropped > 0 {
-            tracing::warn!(plugin, generation, "{dropped} log records left out");
+            tracing::warn!(plugin, generation, "{dropped} log records of the plugin are left out");
         }
         let (origin, message) = (clean(record.target, 128), clean(record.message, MAX_LINE));
         if record.level <= 3 {
@@ -177,15 +178,14 @@ impl Records {
     }
 }
 
-/// The end of what a process said, behind the reason why it ended: `; its last words: a | b`. Nothing of one that said
-/// nothing.
+/// The end of a process's output, to append to the reason of its end: `; its last words: a | b`. Empty without output.
 pub fn last_words(lines: &[String]) -> String {
-    let said: Vec<_> = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
-    let last = said[said.len().saturating_sub(LAST_WORDS.0)..].join(" | ");
+    let words: Vec<_> = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
+    let last = words[words.len().saturating_sub(LAST_WORDS.0)..].join(" | ");
     if last.is_empty() { last } else { format!("; its last words: {}", last_bytes(&last, LAST_WORDS.1)) }
 }
 
-/// The end of a text, of so many bytes at most: what a process said last says most of why it ended.
+/// The end of a text, at most so many bytes. The last output explains best why a process ended.
 fn last_bytes(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
@@ -195,7 +195,7 @@ fn last_bytes(text: &str, most: usize) -> String {
     format!("…{}", &text[begin..])
 }
 
-/// How many lines may still be logged this second.
+/// The number of lines that may still be logged this second.
 #[derive(Debug)]
 struct Budget {
     per_second: u32,
@@ -209,7 +209,7 @@ impl Budget {
         Self { per_second, used: 0, since: None, dropped: 0 }
     }
 
-    /// Whether a line may be logged: then how many before it were not.
+    /// Whether a line may be logged. If so, returns how many lines before it were left out.
     fn take(&mut self, now: Instant) -> Option<u64> {
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= Duration::from_secs(1)) {
             self.since = Some(now);
@@ -224,7 +224,7 @@ impl Budget {
     }
 }
 
-/// Makes lines of chunks. Keeps at most [`MAX_LINE`] bytes of each.
+/// Splits chunks into lines. Keeps at most [`MAX_LINE`] bytes of each.
 #[derive(Debug, Default)]
 struct LineSplitter {
     line: Vec<u8>,
@@ -242,7 +242,7 @@ impl LineSplitter {
         }
     }
 
-    /// The last line, which may have no end: a process that dies has no time for one.
+    /// Hands out the last line, which may lack a line break: a process that dies has no time for one.
     fn end(&mut self, done: impl FnMut(&str)) {
         if !self.line.is_empty() {
             self.finish(done);
@@ -269,7 +269,7 @@ mod tests {
                 splitter.push(chunk, |line| got.push(line.to_owned()));
             }
             prop_assert_eq!(&got, &lines);
-            // A process that dies leaves its last line without an end.
+            // A process that dies leaves its last line without a line break.
             let unfinished = text.trim_end_matches('\n');
             let (mut splitter, mut got) = (LineSplitter::default(), Vec::new());
             unfinished.as_bytes().chunks(step).for_each(|chunk| splitter.push(chunk, |line| got.push(line.to_owned())));

@@ -1,4 +1,5 @@
-//! The page of memory that host and shim share: it names what a generation is executing, and outlives its process.
+//! The page of memory that host and shim share. It names the events that a generation executes, and outlives its
+//! process.
 
 use crate::{process::start::StartError, report};
 use rosey_wire::message::PAGE_BYTES;
@@ -9,31 +10,32 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The file that names what a generation is executing. Removed when dropped.
+/// The file of the page. Dropping this removes it.
 #[derive(Debug)]
 pub struct Page {
     path: PathBuf,
 }
 
 impl Page {
-    /// Makes it, empty.
+    /// Creates an empty page.
     ///
     /// # Errors
     /// When the run directory cannot be written to.
     pub fn create(path: PathBuf) -> Result<Self, StartError> {
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        // From here on it is removed with this, also where it cannot be written.
+        // From here on the file is removed with `Self`, also if it cannot be written.
         let page = made.map(|file| (file, Self { path: path.clone() }));
         page.and_then(|(mut file, page)| file.write_all(&[0; PAGE_BYTES]).map(|()| page))
             .map_err(|error| StartError::Prepare(path, report::os(&error)))
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The event that each lane executes now, or did when the process died; 0 for none. Empty when nobody can tell.
+    /// The event that each lane executes now, or executed when the process died; 0 for none. Empty when the file cannot
+    /// be read.
     pub fn lanes(&self) -> Vec<u64> {
         let bytes = std::fs::read(&self.path).unwrap_or_default();
         let (lanes, _) = bytes.as_chunks::<8>();
@@ -48,7 +50,7 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        // Left over only if the directory is gone; it is emptied at the next start in any case.
+        // Fails only if the directory is gone. The next start empties it in any case.
         let _ = std::fs::remove_file(&self.path);
     }
 }

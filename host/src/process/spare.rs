@@ -1,7 +1,7 @@
-//! A warm spare: one shim that has proved itself and waits, so that the next start costs no process.
+//! The spare: one shim that has proved itself and waits, so that the next start needs no new process.
 //!
-//! It is made when nothing else is being started, and given to whichever plugin starts next. One is enough: what starts
-//! together waits for the processors anyway.
+//! The host makes it when no start is under way, and gives it to the plugin that starts next. One spare is enough:
+//! starts at the same time wait for processors anyway.
 
 use crate::process::launch::{Launcher, Shim};
 use crate::process::spawn::Exit;
@@ -15,15 +15,15 @@ use std::{
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 
-/// Starts that may ask at a time; more wait for each other.
+/// Starts that may ask for the spare at a time; further ones wait.
 const CLAIMS: usize = 64;
 
-/// For a spare to prove itself. Nobody waits for it, and a shim that takes longer would be of no use.
+/// Time for a spare to prove itself. No start waits for it, and a slower shim would be of no use.
 const LAUNCH_WITHIN: Duration = Duration::from_secs(10);
 
 type Claim = oneshot::Sender<Option<Shim>>;
 
-/// The way to the spare.
+/// Access to the spare.
 #[derive(Debug)]
 pub struct Spare {
     claims: mpsc::Sender<Claim>,
@@ -50,7 +50,7 @@ impl Drop for StartGuard {
 }
 
 impl Spare {
-    /// Keeps a spare on the current runtime, from the end of the first start on. It ends when this is dropped.
+    /// Keeps a spare on the current runtime, from the end of the first start on, until this is dropped.
     pub fn keep(launcher: Arc<Launcher>) -> Self {
         let (claims, claimed) = mpsc::channel(CLAIMS);
         let starts = Arc::<Starts>::default();
@@ -58,14 +58,14 @@ impl Spare {
         Self { claims, starts }
     }
 
-    /// Says that a start begins. No new spare is made before all have ended.
+    /// Says that a start begins. The host makes no new spare before all starts have ended.
     pub fn start(&self) -> StartGuard {
         self.starts.count.fetch_add(1, Ordering::Relaxed);
         StartGuard(Arc::clone(&self.starts))
     }
 
-    /// The spare, if there is one. Waits for one that is being made: that is further than a new one would be. Cancelled,
-    /// it stays a spare.
+    /// The spare, if there is one. Waits for one that is being made, because that takes less time than a new one.
+    /// Cancellation leaves it as the spare.
     pub async fn claim(&self) -> Option<Shim> {
         let (answer, answered) = oneshot::channel();
         self.claims.send(answer).await.ok()?;
@@ -88,7 +88,7 @@ async fn keep(launcher: Arc<Launcher>, mut claims: mpsc::Receiver<Claim>, starts
                 spare = None;
             }
             () = starts.none.notified(), if spare.is_none() => {
-                // Whoever waited for that start is told first.
+                // The task that waited for that start runs first.
                 tokio::task::yield_now().await;
                 if starts.count.load(Ordering::Relaxed) == 0 {
                     spare = launch(&launcher).await;
@@ -105,7 +105,7 @@ async fn ended(spare: &mut Option<Shim>) -> Exit {
     }
 }
 
-/// A failure is told by the next start, which meets it too and knows whom to tell.
+/// Does not report a failure: the next start meets it too, and knows which plugin to report it for.
 async fn launch(launcher: &Launcher) -> Option<Shim> {
     match tokio::time::timeout(LAUNCH_WITHIN, launcher.launch()).await {
         Ok(Ok(shim)) => Some(shim),

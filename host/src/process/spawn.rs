@@ -1,7 +1,9 @@
-//! Processes of plugins: started by one thread, watched and ended through pidfds, always reaped.
+//! The processes of plugins: one thread starts them, and the host watches and ends them through pidfds, and always
+//! reaps them.
 //!
-//! The parent death signal of a process is bound to the *thread* that started it, so all are started by one thread that
-//! lives as long as the host. Nothing here ever signals a bare process id, which might be somebody else's by then.
+//! The kernel binds the parent-death signal of a process to the *thread* that started it, so one thread that lives as
+//! long as the host starts all of them. No code here signals a bare process id, which might already belong to another
+//! process.
 
 use crate::{
     process::orphans::{Family, MARK, Member},
@@ -24,29 +26,30 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-/// Starts that may wait for the thread; each takes about a millisecond.
+/// Starts that may wait for the thread. Each takes about a millisecond.
 const QUEUE: usize = 1024;
 
-/// What to start.
+/// A process to start.
 #[derive(Debug, Clone)]
 pub struct SpawnRequest {
     /// The executable.
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Where it runs.
+    /// Its working directory.
     pub directory: PathBuf,
-    /// Written to its standard input as one line, which then ends. Not an argument: those can be read by everyone.
+    /// Written to its standard input as one line, which then ends. Not an argument, because every user can read
+    /// arguments.
     pub token: String,
 }
 
 /// Why a process could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
-    /// The operating system says no.
+    /// The operating system reports an error.
     #[error("{program}: {}", report::os(.source), program = .program.display())]
     Os {
-        /// What was to be started.
+        /// The executable.
         program: PathBuf,
         /// The system's reason.
         source: io::Error,
@@ -58,26 +61,26 @@ pub enum SpawnError {
 
 type Job = (SpawnRequest, oneshot::Sender<Result<Spawned, SpawnError>>);
 
-/// Starts processes. The thread ends when this is dropped, and with it every process that is still there.
+/// Starts processes. Dropping it ends the thread, and with it every process that still runs.
 #[derive(Debug)]
 pub struct Spawner {
     jobs: mpsc::Sender<Job>,
 }
 
 impl Spawner {
-    /// Starts the thread. What its processes leave behind is somebody else's.
+    /// Starts the thread, without care for the processes that its processes leave behind.
     ///
     /// # Errors
-    /// When there can be no more threads.
+    /// When the system has no more threads.
     pub fn start() -> io::Result<Self> {
         Self::of(Family::without_orphans(), None)
     }
 
-    /// Starts the thread. What its processes leave behind ends with them, and with this process, for which a keeper is
-    /// started that outlives it. On a runtime. Once in a process.
+    /// Starts the thread. The processes that its processes leave behind end with them. They also end with this host,
+    /// because a keeper outlives it. Needs a runtime. Call it once in a process.
     ///
     /// # Errors
-    /// When there can be no more threads.
+    /// When the system has no more threads.
     pub fn start_with_keeper(keeper: PathBuf) -> io::Result<Self> {
         Self::of(Family::adopt_orphans()?, Some(keeper))
     }
@@ -86,27 +89,27 @@ impl Spawner {
         let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
         thread::Builder::new().name("rosey-spawn".to_owned()).spawn(move || {
             let reaper = Reaper::start();
-            // Held for as long as this process lives: its end is what the keeper waits for.
+            // Held for the life of this process: the keeper waits for its end.
             let _keeper = keeper.and_then(|program| match start_keeper(&program, &family) {
                 Ok(keeper) => Some(std::mem::ManuallyDrop::new(keeper)),
                 Err(error) => {
                     let why = report::os(&error);
                     tracing::warn!(
-                        "should Rosey be killed, what its plugins started may live on: {}: {why}",
+                        "there is no keeper, so processes that plugins start may survive a killed Rosey: {}: {why}",
                         program.display()
                     );
                     None
                 }
             });
             while let Some((request, answer)) = waiting.blocking_recv() {
-                // Whoever asked may have stopped waiting; the process then ends with the answer.
+                // The caller may have gone. Then the dropped answer ends the process.
                 let _ = answer.send(spawn(&request, &family, &reaper));
             }
         })?;
         Ok(Self { jobs })
     }
 
-    /// Starts a process. Cancelled, a process that was started meanwhile is ended.
+    /// Starts a process. Cancellation ends a process that has started meanwhile.
     ///
     /// # Errors
     /// [`SpawnError`].
@@ -126,7 +129,7 @@ impl Spawner {
     }
 }
 
-/// A process just started; ended and reaped when dropped.
+/// A process that has just started. Dropping it ends and reaps it.
 #[derive(Debug)]
 struct Spawned {
     child: Child,
@@ -139,7 +142,7 @@ struct Spawned {
 struct Child {
     pid: Pid,
     fd: Option<OwnedFd>,
-    /// For the reaper.
+    /// The reaper's own handle.
     own: Option<(OwnedFd, Member)>,
     reaper: Reaper,
 }
@@ -147,14 +150,15 @@ struct Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if let Some((fd, member)) = self.own.take() {
-            // Fails only when it has ended.
+            // Fails only when the process has ended.
             let _ = pidfd_send_signal(&fd, Signal::KILL);
             self.reaper.reap(fd, member);
         }
     }
 }
 
-/// Starts the process that ends what is left behind by one that is killed. Gives what it waits for the end of.
+/// Starts the keeper, which ends the processes that a killed host leaves behind. Returns the pipe whose end the keeper
+/// waits for.
 fn start_keeper(program: &Path, family: &Family) -> io::Result<(ChildStdin, Member)> {
     let mut members = family.members();
     #[expect(clippy::disallowed_methods, reason = "the one place")]
@@ -170,7 +174,7 @@ fn spawn(request: &SpawnRequest, family: &Family, reaper: &Reaper) -> Result<Spa
     let problem = |source| SpawnError::Os { program: request.program.clone(), source };
     #[expect(clippy::disallowed_methods, reason = "the one place")]
     let mut command = Command::new(&request.program);
-    // The environment holds the operator's secrets, chat passwords among them. A plugin gets its configuration instead.
+    // The environment has the operator's secrets, such as chat passwords. A plugin gets its configuration instead.
     command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "RUST_BACKTRACE" || name == "TZ"));
     command.args(&request.args).current_dir(&request.directory);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -181,13 +185,13 @@ fn spawn(request: &SpawnRequest, family: &Family, reaper: &Reaper) -> Result<Spa
     let pid = raw.ok_or_else(|| problem(io::Error::other("it has no process id")))?;
     let member = family.join(&mut members, pid);
     drop(members);
-    // Not reaped yet, so the id is still its own.
+    // The process is not reaped yet, so the id still belongs to it.
     let fd = pidfd_open(pid, PidfdFlags::NONBLOCK).map_err(|error| problem(error.into()))?;
-    // Not a clone: the reaper must block, and whether waiting blocks belongs to what a clone would share.
+    // Not a clone: the reaper must block, and a clone would share the non-blocking mode.
     let own = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| problem(error.into()))?;
     let child = Child { pid, fd: Some(fd), own: Some((own, member)), reaper: reaper.clone() };
     if let Some(mut input) = process.stdin.take() {
-        // A pipe holds a line; a process that is gone already shows in its exit.
+        // A pipe has room for a line. If the process is already gone, its exit says so.
         let _ = input.write_all(format!("{}\n", request.token).as_bytes());
     }
     match (process.stdout.take(), process.stderr.take()) {
@@ -196,7 +200,7 @@ fn spawn(request: &SpawnRequest, family: &Family, reaper: &Reaper) -> Result<Spa
     }
 }
 
-/// A running process. Dropped, it is ended and reaped in the background.
+/// A running process. Dropping it ends it, and reaps it in the background.
 #[derive(Debug)]
 pub struct Process {
     watched: AsyncFd<OwnedFd>,
@@ -206,17 +210,17 @@ pub struct Process {
 }
 
 impl Process {
-    /// Its process id, for people and for comparison with a socket's peer; not for signals.
+    /// The process id, for people and for comparison with a socket's peer. Never signal it.
     pub fn pid(&self) -> u32 {
         self.child.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// Its output, once: standard output and standard error.
+    /// Its standard output and standard error. They can be taken once.
     pub fn take_output(&mut self) -> Option<(OwnedFd, OwnedFd)> {
         self.stdout.take().zip(self.stderr.take())
     }
 
-    /// Waits for its end, and reaps it. Cancelled, nothing is lost. To be called once.
+    /// Waits for its end, and reaps it. Cancellation loses nothing. Call it to its end only once.
     pub async fn exited(&mut self) -> Exit {
         loop {
             let Ok(mut ready) = self.watched.readable().await else { return Exit::Unknown };
@@ -241,20 +245,20 @@ impl Process {
     /// Sends a signal.
     ///
     /// # Errors
-    /// When it has ended.
+    /// When the process has ended.
     pub fn kill(&self, signal: Signal) -> io::Result<()> {
         Ok(pidfd_send_signal(self.watched.get_ref(), signal)?)
     }
 }
 
-/// How a process ended.
+/// The end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// By itself, with this status.
+    /// It exited with this status.
     Code(i32),
-    /// By this signal.
+    /// This signal killed it.
     Signal(i32),
-    /// Somebody else reaped it.
+    /// Another process reaped it.
     Unknown,
 }
 
@@ -273,16 +277,16 @@ impl fmt::Display for Exit {
                 Some(name) => write!(out, "killed by signal {signal} ({name})"),
                 None => write!(out, "killed by signal {signal}"),
             },
-            Self::Unknown => out.write_str("ended, nobody knows how"),
+            Self::Unknown => out.write_str("ended for an unknown reason"),
         }
     }
 }
 
-/// The signals that end a process in practice.
+/// The signals that end processes in practice.
 fn signal_name(signal: i32) -> Option<&'static str> {
     const NAMES: [(Signal, &str); 12] = [
         (Signal::ABORT, "SIGABRT: abort, or a panic that could not unwind"),
-        (Signal::SEGV, "SIGSEGV: access to memory that is not there, or stack overflow"),
+        (Signal::SEGV, "SIGSEGV: invalid memory access, or stack overflow"),
         (Signal::BUS, "SIGBUS: a mapped file got shorter"),
         (Signal::ILL, "SIGILL: a trap, or built for another processor"),
         (Signal::FPE, "SIGFPE: division by zero"),
@@ -297,7 +301,7 @@ fn signal_name(signal: i32) -> Option<&'static str> {
     NAMES.iter().find(|(known, _)| known.as_raw() == signal).map(|(_, name)| *name)
 }
 
-/// A thread that waits for processes nobody else waits for.
+/// A thread that reaps processes that no task waits for any more.
 #[derive(Debug, Clone)]
 struct Reaper {
     ending: Option<blocking::SyncSender<(OwnedFd, Member)>>,
@@ -308,7 +312,7 @@ impl Reaper {
         let (ending, waiting) = blocking::sync_channel::<(OwnedFd, Member)>(QUEUE);
         let thread = thread::Builder::new().name("rosey-reap".to_owned()).spawn(move || {
             for (fd, _member) in waiting {
-                // Already killed, so this is a matter of microseconds.
+                // The process was already killed, so this takes microseconds.
                 while matches!(waitid(WaitId::PidFd(fd.as_fd()), WaitIdOptions::EXITED), Err(rustix::io::Errno::INTR)) {
                 }
             }
@@ -318,7 +322,7 @@ impl Reaper {
 
     fn reap(&self, fd: OwnedFd, member: Member) {
         if let Some(ending) = &self.ending {
-            // Full only after a thousand at once, and then waiting is right; closed only at the end of the host.
+            // Full only after a thousand ends at once; then it is right to wait. Closed only at the end of the host.
             let _ = ending.send((fd, member));
         }
     }

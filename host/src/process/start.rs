@@ -1,4 +1,4 @@
-//! Brings one generation to life: spawn, connect, prove, load. What comes out is ready for its first event.
+//! Brings one generation up: take a shim, load the library, restore the state. The result is ready for its first event.
 
 use crate::process::{
     launch::{Launcher, Shim},
@@ -32,36 +32,36 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How shims are started.
+/// What is needed to start shims.
 #[derive(Debug)]
 pub struct Shims {
     /// Starts processes.
     pub spawner: Spawner,
     /// The shim's executable.
     pub program: PathBuf,
-    /// Where sockets and pages lie; only this host's user may look inside.
+    /// The directory of sockets and pages, which only the host's user may read.
     pub run_dir: PathBuf,
-    /// Where each plugin has its working directory, by its name.
+    /// The folder with the working directories of the plugins.
     pub data_dir: PathBuf,
-    /// Whether one waits warm for the next start.
+    /// Whether one shim waits for the next start.
     pub spare: bool,
 }
 
-/// What all generations of all plugins share.
+/// Everything that all generations of all plugins share.
 #[derive(Debug)]
 pub struct Starter {
     launcher: Arc<Launcher>,
     spare: Option<Spare>,
-    /// Where the libraries lie.
+    /// The store of artifacts.
     pub store: Store,
-    /// The runtime on which the output of plugins is read, away from their events.
+    /// The runtime that reads the output of plugins, apart from their events.
     output_runtime: tokio::runtime::Handle,
     /// The last lines about each plugin.
     pub journal: Journal,
 }
 
 impl Starter {
-    /// Makes generations of what is in `store`. On the runtime on which they will be started.
+    /// A starter of generations from `store`. Call it on the runtime on which they will start.
     pub fn new(shims: Shims, store: Store, output_runtime: tokio::runtime::Handle, journal: Journal) -> Self {
         let launcher = Arc::new(Launcher::new(shims.spawner, shims.run_dir, shims.data_dir, shims.program));
         let spare = shims.spare.then(|| Spare::keep(Arc::clone(&launcher)));
@@ -81,54 +81,55 @@ impl Starter {
     }
 }
 
-/// What a plugin itself is configured with.
+/// The plugin's own settings.
 #[derive(Debug)]
 pub struct OwnSettings {
     /// A JSON object.
     pub json: String,
-    /// The file that they come from, if they come from one: there an operator corrects them.
+    /// The file that they come from, if there is one, so that the operator knows where to correct them.
     pub file: Option<PathBuf>,
 }
 
-/// All that a generation needs to come up.
+/// Everything that a generation needs to come up.
 #[derive(Debug, Clone)]
 pub struct StartSpec {
     /// The plugin's name.
     pub plugin: Arc<str>,
     /// The new generation's number.
     pub generation: GenerationId,
-    /// What it runs.
+    /// The artifact that it runs.
     pub artifact: Hash,
     /// The plugin's own settings.
     pub config: Arc<OwnSettings>,
-    /// Only find out what the artifact is and whether it takes its settings; the generation cannot serve.
+    /// Whether to read only the manifest and check the settings. Such a generation cannot serve.
     pub inspect: bool,
-    /// State to give it before its first event.
+    /// State to restore before its first event.
     pub restore: Option<Arc<Snapshot>>,
-    /// From the spawn to a plugin that stands.
+    /// Time from the spawn until the plugin exists.
     pub timeout: Duration,
     /// Lines of output a second that reach the log.
     pub log_lines: u32,
 }
 
-/// A generation that stands.
+/// A generation that is ready for its first event.
 #[derive(Debug)]
 pub struct StartedGeneration {
-    /// The handle that ends it when it is dropped.
+    /// The process, which ends when it is dropped.
     pub process: Process,
     /// The connection to it.
     pub link: Link,
-    /// What the plugin says of itself, checked.
+    /// The plugin's manifest, checked.
     pub manifest: Arc<Manifest>,
     /// The end of its output, for crash reports.
     pub tail: Tail,
-    /// What it logs.
+    /// Its log records.
     pub records: Records,
-    /// The ids of the events that it is executing.
+    /// The page with the ids of the events that it executes.
     pub page: Page,
-    /// How long all of this took.
+    /// The duration of the start.
     pub took: Duration,
-    /// No new spare is made before this is dropped: it would take a processor from a generation that is to prove itself.
+    /// While this exists, the host makes no new spare, which would take a processor from a generation that must prove
+    /// itself.
     pub start: Option<StartGuard>,
 }
 
@@ -138,30 +139,30 @@ pub enum StartError {
     /// The artifact is gone or changed.
     #[error(transparent)]
     Artifact(#[from] VerifyError),
-    /// Nothing can be executed where the artifacts lie.
+    /// The artifacts are on a file system from which nothing can be executed.
     #[error(
         "{path} lies on a file system that is mounted noexec, so no library can be loaded from it; mount it without noexec, or \
          set another state_dir", path = .0.display()
     )]
     NoExec(PathBuf),
-    /// A file in the run directory could not be made.
+    /// A file in the run directory cannot be created.
     #[error("cannot prepare {path}: {why}", path = .0.display(), why = .1)]
     Prepare(PathBuf, String),
-    /// The shim could not be started.
+    /// The shim cannot be started.
     #[error("cannot start the shim: {0}")]
     Spawn(#[from] SpawnError),
-    /// The shim ended.
+    /// The shim ended before the generation was ready.
     #[error("it ended while starting: {exit}{last}")]
     Exited {
         /// How its process ended.
         exit: Exit,
-        /// Its last words, or nothing.
+        /// The end of its output; may be empty.
         last: String,
     },
-    /// The shim is not the one we started.
-    #[error("a stranger (pid {0:?}) connected in place of the shim")]
+    /// Another process than the shim connected.
+    #[error("another process (pid {0:?}) connected in place of the shim")]
     Stranger(Option<i32>),
-    /// The shim speaks another protocol.
+    /// Host and shim have no protocol version in common.
     #[error(
         "the shim {version} speaks protocol {min} to {max} and this host {MIN_VERSION} to {VERSION}; install host and \
          shim of one release"
@@ -177,34 +178,34 @@ pub enum StartError {
     /// The library was refused.
     #[error("{}", explain(*.step, .message))]
     Load {
-        /// At which step.
+        /// The step that failed.
         step: LoadStep,
-        /// The shim's words, for the operator.
+        /// The reason of the shim, for the operator.
         message: String,
     },
-    /// Its settings were refused: only an operator can correct them.
+    /// The plugin refuses its settings. Only an operator can correct them.
     #[error(
         "its setting {setting} is refused: {why}. Correct it{}, and restart Rosey, which reads its configuration only when it \
          starts", in_file(.file.as_deref())
     )]
     Settings {
-        /// Which, as the operator writes it: `plugins.weather.config.city`.
+        /// The setting, as the operator writes it: `plugins.weather.config.city`.
         setting: String,
-        /// What it needs.
+        /// What the setting needs.
         why: String,
-        /// Where it stands, if it stands in a file.
+        /// The file that has it, if it comes from a file.
         file: Option<PathBuf>,
     },
-    /// What the plugin says of itself is not acceptable.
+    /// The manifest is not acceptable.
     #[error("its manifest is not acceptable: {0}; correct it and build again")]
     Manifest(String),
-    /// The state it was to take over.
+    /// The plugin could not take over its state.
     #[error("it could not take over its state: {0}")]
     Restore(String),
     /// The connection broke.
     #[error("{}", crate::report::chain(.0))]
     Link(#[from] LinkError),
-    /// It takes too long.
+    /// The start took too long.
     #[error("it was not ready within {0:?}; see its log for what it waits for")]
     TooSlow(Duration),
 }
@@ -218,9 +219,9 @@ fn explain(step: LoadStep, message: &str) -> String {
             )
         }
         LoadStep::CheckAbi => {
-            format!("the library was built against another plugin-api: {message}; build it against this host's")
+            format!("the library was built with another plugin-api: {message}; build it with that of this host")
         }
-        LoadStep::Manifest => format!("the library does not say what it is: {message}"),
+        LoadStep::Manifest => format!("the library has no readable manifest: {message}"),
         LoadStep::Create => format!("the plugin refused to start: {message}"),
         LoadStep::Settings => format!("the plugin refused its settings: {message}"),
     }
@@ -235,25 +236,25 @@ fn in_file(file: Option<&Path>) -> String {
     file.map(|file| format!(" in {}", file.display())).unwrap_or_default()
 }
 
-/// A refusal of settings, as plugin-api words it: the setting, a colon, and what it needs.
-fn refused_settings(order: &StartSpec, message: &str) -> StartError {
+/// A refusal of settings. plugin-api writes it as the setting, a colon, and what it needs.
+fn refused_settings(spec: &StartSpec, message: &str) -> StartError {
     let message = clean(message, 500);
-    let table = format!("plugins.{}.config", order.plugin);
+    let table = format!("plugins.{}.config", spec.plugin);
     let (setting, why) = match message.split_once(": ") {
         Some((name, why)) if !name.contains(' ') => (format!("{table}.{name}"), why.to_owned()),
         _ => (table, message),
     };
-    StartError::Settings { setting, why, file: order.config.file.clone() }
+    StartError::Settings { setting, why, file: spec.config.file.clone() }
 }
 
 impl StartError {
-    /// For the state machine.
+    /// The problem in the form that the state machine takes.
     pub fn problem(&self) -> StartProblem {
         let fault = match self {
             Self::Settings { .. } => Fault::Settings,
             Self::Artifact(error) if !error.is_lost() => Fault::Host,
             Self::Artifact(_) | Self::Version { .. } | Self::Manifest(_) => Fault::Artifact,
-            // A plugin may refuse to start because of something outside of it.
+            // A plugin may refuse to start because of something outside of it, which may pass.
             Self::Load { step: LoadStep::Create, .. } => Fault::Start,
             Self::Load { .. } => Fault::Artifact,
             Self::Prepare(..) | Self::Spawn(_) | Self::NoExec(_) => Fault::Host,
@@ -265,32 +266,33 @@ impl StartError {
     }
 }
 
-/// Starts a generation. Dropping the future ends whatever has been started and removes its files.
+/// Starts a generation, within the time of its spec. Dropping the future ends everything that has been started and
+/// removes its files.
 ///
 /// # Errors
 /// [`StartError`]; nothing is left behind then.
-pub async fn start(starter: Arc<Starter>, order: StartSpec) -> Result<StartedGeneration, StartError> {
-    let limit = order.timeout;
-    match tokio::time::timeout(limit, bring_up(&starter, &order)).await {
+pub async fn start(starter: Arc<Starter>, spec: StartSpec) -> Result<StartedGeneration, StartError> {
+    let limit = spec.timeout;
+    match tokio::time::timeout(limit, bring_up(&starter, &spec)).await {
         Ok(result) => result,
         Err(_) => Err(StartError::TooSlow(limit)),
     }
 }
 
-async fn bring_up(starter: &Arc<Starter>, order: &StartSpec) -> Result<StartedGeneration, StartError> {
+async fn bring_up(starter: &Arc<Starter>, spec: &StartSpec) -> Result<StartedGeneration, StartError> {
     let began = Instant::now();
     let start = starter.spare.as_ref().map(Spare::start);
-    // Hashing takes about as long as the spawn, so they run side by side; a look at the inode needs no other thread.
-    let artifact = starter.store.unchanged(&order.artifact).ok_or_else(|| {
-        let (starter, hash) = (Arc::clone(starter), order.artifact);
+    // Hashing takes about as long as the spawn, so they run side by side. An unchanged inode needs no other thread.
+    let artifact = starter.store.unchanged(&spec.artifact).ok_or_else(|| {
+        let (starter, hash) = (Arc::clone(starter), spec.artifact);
         tokio::task::spawn_blocking(move || starter.store.verify(&hash))
     });
-    starter.launcher.make_working_directory(&order.plugin)?;
+    starter.launcher.make_working_directory(&spec.plugin)?;
     let Shim { mut process, mut link, page } = starter.shim().await?;
     let output = Output {
-        plugin: Arc::clone(&order.plugin),
-        generation: order.generation,
-        lines_per_second: order.log_lines,
+        plugin: Arc::clone(&spec.plugin),
+        generation: spec.generation,
+        lines_per_second: spec.log_lines,
         journal: starter.journal.clone(),
     };
     let mut records = Records::new(&output);
@@ -303,14 +305,14 @@ async fn bring_up(starter: &Arc<Starter>, order: &StartSpec) -> Result<StartedGe
                 read.map_err(StartError::Artifact)?
             }
         };
-        let manifest = load(&mut link, order, &artifact, &page, &mut records).await?;
-        if let Some(snapshot) = &order.restore {
+        let manifest = load(&mut link, spec, &artifact, &page, &mut records).await?;
+        if let Some(snapshot) = &spec.restore {
             restore(&mut link, snapshot).await?;
         }
         Ok::<_, StartError>(manifest)
     };
     let manifest = tokio::select! {
-        // Its end first: that says more than the broken connection that comes with it.
+        // The end of the process first, because it explains more than the broken connection that comes with it.
         biased;
         exit = process.exited() => return Err(died(exit, &tail).await),
         loaded = loaded => match loaded {
@@ -341,18 +343,18 @@ async fn died(exit: Exit, tail: &Tail) -> StartError {
 
 async fn load(
     link: &mut Link,
-    order: &StartSpec,
+    spec: &StartSpec,
     artifact: &Artifact,
     page: &Page,
     records: &mut Records,
 ) -> Result<Manifest, StartError> {
     let load = Load {
-        plugin: &order.plugin,
-        generation: order.generation,
+        plugin: &spec.plugin,
+        generation: spec.generation,
         library: text(&artifact.path)?,
         page: text(page.path())?,
-        config: &order.config.json,
-        inspect: order.inspect,
+        config: &spec.config.json,
+        inspect: spec.inspect,
     };
     link.push(&ToShim::Load(load)).map_err(LinkError::from)?;
     link.flush().await?;
@@ -363,7 +365,7 @@ async fn load(
                 return super::manifest::check((*manifest).into()).map_err(StartError::Manifest);
             }
             ToHost::Described(json) => return super::manifest::read(json).map_err(StartError::Manifest),
-            ToHost::LoadFailed { step: LoadStep::Settings, message } => return Err(refused_settings(order, message)),
+            ToHost::LoadFailed { step: LoadStep::Settings, message } => return Err(refused_settings(spec, message)),
             ToHost::LoadFailed { step: LoadStep::Open, .. } if is_noexec(&artifact.path) => {
                 let store = artifact.path.parent().unwrap_or(&artifact.path);
                 return Err(StartError::NoExec(store.to_owned()));
@@ -393,6 +395,7 @@ async fn restore(link: &mut Link, snapshot: &Snapshot) -> Result<(), StartError>
     }
 }
 
+/// The path as text, as the protocol carries it.
 pub(super) fn text(path: &Path) -> Result<&str, StartError> {
     path.to_str().ok_or_else(|| StartError::Prepare(path.to_owned(), "its path is not UTF-8".to_owned()))
 }

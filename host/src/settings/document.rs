@@ -10,35 +10,35 @@ use std::{
 };
 use toml::de::{DeTable, DeValue};
 
-/// The longest file that is read, in bytes: a hundred plugins with all their limits have a tenth of it.
+/// The longest file that is read, in bytes. A hundred plugins with all their limits need a tenth of it.
 pub const MAX_BYTES: usize = 1 << 20;
 
-const TWICE: &str = "this name stands twice in its table";
+const TWICE: &str = "this name occurs twice in its table";
 
-/// The names of a table with what stands behind them.
+/// The names of a table with their values.
 pub type Table = BTreeMap<String, Node>;
 
-/// A value and where it stands.
+/// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// The line of its name; in a list, its own.
+    /// The line of its name; for an element of a list, its own line.
     pub line: usize,
-    /// What it is.
+    /// What the file gives it.
     pub value: Value,
 }
 
-/// What TOML and JSON have in common.
+/// The types that TOML and JSON have in common.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// JSON's `null`.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number without a point.
+    /// A number without a decimal point.
     Integer(i128),
-    /// A number with one.
+    /// A number with a decimal point.
     Float(f64),
-    /// In quotes.
+    /// A text in quotes.
     Text(String),
     /// A date or a time of TOML, as written.
     Date(String),
@@ -49,7 +49,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// What it is, in the words of an operator.
+    /// The name of the type, for an operator.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -63,7 +63,7 @@ impl Value {
         }
     }
 
-    /// The same for a plugin, which reads JSON. A date becomes text. `None` for numbers that JSON does not have.
+    /// The value as JSON, for a plugin. A date becomes text. `None` for numbers that JSON does not have.
     pub fn to_json(&self) -> Option<serde_json::Value> {
         Some(match self {
             Self::Null => serde_json::Value::Null,
@@ -83,17 +83,17 @@ impl Value {
 /// A whole file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Document {
-    /// What stands in it.
+    /// The outermost table.
     pub table: Table,
-    /// Names that stand twice in a table. The first counts.
+    /// Names that occur twice in a table. The first one counts.
     pub twice: Vec<Problem>,
 }
 
 impl Document {
-    /// Reads TOML or JSON, passing over a byte-order mark.
+    /// Parses TOML or JSON, and skips a byte-order mark.
     ///
     /// # Errors
-    /// Why it is neither. When there are several reasons, all that the parser finds.
+    /// Why it is neither, with all errors that the parser finds.
     pub fn parse(bytes: &[u8], is_json: impl FnOnce(&str) -> bool) -> Result<Self, Vec<Problem>> {
         if bytes.len() > MAX_BYTES {
             return Err(vec![Problem::new("", format!("the file is longer than {} MiB", MAX_BYTES >> 20))]);
@@ -106,7 +106,7 @@ impl Document {
         if is_json(text) { json(text) } else { toml(text) }
     }
 
-    /// Fills in the line of a problem: that of its setting, or of the innermost table around it that there is.
+    /// Adds the line to a problem: that of its setting, or of the innermost table around it that exists.
     pub fn place(&self, mut problem: Problem) -> Problem {
         if problem.line == 0 {
             problem.line = self.line(&problem.setting);
@@ -117,7 +117,7 @@ impl Document {
     fn line(&self, setting: &str) -> usize {
         let (mut table, mut rest, mut line) = (&self.table, setting, 0);
         loop {
-            // A name may contain points itself, such as one of `[roles]`: the longest that fits is meant.
+            // A name may contain dots itself, such as one of `[roles]`, so the longest fit counts.
             let fits = |name: &&String| {
                 rest.strip_prefix(name.as_str()).is_some_and(|more| more.is_empty() || more.starts_with('.'))
             };
@@ -168,7 +168,7 @@ fn toml_value(value: DeValue<'_>, line: &impl Fn(usize) -> usize) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.into_owned()),
         DeValue::Integer(number) => {
-            // The parser has checked the digits; what does not fit is too large for any setting.
+            // The parser has checked the digits. A number that does not fit is too large for any setting.
             Value::Integer(i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX))
         }
         DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
@@ -190,7 +190,7 @@ fn json(text: &str) -> Result<Document, Vec<Problem>> {
     let read = seed.deserialize(&mut deserializer).and_then(|node| deserializer.end().map(|()| node));
     let problem = |line, text: String| vec![Problem { line, ..Problem::new("", text) }];
     let node = read.map_err(|error| {
-        // Its text ends with the place, which is said in front.
+        // serde_json's text ends with the line, which the problem shows in front.
         let text = error.to_string();
         let what = text.split(" at line ").next().unwrap_or_default();
         let what = if error.is_eof() { "the file ends before its last brace" } else { what };
@@ -202,7 +202,7 @@ fn json(text: &str) -> Result<Document, Vec<Problem>> {
     }
 }
 
-/// Hands out one byte at a time, which is what serde_json asks for, and so knows the line that it has come to.
+/// A reader that returns one byte at a time, as serde_json requests them, and so knows the line that it has reached.
 struct Lines<'a> {
     rest: &'a [u8],
     line: &'a Cell<usize>,
@@ -212,7 +212,7 @@ struct Lines<'a> {
 impl Read for Lines<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let (Some((byte, rest)), Some(room)) = (self.rest.split_first(), into.first_mut()) else { return Ok(0) };
-        // The line of the byte before this one: a number is over only when a byte behind it was read.
+        // The line of the byte before this one: a number ends only when the byte behind it is read.
         self.line.set(self.line.get() + usize::from(self.after_break));
         self.after_break = *byte == b'\n';
         self.rest = rest;
@@ -224,7 +224,7 @@ impl Read for Lines<'_> {
 #[derive(Clone, Copy)]
 struct Json<'a> {
     line: &'a Cell<usize>,
-    /// The names around the value that is read.
+    /// The names around the value that is being read.
     path: &'a RefCell<Vec<String>>,
     twice: &'a RefCell<Vec<Problem>>,
 }

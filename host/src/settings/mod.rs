@@ -1,6 +1,5 @@
-//! Reads a file of settings strictly, and names every problem in it: `document` makes a tree of TOML or JSON, `section`
-//! takes typed values out of it, `name` checks names of people and hosts. Pure.
-//!
+//! Reads a file of settings strictly, and names every problem in it. `document` makes a tree from TOML or JSON,
+//! `section` takes typed values from it, and `name` checks names of people and hosts. Pure.
 
 mod document;
 mod name;
@@ -12,14 +11,14 @@ pub use section::{Ranged, Section, Setting};
 
 use std::{fmt, io};
 
-/// One thing that is wrong in a file of settings.
+/// One problem in a file of settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The line where it stands, from 1; 0 when it is about the whole file.
+    /// The line, from 1; 0 when the problem concerns the whole file.
     pub line: usize,
-    /// The setting, with the tables around it: `dashboard.port`. Empty when it is about the whole file.
+    /// The setting with the tables around it: `dashboard.port`. Empty when the problem concerns the whole file.
     pub setting: String,
-    /// What is wrong and what would be right. It never quotes a value that may be a secret.
+    /// What is wrong, and what would be right. It never quotes a value that may be a secret.
     pub text: String,
 }
 
@@ -36,7 +35,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Why a file cannot be read, in plain words.
+/// Why a file cannot be read.
 pub fn unreadable(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),

@@ -1,4 +1,4 @@
-//! Names in a configuration that would fail only later: of people, and of hosts.
+//! Names of people and hosts in a configuration, which would otherwise fail only later.
 
 use crate::text::is_hidden;
 use std::{
@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-/// What is wrong with the name of a person, if anything is.
+/// What is wrong with the name of a person; `None` if it is valid.
 pub fn person_problem(name: &str) -> Option<&'static str> {
     if name.is_empty() || name.ends_with(':') {
         return Some("a name is missing between the quotes");
@@ -15,7 +15,7 @@ pub fn person_problem(name: &str) -> Option<&'static str> {
     name.contains(is_blank).then_some("a name has no spaces and no invisible characters")
 }
 
-/// What is wrong with the name or address of a host; nothing when it is one. `port` says where a port belongs instead.
+/// What is wrong with the name or address of a host; `None` if it is valid. `port` says where a port belongs instead.
 pub fn host_problem(host: &str, port: &str) -> Option<String> {
     if host.parse::<IpAddr>().is_ok() {
         return None;
@@ -43,7 +43,7 @@ pub fn host_problem(host: &str, port: &str) -> Option<String> {
     (!is_name).then(|| "needs the name of a host, such as bot.example, or an address, such as 192.0.2.1".to_owned())
 }
 
-/// A host as it stands in a link: an address of IPv6 in brackets.
+/// A host as part of a link: an IPv6 address gets brackets.
 pub fn in_link(host: &str) -> Cow<'_, str> {
     if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]").into() } else { host.into() }
 }

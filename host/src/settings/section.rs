@@ -1,5 +1,5 @@
-//! One table of a file, from which typed values are taken. What is wrong with a value is noted, and a default takes its
-//! place, so that one run names every problem.
+//! One table of a file, from which typed values are read. A wrong value is reported and its default used, so that one
+//! run names every problem.
 
 use super::{
     Problem,
@@ -11,14 +11,14 @@ use crate::{
 };
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
-/// One table. Its settings are those that are asked for; what else stands in it is a problem.
+/// One table. The settings that are read are the known ones; any other entry is a problem.
 #[derive(Debug)]
 pub struct Section<'a> {
     name: String,
     line: usize,
     table: &'a Table,
     known: Vec<&'static str>,
-    /// Names that are not known are names of tables, and not mistakes.
+    /// Whether unknown names are tables with free names, and so no problems.
     has_others: bool,
     problems: &'a mut Vec<Problem>,
 }
@@ -44,7 +44,7 @@ fn section<R>(
 }
 
 impl<'a> Section<'a> {
-    /// A setting, if it is set.
+    /// A setting, if the file has it.
     pub fn get<T: Setting>(&mut self, name: &'static str) -> Option<T> {
         let node = self.node(name)?;
         self.read(name, node, T::wanted)
@@ -55,11 +55,11 @@ impl<'a> Section<'a> {
         self.get(name).unwrap_or(default)
     }
 
-    /// A setting that has no default. `example` says what to write.
+    /// A setting without a default. `example` shows what to write.
     pub fn needed<T: Setting + Default>(&mut self, name: &'static str, example: &str) -> T {
         if !self.table.contains_key(name) {
             self.known.push(name);
-            self.note(
+            self.report(
                 name,
                 self.line,
                 format!("is not set and has no default; write, for example, {name} = {example}"),
@@ -74,7 +74,7 @@ impl<'a> Section<'a> {
         self.get_within(name, range).unwrap_or(default)
     }
 
-    /// A number or a time within a range, if it is set.
+    /// A number or a time within a range, if the file has it.
     pub fn get_within<T: Ranged>(&mut self, name: &'static str, range: RangeInclusive<T>) -> Option<T> {
         let node = self.node(name)?;
         let wanted = || format!("{} from {} to {}", T::NOUN, range.start().words(), range.end().words());
@@ -82,17 +82,17 @@ impl<'a> Section<'a> {
         if range.contains(&value) {
             return Some(value);
         }
-        self.note(name, node.line, format!("needs {}", wanted()));
+        self.report(name, node.line, format!("needs {}", wanted()));
         None
     }
 
-    /// One of some words, if it is set.
+    /// One of several words, if the file has the setting.
     pub fn choice<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Option<T> {
         let node = self.node(name)?;
         self.one_of(name, node, words)
     }
 
-    /// The entries of a table whose names are free, each one of some words.
+    /// The entries of a table with free names, each with one of several words.
     pub fn choices<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Vec<(String, T)> {
         let Some(table) = self.inner(name) else { return Vec::new() };
         let read = |(entry, node): (&String, &Node)| {
@@ -101,19 +101,19 @@ impl<'a> Section<'a> {
         table.iter().filter_map(read).collect()
     }
 
-    /// A table, if it is there.
+    /// A table, if the file has it.
     pub fn table<R>(&mut self, name: &'static str, read: impl FnOnce(&mut Section<'_>) -> R) -> Option<R> {
         let table = self.inner(name)?;
         Some(section(self.path(name), self.table[name].line, table, self.problems, read))
     }
 
-    /// The tables in a table, whose names are free.
+    /// The tables within a table, with free names.
     pub fn tables<R>(&mut self, name: &'static str, read: impl FnMut(&mut Section<'_>) -> R) -> Vec<(String, R)> {
         let Some(outer) = self.inner(name) else { return Vec::new() };
         self.each(&format!("{name}."), outer.iter(), read)
     }
 
-    /// The tables that were not asked for until now; their names are free.
+    /// The tables that no other call has read; their names are free.
     pub fn others<R>(&mut self, read: impl FnMut(&mut Section<'_>) -> R) -> Vec<(String, R)> {
         self.has_others = true;
         let (table, known) = (self.table, self.known.clone());
@@ -133,20 +133,20 @@ impl<'a> Section<'a> {
                 Value::Table(table) => {
                     all.push((entry.clone(), section(self.path(&path), node.line, table, self.problems, &mut read)));
                 }
-                other => self.note(&path, node.line, format!("needs a table, not {}", other.kind())),
+                other => self.report(&path, node.line, format!("needs a table, not {}", other.kind())),
             }
         }
         all
     }
 
-    /// A table whose settings are not Rosey's own, as JSON.
+    /// A table whose settings belong to a plugin, as JSON.
     pub fn foreign(&mut self, name: &'static str) -> serde_json::Map<String, serde_json::Value> {
         let mut all = serde_json::Map::new();
         for (entry, node) in self.inner(name).into_iter().flatten() {
             match node.value.to_json() {
                 Some(value) => drop(all.insert(entry.clone(), value)),
                 None => {
-                    self.note(&format!("{name}.{entry}"), node.line, "has a number that JSON cannot write".to_owned())
+                    self.report(&format!("{name}.{entry}"), node.line, "has a number that JSON cannot write".to_owned())
                 }
             }
         }
@@ -164,7 +164,7 @@ impl<'a> Section<'a> {
         match &node.value {
             Value::Table(table) => Some(table),
             other => {
-                self.note(name, node.line, format!("needs a table, not {}", other.kind()));
+                self.report(name, node.line, format!("needs a table, not {}", other.kind()));
                 None
             }
         }
@@ -175,7 +175,7 @@ impl<'a> Section<'a> {
         if value.is_none() {
             let kind = node.value.kind();
             let not = if T::takes(&node.value) { String::new() } else { format!(", not {kind}") };
-            self.note(name, node.line, format!("needs {}{not}", wanted()));
+            self.report(name, node.line, format!("needs {}{not}", wanted()));
         }
         value
     }
@@ -187,7 +187,7 @@ impl<'a> Section<'a> {
             let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
             let meant = nearest(text, words.iter().map(|(word, _)| *word)).filter(|_| !text.is_empty());
             let meant = meant.map(|word| format!("; did you mean \"{word}\"?")).unwrap_or_default();
-            self.note(name, node.line, format!("needs one of {}{meant}", known.join(", ")));
+            self.report(name, node.line, format!("needs one of {}{meant}", known.join(", ")));
         }
         found
     }
@@ -204,11 +204,11 @@ impl<'a> Section<'a> {
                 Some(known) => format!("did you mean {known}?"),
                 None => format!("there are {}", self.known.join(", ")),
             };
-            self.note(&name.escape_debug().to_string(), node.line, format!("there is no such setting; {meant}"));
+            self.report(&name.escape_debug().to_string(), node.line, format!("there is no such setting; {meant}"));
         }
     }
 
-    fn note(&mut self, name: &str, line: usize, text: String) {
+    fn report(&mut self, name: &str, line: usize, text: String) {
         let setting = self.path(name);
         self.problems.push(Problem { line, setting, text });
     }
@@ -218,24 +218,24 @@ impl<'a> Section<'a> {
     }
 }
 
-/// What a setting can be.
+/// A type of settings.
 pub trait Setting: Sized {
-    /// What must stand there, as an operator reads it behind "needs".
+    /// What an operator must write, behind "needs".
     fn wanted() -> String;
 
-    /// Whether a value is of the right kind, though it may be out of range.
+    /// Whether a value is of the right type, though it may be out of range.
     fn takes(value: &Value) -> bool;
 
-    /// The value, if it is one.
+    /// The value, if it is of the right type.
     fn read(value: &Value) -> Option<Self>;
 }
 
-/// A setting with a least and a greatest value.
+/// A setting with a range.
 pub trait Ranged: Setting + PartialOrd + Clone {
-    /// What it is, in front of the range.
+    /// The type, in front of the range.
     const NOUN: &str;
 
-    /// A value as it is written for people.
+    /// A value in words.
     fn words(&self) -> String;
 }
 

@@ -1,4 +1,4 @@
-//! `rosey audit`: reads the audit where it lies, whether the bot runs or not.
+//! `rosey audit`: reads the audit in the state directory, whether the bot runs or not.
 
 use super::{db, fail, say};
 use crate::{
@@ -19,16 +19,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A record is written to the database and then to the file; who reads in between looks again after this.
+/// A record goes to the database first and then to the file. A reader in between looks again after this time.
 const BETWEEN: Duration = Duration::from_millis(200);
 
-/// The fewest digits of a noted hash: 48 bits, as many as an artifact is shown with.
+/// The fewest digits of a noted hash: 48 bits, like the short name of an artifact.
 const LEAST_HASH: usize = 12;
 
-/// What `--since` takes.
+/// The forms of `--since`.
 const SINCE: &str = "30m, 1h, 7d, 2w, or a date like 2026-03-01 or 2026-03-01T12:00:00Z";
 
-/// Verifies or lists.
+/// Runs `verify` or `list`.
 pub fn audit(config: &Config, config_given: bool, command: &AuditCommand) -> u8 {
     db::with(config, config_given, |_, connection| match command {
         AuditCommand::Verify { head } => verify(config, connection, head.as_deref()),
@@ -63,7 +63,8 @@ fn verify(config: &Config, connection: &mut Connection, noted: Option<&str>) -> 
         ),
     };
     for id in &found.open {
-        text += &format!("record {id} began something that has no end: it is under way, or the host was killed\n");
+        text +=
+            &format!("record {id} begins an action without a recorded end: it is under way, or the host was killed\n");
     }
     for note in &found.notes {
         text += &format!("{note}\n");
@@ -91,7 +92,7 @@ fn look(config: &Config, connection: &mut Connection, noted: Option<&Noted>) -> 
     Ok(found)
 }
 
-/// A hash, and how many records there were then.
+/// A noted hash, and the number of records at that time.
 type Noted = (String, Option<i64>);
 
 fn head(text: &str) -> Result<Noted, String> {
@@ -107,14 +108,14 @@ fn head(text: &str) -> Result<Noted, String> {
     }
 }
 
-/// `1h` ago, or a date, or the beginning of one.
+/// The moment of `1h` ago, of a date, or of the beginning of one.
 fn moment(since: &str, now: SystemTime) -> Result<String, String> {
     let weeks = since.strip_suffix('w').and_then(|weeks| weeks.parse::<u32>().ok());
     let ago = weeks.map(|weeks| Duration::from_secs(u64::from(weeks) * 7 * 86_400)).or_else(|| parse_time(since));
     if let Some(then) = ago.and_then(|ago| now.checked_sub(ago)) {
         return Ok(rfc3339(then));
     }
-    // Compared as text: as much of a date as there is, each part where it belongs.
+    // Compared as text: as much of a date as the user gives, with each part in its place.
     let fits = |c: char, place: char| if place == '0' { c.is_ascii_digit() } else { c == place };
     let form = "0000-00-00T00:00:00.000Z";
     let is_date = [10, 16, 19, 23].contains(&since.trim_end_matches('Z').len())
@@ -124,13 +125,13 @@ fn moment(since: &str, now: SystemTime) -> Result<String, String> {
         && part(8).is_some_and(|day| (1..=31).contains(&day))
         && part(11).is_none_or(|hour| hour < 24);
     if is_date && in_range {
-        // Without the zone it is a beginning of all that follow, with fractions of the second too.
+        // Without the zone this is a prefix of all later times, including those with fractions of a second.
         return Ok(since.trim_end_matches('Z').to_owned());
     }
     Err(format!("--since {since}: {SINCE}"))
 }
 
-/// What to say of a plugin that is neither configured nor in any record.
+/// The hint about a plugin that is neither configured nor in any record.
 fn unknown(config: &Config, connection: &Connection, plugin: &str) -> Option<String> {
     let known = config.plugins.contains_key(plugin)
         || plugin == "admin"
@@ -151,7 +152,7 @@ fn list(
     for record in chain::list(connection, plugin, since, limit)? {
         let line = if json { serde_json::to_string(&record).unwrap_or_default() } else { line(&record) };
         if writeln!(output, "{line}").is_err() {
-            // The reader has had enough, as `head` does.
+            // The reader has closed the pipe, as `head` does.
             return Ok(exit::OK);
         }
     }
@@ -159,7 +160,7 @@ fn list(
     Ok(exit::OK)
 }
 
-/// One record in a line: when, who, where, what, and what came of it.
+/// One record as a line: time, user, place, command, result.
 fn line(record: &AuditRecord) -> String {
     let AuditRecord { id, at, stage, user, verified, nick, via, place, command, .. } = record;
     // As the log has it.

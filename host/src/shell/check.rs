@@ -1,4 +1,5 @@
-//! `rosey check`: names every problem of a configuration, also those that would show only while the bot runs.
+//! `rosey check`: names every problem of a configuration, including those that would otherwise show only while the bot
+//! runs.
 
 use super::{fail, say};
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
 };
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
-/// Checks a file, and shows what is in force when nothing is wrong with it.
+/// Checks a file, and shows the settings in force if nothing is wrong.
 pub fn check_file(path: &Path) -> u8 {
     let mut file = ConfigFile::read(path);
     if file.is_readable {
@@ -24,7 +25,7 @@ pub fn check_file(path: &Path) -> u8 {
     }
 }
 
-/// Checks what is in force without a file.
+/// Checks the default without a file.
 pub fn check_default(config: &Config) -> u8 {
     let problems = app::check::problems(config);
     let unread = super::unread().map(|text| format!("{:<10} WARNING: {text}\n", "config")).unwrap_or_default();
@@ -35,7 +36,7 @@ pub fn check_default(config: &Config) -> u8 {
     fail(exit::CONFIG, &error.to_string())
 }
 
-/// Files with secrets that other users of the machine can read.
+/// Warnings about files with secrets that other users of the machine can read.
 fn warnings(config: &Config, path: &Path) -> String {
     let networks = || config.connect.networks.values();
     let of_plugins = || config.plugins().iter().any(|plugin| secrets::hidden(&plugin.config) != plugin.config);

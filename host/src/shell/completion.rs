@@ -1,4 +1,4 @@
-//! `rosey completions`: what clap makes for each shell, and the names of the plugins, which `rosey plugin-names` knows.
+//! `rosey completions`: clap's completions for each shell, and the names of the plugins from `rosey plugin-names`.
 
 use crate::{
     admin::command::{Argument, FORMS},
@@ -7,7 +7,7 @@ use crate::{
 };
 use clap::{Command, CommandFactory};
 
-/// The admin commands that take a plugin's name.
+/// The admin commands that take the name of a plugin.
 fn take_plugin() -> Vec<&'static str> {
     let take = FORMS.iter().filter(|form| form.takes.first() == Some(&Argument::Plugin));
     let mut names: Vec<_> = take.map(|form| form.name).collect();
@@ -25,7 +25,7 @@ pub fn plugin_names(config: &Config) -> u8 {
     super::say(&config.plugins.keys().map(|name| format!("{name}\n")).collect::<String>())
 }
 
-/// The command line without what is hidden: for completions and man pages.
+/// The command line without hidden commands, for completions and man pages.
 pub fn visible(command: Command) -> Command {
     let shown = command.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect::<Vec<_>>();
     let arguments = command.get_arguments().cloned().collect::<Vec<_>>();
@@ -50,11 +50,11 @@ fn script(shell: Shell) -> String {
     }
 }
 
-/// Around clap's function: the names of plugins, where the words so far ask for one. Bash takes `--config=F` for three
-/// words.
+/// Wraps clap's function: completes names of plugins where the words so far ask for one. Bash splits `--config=F` into
+/// three words.
 const BASH: &str = r#"
 _rosey_with_plugins() {
-    local cur=${COMP_WORDS[COMP_CWORD]} said=() config=() wants= i word value
+    local cur=${COMP_WORDS[COMP_CWORD]} typed=() config=() wants= i word value
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
@@ -69,13 +69,13 @@ _rosey_with_plugins() {
                 fi
                 ;;
             -* | =) ;;
-            *) said+=("$word") ;;
+            *) typed+=("$word") ;;
         esac
     done
-    case "$wants ${said[*]}" in
+    case "$wants ${typed[*]}" in
         "--plugin "*) ;;
         " admin "*)
-            [[ ${#said[@]} == 2 && ${said[1]} == @(TAKE_PLUGIN) && $cur != -* ]] || { _rosey "$@"; return; }
+            [[ ${#typed[@]} == 2 && ${typed[1]} == @(TAKE_PLUGIN) && $cur != -* ]] || { _rosey "$@"; return; }
             ;;
         *)
             _rosey "$@"
@@ -121,7 +121,8 @@ _rosey_plugins() {
 }
 "#;
 
-/// Arguments called `plugin` complete with the names. Clap's function takes words away as it goes down; they are kept.
+/// Completes arguments named `plugin` with the names. clap's function removes words as it descends, so they are saved
+/// first.
 fn zsh(script: &str) -> String {
     let kept = "_rosey() {\n    local -a rosey_words=(\"${words[@]}\")\n";
     let script: String = script

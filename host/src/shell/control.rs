@@ -1,4 +1,5 @@
-//! `rosey admin`, and what of `rosey store` changes something: one request to the running bot, over its control socket.
+//! `rosey admin`, and the parts of `rosey store` that change something: sends one request to the running bot, over its
+//! control socket.
 
 use super::{fail, forgotten, say};
 use crate::{
@@ -15,18 +16,18 @@ use std::{
     path::Path,
 };
 
-/// How answers are taken and shown.
+/// How the shell answers questions and prints results.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Manner {
-    /// The question is answered with yes.
+    /// Answers the question with yes.
     pub yes: bool,
-    /// As JSON.
+    /// Prints JSON.
     pub json: bool,
 }
 
-/// Sends the command, answers its question, shows what comes of it.
+/// Sends the command, answers its question, and shows the result.
 pub fn admin(config: &Config, config_given: bool, arguments: &AdminArgs) -> u8 {
-    // The usage can be shown without a bot.
+    // The usage needs no bot.
     if arguments.command.is_help() && !arguments.json && connect(&config.state_dir).is_err() {
         return usage();
     }
@@ -35,7 +36,7 @@ pub fn admin(config: &Config, config_given: bool, arguments: &AdminArgs) -> u8 {
     ask(config, config_given, &request, None, manner)
 }
 
-/// Asks the bot for something, answers its question, shows what comes of it. `lines` are what it may want to have sent.
+/// Sends a request to the bot, answers its question, and shows the result. `lines` follow when the bot asks for them.
 pub(super) fn ask(
     config: &Config,
     config_given: bool,
@@ -61,11 +62,11 @@ pub(super) fn ask(
             );
             refused(manner, exit::FAILED, "failed", &text)
         }
-        Err(error) => refused(manner, exit::FAILED, "failed", &format!("the bot ended while it was asked: {error}")),
+        Err(error) => refused(manner, exit::FAILED, "failed", &format!("the bot ended during the request: {error}")),
     }
 }
 
-/// Why there is no bot to talk to: the exit code, the kind of refusal, and the text.
+/// Why the shell reaches no bot: the exit code, the kind of refusal, and the text.
 fn absent(config: &Config, config_given: bool, error: &io::Error) -> (u8, &'static str, String) {
     let state = config.state_dir.display();
     if error.kind() == io::ErrorKind::PermissionDenied {
@@ -103,7 +104,7 @@ fn connect(directory: &Path) -> io::Result<Stream> {
     Ok(stream)
 }
 
-/// The host that has the state directory; nothing when there is none.
+/// The host that uses the state directory, if there is one.
 fn host(directory: &Path) -> Option<Host> {
     Host::of(directory).ok().filter(|_| Host::lives(directory))
 }
@@ -115,7 +116,7 @@ fn usage() -> u8 {
     say(&help.unwrap_or_default())
 }
 
-/// Says that it was not done: on standard error, and in JSON where that was asked for.
+/// Reports a refusal: on standard error, and as JSON if the user asked for that.
 fn refused(manner: Manner, code: u8, kind: &str, text: &str) -> u8 {
     if manner.json {
         say(&format!("{}\n", serde_json::json!({ "refused": { "text": text, "kind": kind } })));
@@ -125,7 +126,7 @@ fn refused(manner: Manner, code: u8, kind: &str, text: &str) -> u8 {
 
 fn talk(stream: Stream, request: &Request, mut lines: Option<&mut dyn BufRead>, manner: Manner) -> io::Result<u8> {
     let mut stream = BufReader::new(stream);
-    // A host that refuses before it reads has closed this way already; what it said can be read all the same.
+    // A host that refuses before it reads has closed the connection. Its answer can still be read.
     match send(&mut stream, request) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
         _ => {}
@@ -142,7 +143,7 @@ fn talk(stream: Stream, request: &Request, mut lines: Option<&mut dyn BufRead>, 
                     let _ = send(&mut stream, &Request::Answer("yes".to_owned()));
                 }
                 Err(text) => {
-                    // It goes into the audit. Whether the host still listens does not matter.
+                    // For the audit. It does not matter whether the host still listens.
                     let _ = send(&mut stream, &Request::Answer("no".to_owned()));
                     return Ok(refused(manner, exit::UNCONFIRMED, "unconfirmed", &text));
                 }
@@ -176,11 +177,11 @@ fn send(stream: &mut BufReader<Stream>, ask: &Request) -> io::Result<()> {
     stream.get_mut().write_all(&line)
 }
 
-/// Why lines were not sent.
+/// Why the shell could not send lines.
 enum Unsent {
-    /// They cannot be read.
+    /// The file cannot be read.
     File(io::Error),
-    /// The bot does not take them.
+    /// The bot does not read further.
     Bot(io::Error),
 }
 
@@ -193,7 +194,7 @@ fn send_lines(stream: &mut BufReader<Stream>, lines: &mut dyn BufRead) -> Result
         if lines.read_until(b'\n', &mut line).map_err(Unsent::File)? == 0 {
             break;
         }
-        // An empty line means the end to the bot.
+        // To the bot an empty line means the end.
         let text = line.trim_ascii_end();
         if !text.is_empty() {
             output.write_all(text).and_then(|()| output.write_all(b"\n")).map_err(Unsent::Bot)?;
@@ -202,7 +203,7 @@ fn send_lines(stream: &mut BufReader<Stream>, lines: &mut dyn BufRead) -> Result
     output.write_all(b"\n").and_then(|()| output.flush()).map_err(Unsent::Bot)
 }
 
-/// Asks the person at the terminal, unless they have said yes already. What is not a yes is said.
+/// Asks the person at the terminal, unless `--yes` was given. Returns the reason when the answer is not yes.
 fn confirm(yes: bool, question: &str) -> io::Result<Result<(), String>> {
     if yes {
         return Ok(Ok(()));

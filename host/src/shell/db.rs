@@ -1,4 +1,4 @@
-//! `rosey db`: looks at `rosey.db` where it lies, whether the bot runs or not.
+//! `rosey db`: reads `rosey.db` in the state directory, whether the bot runs or not.
 
 use super::{fail, forgotten, say};
 use crate::{
@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-/// Faults of the file that are listed; SQLite finds no end of them in a file of noise.
+/// Faults that are listed. In a file of noise SQLite finds very many.
 const LISTED: usize = 20;
 
 /// Checks the file.
@@ -36,7 +36,7 @@ pub fn db(config: &Config, config_given: bool, command: &DbCommand) -> u8 {
     })
 }
 
-/// What SQLite finds wrong: pages, indexes, and values that their tables do not allow.
+/// The faults that SQLite finds: in pages, indexes, and values that their tables do not allow.
 fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare(&format!("PRAGMA integrity_check({LISTED})"))?;
     let lines = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
@@ -44,7 +44,7 @@ fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     Ok(faults.take(LISTED).map(str::to_owned).collect())
 }
 
-/// Reads the database with `act`, or says why that is not possible. Gives the exit code.
+/// Calls `act` with the database, or reports why it cannot be read. Returns the exit code.
 pub(super) fn with(
     config: &Config,
     config_given: bool,
@@ -56,7 +56,7 @@ pub(super) fn with(
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return not_yours(&path),
         _ => {
             let hint = forgotten(config_given);
-            let text = format!("no rosey has run here yet: {} is not there; see --config{hint}", path.display());
+            let text = format!("no rosey has run here yet: {} does not exist; see --config{hint}", path.display());
             return fail(exit::FAILED, &text);
         }
     }

@@ -1,4 +1,4 @@
-//! The man pages: what clap makes of each command, with exit codes and files.
+//! The man pages: clap's pages of each command, with exit codes and files.
 
 use super::fail;
 use crate::cli::{Cli, exit};
@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-/// Where things lie, for the section FILES.
+/// The files of the section FILES.
 const FILES: [(&str, &str); 5] = [
     ("rosey.toml", "The configuration, where --config says so; docs/CONFIG.md has all settings."),
     (".rosey/", "The state directory (state_dir): builds in artifacts/, and what follows."),
@@ -33,7 +33,7 @@ pub fn write(directory: &Path) -> u8 {
     }
 }
 
-/// Adds what clap does not know.
+/// Adds the sections that clap does not know.
 fn complete(directory: &Path) -> io::Result<()> {
     for page in fs::read_dir(directory)? {
         let path = page?.path();
@@ -48,13 +48,13 @@ fn complete(directory: &Path) -> io::Result<()> {
 
 fn sections() -> String {
     let mut text = String::from(".SH \"EXIT STATUS\"\n");
-    // Writing to a text does not fail.
+    // Writing to a string does not fail.
     for (code, meaning) in exit::MEANINGS {
         let _ = writeln!(text, ".TP\n.B {code}\n{meaning}");
     }
     text.push_str(".SH FILES\n");
     for (file, what) in FILES {
-        // A line that begins with a point would be a command.
+        // roff takes a line that begins with a dot for a command.
         let _ = writeln!(text, ".TP\n.I \\&{file}\n\\&{what}");
     }
     text

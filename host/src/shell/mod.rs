@@ -1,7 +1,6 @@
-//! What `rosey` does in a shell besides running the bot: check a configuration (`check`), talk to one that runs
-//! (`control`), read its audit (`audit`), look at its database (`db`) and at what its plugins keep (`store`), and help the shell (`completion`, `man`). Each
-//! returns an exit code.
-//!
+//! The commands of `rosey` besides running the bot: check a configuration (`check`), command a running bot (`control`),
+//! read its audit (`audit`), its database (`db`) and the data of its plugins (`store`), and help the shell
+//! (`completion`, `man`). Each returns an exit code.
 
 pub mod audit;
 pub mod check;
@@ -17,16 +16,16 @@ use std::{
     path::Path,
 };
 
-/// The file that people call their configuration.
+/// The usual file name of a configuration.
 const USUAL: &str = "rosey.toml";
 
-/// Says on standard error what is wrong.
+/// Reports a problem on standard error.
 pub fn fail(code: u8, problem: &str) -> u8 {
     eprintln!("rosey: {problem}");
     code
 }
 
-/// Writes to standard output. A reader that has had enough, such as `head`, is no failure.
+/// Writes to standard output. A reader that closes the pipe, such as `head`, is no failure.
 pub fn say(text: &str) -> u8 {
     let mut output = io::stdout().lock();
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
@@ -36,12 +35,14 @@ pub fn say(text: &str) -> u8 {
     }
 }
 
-/// The configuration that lies here and is not read, because `--config` was not given.
+/// The hint about a configuration in this folder that is not read, because `--config` is missing.
 pub fn unread() -> Option<String> {
-    Path::new(USUAL).is_file().then(|| format!("{USUAL} lies here and is not read; add --config {USUAL}"))
+    Path::new(USUAL)
+        .is_file()
+        .then(|| format!("Rosey does not read the {USUAL} in this folder; to use it, add --config {USUAL}"))
 }
 
-/// What may have been forgotten: without `--config`, the bot of a file that lies here is not found.
+/// The hint about a forgotten `--config`, if this folder has a configuration.
 fn forgotten(config_given: bool) -> String {
     let lies_here = !config_given && Path::new(USUAL).is_file();
     if lies_here { format!("; or did you mean --config {USUAL}?") } else { String::new() }

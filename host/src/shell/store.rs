@@ -1,4 +1,5 @@
-//! `rosey store`: reads what plugins keep where it lies, whether the bot runs or not, and has the running bot change it.
+//! `rosey store`: reads the data of plugins in the state directory, whether the bot runs or not, and has the running bot
+//! change it.
 
 use super::{
     control::{Manner, ask},
@@ -19,7 +20,7 @@ use std::{
 };
 use tempfile::NamedTempFile;
 
-/// Lists, gets, counts or writes out; or asks the bot to change something.
+/// Runs `usage`, `list`, `get` or `export`, or asks the bot for an import or a deletion.
 pub fn store(config: &Config, config_given: bool, command: &StoreCommand) -> u8 {
     match command {
         StoreCommand::Import { plugin, file, yes } => import(config, config_given, plugin, file, *yes),
@@ -39,7 +40,7 @@ fn read(connection: &mut Connection, command: &StoreCommand) -> rusqlite::Result
                 format!("{plugin:20} {:>10} keys {:>14} bytes {:>10} commits\n", usage.keys, usage.bytes, usage.commits)
             });
             let text: String = lines.collect();
-            Ok(say(if text.is_empty() { "No plugin keeps anything.\n" } else { &text }))
+            Ok(say(if text.is_empty() { "No plugin has a value in the store.\n" } else { &text }))
         }
         StoreCommand::List { plugin, prefix, limit } => {
             let kept = commit::kept(connection, plugin, prefix.as_deref().unwrap_or_default(), *limit)?;
@@ -53,7 +54,7 @@ fn read(connection: &mut Connection, command: &StoreCommand) -> rusqlite::Result
             let scope = if scope == GLOBAL { "" } else { scope };
             match commit::kept_value(connection, plugin, scope, key)? {
                 Some(value) => Ok(say(&format!("{}\n", visible(&value)))),
-                None => Ok(fail(exit::FAILED, &format!("{plugin} keeps nothing under that key and scope"))),
+                None => Ok(fail(exit::FAILED, &format!("{plugin} has no value under that key and scope"))),
             }
         }
         StoreCommand::Export { plugin, file } => {
@@ -64,7 +65,10 @@ fn read(connection: &mut Connection, command: &StoreCommand) -> rusqlite::Result
             };
             Ok(match written {
                 Ok(Some(_)) => exit::OK,
-                Ok(None) => fail(exit::FAILED, &format!("{plugin} keeps nothing; rosey store usage names who does")),
+                Ok(None) => fail(
+                    exit::FAILED,
+                    &format!("{plugin} has no data; rosey store usage names the plugins that have some"),
+                ),
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe && is_standard(file) => exit::OK,
                 Err(error) => fail(exit::FAILED, &format!("{} cannot be written: {error}", file.display())),
             })
@@ -73,7 +77,7 @@ fn read(connection: &mut Connection, command: &StoreCommand) -> rusqlite::Result
     }
 }
 
-/// Writes a file that is there whole or not at all. Only its user may read it, as `rosey.db`.
+/// Writes a file so that it is whole or does not exist. Only its owner may read it, like `rosey.db`.
 fn export(connection: &mut Connection, plugin: &str, path: &Path) -> rusqlite::Result<io::Result<Option<u64>>> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = match NamedTempFile::new_in(folder) {

@@ -52,7 +52,7 @@ pub enum Command {
     },
     /// Answer what is in flight, then stop.
     Stop {
-        /// Why events are rejected from now on. When an operator asks, it is refused if it is stopped already.
+        /// Why events are rejected from now on. When an operator asks, it is refused if it is already stopped.
         host_stops: bool,
         /// Where the answer goes.
         answer: oneshot::Sender<Result<Done, ChangeError>>,

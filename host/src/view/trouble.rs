@@ -1,70 +1,70 @@
-//! What is wrong, in sentences, the worst first: the one judgement that the page's headline, its rows and filter, and JSON
-//! share. Pure.
+//! Troubles: what is wrong, in sentences, the worst first. The page's verdict, its rows and filter, and JSON use the
+//! same rules. Pure.
 
 use super::{Plugin, Snapshot, mark::Severity};
 use rosey_core::state::PluginState;
 use serde::Serialize;
 use std::cmp::Ordering;
 
-/// Events that must have ended before a share of failures says anything.
+/// Events that must have ended before a share of failures means anything.
 const SAMPLE: u64 = 10;
 
-/// Share of events that end badly from which somebody should look: twice what the alert takes, over as long a time.
+/// Share of events ending badly that an operator should look at: twice that of the alert, over the same time.
 const FAILING: f64 = 0.1;
 
-/// Share from which most users are affected.
+/// Share at which most users are affected.
 const FAILING_BADLY: f64 = 0.5;
 
-/// Share of the queue's limit from which the rejection of events is near.
+/// Share of the queue's limit at which rejections are near.
 const QUEUE: f64 = 0.5;
 
-/// Seconds for a reply (p95) that people in chat notice; as the alert has it.
+/// Seconds for a reply (p95) that people in chat notice; the alert has the same.
 const SLOW: f64 = 3.0;
 
-/// What can be wrong, the worst first: the order here is the order everywhere.
+/// Kinds of troubles, the worst first. This order applies everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A plugin is down and stays down.
     Failed,
-    /// A plugin is down, and will be started again.
+    /// A plugin is down, and the host will start it again.
     Crashed,
     /// A plugin does not answer.
     Unhealthy,
     /// A connector is down.
     NoChat,
-    /// Nothing can be written to `rosey.db`.
+    /// Rosey cannot write to `rosey.db`.
     Database,
-    /// A plugin is coming up.
+    /// A plugin is starting.
     Starting,
-    /// Too many events end badly.
+    /// Too many events of a plugin end badly.
     Failing,
-    /// The queue fills.
+    /// The queue of a plugin fills.
     Queue,
-    /// Replies take long.
+    /// Replies of a plugin take long.
     Slow,
-    /// Events were set aside.
+    /// There are new dead letters.
     DeadLetters,
-    /// The host went back to the build before by itself.
+    /// The host rolled a plugin back by itself.
     RolledBack,
     /// A change was refused.
     Refused,
-    /// It crashed, and runs again.
+    /// A plugin crashed, and runs again.
     Crashes,
-    /// An operator stopped it.
+    /// An operator stopped a plugin.
     Stopped,
 }
 
-/// One thing that is wrong.
+/// One entry of the trouble list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trouble {
-    /// Which rule found it.
+    /// The rule that found it.
     pub kind: Kind,
-    /// An error where users get no answers, else a warning.
+    /// An error if users get no answers, else a warning.
     pub severity: Severity,
-    /// The plugin, if it is about one.
+    /// The plugin, if the trouble concerns one.
     pub plugin: Option<String>,
-    /// In a sentence.
+    /// The sentence.
     pub text: String,
 }
 
@@ -76,12 +76,12 @@ fn times(count: u64) -> String {
     }
 }
 
-/// Without the full stop, so that more can follow.
+/// The text without its full stop, so that more can follow.
 fn clause(text: &str) -> &str {
     text.trim_end_matches('.')
 }
 
-/// What is wrong with one plugin.
+/// The troubles of one plugin.
 pub fn of_plugin(plugin: &Plugin) -> Vec<Trouble> {
     let name = &plugin.name;
     let mut found = Vec::new();
@@ -93,7 +93,7 @@ pub fn of_plugin(plugin: &Plugin) -> Vec<Trouble> {
     let both: Vec<&str> = cause.into_iter().chain(why).collect();
     let because = |parts: &[&str]| if parts.is_empty() { ".".to_owned() } else { format!(": {}.", parts.join("; ")) };
     match plugin.state {
-        // Why it was given up names the last crash.
+        // The reason of the failure already names the last crash.
         PluginState::Failed => {
             let why: Vec<&str> = why.or(cause).into_iter().collect();
             add(Kind::Failed, Severity::Error, format!("{name} is down and stays down{}", because(&why)));
@@ -121,13 +121,13 @@ pub fn of_plugin(plugin: &Plugin) -> Vec<Trouble> {
     }
     if lately.dead_letters > 0 && plugin.dead_letters > 0 {
         let text = match lately.dead_letters {
-            1 => format!("An event that crashed {name} twice was set aside."),
-            count => format!("{count} events that crashed {name} twice each were set aside."),
+            1 => format!("An event that crashed {name} twice is a dead letter now."),
+            count => format!("{count} events that crashed {name} twice each are dead letters now."),
         };
         add(Kind::DeadLetters, Severity::Warning, text);
     }
     if let Some(why) = &lately.rolled_back {
-        let text = format!("{name} went back to its earlier build by itself: {}.", clause(why));
+        let text = format!("Rosey rolled {name} back to its earlier build: {}.", clause(why));
         add(Kind::RolledBack, Severity::Warning, text);
     }
     if let Some(why) = &lately.refused {
@@ -145,11 +145,11 @@ pub fn of_plugin(plugin: &Plugin) -> Vec<Trouble> {
     found
 }
 
-/// All that is wrong, the worst first; of equals, plugins by name.
+/// All troubles, the worst first; among equals, plugins by name.
 pub fn of_all(snapshot: &Snapshot) -> Vec<Trouble> {
     let connectors = snapshot.system.connectors.iter().filter_map(|(name, state)| {
         let text = match *state {
-            "disconnected" => format!("{name} is not connected: nobody there can reach the bot."),
+            "disconnected" => format!("{name} is not connected, so its users cannot reach the bot."),
             "nowhere" => format!("{name} is in none of its channels; the log says why."),
             _ => return None,
         };
@@ -159,7 +159,7 @@ pub fn of_all(snapshot: &Snapshot) -> Vec<Trouble> {
         kind: Kind::Database,
         severity: Severity::Warning,
         plugin: None,
-        text: format!("Changes are refused, since nothing can be recorded: {}.", clause(why)),
+        text: format!("Rosey refuses changes, because it cannot record them: {}.", clause(why)),
     });
     let of_plugins = snapshot.plugins.iter().flat_map(|plugin| plugin.troubles.iter().cloned());
     let mut all: Vec<_> = connectors.chain(database).chain(of_plugins).collect();
@@ -207,9 +207,9 @@ fn was(names: &[&str]) -> String {
     format!("{} {}", some(names), if names.len() == 1 { "was" } else { "were" })
 }
 
-/// Which of two plugins comes first where what is bad comes first.
+/// Compares two plugins for a list with the worst first.
 pub fn by_urgency(a: &Plugin, b: &Plugin) -> Ordering {
-    // `None` is less than any kind: nothing wrong comes last.
+    // `None` is less than any kind, so a plugin without trouble comes last.
     let key = |plugin: &Plugin| plugin.troubles.first().map_or((1, None), |trouble| (0, Some(trouble.kind)));
     key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
 }
@@ -226,22 +226,22 @@ mod tests {
         plugin
     }
 
-    fn said(plugins: Vec<Plugin>) -> (String, Severity) {
+    fn verdict_of(plugins: Vec<Plugin>) -> (String, Severity) {
         let snapshot = Snapshot { timestamp: "2026-01-01T00:00:00.000Z".into(), plugins, ..Snapshot::default() };
         verdict(&snapshot, &of_all(&snapshot))
     }
 
     fn running(change: impl FnOnce(&mut Plugin)) -> (String, Severity) {
-        said(vec![plugin("a", PluginState::Running, change)])
+        verdict_of(vec![plugin("a", PluginState::Running, change)])
     }
 
     #[test]
     fn all_is_well_only_when_nothing_is_wrong() {
         assert_eq!(running(|_| {}), ("All is well.".into(), Severity::Good));
-        assert_eq!(said(vec![]), ("No plugins are configured.".into(), Severity::Warning));
+        assert_eq!(verdict_of(vec![]), ("No plugins are configured.".into(), Severity::Warning));
         assert_eq!(verdict(&Snapshot::default(), &[]), ("Starting.".into(), Severity::Warning));
         let stopped = vec![plugin("a", PluginState::Stopped, |_| {}), plugin("b", PluginState::Running, |_| {})];
-        assert_eq!(said(stopped), ("All is well, but a was stopped.".into(), Severity::Warning));
+        assert_eq!(verdict_of(stopped), ("All is well, but a was stopped.".into(), Severity::Warning));
     }
 
     #[test]
@@ -250,15 +250,18 @@ mod tests {
         let crashed = plugin("a", PluginState::Crashed, |it| {
             (it.last_crash, it.explanation) = (crash(), Some("next start in 2.0 s".into()));
         });
-        assert_eq!(said(vec![crashed]), ("a is down: exit status 3; next start in 2.0 s.".into(), Severity::Error));
+        assert_eq!(
+            verdict_of(vec![crashed]),
+            ("a is down: exit status 3; next start in 2.0 s.".into(), Severity::Error)
+        );
         let gone = plugin("a", PluginState::Failed, |it| {
             let why = "5 starts in a row did not stay up; the last one: exit status 3";
             (it.last_crash, it.explanation) = (crash(), Some(why.into()));
         });
         let why = "a is down and stays down: 5 starts in a row did not stay up; the last one: exit status 3.";
-        assert_eq!(said(vec![gone]).0, why, "once");
+        assert_eq!(verdict_of(vec![gone]).0, why, "once");
         let all = (0..9).map(|n| plugin(&format!("p{n}"), PluginState::Crashed, |_| {})).collect();
-        assert_eq!(said(all), ("9 of 9 plugins are down: p0 and 8 others.".into(), Severity::Error));
+        assert_eq!(verdict_of(all), ("9 of 9 plugins are down: p0 and 8 others.".into(), Severity::Error));
     }
 
     #[test]
@@ -274,9 +277,11 @@ mod tests {
         assert!(running(|it| it.queued = 50).0.contains("50 events wait for a; beyond 100"));
         assert!(running(|it| (it.response_p95, it.lately.timed) = (Some(4.0), 10)).0.contains("takes 4.0 s"));
         assert_eq!(running(|it| (it.response_p95, it.lately.timed) = (Some(4.0), 1)).1, Severity::Good);
-        assert!(running(|it| (it.dead_letters, it.lately.dead_letters) = (1, 1)).0.contains("was set aside"));
+        assert!(running(|it| (it.dead_letters, it.lately.dead_letters) = (1, 1)).0.contains("is a dead letter now"));
         assert_eq!(running(|it| it.dead_letters = 1).1, Severity::Good, "an old one is no news");
-        assert!(running(|it| it.lately.rolled_back = Some("it crashed".into())).0.contains("by itself: it crashed."));
+        assert!(
+            running(|it| it.lately.rolled_back = Some("it crashed".into())).0.contains("earlier build: it crashed.")
+        );
         assert!(running(|it| it.lately.refused = Some("no.".into())).0.ends_with("was refused: no."));
         assert_eq!(running(|it| it.lately.crashes = 2).0, "a crashed twice within the last hour.");
     }
@@ -286,9 +291,9 @@ mod tests {
         let mut snapshot = Snapshot { timestamp: "2026-01-01T00:00:00.000Z".into(), ..Snapshot::default() };
         snapshot.plugins = vec![plugin("a", PluginState::Running, |_| {})];
         snapshot.system.database = Some("rosey.db: its disk is full; make room".into());
-        let said = verdict(&snapshot, &of_all(&snapshot));
-        let text = "Changes are refused, since nothing can be recorded: rosey.db: its disk is full; make room.";
-        assert_eq!(said, (text.into(), Severity::Warning));
+        let found = verdict(&snapshot, &of_all(&snapshot));
+        let text = "Rosey refuses changes, because it cannot record them: rosey.db: its disk is full; make room.";
+        assert_eq!(found, (text.into(), Severity::Warning));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What stands in the `impl` block: the commands, the handlers and the hooks.
+//! The `impl` block: its commands, handlers and hooks.
 
 use crate::{
     handler::{self, Handler},
@@ -9,12 +9,12 @@ use syn::{
     Attribute, Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, Result, ReturnType, Type, spanned::Spanned,
 };
 
-/// The attributes that this macro understands on methods, besides those of handlers.
+/// The attributes of methods that this macro understands, besides those of handlers.
 const HELPERS: [&str; 6] = ["command", "create", "snapshot", "restore", "shutdown", "migrate"];
 
-/// The block, read.
+/// A parsed `impl` block.
 pub(crate) struct Block {
-    /// As written, without the helper attributes.
+    /// The block as written, without the helper attributes.
     pub(crate) item: ItemImpl,
     pub(crate) commands: Vec<Command>,
     pub(crate) handlers: Vec<Handler>,
@@ -31,7 +31,7 @@ pub(crate) struct Migrate {
     pub(crate) is_async: bool,
 }
 
-/// A method with `#[command]`, read.
+/// A parsed method with `#[command]`.
 pub(crate) struct Command {
     pub(crate) method: Ident,
     pub(crate) name: String,
@@ -216,7 +216,7 @@ fn parameter(input: &FnArg) -> Result<Parameter> {
     Ok(Parameter { name, span: typed.ty.span(), ty: (*typed.ty).clone(), optional })
 }
 
-/// Commands are found by name, so a name belongs to one.
+/// The host finds commands by name, so each name belongs to one command.
 fn unique(commands: &[Command]) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     for command in commands {
@@ -234,7 +234,7 @@ fn unique(commands: &[Command]) -> Result<()> {
     Ok(())
 }
 
-/// The host checks this again, and also what it cannot know here: whether another plugin has the name.
+/// The host checks this again, and also whether another plugin has the name, which the macro cannot know.
 fn usable(name: &str) -> std::result::Result<(), String> {
     if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) || name.len() > 32 {
         return Err("a command's name is one word of at most 32 bytes".to_owned());
@@ -279,7 +279,7 @@ pub(crate) fn takes_context(method: &ImplItemFn) -> Result<bool> {
     Ok(takes_self(method)? && matches!(second, Some(FnArg::Typed(cx)) if is_context(&cx.ty)))
 }
 
-/// The one helper attribute of a method.
+/// The helper attribute of a method; a method may have one.
 fn helper(method: &ImplItemFn) -> Result<Option<&Attribute>> {
     let mut helpers = method.attrs.iter().filter(|attribute| is_helper(attribute));
     let first = helpers.next();
@@ -306,7 +306,7 @@ fn as_method(item: &ImplItem) -> Option<&ImplItemFn> {
     }
 }
 
-/// The block as rustc may read it.
+/// The block in the form that rustc reads.
 pub(crate) fn without_helpers(mut item: ItemImpl) -> ItemImpl {
     for item in &mut item.items {
         if let ImplItem::Fn(method) = item {
@@ -323,7 +323,7 @@ fn last_ident(ty: &Type) -> Option<&Ident> {
     }
 }
 
-/// A name as people read it: `r#type` is `type`, `_unused` is `unused`.
+/// A name without its Rust decoration: `r#type` is `type`, `_unused` is `unused`.
 pub(crate) fn plain(ident: &Ident) -> String {
     let text = ident.to_string();
     text.trim_start_matches("r#").trim_start_matches('_').to_owned()

@@ -49,7 +49,7 @@ pub(crate) fn plugin(options: &Options, block: &Block) -> Result<TokenStream> {
                 }
             }
 
-            // The name is abi_stable's; `plugin_api` checks that it still is.
+            // abi_stable defines this name; `plugin_api` checks that it has not changed.
             #[cfg(not(test))]
             #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
             static ROOT_MODULE: __api::LibHeader = __api::lib_header::<#this>();
@@ -57,7 +57,7 @@ pub(crate) fn plugin(options: &Options, block: &Block) -> Result<TokenStream> {
     })
 }
 
-/// What can only be checked with both the options and the block at hand.
+/// Checks that need both the options and the block.
 fn check(options: &Options, block: &Block) -> Result<()> {
     if let Some(probe) = &options.probe {
         let line = probe.value();
@@ -139,7 +139,7 @@ fn manifest(options: &Options, block: &Block) -> TokenStream {
     }
 }
 
-/// The two that read the settings: one makes the plugin of them, the other only looks at them.
+/// The two functions that read the settings: one creates the plugin from them, the other only checks them.
 fn create(block: &Block) -> TokenStream {
     let settings = block.create.as_ref().and_then(|create| create.settings.as_ref());
     let settings = settings.map(|ty| {
@@ -223,7 +223,7 @@ fn call(index: usize, command: &Command) -> TokenStream {
     }
 }
 
-/// The arms that hand an event to its handler. A plugin of commands alone has the trait's own.
+/// The arms that pass an event to its handler. A plugin with commands alone keeps the trait's default.
 fn hear(block: &Block) -> Option<TokenStream> {
     if block.handlers.is_empty() {
         return None;
@@ -257,7 +257,7 @@ fn hear(block: &Block) -> Option<TokenStream> {
     })
 }
 
-/// Calls a handler, and puts what it did beside what it returned.
+/// Calls a handler, and combines its result with its reads and changes.
 fn handling(span: Span, is_async: bool, call: &TokenStream) -> TokenStream {
     if is_async {
         quote_spanned! {span=>

@@ -1,4 +1,4 @@
-//! The methods that handle events which are no commands: `#[on(…)]`, `#[timer]`, `#[every(…)]`, `#[start]`.
+//! The methods that handle events other than commands: `#[on(…)]`, `#[timer]`, `#[every(…)]`, `#[start]`.
 
 use crate::{
     block::{plain, takes_context},
@@ -10,25 +10,25 @@ use syn::{
     parse::{ParseStream, Parser},
 };
 
-/// The attributes of such methods.
+/// The attributes of these methods.
 pub(crate) const HELPERS: [&str; 4] = ["on", "timer", "every", "start"];
 
-/// A method with one of them, read.
+/// A parsed method with one of these attributes.
 pub(crate) struct Handler {
     pub(crate) method: Ident,
     /// The kind's name in the manifest.
     pub(crate) kind: &'static str,
-    /// The type of its events in `plugin_api::event`.
+    /// The type of its event in `plugin_api::event`.
     pub(crate) event: &'static str,
     pub(crate) pattern: String,
     pub(crate) cron: String,
     pub(crate) zone: String,
     pub(crate) is_async: bool,
-    /// Whether the method takes the event besides the context.
+    /// Whether the method takes the event in addition to the context.
     pub(crate) takes_event: bool,
 }
 
-/// What an attribute says.
+/// The content of an attribute.
 struct Subscription {
     kind: &'static str,
     event: &'static str,
@@ -43,7 +43,7 @@ impl Subscription {
     }
 }
 
-/// The kinds of `#[on(…)]`, and the types of their events.
+/// The kinds of `#[on(…)]`, with the types of their events.
 const KINDS: [(&str, &str); 6] = [
     ("message", "Message"),
     ("join", "Join"),
@@ -83,7 +83,7 @@ pub(crate) fn read(method: &ImplItemFn, attribute: &Attribute) -> Result<Handler
     Ok(Handler { method, kind, event, pattern, cron, zone, is_async, takes_event })
 }
 
-/// The host fires timers by name, so a name belongs to one handler.
+/// The host fires timers by name, so each name belongs to one handler.
 pub(crate) fn unique(handlers: &[Handler]) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     for timer in handlers.iter().filter(|handler| handler.kind == "timer") {
@@ -190,7 +190,7 @@ fn every(attribute: &Attribute, name: String) -> Result<Subscription> {
     parser.parse2(list.tokens.clone())
 }
 
-/// What follows the first word of an attribute: `, name = "value"`.
+/// The options after the first word of an attribute: `, name = "value"`.
 fn options(input: ParseStream<'_>, read: impl FnMut(&ParseNestedMeta<'_>) -> Result<()>) -> Result<()> {
     let mut read = read;
     if !input.is_empty() {

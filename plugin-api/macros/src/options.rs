@@ -1,4 +1,4 @@
-//! What stands in `#[plugin(…)]` and `#[command(…)]`.
+//! The options of `#[plugin(…)]` and `#[command(…)]`.
 
 use proc_macro2::TokenStream;
 use syn::{
@@ -61,7 +61,7 @@ pub(crate) struct Versions {
     pub(crate) last: u32,
 }
 
-/// What is in the parentheses of `#[command(…)]`.
+/// What the author writes in `#[command(…)]`.
 pub(crate) struct CommandOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) aliases: Vec<LitStr>,
@@ -104,7 +104,7 @@ impl CommandOptions {
     }
 }
 
-/// Sets an option that may be given once.
+/// Sets an option, which may be given once.
 pub(crate) fn once<T>(meta: &ParseNestedMeta<'_>, option: &mut Option<T>, value: T) -> Result<()> {
     match option.replace(value) {
         None => Ok(()),
@@ -117,7 +117,7 @@ pub(crate) fn unknown(meta: &ParseNestedMeta<'_>, known: &str) -> Error {
     Error::new_spanned(&meta.path, format!("there is no such option; there {verb} {known}"))
 }
 
-/// What follows the `=` of an option; `form` shows the author how it is written.
+/// The value after the `=` of an option. `form` shows the author how to write it.
 pub(crate) fn value<T: Parse>(meta: &ParseNestedMeta<'_>, form: &str) -> Result<T> {
     let text = format!("write `{form}`");
     let value = meta.value().map_err(|_| Error::new_spanned(&meta.path, &text))?;
@@ -167,7 +167,7 @@ fn milliseconds(text: &LitStr) -> Result<u64> {
     number
         .zip(factor)
         .and_then(|(number, factor)| number.checked_mul(factor))
-        // The manifest carries it as a `u32`.
+        // The manifest has it as a `u32`.
         .filter(|milliseconds| *milliseconds <= u32::MAX.into())
         .ok_or_else(|| {
             Error::new(text.span(), "write a number with `ms`, `s` or `m`, of 49 days at most: `cooldown = \"1s\"`")

@@ -1,4 +1,4 @@
-//! Help and usage, from a doc comment.
+//! The help and the usage of a command, from its doc comment.
 
 use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
@@ -15,14 +15,14 @@ pub(crate) fn first_paragraph(attributes: &[Attribute]) -> String {
     lines.collect::<Vec<_>>().join(" ")
 }
 
-/// What the command does: the text before the examples, or all of it when it begins with them.
+/// The help: the text before the examples, or all of it when it begins with examples.
 pub(crate) fn help(text: &str) -> String {
     let before = text.split('`').next().unwrap_or_default();
     let before = before.trim().trim_end_matches([':', ',', '-', '–']).trim_end();
     if before.is_empty() || !has_example(text) { text.replace('`', "") } else { before.to_owned() }
 }
 
-/// How to call the command: the code spans that begin with `!`, or else the signature.
+/// The usage: the code spans that begin with `!`, or else the signature.
 pub(crate) fn usage(text: &str, command: &str, parameters: &[(String, bool)]) -> String {
     let examples: Vec<_> = spans(text).filter(|span| span.starts_with('!')).collect();
     if !examples.is_empty() {

@@ -1,7 +1,7 @@
-//! Questions to the host, and the handlers that wait for the answers.
+//! Calls to the host, and the handlers that wait for their answers.
 //!
-//! An answer arrives on the shim's main thread while the handler waits there (at its first poll) or on the runtime's thread.
-//! Either way the waker that it left last is woken. A handler that is dropped takes its question back.
+//! An answer arrives on the shim's main thread while the handler waits there (at its first poll) or on the runtime's
+//! thread. In both cases it wakes the handler's last waker. A handler that is dropped withdraws its call.
 
 use super::glue;
 use crate::{Error, Result, testing};
@@ -14,9 +14,9 @@ use std::{
     time::Duration,
 };
 
-/// The most questions that wait for an answer at one time.
+/// Calls that may wait for an answer at a time.
 const MOST: usize = 1024;
-/// How long background work waits for an answer. A handler waits until its event's deadline.
+/// How long background work waits for an answer. A handler waits until the deadline of its event.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 static CALLS: Mutex<Calls> = Mutex::new(Calls { last: 0, open: BTreeMap::new() });
@@ -35,14 +35,14 @@ fn calls() -> MutexGuard<'static, Calls> {
     CALLS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Asks the host on behalf of an event, 0 for background work. The answer is an encoded `Returned`.
+/// Sends a call to the host for an event, or for background work (0). Returns an encoded `Returned`.
 pub(crate) async fn ask(event: u64, call: &Call<'_>) -> Result<Vec<u8>> {
     let request = pack(call)?;
     if let Some(memory) = testing::current() {
         return memory.answer(event, &request);
     }
-    let host = glue::host().ok_or_else(|| Error::internal("there is no host to ask: the plugin was not created"))?;
-    let send = host.call().ok_or_else(|| Error::internal(format!("this host answers no questions: {}", glue::OLD)))?;
+    let host = glue::host().ok_or_else(|| Error::internal("there is no host to call: the plugin was not created"))?;
+    let send = host.call().ok_or_else(|| Error::internal(format!("this host takes no calls: {}", glue::OLD)))?;
     let pending = Pending::open()?;
     send(pending.0, event, request.as_slice().into());
     if event != 0 {
@@ -52,7 +52,7 @@ pub(crate) async fn ask(event: u64, call: &Call<'_>) -> Result<Vec<u8>> {
     tokio::time::timeout(PATIENCE, pending).await.map_err(late)
 }
 
-/// Hands an answer to the handler that waits for it; to one that waits no longer, it is lost.
+/// Hands an answer to the handler that waits for it. An answer that no handler waits for is dropped.
 pub(super) fn returned(call: u64, answer: &[u8]) {
     let mut calls = calls();
     let Some(slot) = calls.open.get_mut(&call) else { return };
@@ -63,14 +63,14 @@ pub(super) fn returned(call: u64, answer: &[u8]) {
     }
 }
 
-/// A question under way.
+/// A call without an answer so far.
 struct Pending(u64);
 
 impl Pending {
     fn open() -> Result<Self> {
         let mut calls = calls();
         if calls.open.len() >= MOST {
-            return Err(Error::internal(format!("{MOST} questions wait for the host's answers, and this is one more")));
+            return Err(Error::internal(format!("{MOST} calls already wait for the host")));
         }
         calls.last += 1;
         let id = calls.last;
@@ -96,7 +96,7 @@ impl Future for Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        // A waker may run code when it is dropped: not under the lock.
+        // Outside the lock, because dropping a waker may run code.
         let slot = calls().open.remove(&self.0);
         drop(slot);
     }

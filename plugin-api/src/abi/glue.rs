@@ -1,4 +1,4 @@
-//! The functions of the root module. Each catches what the author's code throws, so that nothing unwinds over the
+//! The functions of the root module. Each catches panics of the author's code, so that no panic unwinds over the
 //! boundary.
 
 use super::{
@@ -20,13 +20,13 @@ use std::sync::OnceLock;
 #[cfg(panic = "abort")]
 compile_error!("build plugins with panic = \"unwind\": under \"abort\" one bad event would end the whole plugin");
 
-/// The shim's functions, there once `create` was called.
+/// The shim's functions, once `create` was called.
 static HOST: OnceLock<HostApiRef> = OnceLock::new();
 
-/// Why a function of the host is not there.
-pub(super) const OLD: &str = "its rosey-shim was built before plugin-api 1.1; build it again";
+/// Why the host lacks a function.
+pub(super) const OLD: &str = "its rosey-shim is older than plugin-api 1.1; build it again";
 
-/// How long `#[migrate]` may take at most, in milliseconds. The host may wait for less.
+/// Longest time for `#[migrate]`, in milliseconds. The host may wait for less.
 const MIGRATION_MS: u32 = 300_000;
 
 /// The lane of the shim's main thread in `HostApi::executing`.
@@ -55,7 +55,7 @@ pub(super) extern "C" fn create<P: Plugin>(host: HostApiRef, config: RSlice<'_, 
 
 pub(super) extern "C" fn handle<P: Plugin>(event: &RawEvent<'_>) {
     let (Some(&host), Some(instance)) = (HOST.get(), P::slot().get()) else {
-        // Without `create` there is no host to tell.
+        // Before `create` there is no host to send it to.
         return;
     };
     host.executing()(MAIN_LANE, event.id);
@@ -63,7 +63,7 @@ pub(super) extern "C" fn handle<P: Plugin>(event: &RawEvent<'_>) {
     run(host, cx, |cx| instance.begin(cx));
 }
 
-/// Begins to handle an event whose id stands in `executing`, and answers it or leaves it to the runtime.
+/// Begins to handle an event whose id `executing` shows, and answers it or leaves it to the runtime.
 fn run(host: HostApiRef, cx: Context, begin: impl FnOnce(Context) -> Handling<'static>) {
     let (event, deadline) = (cx.event(), cx.deadline());
     match begin(cx) {
@@ -74,7 +74,7 @@ fn run(host: HostApiRef, cx: Context, begin: impl FnOnce(Context) -> Handling<'s
     runtime::drive();
 }
 
-/// The shim's functions, if the plugin was created.
+/// The shim's functions, once the plugin was created.
 pub(super) fn host() -> Option<HostApiRef> {
     HOST.get().copied()
 }
@@ -83,7 +83,7 @@ pub(super) extern "C" fn occur<P: Plugin>(id: u64, bits: u32, deadline_ms: u32, 
     let (Some(&host), Some(instance)) = (HOST.get(), P::slot().get()) else { return };
     host.executing()(MAIN_LANE, id);
     let Ok(event) = decode::<Occurrence<'_>>(event.as_slice()) else {
-        let text = "the host sent a kind of event that is younger than the plugin-api of this library";
+        let text = "the host sent a kind of event that is newer than the plugin-api of this library";
         reply(host, id, Error::internal(text).into());
         return host.executing()(MAIN_LANE, 0);
     };
@@ -100,7 +100,7 @@ pub(crate) fn occurred(id: u64, probe: bool, deadline_ms: u32, event: &Occurrenc
 
 pub(super) extern "C" fn returned(call: u64, answer: RSlice<'_, u8>) {
     if let Err(panic) = guard::catch(|| calls::returned(call, answer.as_slice())) {
-        tracing::error!("taking the answer to a question {panic}");
+        tracing::error!("taking the answer to a call {panic}");
     }
 }
 
@@ -134,7 +134,7 @@ pub(super) extern "C" fn shutdown<P: Plugin>() {
     }
 }
 
-/// Ends an event. One that has read nothing and changes nothing is answered as it was before there were effects.
+/// Ends an event. An event without reads and changes gets the same answer as in plugin-api 1.0.
 pub(super) fn reply(host: HostApiRef, event: u64, finished: Finished) {
     if finished.journal.is_none() {
         return answered(host, event, &finished.result);
@@ -150,7 +150,7 @@ fn reply_with(host: HostApiRef, event: u64, finished: &Finished) {
         Err(error) => return answered(host, event, &Err(error)),
     };
     let Some(reply_with) = host.reply_with() else {
-        let text = format!("this host keeps nothing and does nothing for a plugin: {OLD}");
+        let text = format!("this host has no store and applies no effects: {OLD}");
         return answered(host, event, &Err(Error::internal(text)));
     };
     let (outcome, text, detail) = crossing(&finished.result);
@@ -162,7 +162,7 @@ fn answered(host: HostApiRef, event: u64, result: &Result<Reply>) {
     host.reply()(event, outcome, text.into(), detail.into());
 }
 
-/// A result as it crosses the boundary: the outcome, the text for the user, the text for the operator.
+/// A result in the form that crosses the boundary: the outcome, the text for the user, the text for the operator.
 fn crossing(result: &Result<Reply>) -> (u8, &str, &str) {
     match result {
         Ok(reply) => match reply.as_text() {
@@ -177,7 +177,7 @@ fn instance<P: Plugin>() -> Result<&'static Instance<P>> {
     P::slot().get().ok_or_else(|| Error::internal("the plugin was not created"))
 }
 
-/// Flattens a guarded call into what crosses the boundary: the operator's text on failure.
+/// Flattens a guarded call into the form that crosses the boundary: on failure the operator's text.
 fn answer<T>(result: Result<Result<T>>) -> RResult<T, RString> {
     match result.and_then(|inner| inner) {
         Ok(value) => RResult::ROk(value),

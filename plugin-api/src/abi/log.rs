@@ -10,22 +10,22 @@ use tracing::{
     span,
 };
 
-/// The longest message, in bytes. Longer ones are cut: a log line is read by people, and the frame has a limit.
+/// The longest message, in bytes. The rest of a longer one is cut, because people read the log and frames have a limit.
 const LONGEST: usize = 4096;
-/// Stands where a message was cut.
+/// Marks the place where a message was cut.
 const CUT: &str = "… (cut)";
 
-/// Installs the forwarder for this library. A second call changes nothing.
+/// Installs the forwarder for this library. A second call has no effect.
 pub(super) fn install(host: HostApiRef, plugin: &str) {
     let own = plugin.replace('-', "_");
     let _ = tracing::subscriber::set_global_default(Forward { host, own });
 }
 
-/// Forwards events: the author's own up to `debug`, those of the libraries beneath up to `info`. Spans only nest, and
-/// nothing is kept of them.
+/// Forwards the author's own events up to `debug`, and those of other crates up to `info`. Spans only nest; the
+/// forwarder keeps nothing of them.
 struct Forward {
     host: HostApiRef,
-    /// The author's crate, as it stands in targets.
+    /// The author's crate, as it appears in targets.
     own: String,
 }
 
@@ -56,7 +56,7 @@ impl Subscriber for Forward {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// The level as the host counts it: 1 (error) to 5 (trace).
+/// The level as the protocol numbers it: 1 (error) to 5 (trace).
 fn number(level: Level) -> u8 {
     match level {
         Level::ERROR => 1,
@@ -67,7 +67,7 @@ fn number(level: Level) -> u8 {
     }
 }
 
-/// One message and its fields: `message key=value …`, never longer than `LONGEST`.
+/// One message and its fields, `message key=value …`, of at most `LONGEST` bytes.
 #[derive(Default)]
 struct Line {
     text: String,
@@ -93,7 +93,8 @@ impl Visit for Line {
             name => (&mut self.fields, Some(name)),
         };
         let mut out = Bounded { text, cut: &mut self.cut };
-        // An error means the line is full, or the author's `Debug` failed; what is written so far is good either way.
+        // An error means that the line is full, or that the author's `Debug` failed. The text so far is useful in both
+        // cases.
         let _ = match name {
             None => write!(out, "{value:?}"),
             Some(name) => write!(out, " {name}={value:?}"),
@@ -105,7 +106,7 @@ impl Visit for Line {
     }
 }
 
-/// Writes until the limit, at a character's edge.
+/// Writes up to the limit, and cuts between characters.
 struct Bounded<'a> {
     text: &'a mut String,
     cut: &'a mut bool,

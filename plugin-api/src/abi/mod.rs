@@ -1,9 +1,8 @@
-//! The boundary between a plugin library and the shim. Plugin authors never look here.
+//! The boundary between a plugin library and the shim. Authors of plugins do not need it.
 //!
-//! `module` is the contract. `object` makes a library's side of it for a [`Plugin`](crate::Plugin), `glue` are the
-//! functions themselves, `runtime` is where a handler goes that is not ready at once, `calls` are its questions to the host, and
-//! `log` is where `tracing` goes.
-//! Nothing here unwinds into the shim, and nothing here knows a socket.
+//! `module` is the contract. `object` builds a library's side of it for a [`Plugin`](crate::Plugin), and `glue` has its
+//! functions. `runtime` runs handlers that are not ready at once, `calls` sends their calls to the host, and `log`
+//! forwards `tracing` events. Nothing here unwinds into the shim, and nothing here knows about sockets.
 
 pub(crate) mod calls;
 pub(crate) mod glue;

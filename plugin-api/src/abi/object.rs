@@ -1,4 +1,4 @@
-//! A library's root module, made for one plugin.
+//! Builds a library's root module for one plugin.
 
 use super::{
     glue,
@@ -10,7 +10,7 @@ use abi_stable::{
     prefix_type::PrefixTypeTrait,
 };
 
-/// What `#[plugin]` exports under the symbol that the shim looks for.
+/// The value that `#[plugin]` exports under the symbol that the shim looks for.
 pub const fn lib_header<P: Plugin>() -> LibHeader {
     // SAFETY: `root_module::<P>` returns what `__call_root_module_loader` made of a `PluginModRef`, which is the module
     // type named here.
@@ -38,7 +38,7 @@ fn module<P: Plugin>() -> PluginModRef {
     .leak_into_prefix()
 }
 
-/// The macro writes the symbol as a literal, because `export_name` takes nothing else: here it is checked.
+/// The macro writes the symbol as a literal, because `export_name` accepts nothing else. This checks the literal.
 const _: () = {
     let (ours, theirs) = (SYMBOL.as_bytes(), abi_stable::library::ROOT_MODULE_LOADER_NAME.as_bytes());
     assert!(ours.len() == theirs.len(), "abi_stable changed the name of its symbol");

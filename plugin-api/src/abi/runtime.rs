@@ -1,8 +1,9 @@
-//! Where an `async` handler runs: its first poll on the shim's main thread, the rest on a thread of the library.
+//! Runs `async` handlers: the first poll on the shim's main thread, all later polls on a thread of the library.
 //!
-//! Most handlers are ready at the first poll and are answered in the batch they came in. Only when one is not, or leaves
-//! a task behind, a single thread starts that drives a tokio runtime for all of them. The runtime itself (some 40 KiB)
-//! exists from `create` on, so that timers and tasks can be made everywhere.
+//! Most handlers are ready at the first poll, and their answers leave with the batch that they came in. The first
+//! handler that is not ready, or that leaves a task behind, starts a single thread, which drives a tokio runtime for
+//! all of them. The runtime itself (some 40 KiB) exists from `create` on, so that code anywhere can create timers and
+//! tasks.
 
 use super::{glue::reply, module::HostApiRef};
 use crate::{Error, Finished, Result, guard};
@@ -24,7 +25,7 @@ const RUNTIME_LANE: u32 = 1;
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
-/// Makes the runtime, and the current one of the calling thread for good: to enter it per event would cost more than
+/// Creates the runtime and enters it on the calling thread for good. To enter it for each event would cost more than
 /// the poll.
 pub(super) fn start() -> Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -33,7 +34,7 @@ pub(super) fn start() -> Result<()> {
     Ok(())
 }
 
-/// Polls a handler for the first time, and answers or sends it on to the runtime's thread. Never unwinds.
+/// Polls a handler for the first time, and answers or moves it to the runtime's thread. Never unwinds.
 pub(super) fn poll_once(host: HostApiRef, event: u64, deadline: Instant, mut handler: Handler) {
     match poll_guarded(&mut handler, Waker::noop()) {
         Poll::Ready(finished) => {
@@ -48,7 +49,7 @@ pub(super) fn poll_once(host: HostApiRef, event: u64, deadline: Instant, mut han
     }
 }
 
-/// Starts the thread that drives the runtime, once, when there is anything to drive.
+/// Starts the thread that drives the runtime, once there is something to drive.
 pub(super) fn drive() {
     static DRIVEN: Once = Once::new();
     let Some(runtime) = RUNTIME.get() else { return };
@@ -58,14 +59,14 @@ pub(super) fn drive() {
     DRIVEN.call_once(|| {
         let run = || runtime.block_on(pending::<()>());
         if let Err(error) = thread::Builder::new().name("plugin-runtime".into()).spawn(run) {
-            // What waits meanwhile ends at the host's deadline.
+            // Handlers that wait end at the host's deadline.
             tracing::error!("the plugin's runtime thread did not start: {error}");
         }
     });
 }
 
-/// Polls a handler to its end, marking every poll, and ends its event. Past the deadline nobody waits for it, and the host
-/// has said so: it is dropped without an answer, so that handlers which never end cannot pile up.
+/// Polls a handler to its end, records every poll, and ends its event. At the deadline, when the host has ended the
+/// event itself, it drops the handler without an answer, so that handlers that never end do not accumulate.
 async fn finish(host: HostApiRef, event: u64, deadline: Instant, mut handler: Handler) {
     let mut late = std::pin::pin!(tokio::time::sleep_until(deadline.into()));
     let result = poll_fn(|cx| {
@@ -83,7 +84,7 @@ async fn finish(host: HostApiRef, event: u64, deadline: Instant, mut handler: Ha
     host.executing()(RUNTIME_LANE, 0);
     match result {
         Some(finished) => reply(host, event, finished),
-        None => tracing::warn!("a handler was still waiting at its deadline and was dropped"),
+        None => tracing::warn!("a handler that still awaited at its deadline was dropped"),
     }
 }
 
@@ -92,7 +93,7 @@ fn poll_guarded(handler: &mut Handler, waker: &Waker) -> Poll<Finished> {
         .unwrap_or_else(|panic| Poll::Ready(panic.into()))
 }
 
-/// Drops a handler: what it still holds is the author's code too, and may panic.
+/// Drops a handler. The values that it holds run the author's code, which may panic.
 fn discard(handler: Handler) {
     if let Err(panic) = guard::catch(|| drop(handler)) {
         tracing::error!("dropping a handler {panic}");

@@ -23,7 +23,7 @@ impl Kind {
     }
 }
 
-/// What is declared, and what was recorded since.
+/// A declared metric, with the values recorded so far.
 #[derive(Debug)]
 pub(super) struct Family {
     pub(super) kind: Kind,
@@ -31,7 +31,7 @@ pub(super) struct Family {
     pub(super) help: &'static str,
     pub(super) labels: &'static [&'static str],
     bounds: &'static [f64],
-    /// Whether the registry took it; asked at the first use.
+    /// Whether the registry accepted it, decided at the first use.
     accepted: OnceLock<bool>,
     series: Mutex<Vec<Series>>,
 }
@@ -40,10 +40,10 @@ pub(super) struct Family {
 #[derive(Debug, Default)]
 pub(super) struct Series {
     labels: Vec<String>,
-    /// The value, or of a histogram the sum.
+    /// The value; for a histogram the sum.
     pub(super) value: f64,
     count: u64,
-    /// How many values fell into each bucket, the last being without bound. Empty but for histograms.
+    /// The number of values in each bucket; the last bucket has no bound. Empty for other types.
     buckets: Vec<u64>,
 }
 
@@ -66,13 +66,13 @@ impl Family {
         self.bounds
     }
 
-    /// Changes a series, making it if there is room.
+    /// Changes a series, and creates it if there is room.
     pub(super) fn update(&'static self, labels: &[&str], change: impl FnOnce(&mut Series)) {
         if !*self.accepted.get_or_init(|| registry::register(self)) || labels.len() != self.labels.len() {
             return registry::over_limit();
         }
         let mut all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        // A few dozen short entries at most: a scan is as quick as a map, and keeps their order.
+        // A few dozen short entries at most: a scan is as fast as a map, and keeps their order.
         let found = all
             .iter()
             .position(|series| series.labels.iter().zip(labels).all(|(kept, value)| kept == cut(value, LONGEST_LABEL)));
@@ -92,7 +92,7 @@ impl Family {
         change(&mut all[index]);
     }
 
-    /// As the host reads it.
+    /// The metric as the host reads it.
     pub(super) fn to_json(&self) -> Value {
         let all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         let series: Vec<_> = all.iter().map(|series| self.series_to_json(series)).collect();

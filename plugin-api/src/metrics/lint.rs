@@ -1,11 +1,11 @@
-//! The rules for names that `promtool check metrics` applies, so that a plugin's metrics cannot spoil the host's page.
+//! The rules of `promtool check metrics` for names, so that a plugin's metrics cannot break the host's page.
 
 use super::{
     MOST_BUCKETS,
     family::{Family, Kind},
 };
 
-/// Units that have a base unit, and which.
+/// Units that are not allowed, with the base unit to use instead.
 const UNITS: [(&str, &str); 18] = [
     ("ms", "seconds"),
     ("us", "seconds"),
@@ -27,7 +27,7 @@ const UNITS: [(&str, &str); 18] = [
     ("fahrenheit", "celsius"),
 ];
 
-/// What is wrong with a metric, in words for its author.
+/// What is wrong with a metric, as a text for its author.
 pub(super) fn check(family: &Family) -> Result<(), String> {
     let Family { kind, name, help, labels, .. } = family;
     if help.is_empty() || help.len() > 512 {

@@ -1,4 +1,4 @@
-//! An author's own metrics: declared once as statics, shown by the host beside its own.
+//! An author's own metrics: declared once as statics. The host shows them beside its own.
 //!
 //! ```
 //! use plugin_api::metrics::{Counter, Histogram};
@@ -10,10 +10,10 @@
 //! SUMS.observe(9.0);
 //! ```
 //!
-//! A metric registers itself when it is first used. Its name has to satisfy Prometheus' lint (see [`Counter::new`]); one
-//! that does not, or is beyond a limit, records nothing, is logged once as an error, and counted as over the limit.
-//! Unless noted, a call takes one uncontended lock. Health checks pass through handlers too: see
-//! [`Context::is_probe`](crate::Context::is_probe).
+//! A metric registers itself at its first use. Its name must pass Prometheus' lint (see [`Counter::new`]). A metric with
+//! another name or beyond a limit records nothing; it is logged once as an error, and the host counts it as
+//! `custom_metrics` in `rosey_plugin_limit_hits_total`. A call takes one uncontended lock. Probes run handlers too, so
+//! check [`Context::is_probe`](crate::Context::is_probe) before you count.
 
 mod family;
 mod lint;
@@ -22,34 +22,35 @@ mod registry;
 use family::{Family, Kind};
 pub(crate) use registry::render;
 
-/// At most this many metrics per plugin: a scrape of a hundred plugins stays within a few thousand lines.
+/// Metrics of one plugin. With a hundred plugins, a scrape stays within a few thousand lines.
 pub const MOST_METRICS: usize = 64;
-/// At most this many combinations of label values per metric; further ones are counted, not kept.
+/// Combinations of label values of one metric. Values of further ones are dropped and counted.
 pub const MOST_SERIES: usize = 64;
-/// The longest label value, in bytes; a longer one is cut.
+/// The longest label value, in bytes. A longer one is cut.
 pub const LONGEST_LABEL: usize = 128;
-/// At most this many buckets per histogram.
+/// Buckets of one histogram.
 pub const MOST_BUCKETS: usize = 32;
 
-/// Counts what only grows.
+/// A value that only grows.
 #[derive(Debug)]
 pub struct Counter(Family);
 
 impl Counter {
-    /// A counter. `name` is lower case, ends in `_total`, has base units (`_seconds`, `_bytes`) and neither a type nor a
-    /// colon in it; `help` is not empty.
+    /// Declares a counter. `name` is lower case and ends in `_total`. It uses base units (`_seconds`, `_bytes`), and
+    /// contains neither a type nor a colon. `help` is not empty and has at most 512 bytes.
     pub const fn new(name: &'static str, help: &'static str) -> Self {
         Self(Family::new(Kind::Counter, name, help, &[]))
     }
 
-    /// Gives it labels, whose values [`with`](Self::with) names.
+    /// Declares up to 8 labels, whose values [`with`](Self::with) gives.
     #[must_use]
     pub const fn labels(mut self, names: &'static [&'static str]) -> Self {
         self.0.labels = names;
         self
     }
 
-    /// The series with these label values, as many as there are labels.
+    /// The series with these label values, one for each label. With another number of values it records nothing, and
+    /// the host counts that.
     pub const fn with<'a>(&'static self, values: &'a [&'a str]) -> CounterSeries<'a> {
         CounterSeries(&self.0, values)
     }
@@ -75,7 +76,7 @@ impl CounterSeries<'_> {
         self.add(1.0);
     }
 
-    /// Adds `amount`; a negative or non-finite one is ignored, as a counter only grows.
+    /// Adds `amount`. A negative or non-finite amount is ignored, because a counter only grows.
     pub fn add(self, amount: f64) {
         if amount >= 0.0 && amount.is_finite() {
             self.0.update(self.1, |series| series.value += amount);
@@ -83,34 +84,35 @@ impl CounterSeries<'_> {
     }
 }
 
-/// Shows a value that goes up and down.
+/// A value that goes up and down.
 #[derive(Debug)]
 pub struct Gauge(Family);
 
 impl Gauge {
-    /// A gauge. For the name see [`Counter::new`], but that it does not end in `_total`.
+    /// Declares a gauge. The rules for the name are those of [`Counter::new`], except that it does not end in `_total`.
     pub const fn new(name: &'static str, help: &'static str) -> Self {
         Self(Family::new(Kind::Gauge, name, help, &[]))
     }
 
-    /// Gives it labels, whose values [`with`](Self::with) names.
+    /// Declares up to 8 labels, whose values [`with`](Self::with) gives.
     #[must_use]
     pub const fn labels(mut self, names: &'static [&'static str]) -> Self {
         self.0.labels = names;
         self
     }
 
-    /// The series with these label values, as many as there are labels.
+    /// The series with these label values, one for each label. With another number of values it records nothing, and
+    /// the host counts that.
     pub const fn with<'a>(&'static self, values: &'a [&'a str]) -> GaugeSeries<'a> {
         GaugeSeries(&self.0, values)
     }
 
-    /// Sets a gauge without labels; a non-finite value is ignored.
+    /// Sets a gauge without labels. A non-finite value is ignored.
     pub fn set(&'static self, value: f64) {
         self.with(&[]).set(value);
     }
 
-    /// Adds to a gauge without labels, or subtracts; a non-finite amount is ignored.
+    /// Adds to a gauge without labels; a negative amount subtracts. A non-finite amount is ignored.
     pub fn add(&'static self, amount: f64) {
         self.with(&[]).add(amount);
     }
@@ -121,14 +123,14 @@ impl Gauge {
 pub struct GaugeSeries<'a>(&'static Family, &'a [&'a str]);
 
 impl GaugeSeries<'_> {
-    /// Sets the value; a non-finite one is ignored.
+    /// Sets the value. A non-finite value is ignored.
     pub fn set(self, value: f64) {
         if value.is_finite() {
             self.0.update(self.1, |series| series.value = value);
         }
     }
 
-    /// Adds to the value, or subtracts; a non-finite amount is ignored.
+    /// Adds to the value; a negative amount subtracts. A non-finite amount is ignored.
     pub fn add(self, amount: f64) {
         if amount.is_finite() {
             self.0.update(self.1, |series| series.value += amount);
@@ -136,30 +138,31 @@ impl GaugeSeries<'_> {
     }
 }
 
-/// Sorts values into buckets.
+/// Values sorted into buckets.
 #[derive(Debug)]
 pub struct Histogram(Family);
 
 impl Histogram {
-    /// A histogram with these upper bounds, ascending and finite; the last bucket, without a bound, is implied. For the
-    /// name see [`Gauge::new`].
+    /// Declares a histogram with these upper bounds, which are finite, ascend, and are 1 to 32 in number. A last bucket
+    /// without a bound is implied. For the name see [`Gauge::new`].
     pub const fn new(name: &'static str, help: &'static str, bounds: &'static [f64]) -> Self {
         Self(Family::new(Kind::Histogram, name, help, bounds))
     }
 
-    /// Gives it labels, whose values [`with`](Self::with) names.
+    /// Declares up to 8 labels, whose values [`with`](Self::with) gives.
     #[must_use]
     pub const fn labels(mut self, names: &'static [&'static str]) -> Self {
         self.0.labels = names;
         self
     }
 
-    /// The series with these label values, as many as there are labels.
+    /// The series with these label values, one for each label. With another number of values it records nothing, and
+    /// the host counts that.
     pub const fn with<'a>(&'static self, values: &'a [&'a str]) -> HistogramSeries<'a> {
         HistogramSeries(&self.0, values)
     }
 
-    /// Records a value in a histogram without labels; a non-finite one is ignored.
+    /// Records a value in a histogram without labels. A non-finite value is ignored.
     pub fn observe(&'static self, value: f64) {
         self.with(&[]).observe(value);
     }
@@ -170,7 +173,7 @@ impl Histogram {
 pub struct HistogramSeries<'a>(&'static Family, &'a [&'a str]);
 
 impl HistogramSeries<'_> {
-    /// Records a value; a non-finite one is ignored.
+    /// Records a value. A non-finite value is ignored.
     pub fn observe(self, value: f64) {
         if value.is_finite() {
             let bucket = self.0.bounds().partition_point(|bound| *bound < value);

@@ -8,10 +8,10 @@ use std::sync::{
 };
 
 static FAMILIES: Mutex<Vec<&'static Family>> = Mutex::new(Vec::new());
-/// What was not recorded because of a limit or a bad name.
+/// Values that were dropped because of a limit or a bad name.
 static OVER_LIMIT: AtomicU64 = AtomicU64::new(0);
 
-/// Takes a metric, or logs why not.
+/// Registers a metric, or logs why it is refused.
 pub(super) fn register(family: &'static Family) -> bool {
     let mut families = FAMILIES.lock().unwrap_or_else(PoisonError::into_inner);
     let verdict = if families.len() >= MOST_METRICS {
@@ -27,7 +27,7 @@ pub(super) fn register(family: &'static Family) -> bool {
             true
         }
         Err(why) => {
-            // The log goes through the author's subscriber in tests; it must not wait for this lock.
+            // In tests the log goes through the author's subscriber, which must not wait for this lock.
             drop(families);
             tracing::error!("metric {:?} is not recorded: {why}", family.name);
             false
@@ -39,7 +39,7 @@ pub(super) fn over_limit() {
     OVER_LIMIT.fetch_add(1, Relaxed);
 }
 
-/// All metrics as JSON; nothing at all when none was ever used.
+/// All metrics as JSON; empty when no metric was ever used.
 pub(crate) fn render() -> Vec<u8> {
     let families = FAMILIES.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let over_limit = OVER_LIMIT.load(Relaxed);
@@ -60,7 +60,7 @@ mod tests {
     static WAIT: Histogram = Histogram::new("wait_seconds", "Waits.", &[1.0, 2.0]);
     static BAD: Counter = Counter::new("bad_ms_total", "Bad.");
 
-    // One test, because the registry is one per process.
+    // One test, because a process has one registry.
     #[test]
     fn what_is_recorded_is_rendered_within_the_limits() {
         HITS.with(&["left"]).inc();

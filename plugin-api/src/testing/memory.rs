@@ -14,16 +14,16 @@ use std::{
 };
 
 thread_local! {
-    /// Who answers the questions of the handler that this thread polls.
+    /// The memory that answers the calls of the handler that this thread polls.
     static CURRENT: RefCell<Option<Arc<Memory>>> = const { RefCell::new(None) };
 }
 
-/// Who answers questions on this thread instead of a host.
+/// The memory that answers calls on this thread, in place of a host.
 pub(crate) fn current() -> Option<Arc<Memory>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// While it lives, questions of this thread go to a memory.
+/// While it lives, calls of this thread go to a memory.
 pub(super) struct Entered(Option<Arc<Memory>>);
 
 impl Entered {
@@ -38,7 +38,7 @@ impl Drop for Entered {
     }
 }
 
-/// Who and where: the scopes of an event.
+/// The person and the channel of an event: its scopes.
 #[derive(Clone, Default)]
 pub(super) struct Place {
     pub(super) user: String,
@@ -47,10 +47,10 @@ pub(super) struct Place {
 
 /// A line that a handler said besides its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
-    /// The channel, the person, or `connector:channel` of another channel.
+pub struct SentLine {
+    /// The readers: the channel, the person, or `connector:channel` for another channel.
     pub to: String,
-    /// The line, perhaps several.
+    /// The text, which may have several lines.
     pub text: String,
 }
 
@@ -59,12 +59,12 @@ pub(crate) struct Memory(Mutex<State>);
 
 #[derive(Clone, Default)]
 struct State {
-    /// By scope, owner within it, and key.
+    /// The values by scope, owner within it, and key.
     values: BTreeMap<(Scope, String, String), Value>,
     last_version: u64,
     events: HashMap<u64, Place>,
     timers: BTreeMap<String, Timer>,
-    said: Vec<Said>,
+    sent: Vec<SentLine>,
     published: Vec<(String, String)>,
 }
 
@@ -83,7 +83,7 @@ pub(super) struct Timer {
     pub(super) place: Place,
 }
 
-/// How a commit ended, unless it failed.
+/// The result of a commit that did not fail.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Commit {
     Applied,
@@ -95,7 +95,7 @@ impl Memory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers a question as the host does.
+    /// Answers a call as the host does.
     pub(crate) fn answer(&self, event: u64, request: &[u8]) -> Result<Vec<u8>> {
         let mut state = self.lock();
         let place = state.events.get(&event).cloned().unwrap_or_default();
@@ -140,13 +140,13 @@ impl Memory {
         self.lock().events.remove(&event);
     }
 
-    /// Applies what a handler wants, all of it or nothing.
+    /// Applies a handler's effects, all of them or none.
     pub(super) fn commit(&self, place: &Place, effects: &[u8]) -> Result<Commit> {
         self.lock().commit(place, &decode(effects)?).map_err(Error::internal)
     }
 
-    pub(super) fn said(&self) -> Vec<Said> {
-        self.lock().said.clone()
+    pub(super) fn sent(&self) -> Vec<SentLine> {
+        self.lock().sent.clone()
     }
 
     pub(super) fn published(&self) -> Vec<(String, String)> {
@@ -166,7 +166,7 @@ impl Memory {
         self.lock().timers.iter().map(info).collect()
     }
 
-    /// A timer that fires now: one that fires once is gone then.
+    /// Fires a timer now. A timer that fires once is then removed.
     pub(super) fn fire(&self, name: &str) -> Option<Timer> {
         let mut state = self.lock();
         let timer = state.timers.get(name)?.clone();
@@ -231,7 +231,7 @@ impl State {
                     Target::Privately => place.user.clone(),
                     Target::Channel { connector, channel } => format!("{connector}:{channel}"),
                 };
-                self.said.push(Said { to, text: text.to_owned() });
+                self.sent.push(SentLine { to, text: text.to_owned() });
             }
             Effect::SetTimer { name, when, payload } => {
                 let (due, cron) = match when {

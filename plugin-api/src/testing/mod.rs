@@ -1,5 +1,5 @@
-//! Runs a plugin within its own unit tests, without a host: the same arguments, cooldowns, usage replies and caught
-//! panics as in the real one.
+//! Runs a plugin in its own unit tests, without a host, with the same arguments, cooldowns, usage replies and caught
+//! panics as in a bot.
 //!
 //! ```
 //! use plugin_api::{prelude::*, testing::Bot};
@@ -9,7 +9,7 @@
 //!
 //! #[plugin]
 //! impl Greeter {
-//!     /// Greet somebody: `!hello world`
+//!     /// Greet a person: `!hello world`
 //!     #[command]
 //!     fn hello(&self, _cx: &Context, whom: String) -> String {
 //!         format!("Hello, {whom}!")
@@ -32,7 +32,7 @@ use crate::{
     manifest::Subscription,
     plugin::{Handling, Instance},
 };
-pub use memory::Said;
+pub use memory::SentLine;
 pub(crate) use memory::current;
 use memory::{Commit, Entered, Memory, Place, since_1970};
 use regex_lite::Regex;
@@ -48,14 +48,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// How long a handler may take in a test, in milliseconds: as long as the host waits by default.
+/// Time that a handler may take in a test, in milliseconds: the host's default.
 const LIMIT_MS: u32 = 30_000;
-/// How often an event is run that reads what others change, as the host does it.
+/// How often an event runs whose reads others change, as in the host.
 const ATTEMPTS: u32 = 3;
-/// What brings the events of a test.
+/// The connector of the events in a test.
 const CONNECTOR: &str = "test";
 
-/// A plugin, ready to be talked to by one user in one channel.
+/// A plugin under test, with one user in one channel.
 pub struct Bot<P> {
     instance: Instance<P>,
     place: Place,
@@ -66,9 +66,9 @@ pub struct Bot<P> {
 /// How an event ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The plugin said this.
+    /// The plugin replied.
     Replied(String),
-    /// The plugin said nothing.
+    /// The plugin did not reply.
     Ignored,
     /// The handler failed or panicked.
     Failed {
@@ -80,7 +80,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// What the user reads: the reply, nothing, or the apology.
+    /// What the user reads: the reply, an empty text, or the apology.
     pub fn text(&self) -> &str {
         match self {
             Self::Replied(text) => text,
@@ -97,15 +97,15 @@ impl<P: Plugin> Default for Bot<P> {
 }
 
 impl<P: Plugin> Bot<P> {
-    /// Makes the plugin without settings.
+    /// Creates the plugin without settings.
     ///
     /// # Panics
-    /// When it cannot be made so.
+    /// When the plugin needs settings or fails to start.
     pub fn new() -> Self {
         Self::with_settings("{}").expect("the plugin is made without settings")
     }
 
-    /// Makes the plugin with settings, a JSON object.
+    /// Creates the plugin with settings, a JSON object.
     ///
     /// # Errors
     /// The plugin's own.
@@ -115,14 +115,14 @@ impl<P: Plugin> Bot<P> {
         Ok(Self { instance, place, events: AtomicU64::new(0), memory: Arc::default() })
     }
 
-    /// Speaks as another user.
+    /// Sets the user. The default is `alice`.
     #[must_use]
     pub fn user(mut self, name: &str) -> Self {
         self.place.user = name.into();
         self
     }
 
-    /// Speaks in another channel.
+    /// Sets the channel. The default is `#test`.
     #[must_use]
     pub fn channel(mut self, name: &str) -> Self {
         self.place.channel = name.into();
@@ -134,38 +134,38 @@ impl<P: Plugin> Bot<P> {
         &self.instance.plugin
     }
 
-    /// Says a line, with or without the prefix, and waits for the answer on a tokio runtime of its own.
+    /// Says a line, with or without the prefix, and waits for the answer in a new tokio runtime.
     ///
     /// # Panics
-    /// Within a tokio runtime: use [`say_async`](Self::say_async) there.
+    /// Inside a tokio runtime: use [`say_async`](Self::say_async) there.
     pub fn say(&self, line: &str) -> Answer {
         self.block_on(self.command(&self.place, line, false))
     }
 
-    /// Says a line as another user, who shares the plugin and what it keeps.
+    /// Says a line as another user of the same plugin and the same store.
     ///
     /// # Panics
-    /// Within a tokio runtime.
+    /// Inside a tokio runtime.
     pub fn say_as(&self, user: &str, line: &str) -> Answer {
         let place = Place { user: user.to_owned(), ..self.place.clone() };
         self.block_on(self.command(&place, line, false))
     }
 
-    /// Says a line, with or without the prefix, from a test that is `async` itself.
+    /// Says a line, with or without the prefix, in an `async` test.
     pub async fn say_async(&self, line: &str) -> Answer {
         self.command(&self.place, line, false).await
     }
 
-    /// Runs the probe that the plugin declares, as the host does before it trusts a new version.
+    /// Runs the probe that the plugin declares, as the host does before it trusts a new build.
     ///
     /// # Panics
-    /// When the plugin declares none, and within a tokio runtime.
+    /// When the plugin declares no probe, and inside a tokio runtime.
     pub fn probe(&self) -> Answer {
         let line = P::MANIFEST.probe.expect("the plugin declares a probe");
         self.block_on(self.command(&self.place, line, true))
     }
 
-    /// The state, as the host takes it for the next generation: its version and its bytes.
+    /// The state for the next generation: its version and its bytes.
     ///
     /// # Errors
     /// The plugin's own.
@@ -174,16 +174,16 @@ impl<P: Plugin> Bot<P> {
         Ok((P::MANIFEST.state_version, bytes))
     }
 
-    /// Hands a state over, as the host does before the first event.
+    /// Hands a state over to the plugin, as the host does before the first event.
     ///
     /// # Errors
-    /// The plugin's own, and when it does not read this version.
+    /// The plugin's own, and when the plugin does not read this version.
     pub fn restore(&self, version: u32, state: &[u8]) -> Result<()> {
         self.instance.restore(version, state)
     }
 
-    /// Says a line that is no command: the answers of the handlers that hear it. Like all that follow, it panics within a
-    /// tokio runtime.
+    /// Says a line that is no command, and returns the answers of the handlers that hear it. Like all methods below, it
+    /// panics inside a tokio runtime.
     pub fn hear(&self, line: &str) -> Vec<Answer> {
         let matches = |pattern: &str| {
             let regex =
@@ -223,12 +223,12 @@ impl<P: Plugin> Bot<P> {
         self.deliver(&Place::default(), &body, |it| it.pattern == topic)
     }
 
-    /// The plugin serves from now on.
+    /// The plugin's generation becomes active.
     pub fn start(&self) -> Vec<Answer> {
         self.deliver(&Place::default(), &Body::Start, |_| true)
     }
 
-    /// A timer is due, now and not late: one that a handler has set, or an `#[every(…)]`.
+    /// Fires a timer now, on time: one that a handler has set, or an `#[every(…)]`.
     ///
     /// # Panics
     /// When there is no such timer, or no handler for it.
@@ -239,7 +239,7 @@ impl<P: Plugin> Bot<P> {
         let handler = handler.unwrap_or_else(|| panic!("there is no handler for the timer {name:?}"));
         let (due, payload, place) = match self.memory.fire(name) {
             Some(timer) => (timer.due, timer.payload, timer.place),
-            None if handler.cron.is_empty() => panic!("there is no timer {name:?}: no handler has set it"),
+            None if handler.cron.is_empty() => panic!("no handler has set a timer {name:?}"),
             None => (SystemTime::now(), Vec::new(), Place::default()),
         };
         let body = Body::Timer { name, payload: &payload, due_ms: since_1970(due), late_ms: 0 };
@@ -247,7 +247,7 @@ impl<P: Plugin> Bot<P> {
         answers.pop().expect("its handler was found above")
     }
 
-    /// Brings the store up from version `from`.
+    /// Migrates the store from version `from`.
     pub fn migrate(&self, from: u32) -> Answer {
         let place = Place::default();
         let begin = |id| {
@@ -258,8 +258,8 @@ impl<P: Plugin> Bot<P> {
     }
 
     /// All lines that handlers said besides their answers, in order.
-    pub fn said(&self) -> Vec<Said> {
-        self.memory.said()
+    pub fn sent(&self) -> Vec<SentLine> {
+        self.memory.sent()
     }
 
     /// The timers that handlers have set, by name.
@@ -272,7 +272,7 @@ impl<P: Plugin> Bot<P> {
         self.memory.published()
     }
 
-    /// The plugin's own value of a key, in the scope that is the same in every event.
+    /// The value of a key in the global scope of the store.
     ///
     /// # Panics
     /// When it is not a `T`.
@@ -285,7 +285,7 @@ impl<P: Plugin> Bot<P> {
         Place { user: user.to_owned(), ..self.place.clone() }
     }
 
-    /// Hands an event to each handler of its kind that `takes` it.
+    /// Delivers an event to each handler of its kind that `takes` accepts.
     fn deliver(&self, place: &Place, body: &Body<'_>, takes: impl Fn(&Subscription) -> bool) -> Vec<Answer> {
         let connector = if place.channel.is_empty() { "" } else { CONNECTOR };
         let subscriptions = P::MANIFEST.subscriptions.iter().zip(0..);
@@ -320,7 +320,7 @@ impl<P: Plugin> Bot<P> {
         self.handle(place, probe, begin).await
     }
 
-    /// Runs a handler and applies what it wants, again when it read what another one has changed meanwhile.
+    /// Runs a handler and applies its effects. Runs it again if another event changed what it read.
     async fn handle<'a>(&'a self, place: &Place, probe: bool, begin: impl Fn(u64) -> Handling<'a>) -> Answer {
         let id = self.events.fetch_add(1, Relaxed) + 1;
         for _ in 0..ATTEMPTS {
@@ -328,7 +328,7 @@ impl<P: Plugin> Bot<P> {
             let finished = self.finish(|| begin(id)).await;
             self.memory.end(id);
             let committed = finished.effects().and_then(|effects| match effects {
-                // A health check leaves no trace.
+                // A probe leaves no trace.
                 Some(effects) if !probe => self.memory.commit(place, &effects),
                 _ => Ok(Commit::Applied),
             });
@@ -338,7 +338,7 @@ impl<P: Plugin> Bot<P> {
                 Err(error) => return answer(Err(error)),
             }
         }
-        answer(Err(Error::internal(format!("what it read was changed by others {ATTEMPTS} times"))))
+        answer(Err(Error::internal(format!("other events changed what it read {ATTEMPTS} times"))))
     }
 
     async fn finish<'a>(&'a self, begin: impl FnOnce() -> Handling<'a>) -> Finished {
@@ -358,7 +358,7 @@ impl<P: Plugin> Bot<P> {
         tokio::time::timeout(limit, guarded).await.unwrap_or_else(|late| Error::from(late).into())
     }
 
-    /// Tasks that a handler spawns run within as well, and have the same store.
+    /// Tasks that a handler spawns run here too, and have the same store.
     fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         let _entered = Entered::new(&self.memory);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -2,14 +2,14 @@
 
 use std::{fmt, str::FromStr};
 
-/// More dice than this would make an answer nobody reads.
+/// The most dice in one roll. An answer with more would be too long to read.
 const MOST_DICE: u32 = 100;
-/// A die with one side is a number; none has more than this.
+/// The most sides of a die. A die needs two.
 const MOST_SIDES: u32 = 1000;
-/// The largest modifier either way: as much as the largest roll.
+/// The largest modifier, positive or negative: as much as the largest roll.
 const MOST_MODIFIER: u32 = MOST_DICE * MOST_SIDES;
 
-/// What to roll, within the limits.
+/// The dice to roll, within the limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dice {
     count: u32,
@@ -18,7 +18,7 @@ pub struct Dice {
     modifier: i64,
 }
 
-/// Which dice count.
+/// The dice that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Keep {
     All,
@@ -27,7 +27,7 @@ enum Keep {
 }
 
 impl Dice {
-    /// Rolls each die with `die`, which is given the number of sides.
+    /// Rolls each die with `die`, which gets the number of sides.
     pub fn roll(&self, mut die: impl FnMut(u32) -> u32) -> Roll<'_> {
         let rolled: Vec<u32> = (0..self.count).map(|_| die(self.sides)).collect();
         let mut order: Vec<usize> = (0..rolled.len()).collect();
@@ -50,7 +50,7 @@ impl Dice {
     }
 }
 
-/// One throw, which reads `2d6+3: 4 + 2 + 3 = 9`; dropped dice stand in brackets.
+/// One roll, shown as `2d6+3: 4 + 2 + 3 = 9`, with dropped dice in brackets.
 #[derive(Debug)]
 pub struct Roll<'a> {
     dice: &'a Dice,
@@ -59,7 +59,7 @@ pub struct Roll<'a> {
 }
 
 impl Roll<'_> {
-    /// The sum of what counts, with the modifier.
+    /// The sum of the dice that count, and the modifier.
     pub fn total(&self) -> i64 {
         let kept = self.rolled.iter().filter(|(_, kept)| *kept);
         kept.map(|(value, _)| i64::from(*value)).sum::<i64>() + self.dice.modifier
@@ -97,15 +97,15 @@ impl fmt::Display for Dice {
 /// Why a text is not dice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiceError {
-    /// It does not read like dice.
+    /// The text has another form than dice.
     Nonsense,
-    /// No dice, or too many.
+    /// The number of dice is 0 or above the limit.
     Count,
-    /// A die that does not exist.
+    /// The number of sides is out of range.
     Sides,
-    /// Keeps none, or more than it rolls.
+    /// The roll keeps no dice, or more than it has.
     Keep,
-    /// The modifier is too large.
+    /// The modifier is above the limit.
     Modifier,
 }
 
@@ -153,12 +153,12 @@ fn kept(text: &str, count: u32, keep: fn(u32) -> Keep) -> Result<(Keep, &str), D
     Ok((keep(within(digits, 1, count, DiceError::Keep)?), rest))
 }
 
-/// The digits that `text` begins with, and the rest.
+/// The digits at the beginning of `text`, and the rest.
 fn number(text: &str) -> (&str, &str) {
     text.split_at(text.bytes().take_while(u8::is_ascii_digit).count())
 }
 
-/// A number within limits. Digits alone that are too many for a `u32` are beyond any limit; no digits are nonsense.
+/// A number within limits. Digits that do not fit a `u32` are above every limit; a text without digits is nonsense.
 fn within(digits: &str, least: u32, most: u32, beyond: DiceError) -> Result<u32, DiceError> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(DiceError::Nonsense);

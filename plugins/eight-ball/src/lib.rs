@@ -3,7 +3,7 @@
 
 use plugin_api::prelude::*;
 
-/// What the ball says: ten times yes, five times perhaps, five times no.
+/// The answers of the ball: ten mean yes, five mean perhaps, five mean no.
 const ANSWERS: [&str; 20] = [
     "It is certain.",
     "It is decidedly so.",
@@ -27,7 +27,7 @@ const ANSWERS: [&str; 20] = [
     "Very doubtful.",
 ];
 
-/// The plugin. It remembers nothing, least of all what it said before.
+/// The plugin. It keeps nothing.
 #[derive(Default)]
 pub struct EightBall;
 

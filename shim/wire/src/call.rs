@@ -1,29 +1,29 @@
-//! What a plugin asks the host while a handler runs, and the answers. Since version 2.
+//! Requests from a plugin to the host while a handler runs, and the answers. Since version 2.
 //!
-//! Encoded by themselves inside [`crate::message::ToHost::Call`] and [`crate::message::ToShim::Returned`]; a shim passes the
-//! bytes on unread. New variants and fields go last.
+//! Encoded separately inside [`crate::message::ToHost::Call`] and [`crate::message::ToShim::Returned`]; a shim passes
+//! the bytes on unread. New variants and fields go last.
 
 use crate::effect::{Effects, Scope};
 use serde::{Deserialize, Serialize};
 
-/// A question.
+/// A request of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call<'a> {
     /// Read one key. The answer is [`Returned::Value`].
     Get {
-        /// Where the key is looked for.
+        /// The scope of the key.
         scope: Scope,
-        /// Its name.
+        /// The name of the key within its scope.
         #[serde(borrow)]
         key: &'a str,
     },
     /// Read keys in order. The answer is [`Returned::Page`].
     List {
-        /// Where the keys are looked for.
+        /// The scope of the keys.
         scope: Scope,
-        /// How they begin.
+        /// The prefix of the keys.
         prefix: &'a str,
-        /// At most so many; the host may give fewer.
+        /// The number of entries wanted, at most; the host may give fewer.
         limit: u32,
         /// Only keys after this one; empty for the first page.
         after: &'a str,
@@ -34,35 +34,35 @@ pub enum Call<'a> {
     Transaction(Effects<'a>),
 }
 
-/// An answer.
+/// The answer to a [`Call`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Returned<'a> {
     /// To [`Call::Get`].
     Value {
-        /// Its version; 0 when there is none.
+        /// The version of the value; 0 when there is no value.
         version: u64,
-        /// JSON; empty when there is none.
+        /// The value as JSON; empty when there is no value.
         #[serde(borrow)]
         value: &'a str,
     },
-    /// Keys and values.
+    /// The answer to [`Call::List`]: keys and values.
     Page {
-        /// In the order of the keys.
+        /// Keys and values, in the order of the keys.
         entries: Vec<(&'a str, &'a str)>,
-        /// Whether there are more after the last one.
+        /// Whether further keys follow the last one.
         more: bool,
-        /// How many keys begin with the prefix, those on other pages included.
+        /// The number of keys with the prefix, including those on other pages.
         count: u64,
         /// The highest version among all of them.
         version: u64,
     },
-    /// To [`Call::Timers`].
+    /// The answer to [`Call::Timers`].
     Timers(Vec<TimerInfo<'a>>),
     /// The changes are applied and durable.
     Done,
-    /// Something that was read has changed since. Nothing was applied.
+    /// Another event changed a value that was read. Nothing was applied.
     Conflict,
-    /// It cannot be done.
+    /// The host refuses the request or cannot do it. The text says why.
     Failed(&'a str),
 }
 

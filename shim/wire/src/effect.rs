@@ -1,53 +1,54 @@
-//! What a handler wants to change. Travels with its answer, and is applied with it or not at all. Since version 2.
+//! What a handler wants changed. Effects travel with its answer, and the host applies all of them with it, or none.
+//! Since version 2.
 //!
-//! Encoded by itself inside [`crate::message::ToHost::ReplyWith`] and [`crate::call::Call::Transaction`]; a shim passes the
-//! bytes on unread. New variants and fields go last.
+//! Encoded separately inside [`crate::message::ToHost::ReplyWith`] and [`crate::call::Call::Transaction`]; a shim
+//! passes the bytes on unread. New variants and fields go last.
 
 use serde::{Deserialize, Serialize};
 
-/// Whose data a key belongs to. The host knows the channel and the person of the event, so a plugin cannot name another's.
+/// The owner of a key. The host takes the channel and the person from the event, so a plugin cannot name another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// The plugin's own, the same in every event.
+    /// The plugin, the same in every event.
     Global,
     /// The channel of the event.
     Channel,
-    /// The person of the event: the account where the network has verified one, else the nick on that network.
+    /// The person of the event: the account if the network has verified one, else the nick on that network.
     User,
-    /// That person in that channel.
+    /// The person of the event, in the channel of the event.
     Member,
 }
 
-/// All that one event, or one transaction, read and wants to change.
+/// Everything that one event, or one transaction, has read and wants changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effects<'a> {
-    /// What it read, to be found unchanged when the changes are applied.
+    /// The reads, which must be unchanged when the changes are applied.
     #[serde(borrow)]
     pub reads: Vec<Read<'a>>,
-    /// What it wants, in order.
+    /// The changes, in order.
     pub changes: Vec<Effect<'a>>,
 }
 
-/// Something that was read, and in which state.
+/// Something that was read, with its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Read<'a> {
     /// The value of one key.
     Key {
-        /// Where the key was looked for.
+        /// The scope of the key.
         scope: Scope,
-        /// Its name.
+        /// The name of the key within its scope.
         key: &'a str,
-        /// The version that was seen; 0 when there was none.
+        /// The version that was read; 0 when there was no value.
         version: u64,
     },
-    /// All keys that begin like this.
+    /// All keys with a prefix.
     Prefix {
-        /// Where the keys were looked for.
+        /// The scope of the keys.
         scope: Scope,
-        /// How they begin.
+        /// The prefix of the keys.
         prefix: &'a str,
-        /// How many there were.
+        /// The number of keys with it.
         count: u64,
         /// The highest version among them; 0 when there were none.
         version: u64,
@@ -57,105 +58,105 @@ pub enum Read<'a> {
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect<'a> {
-    /// Store a value, in place of the one that is there.
+    /// Store a value, in place of the present one.
     Put {
-        /// Where the value is stored.
+        /// The scope of the key.
         scope: Scope,
-        /// Its name.
+        /// The name of the key within its scope.
         key: &'a str,
-        /// JSON.
+        /// The value as JSON.
         value: &'a str,
-        /// After so many milliseconds it is gone; 0 for never.
+        /// Time until the value expires, in milliseconds; 0 for never.
         ttl_ms: u64,
     },
-    /// Remove a value; nothing happens where there is none.
+    /// Remove a value. A missing value is no error.
     Delete {
-        /// Where the value is.
+        /// The scope of the key.
         scope: Scope,
-        /// Its name.
+        /// The name of the key within its scope.
         key: &'a str,
     },
-    /// Add to a whole number; what is not there counts as 0. Needs no read, so it never conflicts.
+    /// Add to a whole number; a missing value counts as 0. Needs no read, so it never conflicts.
     Add {
-        /// Where the number is.
+        /// The scope of the key.
         scope: Scope,
-        /// Its name.
+        /// The name of the key within its scope.
         key: &'a str,
-        /// How much; may be negative. The sum stays within an `i64`.
+        /// The addend, which may be negative. The sum must fit an `i64`.
         by: i64,
     },
     /// Say a line.
     Say {
-        /// Who reads it.
+        /// The readers of the line.
         to: Target<'a>,
         /// Whether it is a message, a notice or an action.
         style: Style,
-        /// What, perhaps in several lines.
+        /// The text, which may have several lines.
         text: &'a str,
     },
-    /// Have a timer fire.
+    /// Deliver a timer event to the plugin later.
     SetTimer {
-        /// Its name; a timer of this name that is there already is replaced.
+        /// The timer's name. A new timer replaces one with the same name.
         name: &'a str,
-        /// The time at which it fires, or the times.
+        /// When it fires.
         when: When<'a>,
-        /// The plugin's own bytes, handed back when it is due.
+        /// The plugin's own bytes, which come back with the timer.
         payload: &'a [u8],
     },
-    /// Remove a timer; nothing happens where there is none.
+    /// Remove a timer. A missing timer is no error.
     CancelTimer {
         /// The name that it was set under.
         name: &'a str,
     },
     /// Send a signal to the plugins that subscribe to it.
     Publish {
-        /// What the other plugins subscribe to.
+        /// The topic that other plugins subscribe to.
         topic: &'a str,
         /// The plugin's own bytes.
         payload: &'a [u8],
     },
 }
 
-/// Where a line goes.
+/// The readers of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target<'a> {
-    /// To the channel of the event, not addressed to a person.
+    /// The channel of the event; the line is not addressed to a person.
     Here,
-    /// To the person of the event alone.
+    /// The person of the event alone.
     Privately,
-    /// To another channel. The operator grants that.
+    /// Another channel, if the operator allows it.
     Channel {
-        /// The connector's name.
+        /// The name of the connector.
         connector: &'a str,
-        /// The channel within it.
+        /// The name of the channel on that connector.
         channel: &'a str,
     },
 }
 
-/// How a line is said, where the network tells these apart.
+/// The form of a line, where the network has several.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Style {
-    /// As a person says it.
+    /// An ordinary message.
     #[default]
     Plain,
-    /// As a notice, which other bots do not answer.
+    /// A notice, which other bots do not answer.
     Notice,
-    /// As what the bot does: `/me`.
+    /// An action of the bot: `/me`.
     Action,
 }
 
 /// When a timer fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum When<'a> {
-    /// So many milliseconds after the change is applied.
+    /// This many milliseconds after the host applies the change.
     After(u64),
-    /// At this time, in milliseconds since 1970; at once when that is over.
+    /// At this time, in milliseconds since 1970; at once if it has passed.
     At(u64),
-    /// Again and again.
+    /// Repeatedly.
     Every {
-        /// Five fields: minute, hour, day of the month, month, day of the week.
+        /// Cron expression with five fields: minute, hour, day of the month, month, day of the week.
         cron: &'a str,
-        /// A name of the time-zone database: `Europe/Berlin`; `UTC` when empty.
+        /// Name in the time-zone database, such as `Europe/Berlin`; empty for `UTC`.
         zone: &'a str,
     },
 }

@@ -1,16 +1,16 @@
-//! Events of every kind but commands, as a plugin library reads them. Since version 2.
+//! Events of every kind except commands, as a plugin library reads them. Since version 2.
 //!
-//! A command travels as [`crate::message::Event`], as it always has. Everything else is an [`Occurrence`], encoded by itself
-//! inside [`crate::message::ToShim::Occur`]: a shim passes its bytes on unread, so a kind that is younger than the shim still
-//! reaches a library that knows it. New variants and fields go last.
+//! A command travels as [`crate::message::Event`], as in version 1. All other events are an [`Occurrence`], encoded
+//! separately inside [`crate::message::ToShim::Occur`]: a shim passes its bytes on unread, so a kind that is newer than
+//! the shim still reaches a library that knows it. New variants and fields go last.
 
 use serde::{Deserialize, Serialize};
 
-/// What an event is. The names are those of metrics, of `#[on(…)]` and of the manifest.
+/// The kind of an event. Metrics, `#[on(…)]` and the manifest use these names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// `!roll 2d6`: has one owner.
+    /// `!roll 2d6`. Exactly one plugin owns it.
     Command,
     /// A line in a channel that is no command.
     Message,
@@ -26,7 +26,7 @@ pub enum Kind {
     Timer,
     /// Another plugin published something.
     Signal,
-    /// The plugin serves from now on: once for each generation that becomes active.
+    /// The plugin's generation became active. Each generation gets this once.
     Start,
 }
 
@@ -59,30 +59,30 @@ impl Kind {
         }
     }
 
-    /// The kind of this name, if this version knows one.
+    /// The kind with this name, if this version knows it.
     pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// One event that is no command, and who and where it came from.
+/// One event that is no command, with its origin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Occurrence<'a> {
-    /// The place of its handler in the manifest's `subscriptions`. Timers, signals and the start have handlers of their own
-    /// there as well.
+    /// The index of its handler in the manifest's `subscriptions`. Timers, signals and the start have handlers there
+    /// too.
     pub handler: u16,
-    /// Who did it, or set the timer; empty where no person did.
+    /// The person who did it, or set the timer; empty without a person.
     pub user: &'a str,
-    /// Where it happened; empty where it belongs to no channel.
+    /// The channel where it happened; empty without a channel.
     pub channel: &'a str,
-    /// What brought it: `console`, `irc`; empty for what comes from no network.
+    /// The connector that brought it: `console`, `irc`; empty if it comes from no network.
     pub connector: &'a str,
-    /// The kind of event, and what belongs to it.
+    /// The kind of event, with its data.
     #[serde(borrow)]
     pub body: Body<'a>,
 }
 
-/// What happened, with what belongs to that kind alone.
+/// What happened, with the data of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Body<'a> {
     /// See [`Kind::Message`].
@@ -94,7 +94,7 @@ pub enum Body<'a> {
     Join,
     /// See [`Kind::Part`].
     Part {
-        /// What the person said on leaving, perhaps nothing.
+        /// The person's message on leaving; may be empty.
         reason: &'a str,
     },
     /// See [`Kind::Nick`].
@@ -109,24 +109,24 @@ pub enum Body<'a> {
     },
     /// See [`Kind::Timer`].
     Timer {
-        /// Its name, unique within the plugin.
+        /// The timer's name, unique within the plugin.
         name: &'a str,
-        /// What the plugin stored with it.
+        /// The bytes that the plugin stored with it.
         payload: &'a [u8],
         /// When it was due, in milliseconds since 1970.
         due_ms: u64,
-        /// How many milliseconds after that it was handed over.
+        /// How late the host delivers it, in milliseconds.
         late_ms: u64,
     },
     /// See [`Kind::Signal`].
     Signal {
         /// The plugin that published it.
         from: &'a str,
-        /// What the plugin subscribed to.
+        /// The topic that the plugin subscribed to.
         topic: &'a str,
         /// The publisher's own bytes.
         payload: &'a [u8],
-        /// How many signals led to this one: 1 for a signal that a person's event caused.
+        /// The length of the chain of signals: 1 for a signal that a person's event caused.
         depth: u8,
     },
     /// See [`Kind::Start`].
@@ -134,7 +134,7 @@ pub enum Body<'a> {
 }
 
 impl Body<'_> {
-    /// The kind of event that this is the body of.
+    /// The kind of event that this body belongs to.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Message { .. } => Kind::Message,

@@ -2,32 +2,32 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The largest frame either side accepts, length not counted. The largest thing in one is a plugin's state.
+/// The largest frame that either side accepts, in bytes without the length. A plugin's state is the largest message.
 pub const MAX_FRAME: usize = 16 << 20;
 
-/// How much a reader asks for at least in one read. Large enough for a full window of small events.
+/// Bytes that a reader asks for in one read, at least. Large enough for a full window of small events.
 const READ_SIZE: usize = 64 << 10;
 
 const HEADER: usize = 4;
 
-/// What is wrong with what the other side sent, or with what we were about to send.
+/// What is wrong with a message of the other side, or with one that this side wanted to send.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    /// The length says more than [`MAX_FRAME`].
+    /// The length is over [`MAX_FRAME`].
     #[error("a frame of {0} bytes is over the limit of {MAX_FRAME}")]
     TooLarge(usize),
     /// The bytes are not a message.
     #[error("a frame that is not a message")]
     Garbled(#[source] postcard::Error),
-    /// A message with bytes left over.
+    /// Bytes are left after the message.
     #[error("a frame with {0} bytes after its message")]
     Trailing(usize),
 }
 
-/// Appends `message` as one frame to `out`. On an error `out` is as it was.
+/// Appends `message` as one frame to `out`. On an error `out` stays as it was.
 ///
 /// # Errors
-/// [`FrameError::TooLarge`] when it does not fit a frame.
+/// [`FrameError::TooLarge`] when the message does not fit a frame.
 pub fn encode<T: Serialize>(message: &T, out: &mut Vec<u8>) -> Result<(), FrameError> {
     let start = out.len();
     out.extend_from_slice(&[0; HEADER]);
@@ -46,7 +46,7 @@ pub fn encode<T: Serialize>(message: &T, out: &mut Vec<u8>) -> Result<(), FrameE
     Ok(())
 }
 
-/// Reads the message of one frame, or what [`pack`] made.
+/// Reads the message of one frame, or bytes that [`pack`] made.
 ///
 /// # Errors
 /// [`FrameError::Garbled`] and [`FrameError::Trailing`].
@@ -55,10 +55,10 @@ pub fn decode<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<T, FrameError> 
     if rest.is_empty() { Ok(message) } else { Err(FrameError::Trailing(rest.len())) }
 }
 
-/// Encodes what travels inside of another message.
+/// Encodes data that travels inside another message.
 ///
 /// # Errors
-/// [`FrameError::TooLarge`] when it could not travel in a frame.
+/// [`FrameError::TooLarge`] when it does not fit a frame.
 pub fn pack<T: Serialize>(message: &T) -> Result<Vec<u8>, FrameError> {
     let bytes = postcard::to_stdvec(message).map_err(FrameError::Garbled)?;
     if bytes.len() < MAX_FRAME / 2 { Ok(bytes) } else { Err(FrameError::TooLarge(bytes.len())) }
@@ -76,7 +76,7 @@ impl postcard::ser_flavors::Flavor for Append<'_> {
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        // Mostly it is the length of something short, for which a copy is a long way.
+        // Mostly the length of something short, for which a call of `copy` costs more than this match.
         match *bytes {
             [byte] => self.0.push(byte),
             _ => self.0.extend_from_slice(bytes),
@@ -89,9 +89,9 @@ impl postcard::ser_flavors::Flavor for Append<'_> {
     }
 }
 
-/// Collects what arrives and hands out whole frames, many per read.
+/// Collects bytes that arrive and hands out whole frames, many for each read.
 ///
-/// Memory: 64 KiB once used, and as much as the largest frame seen until that frame is consumed.
+/// Memory: 64 KiB once used, and as much as the largest frame until that frame is consumed.
 #[derive(Debug, Default)]
 pub struct Reader {
     buffer: Vec<u8>,
@@ -100,7 +100,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Where the next read goes; never empty. Follow with [`Reader::filled`].
+    /// The buffer for the next read; never empty. Call [`Reader::filled`] after the read.
     pub fn space(&mut self) -> &mut [u8] {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -119,14 +119,14 @@ impl Reader {
         &mut self.buffer[self.end..]
     }
 
-    /// Reads into this buffer from now on, unless there is one: many readers that share one touch less memory.
+    /// Reads into this buffer from now on, unless it has one. Many readers that share one buffer touch less memory.
     pub fn take_up(&mut self, buffer: impl FnOnce() -> Vec<u8>) {
         if self.buffer.is_empty() {
             self.buffer = buffer();
         }
     }
 
-    /// Gives the buffer away, unless part of a frame is in it.
+    /// Returns the buffer, unless it has part of a frame.
     pub fn put_down(&mut self) -> Option<Vec<u8>> {
         if self.is_mid_frame() {
             return None;
@@ -135,7 +135,7 @@ impl Reader {
         Some(std::mem::take(&mut self.buffer))
     }
 
-    /// Says how much of [`Reader::space`] was filled.
+    /// Says how many bytes of [`Reader::space`] the read filled.
     pub fn filled(&mut self, bytes: usize) {
         self.end = (self.end + bytes).min(self.buffer.len());
     }
@@ -143,7 +143,7 @@ impl Reader {
     /// The next whole frame, if one has arrived.
     ///
     /// # Errors
-    /// [`FrameError::TooLarge`], before anything of the frame is stored.
+    /// [`FrameError::TooLarge`], before the reader stores anything of the frame.
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
         let Some(length) = self.pending_length() else { return Ok(None) };
         if length > MAX_FRAME {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How a shim introduces itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello<'a> {
-    /// [`MAGIC`], so that a stranger on the socket is told apart from an old shim.
+    /// [`MAGIC`], so that the host can distinguish an old shim from another program on the socket.
     pub magic: [u8; 8],
     /// The oldest protocol version the shim speaks.
     pub min_version: u16,
@@ -20,22 +20,22 @@ pub struct Hello<'a> {
 /// First bytes of every [`Hello`].
 pub const MAGIC: [u8; 8] = *b"roseyshm";
 
-/// What the host says to a [`Hello`].
+/// The host's answer to a [`Hello`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer<'a> {
-    /// Go on, in this protocol version.
+    /// The host accepts the shim, and chose this protocol version.
     Welcome {
-        /// The version both speak.
+        /// The version, which both sides speak.
         version: u16,
     },
-    /// Goodbye.
+    /// The host refuses the shim.
     Refused {
-        /// Why, for a person.
+        /// The reason, for the operator.
         reason: &'a str,
     },
 }
 
-/// The newest version in both ranges, or `None` when they do not meet.
+/// The newest version in both ranges, or `None` when the ranges do not overlap.
 pub fn negotiate(ours: (u16, u16), theirs: (u16, u16)) -> Option<u16> {
     let newest = ours.1.min(theirs.1);
     (newest >= ours.0 && newest >= theirs.0).then_some(newest)

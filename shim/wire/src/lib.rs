@@ -1,8 +1,8 @@
-//! What host and shim say to each other: plain data and framing. No I/O, no runtime, no policy.
+//! The protocol between host and shim: plain data and framing. No I/O, no runtime, no policy.
 //!
 //! A connection begins with one [`hello::Hello`] from the shim and one [`hello::Answer`] from the host. After that the
 //! host sends [`message::ToShim`] and the shim [`message::ToHost`], each in one frame (`frame`). Messages are
-//! `postcard`: **the order of the variants and fields is the protocol**; new ones go last, with a "since" note, and
+//! `postcard`: **the order of the variants and fields is the protocol**. New ones go last, with a "since" note, and
 //! [`VERSION`] grows.
 
 pub mod call;
@@ -13,11 +13,11 @@ pub mod hello;
 pub mod manifest;
 pub mod message;
 
-/// The version since which events of every kind, effects and calls travel.
+/// The version that introduced events of every kind, effects and calls.
 pub const EFFECTS_SINCE: u16 = 2;
 
-/// The newest protocol version this build speaks.
+/// The newest protocol version of this build.
 pub const VERSION: u16 = 2;
 
-/// The oldest protocol version this build still speaks.
+/// The oldest protocol version that this build still speaks.
 pub const MIN_VERSION: u16 = 1;

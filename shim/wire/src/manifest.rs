@@ -1,9 +1,9 @@
-//! What a plugin says of itself. It reaches the shim and the host as JSON, in which an older reader passes over what it
-//! does not know, and a newer one has a default for what is not there.
+//! A plugin's description of itself. It reaches the shim and the host as JSON: an older reader skips fields that it
+//! does not know, and a newer one has defaults for fields that are missing.
 
 use serde::{Deserialize, Serialize};
 
-/// A plugin's own description. Not to be trusted: the host bounds and checks every field before use.
+/// A plugin's description of itself. Untrusted: the host bounds and checks every field before use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Manifest {
@@ -11,25 +11,26 @@ pub struct Manifest {
     pub name: String,
     /// The package version, `1.1.0`.
     pub version: String,
-    /// The version of `plugin-api` it was built against.
+    /// The version of `plugin-api` that it was built with.
     pub api: String,
     /// One line about the plugin.
     pub description: String,
-    /// What users may type.
+    /// The commands that users may type.
     pub commands: Vec<Command>,
-    /// The command line the host sends to see that a new build works, without the prefix: `roll 1d20`.
+    /// The command line of the probe, without the prefix: `roll 1d20`. `None` for no probe.
     pub probe: Option<String>,
-    /// How it wants to be reloaded.
+    /// The reload mode that the plugin asks for.
     pub reload: ReloadMode,
     /// The version of the state that `snapshot` writes.
     pub state_version: u32,
-    /// The oldest and newest state version that `restore` reads.
+    /// The oldest and the newest state version that `restore` reads.
     pub reads_state: (u32, u32),
-    /// The handlers of events that are no commands; an [`Occurrence`](crate::event::Occurrence) names one by its place here.
+    /// The handlers of events that are no commands. An [`Occurrence`](crate::event::Occurrence) names one by its index
+    /// here.
     pub subscriptions: Vec<Subscription>,
-    /// The version of what it keeps in the store; 0 for a plugin that keeps nothing.
+    /// The version of the plugin's data in the store; 0 for a plugin without such data.
     pub store_version: u32,
-    /// Whether it can bring a store of an older version up to `store_version`.
+    /// Whether it can migrate a store of an older version to `store_version`.
     pub migrates: bool,
 }
 
@@ -37,18 +38,18 @@ pub struct Manifest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Subscription {
-    /// The name of a [`Kind`](crate::event::Kind). A kind that the host does not know is a reason not to load the plugin.
+    /// The name of a [`Kind`](crate::event::Kind). The host refuses a plugin with a kind that it does not know.
     pub kind: String,
-    /// Of messages: the regular expression that a line must match. Of signals: the topic. Of a timer: its name, `*` for every
-    /// name that no other handler has. Else empty.
+    /// For messages: the regular expression that a line must match. For signals: the topic. For a timer: its name, or
+    /// `*` for every name without another handler. Otherwise empty.
     pub pattern: String,
-    /// Of a timer: the cron expression by which it fires for ever, `""` for one that handlers set.
+    /// For a timer: the cron expression at which it fires, or empty for a timer that handlers set.
     pub cron: String,
     /// The time zone of `cron`; UTC when empty.
     pub zone: String,
 }
 
-/// What a plugin says of itself in version 1, inside [`crate::message::ToHost::Loaded`]. Its fields never change.
+/// A plugin's description of itself in version 1, inside [`crate::message::ToHost::Loaded`]. Its fields never change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestV1 {
     /// As [`Manifest::name`].
@@ -106,31 +107,31 @@ impl From<ManifestV1> for Manifest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Command {
-    /// Its name, without the prefix.
+    /// The name, without the prefix.
     pub name: String,
-    /// Other names for it.
+    /// Further names of the command.
     pub aliases: Vec<String>,
     /// `!roll 2d6+3`
     pub usage: String,
     /// One line of help.
     pub help: String,
-    /// How long one user waits between two uses, in milliseconds; 0 means not at all.
+    /// How long one user must wait between two uses, in milliseconds; 0 for not at all.
     pub cooldown_ms: u32,
-    /// How long a channel waits between two uses by anyone, in milliseconds; 0 means not at all.
+    /// How long a channel must wait between two uses by anyone, in milliseconds; 0 for not at all.
     pub channel_cooldown_ms: u32,
-    /// How long everyone waits between two uses by anyone, in milliseconds; 0 means not at all.
+    /// How long everyone must wait between two uses by anyone, in milliseconds; 0 for not at all.
     pub global_cooldown_ms: u32,
 }
 
-/// How two generations follow each other.
+/// How a new generation replaces the old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReloadMode {
-    /// Both run for a moment; the old one finishes what it has.
+    /// Both run for a moment; the old one answers the events that it has.
     #[default]
     Overlap,
-    /// Events wait while the state moves from the old one to the new one.
+    /// Events wait while the state moves from the old generation to the new one.
     Handoff,
-    /// The old one stops before the new one starts.
+    /// The old generation stops before the new one starts.
     Exclusive,
 }

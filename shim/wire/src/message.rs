@@ -1,4 +1,4 @@
-//! Everything said after the hello. Borrowed from the frame it was read from; variant order is the protocol.
+//! All messages after the hello. They borrow from the frame. The order of variants is the protocol.
 
 use crate::manifest::ManifestV1;
 use serde::{Deserialize, Serialize};
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 /// From the host to a shim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToShim<'a> {
-    /// Handle this. The answer is a [`ToHost::Reply`] with the same id.
+    /// Handle this event. The answer is a [`ToHost::Reply`] with the same id.
     #[serde(borrow)]
     Event(Event<'a>),
     /// Load this library. The answer is [`ToHost::Loaded`] or [`ToHost::LoadFailed`]. Once in the life of a shim.
     Load(Load<'a>),
-    /// Answer with [`ToHost::Pong`] when everything before this has been handled.
+    /// Answer with [`ToHost::Pong`] after everything before this.
     Ping(u64),
     /// Answer with [`ToHost::State`] or [`ToHost::StateFailed`].
     Snapshot,
@@ -24,9 +24,9 @@ pub enum ToShim<'a> {
     },
     /// Answer with [`ToHost::Metrics`].
     Collect,
-    /// Say goodbye to the plugin, answer with [`ToHost::Stopped`], and exit.
+    /// Shut the plugin down, answer with [`ToHost::Stopped`], and exit.
     Stop,
-    /// Handle an event that is no command. Answered like an [`Event`]. Since 2.
+    /// Handle an event that is no command. The answer is like that to an [`Event`]. Since 2.
     Occur {
         /// As [`Event::id`].
         id: u64,
@@ -44,56 +44,57 @@ pub enum ToShim<'a> {
         /// An encoded [`Returned`](crate::call::Returned).
         answer: &'a [u8],
     },
-    /// Bring the store to the version of this build; answer with [`ToHost::ReplyWith`] under this id. Since 2.
+    /// Migrate the store to the version of this build; answer with [`ToHost::ReplyWith`] with this id. Since 2.
     Migrate {
-        /// Never 0, and not that of an event.
+        /// Never 0, and never the id of an event.
         id: u64,
-        /// The version that the store has.
+        /// The present version of the store.
         from: u32,
     },
 }
 
-/// The library, and what the shim needs to serve it.
+/// The library, and everything that the shim needs to serve it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load<'a> {
     /// The plugin's name, as the operator configured it.
     pub plugin: &'a str,
-    /// The generation this shim becomes.
+    /// The number of the generation.
     pub generation: u64,
-    /// The library, an absolute path.
+    /// The absolute path of the library.
     pub library: &'a str,
-    /// The file that both map to know which event is being handled: [`PAGE_BYTES`] bytes, one little-endian `u64` a lane.
+    /// The path of the page that host and shim share, with the events in execution: [`PAGE_BYTES`] bytes, one
+    /// little-endian `u64` a lane.
     pub page: &'a str,
-    /// The plugin's configuration, a JSON object.
+    /// The plugin's own settings, a JSON object.
     pub config: &'a str,
-    /// Only say what the library is and whether it can read its settings; do not create the plugin.
+    /// Whether to read only the manifest and the settings, and not create the plugin.
     pub inspect: bool,
 }
 
 /// Size of the page of [`Load::page`], in bytes.
 pub const PAGE_BYTES: usize = 64;
 
-/// Lanes in the page: places at which a plugin can be executing an event at one time.
+/// Lanes in the page: how many events a plugin can execute at a time.
 pub const PAGE_LANES: usize = PAGE_BYTES / size_of::<u64>();
 
-/// One thing for a plugin to handle.
+/// One command for a plugin to handle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event<'a> {
     /// Never 0, and unique in the life of a host.
     pub id: u64,
-    /// A health check: nobody sees the answer.
+    /// Whether this is a probe: the reply does not reach chat.
     pub probe: bool,
-    /// How long the host will wait for the answer, in milliseconds.
+    /// Time that the host waits for the answer, in milliseconds.
     pub deadline_ms: u32,
     /// The command, without the prefix.
     pub command: &'a str,
     /// What follows the command.
     pub args: &'a str,
-    /// Who said it.
+    /// The person who typed it.
     pub user: &'a str,
-    /// Where it was said.
+    /// The channel where it was typed.
     pub channel: &'a str,
-    /// What brought it: `console`, `irc`.
+    /// The connector that brought it: `console`, `irc`.
     pub connector: &'a str,
     /// W3C `traceparent`, or empty.
     pub traceparent: &'a str,
@@ -102,18 +103,18 @@ pub struct Event<'a> {
 /// From a shim to the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToHost<'a> {
-    /// How an event ended.
+    /// The end of an event.
     Reply {
         /// The event's id.
         event: u64,
-        /// How it ended.
+        /// The plugin's answer.
         #[serde(borrow)]
         answer: Answer<'a>,
     },
-    /// The library is loaded and the plugin stands. In a box, because every answer is moved about in the space of the
-    /// largest thing that can be said.
+    /// The library is loaded and the plugin exists. Boxed, because every message takes the space of the largest
+    /// variant.
     Loaded(Box<ManifestV1>),
-    /// It does not.
+    /// The library did not load, or the plugin was not created.
     LoadFailed {
         /// Which step failed.
         step: LoadStep,
@@ -126,9 +127,9 @@ pub enum ToHost<'a> {
     Log {
         /// 1 (error) to 5 (trace).
         level: u8,
-        /// The module that said it.
+        /// The module that logged it.
         target: &'a str,
-        /// What it said.
+        /// The text of the record.
         message: &'a str,
     },
     /// The plugin's state.
@@ -140,50 +141,50 @@ pub enum ToHost<'a> {
     },
     /// The state was taken over.
     Restored,
-    /// Snapshot or restore failed.
+    /// A snapshot or a restore failed.
     StateFailed {
         /// Why, for the operator.
         message: &'a str,
     },
-    /// The plugin's own metrics, JSON.
+    /// The plugin's own metrics, as JSON.
     Metrics(&'a str),
-    /// The last frame.
+    /// The last frame of a shim.
     Stopped,
     /// As [`ToHost::Loaded`], with the manifest as the library wrote it. Since 2.
     Described(
-        /// JSON.
+        /// The manifest as JSON.
         &'a str,
     ),
-    /// How an event ended, and what it wants changed. Since 2.
+    /// The end of an event, and what it wants changed. Since 2.
     ReplyWith {
         /// The event's id.
         event: u64,
-        /// How it ended. Nothing is changed after [`Answer::Failed`].
+        /// The plugin's answer. After [`Answer::Failed`] the host applies no effects.
         answer: Answer<'a>,
         /// Encoded [`Effects`](crate::effect::Effects).
         effects: &'a [u8],
     },
-    /// A question, answered by [`ToShim::Returned`]. Since 2.
+    /// A request, answered by [`ToShim::Returned`]. Since 2.
     Call {
-        /// A number of the plugin's choice, unique among the calls that are under way.
+        /// A number of the plugin's choice, unique among its open calls.
         call: u64,
-        /// The event that it belongs to; 0 for background work.
+        /// The event that the call belongs to; 0 for background work.
         event: u64,
         /// An encoded [`Call`](crate::call::Call).
         request: &'a [u8],
     },
 }
 
-/// How a plugin answered an event.
+/// A plugin's answer to an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer<'a> {
-    /// With a reply.
+    /// The plugin replied.
     Replied(&'a str),
-    /// With silence.
+    /// The plugin has nothing to say.
     Ignored,
-    /// With an error or a panic.
+    /// The handler returned an error or panicked.
     Failed {
-        /// For the user in chat.
+        /// The text for the user in chat; empty for none.
         text: &'a str,
         /// For the operator.
         detail: &'a str,
@@ -197,11 +198,11 @@ pub enum LoadStep {
     Open,
     /// Finding the root module: a library without one is not a plugin.
     FindModule,
-    /// Comparing the layouts of the ABI.
+    /// Comparing the layout of the ABI.
     CheckAbi,
     /// Reading the manifest.
     Manifest,
-    /// The plugin's own start.
+    /// Creating the plugin.
     Create,
     /// Reading the plugin's settings. After [`LoadStep::Manifest`] and before [`LoadStep::Create`].
     Settings,

@@ -1,4 +1,4 @@
-//! The bytes on the wire, written down: a change here is a change of protocol, and needs a new version.
+//! The bytes on the wire. A change here is a change of the protocol, and needs a new version.
 
 use rosey_wire::{
     call::{Call, Returned, TimerInfo},

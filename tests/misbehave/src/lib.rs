@@ -1,4 +1,4 @@
-//! A plugin that does what no plugin should: one command a misdeed, and one `VARIANT` a bad build.
+//! A plugin that misbehaves: one command for each misdeed, and one `VARIANT` for each bad build.
 #![cfg_attr(test, allow(dead_code, reason = "there are no unit tests, and #[plugin] exports nothing to them"))]
 #![expect(clippy::disallowed_methods, reason = "it is late on purpose")]
 
@@ -12,8 +12,8 @@ use std::{
     time::Duration,
 };
 
-/// Which build this is. The harness writes another name over these bytes, and so makes another library without a
-/// compiler. They begin with a mark by which it finds them.
+/// The variant of this build. The harness writes another name over these bytes, and so makes another library without a
+/// compiler. It finds them by the mark at their beginning.
 static VARIANT: [u8; 48] = *b"ROSEY-TEST-VARIANT=good                         ";
 
 fn variant() -> &'static str {
@@ -169,8 +169,8 @@ impl Misbehave {
     #[command]
     fn garbage(&self, _cx: &Context) -> &'static str {
         for fd in 3..64 {
-            // SAFETY: only tried; a number that is not open is refused by the kernel, and breaking what is open is the
-            // point of this command.
+            // SAFETY: only tried. The kernel refuses a number that is not open, and breaking the open ones is the
+            // purpose of this command.
             let fd = unsafe { rustix::fd::BorrowedFd::borrow_raw(fd) };
             let _ = rustix::net::send(fd, &[0xee; 64], rustix::net::SendFlags::NOSIGNAL);
         }

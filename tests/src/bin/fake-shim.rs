@@ -1,4 +1,4 @@
-//! A shim that does not do what one should. What it does is the name by which it is called.
+//! A shim that misbehaves, in the way that its file name says.
 
 use rosey_tests::fake_shim;
 use std::process::ExitCode;

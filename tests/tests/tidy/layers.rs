@@ -1,12 +1,12 @@
-//! The rooms of the host import what the table of ARCHITECTURE.md lets them.
+//! The rooms of the host import only what the table of ARCHITECTURE.md allows.
 
 use crate::{Source, read, sources, spans};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A room and those that it may import.
+/// A room, with the rooms that it may import.
 type Table = BTreeMap<String, BTreeSet<String>>;
 
-/// The table of the rooms. A room stands below those that may import it.
+/// The table of the rooms. A room is below those that may import it.
 fn table() -> Table {
     let page = read("docs/ARCHITECTURE.md");
     let (_, after) = page.split_once("| level | room | may import |").expect("the table of the rooms is there");
@@ -26,7 +26,7 @@ fn table() -> Table {
     table
 }
 
-/// The rooms that a source imports: what follows `crate::`, and our two packages below the host.
+/// The rooms that a source imports: the names behind `crate::`, and our two packages below the host.
 fn imports(source: &Source) -> BTreeSet<String> {
     let lines = source.lines_before_tests();
     let code = lines.iter().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
@@ -65,7 +65,7 @@ fn rooms_import_what_the_map_lets_them() {
     for source in sources(&["host/src"]) {
         let path = source.path.trim_start_matches("host/src/");
         let room = path.split('/').next().expect("a path").trim_end_matches(".rs");
-        // `lib` and `main` put the rooms together; tests may look anywhere.
+        // `lib` and `main` assemble the rooms, and tests may import everything.
         if ["lib", "main"].contains(&room) || path.ends_with("tests.rs") || path.contains("/tests/") {
             continue;
         }

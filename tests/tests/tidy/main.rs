@@ -1,4 +1,4 @@
-//! What the documents say of the code is so, and the code keeps the rules of the house.
+//! What the documents say about the code is true, and the code keeps the rules of the project.
 
 mod layers;
 mod map;
@@ -19,7 +19,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// A source of ours, in Rust.
+/// One of our Rust sources.
 struct Source {
     /// From the top of the checkout: `host/src/view.rs`.
     path: String,
@@ -35,7 +35,7 @@ impl Source {
     }
 }
 
-/// All our sources in these folders, but for what authors get wrong on purpose.
+/// All our sources in these folders, except the mistakes in the tests of diagnostics.
 fn sources(folders: &[&str]) -> Vec<Source> {
     let mut found = Vec::new();
     for folder in folders {
@@ -50,7 +50,7 @@ fn sources(folders: &[&str]) -> Vec<Source> {
     found
 }
 
-/// All files in a folder, but for what is built.
+/// Visits all files in a folder, except build output.
 fn visit(folder: &Path, each: &mut impl FnMut(&Path)) {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for entry in entries.flatten() {
@@ -63,7 +63,7 @@ fn visit(folder: &Path, each: &mut impl FnMut(&Path)) {
     }
 }
 
-/// Every folder with sources of ours.
+/// Every folder with our sources.
 const ALL: [&str; 7] = ["benches", "examples", "host", "plugin-api", "plugins", "shim", "tests"];
 
 /// The words in code spans of a line of Markdown.

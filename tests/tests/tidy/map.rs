@@ -1,9 +1,9 @@
-//! ARCHITECTURE.md names modules and crates that are there, and all of the crates.
+//! ARCHITECTURE.md names modules and crates that exist, and names all crates.
 
 use crate::{read, root, spans, visit};
 use std::collections::BTreeSet;
 
-/// The rows of the table that begins with this line, as their cells.
+/// The rows of the table with this first line, as their cells.
 fn rows<'a>(page: &'a str, head: &str) -> Vec<Vec<&'a str>> {
     let (_, after) = page.split_once(head).unwrap_or_else(|| panic!("there is no table {head}"));
     let rows = after.lines().skip(2).take_while(|line| line.starts_with('|'));
@@ -39,7 +39,7 @@ fn the_map_names_modules_that_are_there() {
     assert!(found > 50, "the modules were not understood: {found}");
 }
 
-/// The crates of others that a `Cargo.toml` names.
+/// The external crates that a `Cargo.toml` names.
 fn dependencies(manifest: &str) -> BTreeSet<String> {
     let mut depends = false;
     let mut found = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! What people look up is on its page: settings, exit codes, and the commands that contributors type.
+//! The pages have what people look up: settings, exit codes, and the commands of contributors.
 
 use crate::{read, root, sources, spans};
 use rosey::cli::exit;
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 #[test]
 fn every_setting_is_in_the_page_of_the_configuration() {
-    // How a setting is read: `section.or("port", …)`. The limits have a table that is compared whole.
+    // The methods that read a setting: `section.or("port", …)`. Another test compares the whole table of limits.
     let reads = ["get", "or", "needed", "within", "get_within", "choice", "choices", "table", "tables", "foreign"];
     let page = read("docs/CONFIG.md");
     let mut settings = BTreeSet::new();
@@ -34,7 +34,7 @@ fn every_exit_code_is_in_both_tables() {
     }
 }
 
-/// The recipes of the `justfile`: the name of each, and what it runs.
+/// The recipes of the `justfile`: their names, with their commands.
 fn recipes(text: &str) -> Vec<(&str, Vec<&str>)> {
     let mut recipes: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()) {
@@ -82,7 +82,7 @@ fn every_file_that_a_contributor_is_sent_to_is_there() {
     }
 }
 
-/// Where the links of a page lead, without those that leave the checkout.
+/// The targets of a page's links inside the checkout.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#', ' ']).next());
     targets.filter(|target| !target.is_empty() && !target.contains("://"))

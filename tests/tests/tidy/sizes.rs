@@ -1,8 +1,8 @@
-//! Files and functions are small enough to be read at once.
+//! Files and functions are small enough to read in one go.
 
 use crate::{ALL, sources};
 
-/// Lines of a file without the tests at its end. Files of tests alone may be longer.
+/// Lines of a file without the tests at its end. Files with only tests may be longer.
 const FILE: usize = 500;
 
 /// Lines of a function, from its `fn` to its last brace.
@@ -43,7 +43,7 @@ fn starts_function(line: &str) -> bool {
     words.next() == Some("fn")
 }
 
-/// The lines of the function that begins here. The code is formatted, so it ends where its indentation comes again.
+/// The lines of the function that begins here. The code is formatted, so it ends at the next line with its indentation.
 fn function(lines: &[&str]) -> usize {
     let indentation = lines[0].len() - lines[0].trim_start().len();
     let ends = |line: &&str| {

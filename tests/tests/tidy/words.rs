@@ -1,8 +1,8 @@
-//! Docs say something, and nothing speaks of the machine that it was written on.
+//! Docs say something, and no file mentions the machine that it was written on.
 
 use crate::{ALL, root, sources, visit};
 
-/// Words that carry nothing by themselves.
+/// Words without meaning of their own.
 const EMPTY: [&str; 48] = [
     "the",
     "a",
@@ -54,7 +54,7 @@ const EMPTY: [&str; 48] = [
     "generation",
 ];
 
-/// Whether a doc says no more than that there is something: `Which.`, `Its name.` above `name`.
+/// Whether a doc comment says nothing that the name does not: `Which.`, `Its name.` above `name`.
 fn is_filler(doc: &str, item: &str) -> bool {
     let words = |text: &str| -> Vec<String> {
         let split = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
@@ -72,7 +72,7 @@ fn is_filler(doc: &str, item: &str) -> bool {
     rest.len() <= 2 && rest.iter().all(|word| EMPTY.contains(&word.as_str()))
 }
 
-/// The name of an item, by the line that it begins on.
+/// The name of an item, from its first line.
 fn name(item: &str) -> &str {
     let keywords = ["pub", "async", "const", "unsafe", "static", "fn", "struct", "enum", "type", "trait", "mod"];
     let mut words = item.split_whitespace().skip_while(|word| keywords.contains(word) || word.starts_with("pub("));

@@ -1,12 +1,23 @@
-//! Events that were answered with effects: applied, or in vain and run again.
+//! Events between an answer with effects and the end: applied, or in vain and run again.
+//!
+//! **Contention.** When entries read and change the same value at once, one is applied and the others run again: one at a
+//! time, and the flow delivers nothing else meanwhile. An entry that ran in vain twice waits until nothing is in flight. So
+//! three runs are enough, unless something other than events changes the value.
 
-use super::{Ended, Flow, RUNS, Stage, index};
+use super::{Ended, Entry, Flow, RUNS, Stage, index};
 use crate::outcome::Outcome;
 
+impl<E> Entry<E> {
+    /// Number of runs in vain.
+    pub(super) fn conflicts(&self) -> u32 {
+        self.record.as_ref().map_or(0, |record| record.conflicts)
+    }
+}
+
 impl<E> Flow<E> {
-    /// Notes that a generation has answered an event with effects. It has the event no longer, and what becomes of the event is
-    /// said by [`Flow::committed`] or [`Flow::conflicted`]; until then neither a deadline nor a crash touches it. False, and
-    /// counted as late, when nothing waits for this answer.
+    /// Records that a generation answered an event with effects. From now on the generation does not have the event: no
+    /// deadline and no crash affects it until [`Flow::committed`] or [`Flow::conflicted`] decides about it. Returns
+    /// false for a late answer, which the ledger counts.
     pub fn begin_commit(&mut self, id: u64, generation: u64) -> bool {
         let known = self.is_in_flight(id, generation);
         if known {
@@ -22,12 +33,12 @@ impl<E> Flow<E> {
     /// Ends an event whose effects were applied, or could not be, and hands out every outcome that is now due.
     pub fn committed(&mut self, id: u64, outcome: Outcome, due: &mut impl FnMut(Ended<E>)) {
         if let Some(generation) = self.committing(id) {
-            self.settle(index(id), outcome, Some(generation), due);
+            self.finish(index(id), outcome, Some(generation), due);
         }
     }
 
-    /// Has an event run again, before all that did not run in vain: something that it had read was changed meanwhile. False
-    /// when that happened [`RUNS`] times; the caller then ends it by [`Flow::committed`].
+    /// Queues an event again, before all events that did not run in vain, because another event changed what it had
+    /// read. Returns false at the [`RUNS`]th conflict; the caller then ends it with [`Flow::committed`].
     pub fn conflicted(&mut self, id: u64) -> bool {
         if self.committing(id).is_none() {
             return true;
@@ -52,14 +63,15 @@ impl<E> Flow<E> {
         if let Stage::Committing(generation) = entry.stage { Some(generation) } else { None }
     }
 
-    /// Whether those that ran in vain let another event be delivered: the next of them, or any when there are none.
+    /// Whether the events that ran in vain allow one more delivery: of the next of them, or of any event when none of
+    /// them is left.
     pub(super) fn is_turn_of_contended(&self) -> bool {
         match self.contended {
             (0, running) => running == 0,
             (_, 1..) => false,
             (_, 0) => {
                 let calm = self.committing == 0 && self.in_flight.iter().all(|(_, count)| *count == 0);
-                // Of an entry that ended while it waited, there is nothing to wait for.
+                // An entry that ended while it waited delays no other entry.
                 let is_last_run =
                     |id: &u64| self.entries.get(index(*id)).is_some_and(|entry| entry.conflicts() + 1 >= RUNS);
                 calm || !self.again.iter().find(|id| self.is_queued(**id)).is_some_and(is_last_run)

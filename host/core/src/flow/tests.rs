@@ -17,7 +17,7 @@ fn replied() -> Outcome {
     Outcome::Replied(String::new())
 }
 
-/// A flow, what went into it and what came out.
+/// A flow, with the events that went in and those that came out.
 struct Model {
     flow: Flow<Numbered>,
     now: Instant,
@@ -50,7 +50,7 @@ impl Model {
         *number += 1;
         if let Some(ended) = self.flow.admit(self.now, channel, (channel, *number)) {
             assert_eq!(ended.outcome, Outcome::Rejected(Rejection::QueueFull));
-            // Said at once: it never was in the chain.
+            // A rejected event has its outcome at once and never joins the chain.
             *number -= 1;
         }
         self.check();
@@ -94,7 +94,7 @@ impl Model {
         let (ended, late) = (&mut self.ended, self.flow.ledger().late);
         self.flow.answered(id, generation, replied(), &mut |end| ended.push((end.event, end.outcome)));
         assert_eq!(self.flow.ledger().late, late);
-        // Once more, as a plugin gone wrong would.
+        // Answers a second time, as a faulty plugin would.
         self.flow.answered(id, generation, replied(), &mut |_| panic!("answered twice"));
         assert_eq!(self.flow.ledger().late, late + 1);
         self.check();
@@ -111,7 +111,7 @@ impl Model {
         self.check();
     }
 
-    /// Ends a commit: well, or with a conflict.
+    /// Ends a commit, with success or with a conflict.
     fn end_commit(&mut self, at: usize, conflict: bool) {
         if self.committing.is_empty() {
             return;
@@ -229,7 +229,7 @@ proptest! {
                 Op::Crash(generation, executing, own_doing) => model.crash(generation, executing, own_doing),
                 Op::Dismissed(generation) => {
                     model.in_flight.retain(|held| held.1 != generation);
-                    prop_assert!(model.flow.lost(generation, None).is_empty(), "nobody is to blame");
+                    prop_assert!(model.flow.lost(generation, None).is_empty(), "no event is to blame");
                     model.check();
                 }
                 Op::Bury => model.bury(),
@@ -292,7 +292,7 @@ proptest! {
 }
 
 #[test]
-fn of_a_full_window_only_the_poison_event_is_condemned() {
+fn of_a_full_window_only_the_poison_event_is_quarantined() {
     let mut flow = Flow::new(FlowLimits { queue: 2000, in_flight: 1024, deadline: DEADLINE });
     let now = Instant::now();
     for number in 0..1024 {

@@ -1,4 +1,4 @@
-//! The time after a swap in which a new build must prove itself, and the way back when it does not.
+//! The bake: the time after a swap in which a new build must prove itself, and the way back if it does not.
 
 use super::{
     BLOCKED_KEPT, Bake, ChangeError, Effect, GenerationId, Phase, Policy, ReloadMode, State, StateEvent, StateLeft,
@@ -7,21 +7,21 @@ use super::{
 use crate::hash::Hash;
 use std::time::Instant;
 
-/// Kinds of input that are told apart for a generation. A plugin rarely has more commands; the rest counts as one kind.
+/// Kinds of input that a tally distinguishes. A plugin rarely has more commands; all further ones count as one kind.
 pub(super) const KINDS: usize = 32;
 
-/// What one event says about the generation that had it.
+/// What one event shows about the generation that had it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ending {
-    /// Whether the plugin failed, as opposed to telling the user what is wrong with the input.
+    /// Whether the plugin failed. An answer that tells the user what is wrong with the input is no failure.
     pub failed: bool,
-    /// Stands for the kind of input, such as the command; used only for equality.
+    /// Identifies the kind of input, such as the command. Used only for equality.
     pub kind: u64,
-    /// Stands for the person whose event it was; used only for equality.
+    /// Identifies the person whose event it was. Used only for equality.
     pub person: u64,
 }
 
-/// Failed and all events of a generation, for each kind of input.
+/// Failed events and all events of a generation, for each kind of input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally(pub(super) Vec<(u64, u32, u32)>);
 
@@ -38,7 +38,7 @@ impl Tally {
         *all = all.saturating_add(1);
     }
 
-    /// The share of failed events of this kind; nothing when there was none.
+    /// The share of failed events of this kind; `None` without events.
     pub(super) fn rate(&self, kind: u64) -> Option<f64> {
         let found = self.0.iter().find(|(known, ..)| *known == kind);
         found.map(|(_, failures, all)| f64::from(*failures) / f64::from(*all))
@@ -46,7 +46,7 @@ impl Tally {
 }
 
 impl Bake {
-    /// A trial of what follows `previous`. Nothing is parked for it.
+    /// A trial of the build after `previous`. No generation is parked for it.
     pub(super) fn new(now: Instant, policy: &Policy, previous: Hash, mode: ReloadMode) -> Self {
         Self {
             until: now + policy.bake,
@@ -61,14 +61,15 @@ impl Bake {
         }
     }
 
-    /// Counts an event, unless its kind failed that often in the build before, too: then it says nothing about this one.
+    /// Counts an event, unless events of its kind failed as often in the build before: then it shows nothing about this
+    /// build.
     fn count(&mut self, ending: Ending, most: f64) {
         if self.usual.rate(ending.kind).is_some_and(|usual| usual > most) {
             return;
         }
         self.events += 1;
         self.failed += u64::from(ending.failed);
-        // Two are as good as more: they are not one person who can type what makes any build fail.
+        // Two people are enough: a single person can type input that makes any build fail, so one is not.
         if ending.failed && self.failed_for.len() < 2 && !self.failed_for.contains(&ending.person) {
             self.failed_for.push(ending.person);
         }
@@ -80,7 +81,7 @@ impl Bake {
 }
 
 impl State {
-    /// Notes how an event ended in a generation, for the bake.
+    /// Records how an event ended in a generation, for the bake.
     pub fn outcome(&mut self, now: Instant, generation: GenerationId, ending: Ending) {
         if self.active() != Some(generation) {
             return;
@@ -96,7 +97,7 @@ impl State {
         }
     }
 
-    /// The build on trial, if nothing speaks against it so far.
+    /// The build on trial, if it has done well so far.
     pub(super) fn on_trial(&self) -> Option<Hash> {
         let bake = self.bake.as_ref()?;
         match self.phase {
@@ -105,7 +106,8 @@ impl State {
         }
     }
 
-    /// Goes back to what ran before the bake: by itself for this reason, which blocks what runs now, or on request.
+    /// Goes back to the build before the bake. With a reason, the slot does so by itself and blocks the current build;
+    /// without one, a person asked for it.
     pub(super) fn roll_back_bake(&mut self, now: Instant, why: Option<String>) -> Option<StateLeft> {
         let bake = self.bake.take()?;
         let from = self.running_artifact().or(self.history.active).unwrap_or(bake.previous);
@@ -121,7 +123,7 @@ impl State {
         self.restart.reset();
         let parked = bake.old.and_then(|generation| self.unpark(generation));
         let warm = parked.is_some();
-        // A process that was parked has not moved on since its snapshot, and one that is started is given that.
+        // A parked process has not changed since its snapshot, and a newly started one gets that snapshot.
         let left = if bake.snapshot.is_some() { StateLeft::OfTheSwap } else { StateLeft::Nothing };
         let state = (bake.mode == ReloadMode::Handoff).then_some(left);
         if let Some(why) = why {
@@ -140,10 +142,10 @@ impl State {
         state
     }
 
-    /// Lets an artifact prove itself whose bake was cut short: by a build that failed, or by the end of the host. Nothing is
+    /// Begins a bake again that was cut short by a build that failed, or by the end of the host. No generation is
     /// parked for it any more.
     pub(super) fn bake_again(&mut self, now: Instant, artifact: Hash, mode: ReloadMode) {
-        // A bake that goes on keeps what is parked for it.
+        // A bake that continues keeps the generation that is parked for it.
         if self.bake.is_none()
             && self.is_unproven(artifact)
             && let Some(previous) = self.history.last_good
@@ -152,7 +154,7 @@ impl State {
         }
     }
 
-    /// Takes an artifact out of those that a rollback goes to: it was rolled back from by hand.
+    /// Removes an artifact from those that a rollback can go to, because a person rolled it back.
     pub(super) fn pass_over(&mut self, artifact: Hash) {
         self.history.good.retain(|hash| *hash != artifact);
     }
@@ -166,7 +168,7 @@ impl State {
         self.effects.push(Effect::Persist);
     }
 
-    /// Takes back a block: the event that the build crashed on has crashed the build before it, too.
+    /// Unblocks an artifact, because the event that crashed it has also crashed the build before it.
     pub(super) fn unblock(&mut self, artifact: Hash) {
         self.history.blocked.retain(|hash| *hash != artifact);
         self.effects.push(Effect::Emit(StateEvent::Unblocked { artifact }));

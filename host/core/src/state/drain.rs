@@ -1,35 +1,35 @@
-//! Generations that are no longer active: they drain, lie parked until the bake is over, and are told to stop.
+//! Generations that are no longer active: they drain, stay parked until the bake is over, and are then told to stop.
 
 use super::{Effect, GenerationId, OLD_KEPT, State, StateEvent};
 use crate::hash::Hash;
 use std::time::Instant;
 
-/// A generation that was active once.
+/// A generation that was active before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldGeneration {
-    /// Its number.
+    /// The generation's number.
     pub generation: GenerationId,
-    /// What it runs.
+    /// The artifact that it runs.
     pub artifact: Hash,
-    /// Whether it is kept for a rollback after it has drained.
+    /// Whether it stays parked for a rollback after it has drained.
     pub parks: bool,
     /// What it still does.
     pub phase: OldPhase,
 }
 
-/// What keeps an old generation.
+/// Why an old generation still exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OldPhase {
-    /// It answers what it has.
+    /// It answers the events that it has.
     Draining {
-        /// After that it is killed.
+        /// When it is killed.
         until: Instant,
     },
     /// It waits for the end of the bake.
     Parked,
     /// It was told to stop.
     Retiring {
-        /// After that it is killed.
+        /// When it is killed.
         until: Instant,
     },
     /// It was killed.
@@ -46,7 +46,7 @@ impl OldGeneration {
 }
 
 impl State {
-    /// Notes that nothing is in flight in a generation any more.
+    /// Records that a generation has no event in flight any more.
     pub fn drained(&mut self, now: Instant, generation: GenerationId) {
         self.change_drained(now, generation);
         if let Some(at) = self.old.iter().position(|old| old.generation == generation)
@@ -60,7 +60,7 @@ impl State {
         }
     }
 
-    /// Makes the active generation an old one. The caller gives the slot its new phase.
+    /// Makes the active generation an old one. The caller sets the new phase of the slot.
     pub(super) fn drain(&mut self, now: Instant, generation: GenerationId, artifact: Hash, parks: bool) {
         let phase = OldPhase::Draining { until: now + self.policy.drain_timeout };
         self.old.push(OldGeneration { generation, artifact, parks, phase });
@@ -90,7 +90,7 @@ impl State {
         let Some(at) = self.old.iter().position(|old| old.generation == generation) else { return };
         let old = self.old.remove(at);
         if matches!(old.phase, OldPhase::Draining { .. } | OldPhase::Parked) {
-            // A crash at the very end of a trial is a crash all the same.
+            // A crash at the very end of a trial still fails the trial.
             self.history.on_trial.take_if(|artifact| *artifact == old.artifact);
             self.effects.push(Effect::Emit(StateEvent::OldGone { generation, cause: cause.to_owned() }));
         }
@@ -98,7 +98,7 @@ impl State {
         self.finish_stopping();
     }
 
-    /// Takes a generation back from the old ones, to be active again.
+    /// Takes a parked generation out of the old ones, so that it can become active again.
     pub(super) fn unpark(&mut self, generation: GenerationId) -> Option<GenerationId> {
         let at = self.old.iter().position(|old| {
             old.generation == generation && matches!(old.phase, OldPhase::Parked | OldPhase::Draining { .. })
@@ -106,7 +106,7 @@ impl State {
         Some(self.old.remove(at).generation)
     }
 
-    /// Nothing is kept for a rollback any more.
+    /// Stops all parked generations, because no rollback needs them any more.
     pub(super) fn unpark_all(&mut self, now: Instant) {
         for at in 0..self.old.len() {
             self.old[at].parks = false;

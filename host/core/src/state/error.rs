@@ -1,30 +1,30 @@
-//! Why a change did not happen, in words that say what to do.
+//! Why a change did not happen, with what to do next.
 
 use super::{ChangeKind, PluginState};
 use std::time::Duration;
 
-/// Why a change did not happen. Unless it says otherwise, what ran before goes on.
+/// Why a change did not happen. The generation that served before goes on, unless the variant says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
-    /// One at a time.
-    #[error("a {0} of it is under way; wait for it to finish, then try again")]
+    /// Another change of the plugin is under way.
+    #[error("a {0} of this plugin is under way; wait until it is over, then try again")]
     Busy(ChangeKind),
-    /// Nothing to do.
-    #[error("that very build is running already (artifact {0}); force it to replace the process all the same")]
+    /// The plugin runs this artifact already.
+    #[error("it already runs this build (artifact {0}); use force to replace the process anyway")]
     SameArtifact(String),
-    /// It was rolled back from.
-    #[error("artifact {0} was rolled back before; build a new one, or force it")]
+    /// The artifact was rolled back before.
+    #[error("artifact {0} failed its trial and is blocked; build a new one, or use force")]
     Blocked(String),
-    /// Nothing to go back to.
+    /// No good artifact is left to go back to.
     #[error("there is no earlier artifact to go back to")]
     NoEarlier,
-    /// It is not as whoever asked has seen it.
-    #[error("it was changed meanwhile; ask again")]
+    /// The plugin does not run the artifact any more that the request named.
+    #[error("the plugin was changed meanwhile; ask again")]
     Changed,
-    /// Nothing to do.
-    #[error("it is {0} already")]
+    /// The plugin is already in the state that the request asks for.
+    #[error("it is already {0}")]
     Already(PluginState),
-    /// Nothing to restart.
+    /// Only a running plugin can restart.
     #[error("it is not running; start it first")]
     NotRunning,
     /// The new generation did not come up.
@@ -36,37 +36,37 @@ pub enum ChangeError {
     /// The probe failed as often as it may.
     #[error("the health check failed {attempts} times: {why}")]
     Probe {
-        /// How often it was tried.
+        /// How often the host tried.
         attempts: u32,
-        /// The last time.
+        /// Why the last attempt failed.
         why: String,
     },
-    /// The probe did not come back.
+    /// The plugin did not answer the probe in time.
     #[error("the health check got no answer within {}", span(*.0))]
     ProbeTimedOut(Duration),
-    /// The state could not be moved.
+    /// The plugin's state could not be moved.
     #[error("its state could not be handed over: {0}; the old build goes on with its state")]
     Handoff(String),
-    /// The state took too long to move.
+    /// The move of the plugin's state took too long.
     #[error(
         "{who} did not {what} within {}; the old build goes on with its state. Try again when it has less to do, or raise \
          limits.handoff_timeout", span(*.limit)
     )]
     HandoffTimedOut {
-        /// Whom it took too long.
+        /// The build that took too long.
         who: &'static str,
         /// The step that it did not finish.
         what: &'static str,
-        /// How long it may take.
+        /// How long the step may take.
         limit: Duration,
     },
-    /// The one that was to hand over its state died.
+    /// The generation died that was handing over its state.
     #[error("the old build crashed while its state was handed over: {0}")]
     OldDied(String),
-    /// A stop came in between.
+    /// The plugin was stopped before the change ended.
     #[error("the plugin was stopped meanwhile")]
     Stopped,
-    /// A rollback came in between.
+    /// The slot rolled back before the change ended.
     #[error("the slot went back to an earlier build meanwhile")]
     RolledBack,
 }

@@ -1,10 +1,12 @@
-//! Which generation of a plugin runs, which comes, which goes: a pure state machine.
+//! The generations of a plugin: which one is active, staged, draining or parked. A pure state machine.
 //!
-//! Every input is a method that takes the time; what must be done about it comes out of [`State::effects`], for the task
-//! to perform. No clock, no I/O, no randomness of its own, so that it can be simulated by the million.
+//! Every input is a method that takes the time. [`State::effects`] returns what must be done, for the slot's task to
+//! apply. The machine has no clock, no I/O and no randomness of its own, so that tests can simulate it millions of
+//! times.
 //!
-//! A plugin has at most one *active* generation ([`Phase::Running`]), at most one *staged* (in [`Change`]), and some *old*
-//! ones that drain or lie parked until the bake is over ([`OldGeneration`]). Knows nothing of events but how many failed.
+//! A plugin has at most one *active* generation ([`Phase::Running`]), at most one *staged* (in [`Change`]), and some
+//! *old* ones that drain or stay parked until the bake is over ([`OldGeneration`]). The machine knows nothing about
+//! events except how many failed.
 
 use crate::hash::Hash;
 use crate::restart::{Decision, Restart};
@@ -33,23 +35,24 @@ pub use reload::{Change, ChangeKind, Done, Step};
 pub use request::{ChangeRequest, ExpectedState};
 pub use rosey_wire::manifest::ReloadMode;
 
-/// The number of a generation: grows by one with each start, never used twice in the life of a host.
+/// The number of a generation. Each start gets the next one, and no number repeats within the life of a host.
 pub type GenerationId = u64;
 
-/// Whose request it is; the answer comes in [`Effect::Finish`] with the same number.
+/// Identifies a request. [`Effect::Finish`] with the same number answers it.
 pub type Ticket = u64;
 
-/// How many blocked artifacts are remembered for a plugin. More than the store keeps.
+/// Blocked artifacts that a plugin remembers. More than the store keeps.
 const BLOCKED_KEPT: usize = 32;
 
-/// Before another try to start, when it was the host that could not (a full disk, no more processes): nothing that
-/// trying more often mends, and soon enough for whoever mends it.
+/// Pause before the host tries to start a plugin again after it lacked something itself (disk space, processes). Trying
+/// more often would not help, and an operator who frees some space does not wait long.
 pub const HOST_RETRY: Duration = Duration::from_secs(5);
 
-/// How many old generations may be draining. A further swap ends the oldest; each holds memory and a window of events.
+/// Old generations that may drain at a time. A further swap ends the oldest; each one holds memory and a window of
+/// events.
 const OLD_KEPT: usize = 3;
 
-/// The state machine. See the module.
+/// The state machine; see the module's documentation.
 #[derive(Debug)]
 pub struct State {
     policy: Policy,
@@ -61,19 +64,19 @@ pub struct State {
     history: BuildHistory,
     next: GenerationId,
     stopping: Vec<Ticket>,
-    /// Who waits for the end of a start.
+    /// Requests that wait for the end of a start.
     starting: Vec<Ticket>,
     /// How events ended in the active generation.
     tally: Tally,
-    /// Whether an event ended well since the last one that was set aside.
+    /// Whether an event has ended well since the last one that was set aside.
     works: bool,
-    /// What the last crash has blocked, until another crash says whether its build or its event was to blame.
+    /// The artifact that the last crash blocked, until another crash shows whether the build or the event was to blame.
     accused: Option<Hash>,
     effects: Vec<Effect>,
 }
 
 impl State {
-    /// A slot that has not started. Generations count from `next`.
+    /// A plugin that has not started.
     pub fn new(policy: Policy, mut restart: Restart, history: BuildHistory) -> Self {
         restart.resume(history.failures);
         Self {
@@ -94,17 +97,17 @@ impl State {
         }
     }
 
-    /// What must be done now, in order. Each is handed out once.
+    /// Returns what must be done now, in order. Returns each effect once.
     pub fn effects(&mut self) -> Vec<Effect> {
         self.finish_starting();
         std::mem::take(&mut self.effects)
     }
 
-    /// Starts the plugin. False when it is up, or on its way. `artifact` is what to run.
+    /// Starts the plugin with this artifact. Returns false when it is up or coming up.
     pub fn start(&mut self, artifact: Hash) -> bool {
         let failed = matches!(self.phase, Phase::Failed { .. });
         if failed {
-            // Somebody decided to try anew. A host that starts has decided nothing, and goes on counting.
+            // A person decided to try again. When a host starts, no person has decided, so it continues the count.
             self.restart.forget();
         }
         let starts = (failed || self.phase == Phase::Stopped || self.is_waiting()) && self.change.is_none();
@@ -114,7 +117,7 @@ impl State {
         starts
     }
 
-    /// Answers the ticket as soon as no start is under way: well if a generation serves then.
+    /// Answers the ticket as soon as no start is under way. The answer is a success if a generation serves then.
     pub fn when_started(&mut self, ticket: Ticket) {
         self.starting.push(ticket);
     }
@@ -132,7 +135,7 @@ impl State {
             Phase::Failed { why } | Phase::Waiting { why } => Err(ChangeError::Start(why.clone())),
             Phase::Backoff { why, .. } => {
                 let why = why.clone().unwrap_or_else(|| "it crashed at once".to_owned());
-                Err(ChangeError::Start(format!("{why}; it is tried again")))
+                Err(ChangeError::Start(format!("{why}; Rosey tries again")))
             }
         };
         for ticket in std::mem::take(&mut self.starting) {
@@ -140,7 +143,8 @@ impl State {
         }
     }
 
-    /// Nothing can be started. If that is the host's fault, the slot waits for a [`State::start`]; else it gives up.
+    /// Records that the plugin cannot start. If the host lacks something, the slot waits for a [`State::start`]; else
+    /// it gives up.
     pub fn cannot_start(&mut self, problem: StartProblem) {
         if self.will_run() && !self.is_waiting() {
             return;
@@ -155,12 +159,12 @@ impl State {
         }
     }
 
-    /// Whether the host is trying again to find out what to run.
+    /// Whether the host keeps trying to find out which artifact to run.
     pub fn is_waiting(&self) -> bool {
         matches!(self.phase, Phase::Waiting { .. })
     }
 
-    /// Stops the plugin: what is in flight is answered, up to the drain timeout, and the ticket is answered after that.
+    /// Stops the plugin. It first answers its events, for up to the drain timeout; then the ticket is answered.
     pub fn stop(&mut self, now: Instant, ticket: Ticket) {
         self.abort(now, ChangeError::Stopped);
         if let Some(artifact) = self.on_trial() {
@@ -182,7 +186,7 @@ impl State {
         self.finish_stopping();
     }
 
-    /// Notes that a generation came up or did not.
+    /// Records that a generation came up or did not.
     pub fn started(&mut self, now: Instant, generation: GenerationId, result: Result<(), StartProblem>) {
         if self.staged() == Some(generation) {
             self.change_started(now, generation, result);
@@ -206,7 +210,7 @@ impl State {
                 self.roll_back_bake(now, Some(format!("it did not start: {}", problem.why)));
             }
             Err(problem) => {
-                // Where nothing is tried again, that is said with the reason.
+                // When no retry follows, `give_up` reports the reason.
                 if matches!(problem.fault, Fault::Start | Fault::Host) {
                     self.effects.push(Effect::Emit(StateEvent::StartFailed { generation, why: problem.why.clone() }));
                 }
@@ -219,12 +223,13 @@ impl State {
         }
     }
 
-    /// Notes the end of a generation that had started.
+    /// Records the end of a generation that had started.
     pub fn exited(&mut self, now: Instant, generation: GenerationId, cause: &str) {
         self.ended(now, generation, cause, true);
     }
 
-    /// Notes the end of a generation by an event that had ended another one before: that says nothing against its artifact.
+    /// Records the end of a generation by an event that had ended another generation before. That does not count
+    /// against its artifact.
     pub fn poisoned(&mut self, now: Instant, generation: GenerationId, cause: &str) {
         self.ended(now, generation, cause, false);
     }
@@ -238,7 +243,7 @@ impl State {
             && active == generation
         {
             self.effects.push(Effect::Emit(StateEvent::Crashed { generation, cause: cause.to_owned() }));
-            // It is gone: nothing below may drain it or wait for its end.
+            // The process is gone: nothing below may drain it or wait for its end.
             self.phase = Phase::Backoff { until: now, artifact, why: None };
             if !self.released_by_crash(now, generation) {
                 self.crashed(now, artifact, cause, counts);
@@ -248,7 +253,7 @@ impl State {
         self.old_exited(now, generation, cause);
     }
 
-    /// Does what has become due.
+    /// Does everything that is due.
     pub fn tick(&mut self, now: Instant) {
         if let Phase::Backoff { until, artifact, .. } = self.phase
             && until <= now
@@ -304,7 +309,7 @@ impl State {
         self.change.as_ref().and_then(Change::staged)
     }
 
-    /// Whether events that wait have something to wait for.
+    /// Whether a generation will come for the events that wait.
     pub fn will_run(&self) -> bool {
         self.change.is_some() || !matches!(self.phase, Phase::Stopped | Phase::Failed { .. })
     }
@@ -329,12 +334,13 @@ impl State {
         &self.old
     }
 
-    /// What must be written down.
+    /// The history that must be persisted.
     pub fn history(&self) -> &BuildHistory {
         &self.history
     }
 
-    /// In one word. Whether a generation answers, the state machine does not know.
+    /// The plugin's state in one word. The machine does not know whether a generation answers, so it never says
+    /// `Unhealthy`.
     pub fn plugin_state(&self) -> PluginState {
         match (&self.phase, &self.change) {
             (_, Some(_)) => PluginState::Reloading,
@@ -347,7 +353,7 @@ impl State {
         }
     }
 
-    /// What a generation is now. One that the state machine has let go is retiring.
+    /// The role of a generation. One that the machine no longer knows is retiring.
     pub fn role(&self, generation: GenerationId) -> Role {
         if self.active() == Some(generation) {
             return Role::Active;
@@ -400,7 +406,8 @@ impl State {
             self.restart.on_poison();
             self.restart_now(artifact);
         } else {
-            // Also for an event that was set aside when none ended well since the one before: this plugin fails at all.
+            // Also when the event was set aside but none has ended well since the one before: then the plugin fails at
+            // everything.
             self.restart_after_crash(now, artifact, cause);
         }
     }
@@ -427,7 +434,7 @@ impl State {
             Decision::GiveUp(reason) => {
                 self.history.failures = self.restart.failures();
                 self.effects.push(Effect::Persist);
-                // The end of the last start has just been told.
+                // The end of the last start has just been reported.
                 self.give_up(reason.clone(), Fault::Start);
                 self.phase = Phase::Failed { why: format!("{reason}; the last one: {cause}") };
             }
@@ -441,7 +448,7 @@ impl State {
         }
     }
 
-    /// Tries again what the host could not do. That does not count against the plugin.
+    /// Tries again after the host lacked something. That does not count against the plugin.
     fn retry_for_host(&mut self, now: Instant, artifact: Hash, why: String) {
         let failures = self.restart.failures();
         self.effects.push(Effect::Emit(StateEvent::Restarting { after: HOST_RETRY, failures }));

@@ -1,4 +1,4 @@
-//! The words of the state machine: what it knows, what it wants done, what it tells. Data only.
+//! The types of the state machine: what it knows, what it wants done, what it reports. Data only.
 
 use super::{ChangeError, Done, GenerationId, ReloadMode, Tally, Ticket};
 use crate::hash::Hash;
@@ -10,26 +10,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Times and limits.
+/// Times and limits of one plugin; `limits` explains each.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// For all attempts of a probe together.
+    /// Time for all attempts of a probe together.
     pub probe_timeout: Duration,
     /// Attempts at a probe.
     pub probe_attempts: u32,
-    /// For an old generation to answer what it has.
+    /// Time for an old generation to answer what it has.
     pub drain_timeout: Duration,
-    /// Between asking a generation to stop and killing it.
+    /// Time between asking a generation to stop and killing it.
     pub stop_grace: Duration,
-    /// For a snapshot, and again for a restore.
+    /// Time for a snapshot, and again for a restore.
     pub handoff_timeout: Duration,
     /// How long the replaced generation stays parked.
     pub bake: Duration,
-    /// Events below which a bake proves nothing.
+    /// Events that a bake needs to prove anything.
     pub bake_min_events: u64,
     /// Share of failed events in the bake above which the slot goes back.
     pub bake_failure_rate: f64,
-    /// How long the active generation must run before its artifact, if it was the first one, counts as good.
+    /// Time that the first artifact of a plugin must run to count as good.
     pub stable_after: Duration,
     /// How many artifacts back a rollback can go.
     pub artifacts_kept: usize,
@@ -47,45 +47,46 @@ pub struct Snapshot {
 /// What a slot is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// On request.
+    /// A person stopped the plugin, or it has not started yet.
     Stopped,
-    /// A generation is coming up and there is none to serve meanwhile.
+    /// A generation is coming up, and none serves meanwhile.
     Starting {
-        /// The one that comes up.
+        /// The generation that comes up.
         generation: GenerationId,
-        /// What it runs.
+        /// The artifact that it runs.
         artifact: Hash,
     },
     /// Between a crash or a failed start and the next start.
     Backoff {
         /// When the next start is due.
         until: Instant,
-        /// What it will run.
+        /// The artifact that will run.
         artifact: Hash,
-        /// Why the last start failed, for the operator; nothing after a crash, which says more itself.
+        /// Why the last start failed, for the operator. `None` after a crash, which has its own report.
         why: Option<String>,
     },
-    /// The host could not find out what to run: a full disk, no more open files. The shell tries again by itself.
+    /// The host could not find out which artifact to run: a full disk, no more open files. The host tries again by
+    /// itself.
     Waiting {
         /// The reason, for the operator.
         why: String,
     },
     /// A generation serves.
     Running {
-        /// The active one.
+        /// The active generation.
         generation: GenerationId,
-        /// What it runs.
+        /// The artifact that it runs.
         artifact: Hash,
         /// When it began to serve.
         since: Instant,
-        /// Whether it has stayed up for long enough to forget the crashes before it.
+        /// Whether it has stayed up long enough to forget the crashes before it.
         stable: bool,
     },
-    /// An exclusive change has stopped the old one and not yet started the new one.
+    /// An exclusive change has stopped the old generation and not yet started the new one.
     Replacing,
-    /// Given up; waits for an admin or a new artifact.
+    /// The host gave up. The plugin waits for an operator or a new artifact.
     Failed {
-        /// Why, for the operator.
+        /// The reason, for the operator.
         why: String,
     },
 }
@@ -96,25 +97,25 @@ pub enum Phase {
 pub enum PluginState {
     /// A generation serves.
     Running,
-    /// One comes up, and none serves meanwhile.
+    /// A generation comes up, and none serves meanwhile.
     Starting,
-    /// It was stopped, or not started yet.
+    /// A person stopped it, or it has not started yet.
     #[default]
     Stopped,
-    /// A generation serves, and has not answered the last ping.
+    /// A generation serves, but has not answered the last ping.
     Unhealthy,
-    /// It went down, or did not come up, and is tried again.
+    /// It went down or did not come up, and the host will start it again.
     Crashed,
-    /// It stays down until a person does something.
+    /// It stays down until a person acts.
     Failed,
     /// It changes to another generation.
     Reloading,
-    /// It was stopped, and answers what it has.
+    /// A person stopped it, and it answers its last events.
     Draining,
 }
 
 impl PluginState {
-    /// All of them.
+    /// All states, in the order of `rosey_plugin_state`.
     pub const ALL: [Self; 8] = [
         Self::Running,
         Self::Starting,
@@ -126,7 +127,7 @@ impl PluginState {
         Self::Draining,
     ];
 
-    /// The word in chat, JSON and metrics.
+    /// The name in chat, JSON and metrics.
     pub fn word(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -147,19 +148,19 @@ impl fmt::Display for PluginState {
     }
 }
 
-/// What a generation is for its plugin.
+/// The role of a generation within its plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// It serves.
+    /// Serves the plugin's events.
     Active,
-    /// A change brings it up.
+    /// Comes up for a change.
     Staged,
-    /// It answers what it has.
+    /// Answers its last events.
     Draining,
-    /// It is kept for a rollback until the bake is over.
+    /// Kept for a rollback until the bake is over.
     Parked,
-    /// It was told to stop, or killed.
+    /// Told to stop, or killed.
     #[default]
     Retiring,
 }
@@ -179,45 +180,43 @@ impl fmt::Display for Role {
 /// The time after a swap in which the slot may go back by itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bake {
-    /// When it is over.
+    /// When the bake is over.
     pub until: Instant,
-    /// What ran before.
+    /// The artifact that ran before.
     pub previous: Hash,
-    /// How the two were changed.
+    /// The reload mode of the swap.
     pub mode: ReloadMode,
-    /// The generation that ran before, if its process may still be there.
+    /// The generation that ran before, if its process may still be parked.
     pub old: Option<GenerationId>,
-    /// The state from before the swap, for a start of the previous artifact.
+    /// The state from before the swap, for a new start of the previous artifact.
     pub snapshot: Option<Arc<Snapshot>>,
-    /// Events that ended in the new generation and say something about it.
+    /// Events that ended in the new generation and show something about it.
     pub events: u64,
     /// Those of them that failed or timed out.
     pub failed: u64,
-    /// Whose events failed; two people at most.
+    /// The people whose events failed; at most two are kept.
     pub failed_for: Vec<u64>,
     /// How events ended in the generation before.
     pub usual: Tally,
 }
 
-/// What a plugin that hands its state over (`handoff`) has left of it when the slot goes back to the build before.
+/// The state of a plugin with `handoff` after the slot went back to the build before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StateLeft {
-    /// All: the newer build handed it back.
+    /// The newer build handed all of its state back.
     HandedBack,
-    /// What it was when the newer build took over.
+    /// The state is that of the swap.
     OfTheSwap,
-    /// Nothing is left: the older build begins anew.
+    /// The older build begins without state.
     Nothing,
 }
 
 impl fmt::Display for StateLeft {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Self::HandedBack => "its state was handed back, nothing of it is lost",
-            Self::OfTheSwap => {
-                "it goes on with the state of the moment of the swap: what the newer build changed in it is lost"
-            }
-            Self::Nothing => "its state is lost: nothing was there to hand it back",
+            Self::HandedBack => "the newer build handed its state back",
+            Self::OfTheSwap => "it goes on with its state at the swap; changes by the newer build are lost",
+            Self::Nothing => "its state is lost, because no process was left to hand it back",
         })
     }
 }
@@ -225,43 +224,43 @@ impl fmt::Display for StateLeft {
 /// How a bake ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Enough events, few enough failures.
+    /// Enough events, and few enough of them failed.
     Good,
-    /// No crash, and too few events to say more.
+    /// No crash, and too few events to show more.
     Inconclusive,
-    /// Another change came before its end.
+    /// Another change came before the end of the bake.
     Superseded,
 }
 
-/// Something that must be done. The task performs them in order.
+/// Something that must be done. The slot's task applies effects in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Start a generation; answer with [`State::started`](super::State::started).
     Spawn {
-        /// Its number.
+        /// The generation's number.
         generation: GenerationId,
-        /// What it runs.
+        /// The artifact to run.
         artifact: Hash,
         /// State to give it before its first event.
         restore: Option<Arc<Snapshot>>,
     },
     /// Send the probe; answer with [`State::probed`](super::State::probed).
     Probe {
-        /// Whom to ask.
+        /// The generation to probe.
         generation: GenerationId,
-        /// 1 for the first.
+        /// The number of the attempt; 1 for the first.
         attempt: u32,
     },
     /// Ask for the state; answer with [`State::snapshot_taken`](super::State::snapshot_taken).
     TakeSnapshot {
-        /// Whom to ask.
+        /// The generation whose state is wanted.
         generation: GenerationId,
     },
     /// Give the state; answer with [`State::restored`](super::State::restored).
     Restore {
         /// The generation that takes over the state.
         generation: GenerationId,
-        /// The state.
+        /// The state to give.
         snapshot: Arc<Snapshot>,
     },
     /// Ask a generation to stop; its end comes as [`State::exited`](super::State::exited).
@@ -269,11 +268,12 @@ pub enum Effect {
         /// The generation that is to stop.
         generation: GenerationId,
     },
-    /// End a generation now. One that has started ends in [`State::exited`](super::State::exited); one that has not is just gone.
+    /// End a generation now. One that has started ends in [`State::exited`](super::State::exited); for one that has
+    /// not, no report follows.
     Kill {
         /// The generation that is to end.
         generation: GenerationId,
-        /// Why, for the log.
+        /// The reason, for the log.
         why: &'static str,
     },
     /// Answer a request.
@@ -283,20 +283,20 @@ pub enum Effect {
         /// How it ended.
         result: Result<Done, ChangeError>,
     },
-    /// Write down [`State::history`](super::State::history): it changed.
+    /// Persist [`State::history`](super::State::history), which changed.
     Persist,
-    /// Say this, loudly where it deserves it.
+    /// Report this event to the log and to subscribers.
     Emit(StateEvent),
 }
 
-/// What people want to know.
+/// An event in the life of a plugin that people want to know about.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StateEvent {
     /// A generation serves from now on.
     Active {
         /// The generation that serves.
         generation: GenerationId,
-        /// What it runs.
+        /// The artifact that it runs.
         artifact: Hash,
     },
     /// The active generation died.
@@ -306,33 +306,33 @@ pub enum StateEvent {
         /// How its process ended.
         cause: String,
     },
-    /// It did not come up.
+    /// A generation did not come up.
     StartFailed {
         /// The generation that did not come up.
         generation: GenerationId,
         /// The reason, for the operator.
         why: String,
     },
-    /// A start is due.
+    /// The plugin will be started again.
     Restarting {
-        /// In how long.
+        /// Pause before that start.
         after: Duration,
-        /// How many starts in a row did not stay up.
+        /// Starts in a row that did not stay up.
         failures: u32,
     },
-    /// The host could not find out what to run, and tries again until it can.
+    /// The host could not find out which artifact to run, and tries again until it can.
     StartPostponed {
         /// The reason, for the operator.
         why: String,
     },
-    /// No more restarts.
+    /// The host gave up on the plugin.
     GaveUp {
         /// The reason, for the operator.
         why: String,
-        /// Whose fault it is.
+        /// What was at fault.
         fault: Fault,
     },
-    /// The slot went back by itself to what ran before.
+    /// The slot went back by itself to the build before.
     RolledBack {
         /// The artifact that is blocked now.
         from: Hash,
@@ -340,12 +340,12 @@ pub enum StateEvent {
         to: Hash,
         /// The reason, for the operator.
         why: String,
-        /// Whether the old process was still there.
+        /// Whether the old process was still parked.
         warm: bool,
-        /// What is left of its state, if it has one to hand over.
+        /// The plugin's state afterwards, if it hands its state over.
         state: Option<StateLeft>,
     },
-    /// The event that ended a trial crashed the build before, too: the newer build may run again.
+    /// The event that ended a trial has also crashed the build before, so the newer build may run again.
     Unblocked {
         /// The artifact that is no longer blocked.
         artifact: Hash,
@@ -357,7 +357,7 @@ pub enum StateEvent {
         /// Events seen in it.
         events: u64,
     },
-    /// An old generation did not finish in time; what it had is delivered again.
+    /// An old generation did not finish its drain in time; its events are delivered again.
     DrainTimedOut {
         /// The generation whose events are delivered again.
         generation: GenerationId,
@@ -371,28 +371,28 @@ pub enum StateEvent {
     },
 }
 
-/// What outlives the host.
+/// What the host persists about a plugin's builds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BuildHistory {
-    /// What was active last.
+    /// The artifact that was active last.
     pub active: Option<Hash>,
-    /// What last finished its bake: a host that starts runs this, unless it goes on with a trial.
+    /// The artifact that last finished its bake. A host that starts runs it, unless it continues a trial.
     pub last_good: Option<Hash>,
-    /// What was on trial, and had done well so far, at an orderly stop: the next start goes on with the trial. Forgotten as
-    /// soon as it runs, so that it runs only once without proving itself.
+    /// The artifact that was on trial at an orderly stop and had done well so far. The next start continues its trial,
+    /// and forgets this as soon as the artifact runs, so that it runs only once without proof.
     pub on_trial: Option<Hash>,
-    /// Artifacts that were good, the newest last.
+    /// Artifacts that finished their bake, the newest last.
     pub good: Vec<Hash>,
-    /// Artifacts that were rolled back from, the newest last.
+    /// Artifacts that were rolled back by the host, the newest last.
     pub blocked: Vec<Hash>,
     /// Starts in a row that did not stay up.
     pub failures: u32,
-    /// The versions of these artifacts, where they are known.
+    /// The versions of these artifacts, where known.
     pub versions: BTreeMap<Hash, String>,
 }
 
 impl BuildHistory {
-    /// Whether an artifact has proved itself.
+    /// Whether this artifact finished its bake.
     pub fn is_good(&self, artifact: &Hash) -> bool {
         self.last_good.as_ref() == Some(artifact) || self.good.contains(artifact)
     }
@@ -403,19 +403,20 @@ impl BuildHistory {
 pub struct StartProblem {
     /// For the operator, in one line, with what to do next.
     pub why: String,
-    /// Whose fault it is.
+    /// What was at fault.
     pub fault: Fault,
 }
 
-/// Whose fault it is that a generation did not come up.
+/// What was at fault when a generation did not come up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The artifact's: another try with it is pointless.
+    /// The artifact: another try with it is pointless.
     Artifact,
-    /// The start's: another one may do better, within the limits of a crash loop.
+    /// The start: another one may succeed, within the limits of a crash loop.
     Start,
-    /// The host's or the machine's: it says nothing about the plugin.
+    /// The host or the machine: this shows nothing about the plugin.
     Host,
-    /// The operator's settings: another try is pointless before they are corrected and the host has read them.
+    /// The operator's settings: another try is pointless until the operator corrects them and the host reads them
+    /// again.
     Settings,
 }

@@ -1,10 +1,11 @@
 //! A change of generation on request: reload, restart, rollback, in the three modes.
 //!
-//! * **overlap**: start, probe, swap; the old one drains.
-//! * **handoff**: start, probe, hold new events, let the old one finish what it has, snapshot, restore, swap.
-//! * **exclusive**: hold new events, let the old one finish, stop it, start the new one, probe, let events flow.
-//!   Should that fail, the old artifact is started again. A restart is an exclusive change to the same artifact, or a
-//!   handoff to it.
+//! * **overlap**: start, probe, swap; the old generation drains.
+//! * **handoff**: start, probe, hold new events, let the old generation finish its events, snapshot, restore, swap.
+//! * **exclusive**: hold new events, let the old generation finish its events, stop it, start the new one, probe,
+//!   release the events. If that fails, the old artifact starts again.
+//!
+//! A restart is an exclusive change to the same artifact, or a handoff to it.
 //!
 //! Until the swap every failure leaves the old generation serving, or brings its artifact back.
 
@@ -19,31 +20,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What was asked for.
+/// Which artifact a change starts: a new one, the one before, or the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// To a new artifact.
+    /// A change to a new artifact.
     Reload,
-    /// To the artifact before.
+    /// A change to the artifact before.
     Rollback,
-    /// To a new process of the same artifact.
+    /// A change to a new process of the same artifact.
     Restart,
 }
 
 /// A change under way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// What was asked for.
+    /// The kind of change.
     pub kind: ChangeKind,
-    /// How it is done.
+    /// The mode of the change.
     pub mode: ReloadMode,
-    /// What will run.
+    /// The artifact that will run.
     pub to: Hash,
-    /// What ran before.
+    /// The artifact that ran before.
     pub from: Option<Hash>,
-    /// The time of the request, from which the answer counts.
+    /// The time of the request. The reported duration counts from here.
     pub began: Instant,
-    /// Where it is.
+    /// The step that the change has reached.
     pub step: Step,
     ticket: Ticket,
     snapshot: Option<Arc<Snapshot>>,
@@ -54,69 +55,69 @@ pub struct Change {
 /// The steps of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Exclusive: the old generation answers what it has.
+    /// Exclusive: the old generation answers the events that it has.
     Releasing {
         /// The generation that served until now.
         old: GenerationId,
-        /// Then it is stopped all the same.
+        /// When it is stopped with events unanswered.
         until: Instant,
     },
-    /// Exclusive: the old generation is told to stop, and its end awaited.
+    /// Exclusive: the old generation was told to stop, and has not ended yet.
     Retiring {
         /// The generation that served until now.
         old: GenerationId,
     },
     /// The new generation comes up.
     Starting {
-        /// The staged one.
+        /// The staged generation.
         new: GenerationId,
     },
     /// The new generation answers the probe.
     Probing {
-        /// The staged one.
+        /// The staged generation.
         new: GenerationId,
-        /// 1 for the first.
+        /// The number of the attempt; 1 for the first.
         attempt: u32,
-        /// Then the change has failed.
+        /// When the change fails.
         until: Instant,
     },
-    /// Handoff: the old generation answers what it has.
+    /// Handoff: the old generation answers the events that it has.
     Emptying {
         /// The generation that served until now.
         old: GenerationId,
-        /// The staged one.
+        /// The staged generation.
         new: GenerationId,
-        /// Then the change has failed.
+        /// When the change fails.
         until: Instant,
     },
     /// Handoff: the old generation writes its state.
     Snapshotting {
         /// The generation that served until now.
         old: GenerationId,
-        /// The staged one.
+        /// The staged generation.
         new: GenerationId,
-        /// Then the change has failed.
+        /// When the change fails.
         until: Instant,
     },
-    /// Handoff: the new generation reads it.
+    /// Handoff: the new generation reads the state.
     Restoring {
-        /// The staged one.
+        /// The staged generation.
         new: GenerationId,
-        /// Then the change has failed.
+        /// When the change fails.
         until: Instant,
     },
 }
 
-/// How a change, or a stop, ended well.
+/// The successful end of a change, a start or a stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
     /// The generation that serves now; `None` after a stop.
     pub generation: Option<GenerationId>,
-    /// What ran before.
+    /// The artifact that ran before.
     pub from: Option<Hash>,
-    /// What runs now.
+    /// The artifact that runs now.
     pub to: Option<Hash>,
-    /// What is left of its state, where it went back to an earlier build and has one to hand over.
+    /// The plugin's state after a change to an earlier build, if the plugin hands its state over.
     pub state: Option<StateLeft>,
     /// How long each step took, in order.
     pub steps: Vec<(&'static str, Duration)>,
@@ -128,7 +129,7 @@ impl Done {
     }
 }
 
-/// As the admin command.
+/// The name of the admin command.
 impl fmt::Display for ChangeKind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
@@ -140,12 +141,12 @@ impl fmt::Display for ChangeKind {
 }
 
 impl Change {
-    /// Whether events wait in the queue meanwhile.
+    /// Whether events wait in the queue during this step.
     pub(super) fn holds(&self) -> bool {
         self.needs_old() || matches!(self.step, Step::Releasing { .. } | Step::Retiring { .. })
     }
 
-    /// Whether the change cannot go on without the old generation.
+    /// Whether the change needs the old generation from here on.
     pub(super) fn needs_old(&self) -> bool {
         matches!(self.step, Step::Emptying { .. } | Step::Snapshotting { .. } | Step::Restoring { .. })
     }
@@ -168,7 +169,8 @@ impl Change {
             | Step::Emptying { until, .. }
             | Step::Snapshotting { until, .. }
             | Step::Restoring { until, .. } => Some(until),
-            // Each ends by itself: a start has a timeout of its own, and who is told to stop is killed after a grace.
+            // Both end by themselves: a start has its own timeout, and a generation that was told to stop is killed
+            // after a grace.
             Step::Retiring { .. } | Step::Starting { .. } => None,
         }
     }
@@ -242,7 +244,7 @@ impl State {
         }
     }
 
-    /// Notes how a probe ended.
+    /// Records how a probe ended.
     pub fn probed(&mut self, now: Instant, generation: GenerationId, attempt: u32, result: Result<(), String>) {
         let attempts = self.policy.probe_attempts;
         let handoff = now + self.policy.handoff_timeout;
@@ -281,7 +283,7 @@ impl State {
         }
     }
 
-    /// Exclusive: the old one goes before the new one comes.
+    /// Exclusive: stops the old generation before the new one starts.
     fn release(&mut self, now: Instant, old: GenerationId) {
         let Phase::Running { generation, artifact, .. } = self.phase else { return };
         if generation != old {
@@ -297,7 +299,8 @@ impl State {
         self.retire(now, at);
     }
 
-    /// Exclusive: the old one crashed while it was to finish. It was to go anyway, so the new one comes at once.
+    /// Exclusive: the old generation crashed while it finished its events. It was about to stop, so the new one starts
+    /// at once.
     pub(super) fn released_by_crash(&mut self, now: Instant, old: GenerationId) -> bool {
         let Some(Change { step: Step::Releasing { old: releasing, .. }, to, from, .. }) = self.change else {
             return false;
@@ -316,7 +319,7 @@ impl State {
         true
     }
 
-    /// Ends the bake of `artifact` because another one comes. One that comes again goes on proving itself.
+    /// Ends the bake of `artifact` because another artifact comes. The same artifact continues its bake.
     fn supersede_bake(&mut self, now: Instant, artifact: Hash) {
         if self.change.as_ref().is_none_or(|change| change.to != artifact) {
             self.end_bake(now, Verdict::Superseded);
@@ -333,7 +336,7 @@ impl State {
         }
     }
 
-    /// Notes the state of a generation that was asked for it.
+    /// Records the state that a generation was asked for.
     pub fn snapshot_taken(&mut self, now: Instant, generation: GenerationId, result: Result<Snapshot, String>) {
         let until = now + self.policy.handoff_timeout;
         let Some(change) = &mut self.change else { return };
@@ -352,7 +355,7 @@ impl State {
         }
     }
 
-    /// Notes that a generation took over the state, or could not.
+    /// Records whether a generation took over the state.
     pub fn restored(&mut self, now: Instant, generation: GenerationId, result: Result<(), String>) {
         let Some(change) = &mut self.change else { return };
         if !matches!(change.step, Step::Restoring { new, .. } if new == generation) {
@@ -386,7 +389,7 @@ impl State {
         self.abort(now, ChangeError::HandoffTimedOut { who, what, limit: self.policy.handoff_timeout });
     }
 
-    /// The new generation takes over: from here on it is the active one, and the ticket is answered.
+    /// Makes the new generation the active one, and answers the ticket.
     fn swap(&mut self, now: Instant, new: GenerationId) {
         let Some(mut change) = self.change.take() else { return };
         change.steps.push(("swap", now.saturating_duration_since(change.step_began)));
@@ -418,7 +421,7 @@ impl State {
                 let snapshot = change.snapshot;
                 self.bake = Some(Bake { old, snapshot, usual, ..Bake::new(now, &self.policy, previous, change.mode) });
             }
-            // The same artifact in another process is neither better nor worse than it was.
+            // The same artifact in another process proves nothing new about it.
             _ if is_same && self.history.last_good.is_some() => {}
             _ => {
                 if let (ChangeKind::Rollback, Some(from)) = (change.kind, change.from) {
@@ -431,7 +434,7 @@ impl State {
         self.effects.push(Effect::Finish { ticket: change.ticket, result: Ok(done) });
     }
 
-    /// Ends the change under way without a swap: the staged generation goes, and what ran before goes on.
+    /// Ends the change under way without a swap: the staged generation goes, and the generation before goes on.
     pub(super) fn abort(&mut self, now: Instant, error: ChangeError) {
         let Some(change) = self.change.take() else { return };
         if let Some(new) = change.staged() {
@@ -439,7 +442,7 @@ impl State {
         }
         if self.phase == Phase::Replacing && !matches!(error, ChangeError::Stopped) {
             match (change.kind, change.from) {
-                // The very artifact that did not come up: it gets the retries of a crash.
+                // This artifact ran before and did not come up now: it gets the retries of a crash.
                 (ChangeKind::Restart, _) => self.restart_after_crash(now, change.to, &error.to_string()),
                 (_, Some(from)) => {
                     self.spawn_active(from, change.snapshot.clone());

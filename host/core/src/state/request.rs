@@ -1,37 +1,38 @@
-//! What is asked of a slot, and by whom it was seen how: a change that was confirmed for one artifact is not made to another.
+//! Requests for a change. A person confirms a change of one artifact to another; the slot refuses the request if its
+//! artifact has changed meanwhile.
 
 use super::{ChangeError, ChangeKind, Done, Effect, Phase, State, Ticket};
 use crate::hash::Hash;
 use rosey_wire::manifest::ReloadMode;
 use std::time::{Duration, Instant};
 
-/// A change that is wanted.
+/// A change that a person asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeRequest {
-    /// To this artifact.
+    /// Change to this artifact.
     Reload {
-        /// What to run.
+        /// The artifact to run.
         to: Hash,
-        /// Also when it runs already, or was rolled back from.
+        /// Change also if it runs already, or was rolled back.
         force: bool,
     },
-    /// To the artifact before.
+    /// Change to the artifact before.
     Rollback,
-    /// To a new process of the same artifact.
+    /// Change to a new process of the same artifact.
     Restart,
 }
 
-/// A slot as it was when somebody decided on a change.
+/// The state of a slot when a person decided on a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExpectedState {
     /// [`State::current`].
     pub current: Option<Hash>,
-    /// [`State::rollback_target`], where the change goes there.
+    /// [`State::rollback_target`], which a rollback compares.
     pub rollback_target: Option<Hash>,
 }
 
 impl ChangeRequest {
-    /// Which change it is.
+    /// The kind of change that the request starts.
     pub fn kind(self) -> ChangeKind {
         match self {
             Self::Reload { .. } => ChangeKind::Reload,
@@ -42,7 +43,7 @@ impl ChangeRequest {
 }
 
 impl State {
-    /// Makes the change, unless the slot is no longer as it was expected.
+    /// Makes the change, if the slot is still in the expected state.
     pub fn change_to(
         &mut self,
         now: Instant,
@@ -51,7 +52,7 @@ impl State {
         mode: ReloadMode,
         expected: Option<ExpectedState>,
     ) {
-        // A change under way is the better reason, and each of the three gives it.
+        // A change under way is the better reason to refuse, and each of the three calls below gives it.
         if let (None, Some(expected)) = (&self.change, expected) {
             let goes_elsewhere =
                 request == ChangeRequest::Rollback && expected.rollback_target != self.rollback_target();
@@ -66,7 +67,7 @@ impl State {
         }
     }
 
-    /// The artifact that people see as the running one: that of a crash loop too, but none of a plugin that was stopped.
+    /// The artifact that people see as the running one. A plugin in a crash loop has one; a stopped plugin has none.
     pub fn current(&self) -> Option<Hash> {
         match self.phase {
             Phase::Stopped => None,
@@ -75,19 +76,19 @@ impl State {
         }
     }
 
-    /// Whether an artifact has yet to prove itself, with a good one to go back to.
+    /// Whether an artifact has not finished its bake yet, and a good one exists to go back to.
     pub(super) fn is_unproven(&self, artifact: Hash) -> bool {
         self.history.last_good.is_some() && !self.history.is_good(&artifact)
     }
 
-    /// Where a rollback would go.
+    /// The artifact that a rollback would go to.
     pub fn rollback_target(&self) -> Option<Hash> {
         let from = self.running_artifact().or(self.history.active);
         let before_bake = self.bake.as_ref().map(|bake| bake.previous);
         before_bake.or_else(|| self.history.good.iter().rev().copied().find(|hash| Some(*hash) != from))
     }
 
-    /// All artifacts that it runs, or could run without another build.
+    /// All artifacts that the slot runs, or could run without a new build.
     pub fn artifacts(&self) -> Vec<Hash> {
         let (history, change) = (&self.history, self.change.as_ref());
         let skipped = history.good.len().saturating_sub(self.policy.artifacts_kept);
@@ -97,7 +98,7 @@ impl State {
         good.chain(runs).chain(comes).chain(self.rollback_target()).collect()
     }
 
-    /// Notes that the store has lost these artifacts: none of them can be run, or gone back to.
+    /// Records that the store has lost these artifacts, so that the slot no longer runs them or goes back to them.
     pub fn lost(&mut self, artifacts: &[Hash]) {
         if artifacts.is_empty() {
             return;
@@ -109,12 +110,12 @@ impl State {
         self.effects.push(Effect::Persist);
     }
 
-    /// Whether it was stopped, and nothing is to change that.
+    /// Whether the plugin is stopped and no change will start it.
     pub fn is_stopped(&self) -> bool {
         self.phase == Phase::Stopped && self.change.is_none()
     }
 
-    /// Notes the version that an artifact says it has; those of artifacts that are not remembered are forgotten.
+    /// Records the version of an artifact, and forgets the versions of artifacts that the history no longer has.
     pub fn learn(&mut self, artifact: Hash, version: &str) {
         if self.history.versions.get(&artifact).is_some_and(|known| known == version) {
             return;
@@ -141,8 +142,8 @@ impl State {
         self.begin(now, ticket, ChangeKind::Reload, to, mode, refusal);
     }
 
-    /// Starts the same artifact in a new process. A plugin that hands its state over does so while it serves; of any other, and
-    /// of one that is down, the old process goes before the new one comes. Events wait meanwhile.
+    /// Starts the same artifact in a new process. If the plugin hands its state over and serves, it does that now.
+    /// Otherwise the old process ends before the new one starts. Events wait meanwhile.
     pub fn restart(&mut self, now: Instant, ticket: Ticket, mode: ReloadMode) {
         let hands_over = mode == ReloadMode::Handoff && self.active().is_some();
         let mode = if hands_over { ReloadMode::Handoff } else { ReloadMode::Exclusive };
@@ -152,7 +153,7 @@ impl State {
         }
     }
 
-    /// Goes back to the artifact before, at once when its process is still there.
+    /// Goes back to the artifact before, at once if its process is still parked.
     pub fn rollback(&mut self, now: Instant, ticket: Ticket, mode: ReloadMode) {
         if let Some(change) = &self.change {
             let busy = ChangeError::Busy(change.kind);
@@ -182,7 +183,7 @@ impl State {
         }
     }
 
-    /// Answers a request with no.
+    /// Answers a request with an error.
     pub fn refuse(&mut self, ticket: Ticket, error: ChangeError) {
         self.effects.push(Effect::Finish { ticket, result: Err(error) });
     }

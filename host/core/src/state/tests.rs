@@ -48,21 +48,21 @@ impl State {
     }
 }
 
-/// How an event of the only command there is ended.
+/// The ending of an event of the only command.
 fn ending(person: u64, failed: bool) -> Ending {
     Ending { failed, kind: 1, person }
 }
 
-/// Where a fake generation is.
+/// The phase of a fake generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fake {
     Starting,
     Up,
-    /// Told to stop, or killed.
+    /// The generation was told to stop, or killed.
     Going,
 }
 
-/// What a fake generation was asked and has not answered.
+/// A request that a fake generation has not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
     Probe(u32),
@@ -70,7 +70,7 @@ enum Asked {
     Restore,
 }
 
-/// The slot's surroundings.
+/// The environment of the state machine.
 struct World {
     state: State,
     now: Instant,
@@ -78,11 +78,11 @@ struct World {
     asked: Vec<(GenerationId, Asked)>,
     tickets: u64,
     finished: HashMap<Ticket, Result<Done, ChangeError>>,
-    notes: Vec<StateEvent>,
-    /// Notes that the last check has seen.
-    noted: usize,
+    events: Vec<StateEvent>,
+    /// Events that the last check has seen.
+    checked: usize,
     forced: Vec<Hash>,
-    /// Artifacts that were good once.
+    /// Artifacts that have been good.
     good: HashSet<Hash>,
 }
 
@@ -91,7 +91,7 @@ impl World {
         Self::after(BuildHistory::default())
     }
 
-    /// A world that begins with what a host before it has left.
+    /// A world that starts with the history of an earlier host.
     fn after(history: BuildHistory) -> Self {
         Self {
             state: State::new(policy(), restart(), history),
@@ -100,18 +100,18 @@ impl World {
             asked: Vec::new(),
             tickets: 0,
             finished: HashMap::new(),
-            notes: Vec::new(),
-            noted: 0,
+            events: Vec::new(),
+            checked: 0,
             forced: Vec::new(),
             good: HashSet::new(),
         }
     }
 
-    /// A world in which artifact 1 runs as generation 1, and is good.
+    /// A world in which artifact 1 runs as generation 1 and is good.
     fn running() -> Self {
         let mut world = Self::new();
         world.state.start(artifact(1));
-        world.settle();
+        world.apply_effects();
         world.started(1, true);
         assert_eq!(world.state.active(), Some(1));
         world
@@ -125,12 +125,12 @@ impl World {
     fn reload(&mut self, to: u8, mode: ReloadMode) -> Ticket {
         let ticket = self.ticket();
         self.state.reload(self.now, ticket, artifact(to), mode, false);
-        self.settle();
+        self.apply_effects();
         ticket
     }
 
-    /// Performs what the machine wants, and checks what must always hold.
-    fn settle(&mut self) {
+    /// Applies the effects of the machine, and checks the invariants.
+    fn apply_effects(&mut self) {
         for effect in self.state.effects() {
             match effect {
                 Effect::Spawn { generation, artifact, .. } => {
@@ -148,7 +148,7 @@ impl World {
                     }
                 }
                 Effect::Kill { generation, .. } => match self.fakes.get_mut(&generation) {
-                    // A start that is cut off just ends.
+                    // A start that is cut off ends without a report.
                     Some((Fake::Starting, _)) => drop(self.fakes.remove(&generation)),
                     Some(fake) => fake.0 = Fake::Going,
                     None => {}
@@ -157,7 +157,7 @@ impl World {
                     assert!(self.finished.insert(ticket, result).is_none(), "ticket {ticket} answered twice");
                 }
                 Effect::Persist => {}
-                Effect::Emit(note) => self.notes.push(note),
+                Effect::Emit(event) => self.events.push(event),
             }
         }
         self.check();
@@ -181,17 +181,17 @@ impl World {
         if let (Some(bake), Phase::Running { artifact, .. }) = (self.state.bake(), self.state.phase()) {
             assert_ne!(bake.previous, *artifact);
         }
-        // What was never good before becomes so at the end of its bake, unless it is the very first.
+        // An artifact becomes good only at the end of its bake, unless it is the very first one.
         if let Some(good) = self.state.history().last_good
             && self.good.insert(good)
             && self.good.len() > 1
         {
-            let is_over = |note: &StateEvent| {
-                matches!(note, StateEvent::BakeOver { verdict: Verdict::Good | Verdict::Inconclusive, .. })
+            let is_over = |event: &StateEvent| {
+                matches!(event, StateEvent::BakeOver { verdict: Verdict::Good | Verdict::Inconclusive, .. })
             };
-            assert!(self.notes[self.noted..].iter().any(is_over), "good before the end of its bake");
+            assert!(self.events[self.checked..].iter().any(is_over), "good before the end of its bake");
         }
-        self.noted = self.notes.len();
+        self.checked = self.events.len();
         assert!(self.state.old().len() <= OLD_KEPT + 3, "old generations pile up");
     }
 
@@ -208,7 +208,7 @@ impl World {
             Err(StartProblem { why: "it does not start".into(), fault: Fault::Start })
         };
         self.state.started(self.now, generation, result);
-        self.settle();
+        self.apply_effects();
     }
 
     fn answer(&mut self, at: usize, well: bool) {
@@ -225,14 +225,14 @@ impl World {
             }
             Asked::Restore => self.state.restored(self.now, generation, result),
         }
-        self.settle();
+        self.apply_effects();
     }
 
     fn exit(&mut self, generation: GenerationId) {
         if self.fakes.get(&generation).is_some_and(|fake| fake.0 != Fake::Starting) {
             self.fakes.remove(&generation);
             self.state.exited(self.now, generation, "killed by signal 9");
-            self.settle();
+            self.apply_effects();
         }
     }
 
@@ -240,7 +240,7 @@ impl World {
         for generation in self.fakes.keys().copied().collect::<Vec<_>>() {
             if self.state.route() != Some(generation) {
                 self.state.drained(self.now, generation);
-                self.settle();
+                self.apply_effects();
             }
         }
     }
@@ -248,10 +248,10 @@ impl World {
     fn pass(&mut self, time: Duration) {
         self.now += time;
         self.state.tick(self.now);
-        self.settle();
+        self.apply_effects();
     }
 
-    /// Lets everything under way end well.
+    /// Lets everything under way end with success.
     fn calm(&mut self) {
         for _ in 0..200 {
             for generation in self.fakes.keys().copied().collect::<Vec<_>>() {
@@ -284,7 +284,7 @@ fn a_reload_swaps_after_the_probe_and_parks_the_old_one_until_the_bake_is_over()
     assert_eq!(world.state.history().last_good, Some(artifact(1)));
     world.pass(31 * SECOND);
     assert_eq!(world.state.history().last_good, Some(artifact(2)));
-    assert!(world.notes.contains(&StateEvent::BakeOver { verdict: Verdict::Inconclusive, events: 0 }));
+    assert!(world.events.contains(&StateEvent::BakeOver { verdict: Verdict::Inconclusive, events: 0 }));
     assert!(matches!(world.state.old()[0].phase, OldPhase::Retiring { .. }));
     world.exit(1);
     assert!(world.state.old().is_empty());
@@ -308,7 +308,7 @@ fn a_probe_that_fails_three_times_or_hangs_leaves_the_old_one_alone() {
 }
 
 #[test]
-fn a_crash_in_the_bake_goes_back_to_the_parked_process_and_condemns() {
+fn a_crash_in_the_bake_goes_back_to_the_parked_process_and_blocks_the_build() {
     let mut world = World::running();
     world.reload(2, ReloadMode::Overlap);
     world.started(2, true);
@@ -316,7 +316,7 @@ fn a_crash_in_the_bake_goes_back_to_the_parked_process_and_condemns() {
     world.drained();
     world.exit(2);
     assert_eq!(world.state.route(), Some(1), "at once, without a start");
-    assert!(world.notes.iter().any(|note| matches!(note, StateEvent::RolledBack { warm: true, .. })));
+    assert!(world.events.iter().any(|event| matches!(event, StateEvent::RolledBack { warm: true, .. })));
     assert_eq!(world.state.history().blocked, [artifact(2)]);
     let ticket = world.reload(2, ReloadMode::Overlap);
     assert!(matches!(world.finished[&ticket], Err(ChangeError::Blocked(_))));
@@ -341,11 +341,11 @@ fn too_many_failures_in_the_bake_go_back_and_a_few_do_not() {
     world.answer(0, true);
     for n in 0..9 {
         world.state.outcome(world.now, 2, ending(n, n % 2 == 0));
-        world.settle();
+        world.apply_effects();
     }
     assert_eq!(world.state.route(), Some(2), "nine events prove nothing");
     world.state.outcome(world.now, 2, ending(1, true));
-    world.settle();
+    world.apply_effects();
     assert_eq!(world.state.route(), Some(1), "six of ten failed");
 }
 
@@ -360,7 +360,7 @@ fn a_plugin_that_always_fails_some_is_not_rolled_back_for_it() {
     world.answer(0, true);
     for n in 0..20 {
         world.state.outcome(world.now, 2, ending(n, n % 4 != 0));
-        world.settle();
+        world.apply_effects();
     }
     assert_eq!(world.state.route(), Some(2));
 }
@@ -442,13 +442,13 @@ fn rollback_on_request_goes_back_warm_in_the_bake_and_cold_after_it() {
     world.exit(1);
     let ticket = world.ticket();
     world.state.rollback(world.now, ticket, ReloadMode::Overlap);
-    world.settle();
+    world.apply_effects();
     world.calm();
     assert!(world.finished[&ticket].is_ok());
     assert!(matches!(world.state.phase(), Phase::Running { artifact: a, .. } if *a == artifact(1)));
     let ticket = world.ticket();
     world.state.rollback(world.now, ticket, ReloadMode::Overlap);
-    world.settle();
+    world.apply_effects();
     assert_eq!(world.finished[&ticket], Err(ChangeError::NoEarlier), "no ping-pong");
 }
 
@@ -459,7 +459,7 @@ fn a_drain_that_takes_too_long_is_cut_off() {
     world.started(2, true);
     world.answer(0, true);
     world.pass(30 * SECOND);
-    assert!(world.notes.contains(&StateEvent::DrainTimedOut { generation: 1 }));
+    assert!(world.events.contains(&StateEvent::DrainTimedOut { generation: 1 }));
     assert_eq!(world.fakes[&1].0, Fake::Going);
 }
 
@@ -478,7 +478,7 @@ fn a_restart_in_the_bake_neither_ends_it_nor_makes_the_build_good() {
     let mut world = baking();
     let ticket = world.ticket();
     world.state.restart(world.now, ticket, ReloadMode::Overlap);
-    world.settle();
+    world.apply_effects();
     world.drained();
     world.exit(2);
     world.started(3, true);
@@ -525,7 +525,7 @@ fn poison_events_do_not_make_a_working_plugin_fail_and_a_broken_one_fails_all_th
         let Some(active) = up(world) else { return };
         world.fakes.remove(&active);
         world.state.poisoned(world.now, active, "SIGSEGV");
-        world.settle();
+        world.apply_effects();
     };
     for _ in 0..100 {
         poisoned(&mut world, true);
@@ -545,7 +545,7 @@ fn what_the_host_cannot_do_is_not_counted_against_the_plugin() {
         let full = StartProblem { why: "no space left".into(), fault: Fault::Host };
         world.fakes.remove(&generation);
         world.state.started(world.now, generation, Err(full));
-        world.settle();
+        world.apply_effects();
         assert_eq!(world.state.word(), "crashed");
         world.pass(HOST_RETRY);
         assert_eq!(world.state.phase(), &Phase::Starting { generation: generation + 1, artifact: artifact(1) });
@@ -561,12 +561,12 @@ fn settings_that_are_refused_are_not_tried_again_before_somebody_says_so() {
     world.fakes.remove(&2);
     let refused = StartProblem { why: "its setting city is refused".into(), fault: Fault::Settings };
     world.state.started(world.now, 2, Err(refused));
-    world.settle();
+    world.apply_effects();
     assert_eq!(world.state.word(), "failed");
     world.pass(3600 * SECOND);
     assert_eq!(world.state.word(), "failed");
     assert!(world.state.start(artifact(1)));
-    world.settle();
+    world.apply_effects();
     world.started(3, true);
     assert_eq!(world.state.word(), "running");
 }
@@ -588,7 +588,7 @@ fn a_start_by_hand_and_a_new_build_get_a_whole_hour_of_crashes() {
     };
     assert_eq!(crash_until_it_fails(&mut world), 20);
     world.state.start(artifact(1));
-    world.settle();
+    world.apply_effects();
     world.calm();
     assert_eq!(crash_until_it_fails(&mut world), 20);
 }
@@ -672,7 +672,7 @@ fn apply(world: &mut World, op: &Op) {
         Op::Pass(millis) => world.pass(Duration::from_millis(millis)),
         Op::Answer(..) | Op::Exit(_) => {}
     }
-    world.settle();
+    world.apply_effects();
 }
 
 proptest! {
@@ -726,7 +726,7 @@ fn what_the_host_could_not_do_is_tried_again_and_never_counted() {
     assert_eq!(state.phase(), &Phase::Waiting { why: "the disk is full".into() });
     assert!(state.will_run(), "events have something to wait for");
     let postponed = StateEvent::StartPostponed { why: "the disk is full".into() };
-    assert_eq!(state.effects(), [Effect::Emit(postponed)], "said once");
+    assert_eq!(state.effects(), [Effect::Emit(postponed)], "reported once");
     assert!(state.start(artifact(1)));
     for generation in 1..100 {
         state.started(now, generation, Err(full()));

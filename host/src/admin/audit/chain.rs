@@ -1,9 +1,10 @@
-//! The chain in `rosey.db`: how a record is added, and how it shows that one was changed or is missing.
+//! The chain in `rosey.db`: how a record is appended, and how `verify` finds records that were changed or are missing.
 //!
-//! Each record carries the hash of the one before, and a row beside the table how many there are and the last hash. An
-//! edit breaks a hash, a deletion leaves a gap, and a truncation does not fit the head. Whoever can write the file can
-//! still set the head back, or make a whole new chain. A running bot knows its head and notices at the next record; a
-//! head noted elsewhere, the log, or the `audit_file` on another machine show it later.
+//! Each record has the hash of the record before it. A row beside the table, the head, has the number of records and
+//! the last hash. An edit breaks a hash, a deletion leaves a gap, and a truncation does not fit the head. A program
+//! that can write the file can still set the head back, or make a new chain. A running bot knows its head and notices
+//! that at the next record. Later only a head that was noted elsewhere, the log, or a copy of the `audit_file` on
+//! another machine shows it.
 
 use super::record::AuditRecord;
 use rusqlite::{Connection, OptionalExtension, Params, Statement};
@@ -38,39 +39,39 @@ CREATE TABLE IF NOT EXISTS audit_head (
     hash  TEXT NOT NULL
 ) STRICT;";
 
-/// The column that came after those: what chat showed, where the account has another name. The hash of a record without it
-/// is as if there were no such column.
+/// A later column: the nick, where the account has another name. The hash of a record without a nick is as before there was
+/// this column.
 pub const NICK: &str = "ALTER TABLE audit ADD COLUMN nick TEXT";
 
-/// More records than there can be: a greater number was not given by Rosey, and no other follows it.
+/// More records than Rosey can ever write. A record with a higher number is not Rosey's, and no record follows it.
 const MOST_RECORDS: i64 = 1 << 40;
 
-/// Problems that are described; who wants them all has a broken database.
+/// Problems that `verify` describes. With more than these, the whole database is broken.
 const DESCRIBED: usize = 20;
 
-/// What a look at the whole chain found.
+/// The result of verifying the whole chain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// Records that are there.
+    /// Number of records in the table.
     pub count: i64,
-    /// The hash of the last one; empty when there is none.
+    /// The hash of the last record; empty without records.
     pub head: String,
-    /// Actions whose end was never recorded: the host was killed, or is about to end them.
+    /// Actions without a recorded end: the host was killed, or they are still under way.
     pub open: Vec<i64>,
-    /// What is wrong. Empty when nothing is.
+    /// What is wrong; empty when the chain is intact.
     pub problems: Vec<String>,
-    /// What is not wrong, and worth knowing.
+    /// Remarks that are not problems.
     pub notes: Vec<String>,
-    /// The hashes of the records that can be read, by number.
+    /// The hashes of the readable records, by number.
     hashes: BTreeMap<i64, String>,
 }
 
-/// The end of a chain: how many records there are, and the hash of the last.
+/// The end of a chain: the number of records, and the hash of the last one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Head {
-    /// How many records it has.
+    /// Number of records.
     pub count: i64,
-    /// The last one's hash; empty when there is none.
+    /// The hash of the last record; empty without records.
     pub hash: String,
 }
 
@@ -81,7 +82,7 @@ impl fmt::Display for Head {
 }
 
 impl Head {
-    /// Whether Rosey may have written it.
+    /// Whether Rosey can have written this head.
     pub(super) fn is_plausible(&self) -> bool {
         (0..MOST_RECORDS).contains(&self.count)
     }
@@ -94,26 +95,28 @@ impl Verified {
         }
     }
 
-    /// Looks for a head that was noted elsewhere: `HASH@COUNT`, or a hash alone.
+    /// Looks for a head that was noted elsewhere: `HASH@COUNT`, or only the hash.
     pub fn expect(&mut self, hash: &str, count: Option<i64>) {
         let last = self.hashes.range(..MOST_RECORDS).next_back().map_or(0, |(number, _)| *number);
         match count {
             Some(count) if count > last => {
-                self.problem(format!("record {count}, whose hash was noted, is not there: the end was cut off"));
+                self.problem(format!("record {count}, whose hash was noted, is missing: the end was cut off"));
             }
             Some(count) if !self.hashes.get(&count).is_some_and(|found| found.starts_with(hash)) => {
-                self.problem(format!("record {count} is not the one whose hash was noted: the chain was made anew"));
+                self.problem(format!(
+                    "record {count} is not the one whose hash was noted: another program made a new chain"
+                ));
             }
             None if !self.hashes.values().any(|found| found.starts_with(hash)) => {
-                self.problem("the record whose hash was noted is not there".to_owned());
+                self.problem("the record whose hash was noted is missing".to_owned());
             }
             _ => self.notes.push("the noted head is there".to_owned()),
         }
     }
 }
 
-/// Adds a record, durably, behind what is known to be the end. Returns it with its number and hash; and before it a
-/// record of its own when the end is not what it was left as.
+/// Appends a record durably behind the known end, and returns it with its number and hash. If the table does not end
+/// where Rosey left it, it appends an alarm first.
 pub(super) fn append(
     connection: &mut Connection,
     mut record: AuditRecord,
@@ -128,21 +131,21 @@ pub(super) fn append(
     Ok((alarm, record))
 }
 
-/// Holds the end of the table against what is known to be the end; if they differ, that is recorded, behind the known
-/// end, so that what is missing stays missing.
+/// Compares the end of the table with the known end. If they differ, it records an alarm behind the known end, so that
+/// missing records stay visible as missing.
 pub(super) fn check(connection: &Connection, end: &mut Head) -> rusqlite::Result<Option<AuditRecord>> {
     let newest = newest(connection)?;
     if newest == *end && head(connection)? == *end {
         return Ok(None);
     }
     let text = format!(
-        "the audit was changed by somebody else: it ended with {end} and ends with {newest}; see rosey audit verify"
+        "another program changed the audit: it ended with {end} and ends with {newest}; see rosey audit verify"
     );
     end.count = if end.is_plausible() { end.count.max(newest.count) } else { newest.count };
     alarm(connection, end, &text).map(Some)
 }
 
-/// Records that the audit was changed.
+/// Records that another program changed the audit.
 pub(super) fn alarm(connection: &Connection, end: &mut Head, text: &str) -> rusqlite::Result<AuditRecord> {
     let mut record = AuditRecord::alarm(text);
     add(connection, &mut record, end)?;
@@ -161,12 +164,12 @@ fn add(connection: &Connection, record: &mut AuditRecord, end: &mut Head) -> rus
     Ok(())
 }
 
-/// The end as it was noted beside the table.
+/// The end according to the row beside the table.
 pub(super) fn head(connection: &Connection) -> rusqlite::Result<Head> {
     one_head(connection, "SELECT count, hash FROM audit_head")
 }
 
-/// The end as it is in the table.
+/// The end according to the table.
 fn newest(connection: &Connection) -> rusqlite::Result<Head> {
     let sql = format!("SELECT id, hash FROM audit WHERE id > 0 AND id < {MOST_RECORDS} ORDER BY id DESC LIMIT 1");
     one_head(connection, &sql)
@@ -177,7 +180,7 @@ fn one_head(connection: &Connection, sql: &str) -> rusqlite::Result<Head> {
     head.optional().map(Option::unwrap_or_default)
 }
 
-/// The records of a query. One that was made unreadable is left out: verify names it, and the rest goes on.
+/// The records of a query. It leaves out unreadable records, which `verify` names.
 fn records(statement: &mut Statement<'_>, parameters: impl Params) -> rusqlite::Result<Vec<AuditRecord>> {
     let mut rows = statement.query(parameters)?;
     let mut records = Vec::new();
@@ -187,19 +190,19 @@ fn records(statement: &mut Statement<'_>, parameters: impl Params) -> rusqlite::
     Ok(records)
 }
 
-/// The record with this number; nothing when it is not there or cannot be read.
+/// The record with this number; `None` when it is missing or unreadable.
 pub(super) fn one(connection: &Connection, id: i64) -> rusqlite::Result<Option<AuditRecord>> {
     let mut statement = connection.prepare_cached("SELECT * FROM audit WHERE id = ?1")?;
     Ok(records(&mut statement, [id])?.pop())
 }
 
-/// Records with a number over `after`, the oldest first.
+/// Records with a number above `after`, the oldest first.
 pub(super) fn since(connection: &Connection, after: i64) -> rusqlite::Result<Vec<AuditRecord>> {
     let sql = format!("SELECT * FROM audit WHERE id > ?1 AND id < {MOST_RECORDS} ORDER BY id");
     records(&mut *connection.prepare_cached(&sql)?, [after])
 }
 
-/// Beginnings without an end.
+/// Records of a beginning without a record of an end.
 pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<AuditRecord>> {
     let mut statement = connection.prepare(
         "SELECT * FROM audit WHERE stage = 'before' AND id NOT IN
@@ -208,10 +211,10 @@ pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<AuditRecord>
     records(&mut statement, [])
 }
 
-/// The records that fit, the oldest first, at most the newest `limit`.
+/// The newest `limit` records that match the filter, the oldest first.
 ///
 /// # Errors
-/// As SQLite says.
+/// Those of SQLite.
 pub fn list(
     connection: &Connection,
     plugin: Option<&str>,
@@ -227,10 +230,10 @@ pub fn list(
     Ok(records)
 }
 
-/// Looks at every record, as of one moment.
+/// Verifies every record, in one snapshot of the database.
 ///
 /// # Errors
-/// As SQLite says; a record that cannot even be read is a problem and no error.
+/// Those of SQLite. An unreadable record is a problem and no error.
 pub fn verify(connection: &mut Connection) -> rusqlite::Result<Verified> {
     let transaction = connection.transaction()?;
     let mut found = Verified::default();
@@ -243,7 +246,7 @@ pub fn verify(connection: &mut Connection) -> rusqlite::Result<Verified> {
         if !(1..MOST_RECORDS).contains(&id) {
             found.problem(format!("record {id} was moved there: Rosey numbers records from 1, without a gap"));
         } else if id != last + 1 {
-            found.problem(format!("between record {last} and record {id} something is missing"));
+            found.problem(format!("records between {last} and {id} are missing"));
         }
         last = if id < MOST_RECORDS { id.max(0) } else { last };
         match AuditRecord::from_row(row) {

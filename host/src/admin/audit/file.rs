@@ -1,5 +1,5 @@
-//! The audit as a file of JSON lines: only ever added to, for those who ship it elsewhere. It has every record from the
-//! first on.
+//! The audit as a file of JSON lines, for operators who ship it to another machine. Rosey only appends to it, and it
+//! has every record from the first on.
 
 use super::{
     chain::{self, Head, Verified},
@@ -14,21 +14,21 @@ use std::{
     path::Path,
 };
 
-/// The file, and where it ends.
+/// The file, and its end.
 #[derive(Debug)]
 pub(super) struct AuditFile {
     file: File,
-    /// Its last record.
+    /// The last record of the file.
     end: Head,
-    /// Bytes of whole lines; nothing for what has no length, such as a pipe.
+    /// Bytes of whole lines; `None` for a file without a length, such as a pipe.
     whole: Option<u64>,
-    /// What was not written whole is still there.
+    /// Whether the rest of a line that was not written whole is still there.
     torn: bool,
 }
 
 impl AuditFile {
-    /// Opens or makes it. A last line that was never finished, as after a power cut, is cut off. What is no regular file
-    /// gets the records after `head`.
+    /// Opens or creates the file. It cuts off an unfinished last line, as a power cut leaves one. A file that is no
+    /// regular file gets only records after `head`.
     pub(super) fn open(path: &Path, head: &Head) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         if !file.metadata()?.is_file() {
@@ -39,7 +39,7 @@ impl AuditFile {
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
             whole += line.len() as u64;
-            // What is no record is found by verify; here it only matters where to go on.
+            // `verify` finds lines that are no records. Here only the end of the file matters.
             if let Ok(record) = serde_json::from_slice::<AuditRecord>(&line) {
                 let read = Head { count: record.id, hash: record.hash };
                 end = if read.is_plausible() { read } else { end };
@@ -51,12 +51,12 @@ impl AuditFile {
         Ok(opened)
     }
 
-    /// Its last record.
+    /// The last record of the file.
     pub(super) fn end(&self) -> &Head {
         &self.end
     }
 
-    /// Writes the records that the database has and the file has not.
+    /// Writes the records that the database has and the file lacks.
     pub(super) fn catch_up(&mut self, connection: &Connection) -> io::Result<()> {
         for record in chain::since(connection, self.end.count).map_err(io::Error::other)? {
             self.add(&record.line(), |mut file, line| file.write_all(line))?;
@@ -65,12 +65,12 @@ impl AuditFile {
         if self.whole.is_some() { self.file.sync_data() } else { Ok(()) }
     }
 
-    /// Adds a line as a whole, or nothing of it: of a full disk there may be half a line.
+    /// Appends a line as a whole, or nothing: on a full disk half a line may have been written.
     fn add(&mut self, line: &[u8], write: impl FnOnce(&File, &[u8]) -> io::Result<()>) -> io::Result<()> {
         self.mend()?;
         self.torn = true;
         if let Err(error) = write(&self.file, line) {
-            // If that fails too, it is tried again before the next line.
+            // If this fails too, `add` tries again before the next line.
             let _ = self.mend();
             return Err(error);
         }
@@ -88,10 +88,11 @@ impl AuditFile {
     }
 }
 
-/// Holds the file against the database, byte for byte. It begins with the first record, and may lack the last ones.
+/// Compares the file with the database, byte for byte. The file begins with the first record and may lack the last
+/// ones.
 ///
 /// # Errors
-/// When either cannot be read.
+/// When the file or the database cannot be read.
 pub fn verify(path: &Path, connection: &Connection, found: &mut Verified) -> io::Result<()> {
     #[derive(Deserialize)]
     struct Numbered {
@@ -110,7 +111,7 @@ pub fn verify(path: &Path, connection: &Connection, found: &mut Verified) -> io:
         let written =
             chain::one(connection, id.unwrap_or(last.saturating_add(1))).ok().flatten().map(|record| record.line());
         if !line.ends_with(b"\n") && written.as_ref().is_some_and(|written| written.starts_with(&line)) {
-            // Not finished yet, or never: the next start cuts it off.
+            // An unfinished line, which the next start cuts off.
             break;
         }
         match (id, written) {

@@ -1,6 +1,7 @@
-//! The audit: who did what with the bot, in `rosey.db` and if wanted in a file of JSON lines.
+//! The audit: who did what with the bot, in `rosey.db` and optionally in a file of JSON lines.
 //!
-//! An action is recorded before it begins and after it ended; one whose beginning cannot be recorded is not carried out.
+//! The host records an action before it begins and after it ended, and does not carry out an action that it cannot
+//! record first.
 
 pub mod chain;
 pub mod file;
@@ -17,10 +18,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Called with each record when it is kept. It must not block.
+/// Called with each record once it is written. It must not block.
 pub type Listener = Box<dyn Fn(&AuditRecord) + Send + Sync>;
 
-/// Why something cannot be recorded.
+/// Why a record cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// In the database.
@@ -29,28 +30,28 @@ pub enum AuditError {
     /// In the file.
     #[error("the audit file {} cannot be written: {source}", .path.display())]
     File {
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
 }
 
-/// The way into the audit. Cheap to clone.
+/// Access to the audit. Cheap to clone.
 #[derive(Clone)]
 pub struct Audit {
     database: Database,
     file: Option<(PathBuf, Arc<Mutex<AuditFile>>)>,
-    /// Where the chain ends as far as this host has written it. Taken only on the database's thread.
+    /// The end of the chain, as far as this host has written it. Locked only on the thread of the database.
     head: Arc<Mutex<Head>>,
     listeners: Arc<Mutex<Vec<Listener>>>,
 }
 
 impl Audit {
-    /// Opens it, brings the file up to date, and notes the end of actions that a host before this one did not live to see.
+    /// Opens the audit, brings the file up to date, and records the end of actions that an earlier host did not finish.
     ///
     /// # Errors
-    /// When a record cannot be read, or the file not be opened.
+    /// When a record cannot be read, or the file cannot be opened.
     pub async fn open(database: Database, file: Option<PathBuf>) -> Result<Self, AuditError> {
         let head = database.run(|connection| chain::head(connection)).await?;
         let file = match file {
@@ -61,10 +62,10 @@ impl Audit {
             },
         };
         let audit = Self { database, file, head: Arc::new(Mutex::new(head)), listeners: Arc::default() };
-        audit.look().await?;
+        audit.check_end().await?;
         for before in audit.database.run(|connection| chain::open(connection)).await? {
-            // Without room for it the bot still answers; its actions are refused until there is.
-            if let Err(error) = audit.write(before.after(false, "the host ended before this did", None)).await {
+            // On a full disk the bot still answers, and refuses actions until there is room.
+            if let Err(error) = audit.write(before.after(false, "the host ended before this action did", None)).await {
                 tracing::error!("the audit cannot be written: {error}");
             }
         }
@@ -72,8 +73,8 @@ impl Audit {
         Ok(audit)
     }
 
-    /// Looks whether the end is where the last host left it, and writes what the file lacks.
-    async fn look(&self) -> Result<(), AuditError> {
+    /// Checks that the table ends where the last host left it, and writes the records that the file lacks.
+    async fn check_end(&self) -> Result<(), AuditError> {
         let (head, file) = (Arc::clone(&self.head), self.file.as_ref().map(|(_, file)| Arc::clone(file)));
         let (alarm, written) = self
             .database
@@ -101,28 +102,29 @@ impl Audit {
             .await?;
         self.cry(alarm.as_ref());
         if let (Err(source), Some((path, _))) = (written, &self.file) {
-            // As above.
+            // As above: the bot still answers.
             tracing::error!("the audit file {} cannot be written: {source}", path.display());
         }
         Ok(())
     }
 
-    /// Has every record from now on told to `listener`.
+    /// Calls `listener` with every record from now on.
     pub fn on_record(&self, listener: Listener) {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 
-    /// Keeps a record. When this returns it survives the host, and the machine. Cancelled, it is kept all the same.
+    /// Writes a record. When this returns, the record survives a crash of the host and of the machine. Cancellation
+    /// does not stop the write.
     ///
     /// # Errors
-    /// [`AuditError`]; a record that only the file did not take follows there with the next one.
+    /// [`AuditError`]. A record that only the file lacks is written there before the next one.
     pub async fn write(&self, record: AuditRecord) -> Result<AuditRecord, AuditError> {
         let (record, written) = self.keep(record).await?;
         written.map(|()| record)
     }
 
-    /// Keeps the beginning of an action. When only the file did not take it, the action is not to be done, and its end
-    /// says so.
+    /// Writes the record of an action's beginning. If only the file lacks it, the action must not be done either, and
+    /// its recorded end says so.
     ///
     /// # Errors
     /// [`AuditError`]; the action must not be done.
@@ -163,13 +165,16 @@ impl Audit {
         }
     }
 
-    /// Says in the log where the chain ends: another place that has to be changed to hide a cut end.
+    /// Logs the head of the chain, so that a copy of it exists outside the state directory.
     pub fn log_head(&self) {
         let head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        tracing::info!("records in the audit: {}; its head is {head}", head.count);
+        match head.count {
+            0 => tracing::info!("the audit is empty"),
+            count => tracing::info!("number of records in the audit: {count}; its head is {head}"),
+        }
     }
 
-    /// Tells the listeners, and keeps nothing.
+    /// Calls the listeners with a record, and writes nothing.
     pub fn tell(&self, record: &AuditRecord) {
         for listener in &*self.listeners.lock().unwrap_or_else(PoisonError::into_inner) {
             listener(record);

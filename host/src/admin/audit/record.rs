@@ -1,4 +1,4 @@
-//! One record of the audit, and the hash that ties it to the one before.
+//! One record of the audit, and the hash that links it to the record before.
 
 use crate::{
     admin::{Actor, Via, permission},
@@ -14,34 +14,34 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Bytes kept of what a user or a plugin wrote.
+/// Bytes of a text of a user or a plugin that a record keeps.
 const MAX_TEXT: usize = 500;
 
-/// What a record is about.
+/// The stage of an action that a record is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
-    /// Something was asked to know. Told to listeners, and not kept.
+    /// A query was answered. Listeners get it, and it is not kept.
     Read,
-    /// Somebody was not allowed to.
+    /// A person lacked the role.
     Denied,
-    /// An action was not begun: it made no sense, or came too often, or too soon.
+    /// An action did not begin: it made no sense, or came too often or too soon.
     Refused,
-    /// A question was not answered with yes: with no, not in time, or it was replaced.
+    /// A question got no yes: the answer was no, none came in time, or another command replaced it.
     Dropped,
     /// An action is about to begin.
     Before,
     /// An action ended.
     After,
-    /// The audit was found changed by somebody else than Rosey.
+    /// Another program changed the audit.
     Alarm,
 }
 
-/// All of them that are kept.
+/// All stages that are kept.
 const KEPT: [Stage; 6] = [Stage::Denied, Stage::Refused, Stage::Dropped, Stage::Before, Stage::After, Stage::Alarm];
 
 impl Stage {
-    /// The word for it.
+    /// The name of the stage.
     pub fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -61,16 +61,16 @@ impl fmt::Display for Stage {
     }
 }
 
-/// One record: who did what, where, and what came of it.
+/// One record: who did what, where, and with which result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRecord {
     /// 1, 2, 3, … without a gap.
     pub id: i64,
-    /// When, RFC 3339 in UTC.
+    /// The time, RFC 3339 in UTC.
     pub at: String,
-    /// What it is about.
+    /// How far the action was: before it, after it, refused, dropped.
     pub stage: Stage,
-    /// Of an action that ended: the record of its beginning.
+    /// For the end of an action: the number of the record of its beginning.
     pub about: Option<i64>,
     /// The name of the person who asked, or `rosey`.
     pub user: String,
@@ -83,7 +83,7 @@ pub struct AuditRecord {
     pub via: String,
     /// The channel, terminal or address.
     pub place: String,
-    /// The line, without `!admin`.
+    /// The command, without `!admin`.
     pub command: String,
     /// The plugin it is about.
     pub plugin: Option<String>,
@@ -91,15 +91,15 @@ pub struct AuditRecord {
     pub from: Option<String>,
     /// The version after, or the one that was refused.
     pub to: Option<String>,
-    /// Whether it was done. Nothing while it is under way.
+    /// Whether the action was done; `None` while it is under way.
     pub ok: Option<bool>,
-    /// What came of it, as the user read it.
+    /// The result, as the user read it.
     pub result: Option<String>,
-    /// How long it took, in microseconds.
+    /// The duration, in microseconds.
     pub took_us: Option<i64>,
-    /// The hash of the record before; empty in the first.
+    /// The hash of the record before; empty in the first one.
     pub previous: String,
-    /// SHA-256 of the JSON of all of the above.
+    /// SHA-256 of the JSON of all fields above.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub hash: String,
 }
@@ -112,7 +112,7 @@ const COLUMNS: &str = "id, at, stage, about, user, verified, via, place, command
                                   to_version, ok, result, took_us, previous, hash, nick";
 
 impl AuditRecord {
-    /// What somebody does now; without a number and a hash yet.
+    /// A record of what an actor does now, still without a number and a hash.
     pub(in crate::admin) fn new(stage: Stage, actor: &Actor, command: &str, plugin: Option<&str>) -> Self {
         let (user, verified) = permission::identity(&actor.user);
         Self {
@@ -137,7 +137,7 @@ impl AuditRecord {
         }
     }
 
-    /// That the audit itself was changed.
+    /// The record of a changed audit.
     pub(super) fn alarm(text: &str) -> Self {
         let user = User { name: "rosey".to_owned(), identity: Identity::System("rosey".to_owned()) };
         let actor = Actor { user: user.into(), via: Via::Host, place: String::new() };
@@ -145,13 +145,13 @@ impl AuditRecord {
         Self { verified, ..Self::new(Stage::Alarm, &actor, "audit", None) }.ended(false, text, None)
     }
 
-    /// From which version to which.
+    /// Adds the versions before and after.
     pub(in crate::admin) fn between(mut self, from: Option<String>, to: Option<String>) -> Self {
         (self.from, self.to) = (from, to);
         self
     }
 
-    /// With how it ended.
+    /// Adds the result.
     pub(in crate::admin) fn ended(mut self, ok: bool, result: &str, took: Option<Duration>) -> Self {
         self.ok = Some(ok);
         self.result = Some(clean(result, MAX_TEXT));
@@ -165,20 +165,20 @@ impl AuditRecord {
         Self { id: 0, at, stage: Stage::After, about, ..self.clone() }.ended(ok, result, took)
     }
 
-    /// As it stands in the file.
+    /// The record as a line of the file.
     pub(super) fn line(&self) -> Vec<u8> {
         let mut line = serde_json::to_vec(self).expect("a struct of texts and numbers");
         line.push(b'\n');
         line
     }
 
-    /// Puts it at the end of a chain.
+    /// Gives it its number and links it to the record before.
     pub(super) fn seal(&mut self, id: i64, previous: String) {
         (self.id, self.previous) = (id, previous);
         self.hash = self.digest();
     }
 
-    /// The hash that it should have.
+    /// The hash of its content.
     pub(super) fn digest(&self) -> String {
         let bare = Self { hash: String::new(), ..self.clone() };
         let json = serde_json::to_vec(&bare).expect("a struct of texts and numbers");

@@ -1,4 +1,4 @@
-//! That nothing can be changed in the audit without it showing.
+//! Tests that every change of the audit shows.
 
 use super::{
     chain::{self, Verified},
@@ -17,7 +17,7 @@ fn before(plugin: &str) -> AuditRecord {
     AuditRecord::new(Stage::Before, &actor, "reload", Some(plugin))
 }
 
-/// An audit of ten actions, each with its end.
+/// An audit with ten actions, each with its end.
 async fn ten_actions(directory: &Path, file: Option<PathBuf>) {
     let database = Database::open(&directory.join("rosey.db"), &SCHEMA).expect("a database");
     let audit = Audit::open(database, file).await.expect("empty");
@@ -160,7 +160,7 @@ async fn a_file_that_is_behind_is_not_tampered_with_and_catches_up_at_the_start(
     }
 }
 
-/// What only a head that was noted elsewhere shows.
+/// Changes that only a head noted elsewhere shows.
 const CAREFUL: [&str; 2] = [
     "DELETE FROM audit WHERE id > 18; UPDATE audit_head SET count = 18, hash = (SELECT hash FROM audit WHERE id = 18)",
     "DELETE FROM audit; DELETE FROM audit_head",
@@ -179,11 +179,11 @@ async fn a_careful_cut_is_found_by_a_noted_head() {
         };
         assert_eq!(problems(&noted, Some(20)), Vec::<String>::new());
         assert_eq!(problems(&noted[..12], None), Vec::<String>::new());
-        assert!(problems(&noted, Some(19))[0].contains("made anew"));
+        assert!(problems(&noted, Some(19))[0].contains("made a new chain"));
         tamper(directory.path(), sql);
         assert_eq!(verify(directory.path()).problems, Vec::<String>::new(), "{sql}");
         assert!(problems(&noted, Some(20))[0].contains("the end was cut off"), "{sql}");
-        assert!(problems(&noted, None)[0].contains("is not there"), "{sql}");
+        assert!(problems(&noted, None)[0].contains("is missing"), "{sql}");
     }
 }
 
@@ -203,10 +203,10 @@ async fn a_careful_cut_under_a_running_bot_is_noticed_at_the_next_record_and_sta
         let record = audit.write(before("p")).await.expect("it is recorded");
         assert_eq!((record.id, *alarms.lock().expect("whole")), (22, 1), "{sql}");
         audit.write(before("p")).await.expect("it is recorded");
-        assert_eq!(*alarms.lock().expect("whole"), 1, "said once");
+        assert_eq!(*alarms.lock().expect("whole"), 1, "recorded once");
         let problems = verify(directory.path()).problems;
-        assert!(problems.iter().any(|text| text.contains("something is missing")), "{problems:?}");
-        assert!(problems.iter().any(|text| text.contains("was changed by somebody else")), "{problems:?}");
+        assert!(problems.iter().any(|text| text.contains("are missing")), "{problems:?}");
+        assert!(problems.iter().any(|text| text.contains("another program changed the audit")), "{problems:?}");
     }
 }
 
@@ -235,12 +235,12 @@ async fn a_record_at_a_number_that_cannot_be_blocks_neither_records_nor_starts()
         tamper(directory.path(), &sql);
         let first = audit.begin(before("p")).await.expect("it is recorded");
         let second = audit.write(first.after(true, "done", None)).await.expect("it is recorded");
-        assert_eq!(second.id, first.id + 1, "{sql}: an alarm is said once");
+        assert_eq!(second.id, first.id + 1, "{sql}: an alarm is recorded once");
         drop(audit);
         let third = open().await.begin(before("q")).await.expect("it is recorded");
         assert!(third.id > second.id, "{sql}");
         assert_ne!(verify(directory.path()).problems, Vec::<String>::new(), "{sql}");
-        // The same while no bot looks.
+        // The same while no bot runs.
         tamper(directory.path(), &sql);
         open().await.begin(before("r")).await.expect("it is recorded");
     }

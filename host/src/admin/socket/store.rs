@@ -8,14 +8,15 @@ use crate::{
 use std::{io, sync::Arc};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt};
 
-/// Bytes of one line: a key whose value has only letters that JSON escapes.
+/// Longest line in bytes: a key whose value JSON escapes letter by letter.
 const MAX_LINE: u64 = 2 << 20;
 
-/// Bytes of all lines, with what comes after a line that was refused: the client is heard out, so that it reads why.
+/// Most bytes of all lines, including those after a line that was refused: the host reads them too, because the client
+/// reads the reason only after its last line.
 const MAX_LINES: u64 = 4 << 30;
 
 impl Client {
-    /// Changes what a plugin keeps.
+    /// Carries out a request to change the data of a plugin.
     pub(super) async fn store(
         &mut self,
         admin: &Arc<Admin>,
@@ -54,7 +55,7 @@ impl Client {
             Ok(Question::Change(_)) => unreachable!("a client is asked one question at a time"),
             Err(response) => return Ok(Ok(response)),
         };
-        let working = format!("Changing what {plugin} keeps …");
+        let working = format!("Changing the data of {plugin} …");
         let done = self.during(admin.change_store(actor, proposal), admin, plugin, Some(&working)).await?;
         Ok(done.map(|(text, usage)| {
             let data = serde_json::json!({ "plugin": plugin, "keys": usage.keys, "bytes": usage.bytes, "text": text });
@@ -62,7 +63,7 @@ impl Client {
         }))
     }
 
-    /// Reads the lines of an export up to an empty one. What is wrong with them is known when all are read.
+    /// Reads the lines of an export up to an empty line. A mistake in a line is reported after the last.
     async fn lines(&mut self, mut import: Import) -> io::Result<Result<Import, String>> {
         let (mut wrong, mut left, mut line) = (None, MAX_LINES, Vec::new());
         loop {
@@ -79,7 +80,7 @@ impl Client {
             if wrong.is_none() {
                 wrong = match (line.strip_suffix(b"\n"), std::str::from_utf8(&line)) {
                     (None, _) => Some(format!("a line is longer than {MAX_LINE} bytes")),
-                    (_, Err(_)) => Some("it is not UTF-8".to_owned()),
+                    (_, Err(_)) => Some("the file is not UTF-8".to_owned()),
                     (Some(_), Ok(text)) => import.line(text.trim_end()).err(),
                 };
             }

@@ -1,4 +1,4 @@
-//! What speaks against a build on trial, what does not, and what becomes of a trial that is cut short.
+//! What counts against a build on trial, what does not, and what happens to a trial that is cut short.
 
 use super::*;
 use crate::state::bake::KINDS;
@@ -7,7 +7,7 @@ use crate::state::bake::KINDS;
 fn end(world: &mut World, kind: u64, person: u64, failed: bool) {
     let active = world.state.active().expect("it serves");
     world.state.outcome(world.now, active, Ending { failed, kind, person });
-    world.settle();
+    world.apply_effects();
 }
 
 #[test]
@@ -54,12 +54,12 @@ fn an_orderly_stop_keeps_the_trial_and_the_next_start_goes_on_with_it() {
     let mut world = baking();
     let ticket = world.ticket();
     world.state.stop(world.now, ticket);
-    world.settle();
+    world.apply_effects();
     assert_eq!(world.state.history().on_trial, Some(artifact(2)));
     assert_eq!(world.state.history().last_good, Some(artifact(1)));
     let mut world = World::after(world.state.history().clone());
     world.state.start(artifact(2));
-    world.settle();
+    world.apply_effects();
     world.started(1, true);
     assert_eq!(world.state.bake().map(|bake| bake.previous), Some(artifact(1)), "begun anew");
     assert_eq!(world.state.history().on_trial, None, "a host that is killed now starts the good one");
@@ -78,7 +78,7 @@ fn a_trial_that_goes_badly_or_ends_in_a_crash_is_not_gone_on_with() {
     let mut world = baking();
     let ticket = world.ticket();
     world.state.stop(world.now, ticket);
-    world.settle();
+    world.apply_effects();
     world.exit(2);
     assert_eq!(world.state.history().on_trial, None, "it crashed at its last event");
 }
@@ -94,7 +94,7 @@ fn a_build_on_trial_that_does_not_start_goes_back_unless_the_host_is_to_blame() 
         };
         let mut world = World::after(history);
         world.state.start(artifact(2));
-        world.settle();
+        world.apply_effects();
         world
     };
     let mut world = on_trial();
@@ -104,7 +104,7 @@ fn a_build_on_trial_that_does_not_start_goes_back_unless_the_host_is_to_blame() 
     let mut world = on_trial();
     world.fakes.clear();
     world.state.started(world.now, 1, Err(StartProblem { why: "no space left".into(), fault: Fault::Host }));
-    world.settle();
+    world.apply_effects();
     assert!(world.state.history().blocked.is_empty());
     world.pass(HOST_RETRY);
     assert_eq!(world.state.phase(), &Phase::Starting { generation: 2, artifact: artifact(2) });
@@ -114,15 +114,15 @@ fn a_build_on_trial_that_does_not_start_goes_back_unless_the_host_is_to_blame() 
 fn a_host_that_ends_during_a_start_does_not_count_against_the_plugin() {
     let mut world = World::after(BuildHistory { last_good: Some(artifact(1)), ..BuildHistory::default() });
     world.state.start(artifact(1));
-    world.settle();
+    world.apply_effects();
     let ticket = world.ticket();
     world.state.stop(world.now, ticket);
-    world.settle();
-    // The end of its process may be seen all the same.
+    world.apply_effects();
+    // The end of its process may still be reported.
     world.state.started(world.now, 1, Err(StartProblem { why: "it ended while starting".into(), fault: Fault::Start }));
-    world.settle();
+    world.apply_effects();
     assert_eq!((world.state.word(), world.state.history().failures), ("stopped", 0));
-    assert!(world.notes.is_empty(), "{:?}", world.notes);
+    assert!(world.events.is_empty(), "{:?}", world.events);
 }
 
 #[test]
@@ -136,17 +136,17 @@ fn why_it_failed_is_told_once_and_shown_for_ever() {
         }
     }
     let told = StateEvent::GaveUp { why: "5 starts in a row did not stay up".into(), fault: Fault::Start };
-    assert_eq!(world.notes.last(), Some(&told));
+    assert_eq!(world.events.last(), Some(&told));
     let why = "5 starts in a row did not stay up; the last one: killed by signal 9".to_owned();
     assert_eq!(world.state.phase(), &Phase::Failed { why });
 
     let mut world = World::new();
     world.state.start(artifact(1));
-    world.settle();
+    world.apply_effects();
     world.fakes.clear();
     world.state.started(world.now, 1, Err(StartProblem { why: "no plugin".into(), fault: Fault::Artifact }));
-    world.settle();
-    assert_eq!(world.notes, [StateEvent::GaveUp { why: "no plugin".into(), fault: Fault::Artifact }]);
+    world.apply_effects();
+    assert_eq!(world.events, [StateEvent::GaveUp { why: "no plugin".into(), fault: Fault::Artifact }]);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_start_is_answered_when_it_is_over_however_it_ends() {
     let ask = |world: &mut World| {
         let ticket = world.ticket();
         world.state.when_started(ticket);
-        world.settle();
+        world.apply_effects();
         ticket
     };
     let mut world = World::new();
@@ -177,7 +177,7 @@ fn a_start_is_answered_when_it_is_over_however_it_ends() {
     world.state.start(artifact(1));
     let (ticket, stop) = (ask(&mut world), world.ticket());
     world.state.stop(world.now, stop);
-    world.settle();
+    world.apply_effects();
     assert_eq!(world.finished[&ticket], Err(ChangeError::Stopped));
 }
 
@@ -204,7 +204,7 @@ fn a_restart_of_a_plugin_that_hands_its_state_over_does_so() {
     let mut world = World::running();
     let ticket = world.ticket();
     world.state.restart(world.now, ticket, ReloadMode::Handoff);
-    world.settle();
+    world.apply_effects();
     assert_eq!(world.state.route(), Some(1), "it serves until the new process has proved itself");
     world.started(2, true);
     world.answer(0, true);
@@ -225,9 +225,9 @@ fn an_event_that_crashes_the_build_before_too_does_not_block_the_new_one() {
     assert_eq!(world.state.history().blocked, [artifact(2)]);
     world.fakes.remove(&1);
     world.state.poisoned(world.now, 1, "SIGSEGV");
-    world.settle();
+    world.apply_effects();
     assert!(world.state.history().blocked.is_empty());
-    assert!(world.notes.contains(&StateEvent::Unblocked { artifact: artifact(2) }));
+    assert!(world.events.contains(&StateEvent::Unblocked { artifact: artifact(2) }));
 
     let mut world = baking();
     world.exit(2);
@@ -239,7 +239,7 @@ fn an_event_that_crashes_the_build_before_too_does_not_block_the_new_one() {
 }
 
 #[test]
-fn an_event_that_had_killed_the_old_build_does_not_condemn_the_new_one() {
+fn an_event_that_had_killed_the_old_build_does_not_block_the_new_one() {
     let mut world = World::running();
     world.reload(2, ReloadMode::Overlap);
     world.started(2, true);
@@ -247,7 +247,7 @@ fn an_event_that_had_killed_the_old_build_does_not_condemn_the_new_one() {
     world.drained();
     world.fakes.remove(&2);
     world.state.poisoned(world.now, 2, "SIGSEGV");
-    world.settle();
+    world.apply_effects();
     assert_eq!(world.state.phase(), &Phase::Starting { generation: 3, artifact: artifact(2) });
     assert!(world.state.history().blocked.is_empty() && world.state.bake().is_some());
     world.started(3, true);
