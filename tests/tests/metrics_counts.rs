@@ -67,6 +67,10 @@ fn a_plugin_that_does_not_run_uses_nothing_and_says_so() {
     assert_eq!((&json["pid"], &json["generation"], &json["loaded_at"]), (&Value::Null, &Value::Null, &Value::Null));
     assert_eq!((json["uptime"].as_u64(), json["memory_bytes"].as_u64()), (Some(0), Some(0)));
     assert_eq!(json["event_count"].as_u64(), Some(1), "what was counted stays");
+    let text = http::get(&address, "/api/plugin/dice-roller").text();
+    let numbers = text.split(|c: char| !c.is_ascii_digit() && c != '.').filter_map(|word| word.split_once('.'));
+    let noisy: Vec<_> = numbers.filter(|(_, decimals)| decimals.len() > 6).collect();
+    assert_eq!(noisy, [], "no more decimals than were measured: {text}");
     assert_eq!(series("info", "dice-roller"), Vec::<f64>::new());
     assert!(bot.end().success());
 }
