@@ -206,7 +206,7 @@ fn a_bot_that_starts_says_once_that_another_build_lies_in_the_folder() {
     assert!(start(&folder, more).end().success());
     build::variant(&folder.library("misbehave"), "newer");
     let mut bot = start(&folder, more);
-    let why = "Another build lies in the build folder. To use that: !admin reload misbehave.";
+    let why = "The plugin folder has another build. To use it: !admin reload misbehave.";
     bot.until_logged(why);
     let status = bot.ask("!admin status misbehave");
     assert!(status.contains(why), "{status}");

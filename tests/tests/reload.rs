@@ -131,7 +131,7 @@ async fn a_bad_build_is_refused_with_what_to_do_and_the_old_one_never_notices() 
         ("probe-fails", "health check failed 3 times: the probe finds nothing"),
         ("probe-hangs", "health check got no answer within 2 s"),
         ("probe-crashes", "that could not unwind); its last words: the probe is too much for me"),
-        ("probe-is-silent", "nothing to say to the probe"),
+        ("probe-is-silent", "no answer to the probe"),
     ];
     for (variant, why) in cases {
         let error = bench.reload(variant).await.expect_err(variant);

@@ -47,7 +47,7 @@ async fn a_host_that_starts_again_runs_the_last_good_artifact() {
     let view = rig.until("p", |view| view.startup.is_some()).await;
     let text = view.explanation.expect("it is told");
     assert!(text.contains("Rosey stopped before the new build finished its 1 h trial."), "{text}");
-    assert!(text.ends_with("Another build lies in the build folder. To use that: !admin reload p."), "{text}");
+    assert!(text.ends_with("The plugin folder has another build. To use it: !admin reload p."), "{text}");
     let told = || rig.lifecycle("p").into_iter().filter(|what| matches!(what, LifecycleKind::StartupChosen(_))).count();
     signal_process(view.generations[0].pid, Signal::KILL);
     rig.until("p", |view| view.account.crash_count == 1 && view.state == PluginState::Running).await;
@@ -151,7 +151,7 @@ async fn a_build_that_was_rolled_back_from_is_never_what_a_host_starts() {
 
     let rig = start().await;
     let why = rig.until("p", |view| view.state == PluginState::Failed).await.explanation.expect("it says why");
-    assert!(why.contains("in the build folder was rolled back from; build a new one"), "{why}");
+    assert!(why.contains("in the plugin folder was rolled back; build a new one"), "{why}");
     rig.stop().await;
 }
 

@@ -110,7 +110,7 @@ async fn choice(
     let (why, fault) = match take_in(starter, config).await {
         Ok(artifact) if history.blocked.contains(&artifact) => {
             let artifact = artifact.short();
-            let why = format!("artifact {artifact} in the build folder was rolled back from; build a new one");
+            let why = format!("artifact {artifact} in the plugin folder was rolled back; build a new one");
             (why, Fault::Artifact)
         }
         Ok(artifact) => return Ok(StartupChoice { lost, unproven, ..chosen(artifact) }),

@@ -1,4 +1,4 @@
-//! What a slot counts and keeps for people beside the ledger: times, crashes, changes, limits that were hit.
+//! The counters and records of a slot beside the ledger: times, crashes, changes, limits that were hit.
 
 use crate::{
     commit::Usage,
@@ -13,54 +13,55 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Crashes kept for people.
+/// Crashes kept for each plugin.
 const CRASHES: usize = 50;
 
-/// Since the host started.
+/// The account of one plugin since the host started.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
     /// Events by their kind, in the order of [`Kind::ALL`], the rejected ones included.
     pub kinds: [u64; Kind::ALL.len()],
-    /// From acceptance to outcome, of events that were not rejected: those end at once, and say nothing of the plugin.
+    /// Time from acceptance to outcome. Rejected events do not count: they end at once, whatever the plugin does.
     pub response: Histogram,
-    /// How many crashes.
+    /// Number of crashes.
     pub crash_count: u64,
-    /// The last of them, the newest last.
+    /// The last crashes, the newest last.
     pub crashes: VecDeque<Arc<Crash>>,
     /// Crashes by cause.
     pub causes: BTreeMap<&'static str, u64>,
-    /// Starts that the slot made by itself, by what made them necessary: the cause of a crash, or `start`.
+    /// Starts that the slot made by itself, by the cause of the crash before, or `start` after a start that failed.
     pub restarts: BTreeMap<&'static str, u64>,
-    /// Good changes on request and refused ones.
+    /// Changes that someone asked for: those that succeeded, and those that were refused.
     pub reloads: (u64, u64),
     /// Rollbacks that the slot made by itself.
     pub rollbacks: u64,
-    /// When the last of them was, and why; nothing once a change on request was good.
+    /// Time of the last such rollback, and its reason; `None` once a requested change has succeeded.
     pub rolled_back: Option<(SystemTime, String)>,
-    /// How long the good changes took.
+    /// Times of the changes that succeeded.
     pub reload_times: Histogram,
-    /// How often an event ran again because something that it had read was changed meanwhile.
+    /// Runs in vain, because another event changed what they had read.
     pub conflicts: u64,
-    /// What the plugin keeps.
+    /// The plugin's usage of the store.
     pub kept: Usage,
-    /// How long the store took to make the changes of an event, or of a transaction, durable.
+    /// Times until the store had made the changes of an event, or of a transaction, durable.
     pub commit_times: Histogram,
-    /// Commands that were refused because of a cooldown.
+    /// Commands refused because of a cooldown.
     pub cooled: u64,
-    /// How often a limit was hit, by its setting.
+    /// Number of times that a limit was hit, by its setting.
     pub limit_hits: BTreeMap<&'static str, u64>,
-    /// The plugin's own metrics as a generation wrote them, JSON; empty before they were collected.
+    /// The generation that wrote the plugin's own metrics last, and the metrics as JSON; empty before the first
+    /// collection.
     pub custom: (u64, Arc<str>),
     trouble: &'static str,
 }
 
 impl Account {
-    /// Of a plugin that keeps so much.
+    /// The account of a plugin with this usage of the store.
     pub fn of(kept: Usage) -> Self {
         Self { kept, ..Self::default() }
     }
 
-    /// An event ended.
+    /// Counts an event that ended.
     pub fn ended(&mut self, outcome: &Outcome, waited: Duration) {
         if !matches!(outcome, Outcome::Rejected(_)) {
             self.response.observe(waited);
@@ -72,7 +73,7 @@ impl Account {
         }
     }
 
-    /// A generation that was not staged crashed.
+    /// Counts a crash of a generation that was not staged.
     pub fn crashed(&mut self, crash: &Arc<Crash>) {
         self.crash_count += 1;
         self.trouble = crash.cause.name();
@@ -88,17 +89,17 @@ impl Account {
         self.crashes.push_back(Arc::clone(crash));
     }
 
-    /// A generation did not come up.
+    /// Counts a generation that did not come up.
     pub fn start_failed(&mut self) {
         self.trouble = "start";
     }
 
-    /// The slot starts again by itself.
+    /// Counts a start that the slot makes by itself.
     pub fn restarting(&mut self) {
         *self.restarts.entry(self.trouble).or_default() += 1;
     }
 
-    /// A change on request ended.
+    /// Counts the end of a requested change.
     pub fn changed(&mut self, good: bool, took: Duration) {
         if good {
             self.rolled_back = None;
@@ -109,20 +110,20 @@ impl Account {
         }
     }
 
-    /// The slot went back to the build before by itself.
+    /// Counts a rollback that the slot made by itself.
     pub fn rolled_back(&mut self, why: String) {
         self.rollbacks += 1;
         self.rolled_back = Some((SystemTime::now(), why));
     }
 
-    /// The plugin keeps so much now. Of two that came out of order the newer counts.
+    /// Takes the plugin's usage of the store. When two reports arrive out of order, the newer one counts.
     pub fn keeps(&mut self, usage: Usage) {
         if usage.commits >= self.kept.commits {
             self.kept = usage;
         }
     }
 
-    /// A limit was hit.
+    /// Counts a limit that was hit.
     pub fn hit(&mut self, limit: &'static str) {
         *self.limit_hits.entry(limit).or_default() += 1;
     }

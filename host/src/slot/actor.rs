@@ -1,7 +1,8 @@
-//! The task of one slot: takes what comes, asks the pure parts what to do about it, and does it.
+//! The task of one slot: takes what arrives, asks the pure parts for a decision, and carries it out.
 //!
-//! One task does all I/O of a slot, so an event goes from the inbox to the socket and its answer from the socket to the
-//! connector without another task in between. Each turn takes whatever has come (a batch), then sends, then writes once.
+//! One task does all I/O of a slot. So an event goes from the inbox to the socket, and its answer from the socket to
+//! the connector, without another task in between. Each turn takes whatever has arrived (a batch), then sends, then
+//! writes once.
 
 use crate::slot::{
     Setup,
@@ -60,28 +61,28 @@ use crate::slot::{
     inbound::{Inbound, outcome},
 };
 
-/// Messages taken in one turn before anything is sent. Large enough to fill a write, small enough that a busy slot
+/// Most messages that one turn takes before it sends. Large enough to fill a write, small enough that a busy slot
 /// leaves the thread to others every few hundred microseconds.
 const BATCH: usize = 256;
 
-/// Before another try to write down what has to outlive the host. A full disk is not emptied in a second.
+/// Pause before the next try to save to `rosey.db`: a full disk is not emptied within a second.
 pub(super) const SAVE_RETRY: Duration = Duration::from_secs(1);
 
-/// How often the slot looks for deadlines and signs of life while anything is under way.
+/// Interval at which the slot checks deadlines and signs of life while anything is under way.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 thread_local! {
-    /// Where a turn takes events to from its inbox: empty between two turns, so all slots share it, and it stays in the
-    /// processor's caches.
+    /// Where a turn puts the events from its inbox. It is empty between two turns, so all slots share it, and it stays
+    /// in the processor's caches.
     static ARRIVING: Cell<Vec<(Instant, Event)>> = const { Cell::new(Vec::new()) };
 }
 
-/// What a slot does, until its inbox closes.
+/// The state of a slot's task.
 pub(super) struct Task {
     pub(super) setup: Arc<Setup>,
     pub(super) inbox: mpsc::Receiver<(Instant, Event)>,
     pub(super) commands: mpsc::Receiver<Command>,
-    /// Changed when a view may show something else than traffic.
+    /// Signals that a view may show a change other than traffic.
     pub(super) changes: watch::Sender<()>,
     pub(super) flow: Flow<Event>,
     pub(super) state: State,
@@ -96,11 +97,11 @@ pub(super) struct Task {
     pub(super) timer_at: Option<Instant>,
     pub(super) look_at: Option<Instant>,
     pub(super) why_reject: Rejection,
-    /// `rosey.db` has not been told yet.
+    /// Whether `rosey.db` lacks the last change.
     pub(super) unsaved: bool,
-    /// It is being told.
+    /// Whether a write to `rosey.db` is under way.
     pub(super) saving: bool,
-    /// Stops that are over, but for that.
+    /// Stops that only wait for that write.
     pub(super) parting: Vec<(PendingRequest, Result<Done, ChangeError>)>,
     pub(super) pace: Pace,
     pub(super) commits: Commits,
@@ -108,7 +109,7 @@ pub(super) struct Task {
     pub(super) account: Account,
 }
 
-/// What is asked of a slot.
+/// The kind of a request to a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestKind {
     Start,
@@ -167,18 +168,19 @@ impl Task {
         }
     }
 
-    /// Runs until nobody holds a handle to the slot any more.
+    /// Runs until the last handle to the slot is dropped.
     pub(super) async fn run(mut self) {
         while std::future::poll_fn(|cx| self.poll_turn(cx)).await {}
     }
 
-    /// One turn. Ready when there may be more to do; false when there is nothing left to do for ever.
+    /// One turn. Ready when there may be more to do; false when the slot has ended.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let now = Instant::now();
         let mut more = self.poll_links(cx, now);
         let command = self.commands.poll_recv(cx);
         let has_turn = self.has_turn(cx, now);
-        // While it waits for its turn, others fill the inbox without waking it. A command finds all that came before it.
+        // While the slot waits for its turn, events fill the inbox without waking it. A command finds all earlier
+        // events.
         if has_turn || !self.pace.waits() || command.is_ready() {
             more |= self.poll_inbox(cx, now);
         }
@@ -203,7 +205,7 @@ impl Task {
         if more { Poll::Ready(true) } else { Poll::Pending }
     }
 
-    /// Whether there are events that could be sent, and it is this slot's turn to do so.
+    /// Whether there are events to send, and it is this slot's turn to do so.
     fn has_turn(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let events = self.flow.queued() + self.inbox.len();
         let can_send = |live: &Live| !live.closed && !live.link.is_full() && self.flow.has_room(live.generation);
@@ -215,7 +217,7 @@ impl Task {
         self.pace.is_turn(cx, now, events)
     }
 
-    /// Takes events, as many as one turn may. True when there may be more.
+    /// Takes as many events as one turn may. True when there may be more.
     fn poll_inbox(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let (mut room, mut batch) = (BATCH, ARRIVING.take());
         while room > 0
@@ -231,13 +233,13 @@ impl Task {
         room == 0
     }
 
-    /// False when the event was turned away.
+    /// Accepts an event; false when it is rejected.
     pub(super) fn admit(&mut self, now: Instant, at: Instant, event: Event) -> bool {
         let (key, kind) = (event.order_key(), event.kind());
         let will_run = self.state.will_run();
         if !will_run && kind != Kind::Command {
-            // No person waits for an answer, so a plugin that is stopped has missed nothing that counts; what has a row is
-            // handled after its next start.
+            // No person waits for an answer, so a stopped plugin misses nothing. An event with a row runs after the
+            // next start.
             return false;
         }
         if let Some(occurrence) = event.occurrence()
@@ -271,11 +273,11 @@ impl Task {
         accepted
     }
 
-    /// Reads what has come on all links. True when there may be more.
+    /// Reads from all links. True when there may be more.
     fn poll_links(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut more = false;
         for at in 0..self.live.len() {
-            // Mostly the second finds nothing, which costs no system call, and has the next wake this task.
+            // The second read mostly finds nothing. It costs no system call, and makes the next arrival wake this task.
             more |= self.poll_link(cx, now, at) && self.poll_link(cx, now, at);
         }
         more
@@ -288,7 +290,7 @@ impl Task {
         match self.live[at].link.poll_read(cx) {
             Poll::Pending => return false,
             Poll::Ready(Ok(())) => self.pace.release(now),
-            // The end of the process follows, and says more.
+            // The process ends next, and its end says more.
             Poll::Ready(Err(_)) => {
                 self.live[at].closed = true;
                 self.live[at].kill();
@@ -335,12 +337,12 @@ impl Task {
         true
     }
 
-    /// Anything from a shim but the answer to an event.
+    /// Handles any message of a shim other than the answer to an event.
     fn said(&mut self, now: Instant, at: usize, said: Inbound) {
         let generation = self.live[at].generation;
         match said {
             Inbound::SilentProbe => {
-                let silence = Err("it had nothing to say to the probe".to_owned());
+                let silence = Err("it gave no answer to the probe".to_owned());
                 let result = if self.live[at].probes_message { Ok(()) } else { silence };
                 self.said(now, at, Inbound::Probe(result));
             }
@@ -365,7 +367,7 @@ impl Task {
             }
             Inbound::Call { call, event, request } => self.call(generation, call, event, &request),
             Inbound::Restored => self.state.restored(now, generation, Ok(())),
-            // Only one of the two is waited for.
+            // Only one of the two can be awaited.
             Inbound::StateFailed(why) => {
                 self.state.snapshot_taken(now, generation, Err(why.clone()));
                 self.state.restored(now, generation, Err(why));
@@ -376,7 +378,7 @@ impl Task {
     fn check_memory(&self, at: usize) -> Result<(), String> {
         let limit = self.setup.memory_limit();
         match memory::used_beyond(self.live[at].pid, limit) {
-            Some(used) => Err(format!("it uses {} MiB of memory, and may use {} MiB", used >> 20, limit >> 20)),
+            Some(used) => Err(format!("it uses {} MiB of memory; its limit is {} MiB", used >> 20, limit >> 20)),
             None => Ok(()),
         }
     }
@@ -424,7 +426,7 @@ impl Task {
 
     fn exited(&mut self, cx: &mut Context<'_>, now: Instant, generation: GenerationId, exit: Exit) {
         let Some(at) = self.live.iter().position(|live| live.generation == generation) else { return };
-        // What it said before it died still counts.
+        // What the process wrote before it died still counts.
         while self.poll_link(cx, now, at) && !self.live[at].closed {}
         let live = self.live.swap_remove(at);
         let wanted = live.dismissed && live.cause.is_none();
@@ -435,7 +437,7 @@ impl Task {
         let blame = (!wanted).then_some(Blame { executing: &executing, cause: &text, own_doing });
         let quarantined = self.flow.lost(generation, blame);
         if self.state.staged() == Some(generation) {
-            // No crash that anybody counts: whoever wanted the change is told all of it.
+            // Not counted as a crash: the person who asked for the change gets the full text.
             text += &output::last_words(&crash.stderr);
         } else if !wanted {
             let crash = Arc::new(crash);
@@ -458,7 +460,7 @@ impl Task {
         self.flow.forget(generation);
     }
 
-    /// Has a dead letter written; the event is let go when that is done.
+    /// Writes a dead letter, and releases the event when that is durable.
     fn bury(&mut self, id: u64, causes: Vec<String>) {
         let Some((event, accepted)) = self.flow.get(id) else { return };
         let letter = DeadLetter::new(&self.setup.name, event, accepted, causes);
@@ -478,7 +480,7 @@ impl Task {
                     self.state.lost(&lost);
                     self.load_pending();
                 }
-                // Whoever asked may have stopped waiting.
+                // The caller may have stopped waiting.
                 let _ = answer.send(starts);
             }
             Command::WhenStarted(answer) => {
@@ -506,11 +508,11 @@ impl Task {
                 self.state.stop(now, ticket);
             }
             Command::Offer { event, answer } => {
-                // Whoever asked may have stopped waiting.
+                // The caller may have stopped waiting.
                 let _ = answer.send(self.admit(now, now, event));
             }
             Command::View(answer) => {
-                // Whoever asked may have stopped waiting.
+                // The caller may have stopped waiting.
                 let _ = answer.send(Box::new(self.view(now)));
             }
             Command::Keeps(usage) => self.account.keeps(usage),
@@ -518,7 +520,7 @@ impl Task {
             Command::Collect => {
                 let active = self.state.active();
                 if let Some(live) = self.live.iter_mut().find(|live| Some(live.generation) == active) {
-                    // A sign of life as well: it is asked of a plugin that has nothing to do, too.
+                    // This is also a sign of life, from a plugin that has nothing to do.
                     live.ask(&ToShim::Collect);
                 }
             }
@@ -527,7 +529,7 @@ impl Task {
 
     /// Sends what may be sent.
     fn pump(&mut self, cx: &mut Context<'_>, now: Instant, has_turn: bool) {
-        // What was no turn before may be one by now: events came, or a generation to send them to.
+        // Since the last check the turn may have come: there are new events, or a new generation.
         if !has_turn && (self.pace.waits() || !self.has_turn(cx, now)) {
             return;
         }
@@ -559,14 +561,14 @@ impl Task {
             if !live.closed
                 && let Poll::Ready(Err(_)) = live.link.poll_flush(cx)
             {
-                // What it said before it went is read when its end is reported.
+                // The slot reads what the process wrote before, when its end is reported.
                 live.kill();
             }
         }
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        // Each turn: a poll in which the budget of this task was used up has not registered it.
+        // In each turn: a poll after this task's budget was used up has not registered the timer.
         if self.timer_at.is_none() || self.timer.as_mut().poll(cx).is_pending() {
             return false;
         }
@@ -582,7 +584,7 @@ impl Task {
         true
     }
 
-    /// Looks for deadlines and for signs of life.
+    /// Checks deadlines and signs of life.
     fn look(&mut self, now: Instant) {
         self.retry_commits(now);
         let Self { flow, state, setup, account, commits, .. } = self;
@@ -608,14 +610,15 @@ impl Task {
         silent.into_iter().for_each(|generation| self.tell_health(generation, false));
     }
 
-    /// Sets the timer for what comes next. True when that is now.
+    /// Sets the timer for the next deadline. True when that is now.
     fn set_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let waits = !self.flow.is_empty() || self.commits.retries() || self.live.iter().any(Live::is_watched);
         if waits && self.look_at.is_none() {
             self.look_at = Some(now + LOOK_EVERY);
         }
         let next = [self.look_at, self.state.next_tick(), self.cooldowns.save_at()].into_iter().flatten().min();
-        // Earlier than set: set again. Later than set: let it fire; that is rarer than setting it for each event.
+        // Sets only an earlier time. With a later one the timer fires too early, which costs less than to set it for
+        // each event.
         if let Some(next) = next
             && self.timer_at.is_none_or(|at| next < at)
         {
@@ -627,7 +630,7 @@ impl Task {
     }
 }
 
-/// Has the trial of a new build know how an event ended in a generation, and finishes the event.
+/// Tells the trial of a new build how an event ended in a generation, and finishes the event.
 pub(super) fn judge_and_finish(
     state: &mut State,
     setup: &Setup,
@@ -642,10 +645,10 @@ pub(super) fn judge_and_finish(
     finish(setup, account, commits, now, ended);
 }
 
-/// Hands an outcome to the user, and counts how long it took.
+/// Gives an outcome to the user, and records the time that it took.
 pub(super) fn finish(setup: &Setup, account: &mut Account, commits: &mut Commits, now: Instant, ended: Ended<Event>) {
     let waited = now.saturating_duration_since(ended.accepted);
-    // What the host said for the plugin tells nothing of how fast the plugin answers.
+    // A reply of the host in the plugin's name says nothing about the plugin's speed.
     if ended.generation.is_some() || !matches!(ended.outcome, Outcome::Replied(_)) {
         account.ended(&ended.outcome, waited);
     }
@@ -658,7 +661,7 @@ pub(super) fn finish(setup: &Setup, account: &mut Account, commits: &mut Commits
     let is_command = event.command().is_some();
     let (form, text) = match outcome {
         outcome if is_command => (Form::Answer, outcome.into_chat(&setup.name, waited)),
-        // A person who only talks has asked for nothing, and is not told what went wrong.
+        // A person who only talks has asked for nothing, and gets no error text.
         Outcome::Replied(text) => (Form::Line(Style::Plain), Some(text)),
         _ => (Form::Line(Style::Plain), None),
     };

@@ -1,4 +1,4 @@
-//! What a slot is told, and what it tells.
+//! The messages that a slot takes.
 
 use crate::{
     commit::{Results, Usage},
@@ -14,85 +14,86 @@ use rosey_core::state::{ChangeError, ChangeRequest, Done, ExpectedState, Generat
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// What an operator, or the host itself, wants of a slot.
+/// A command from an operator, or from the host itself.
 #[derive(Debug)]
 pub enum Command {
-    /// Come up.
+    /// Starts the plugin.
     Start {
-        /// With this artifact.
+        /// The artifact to start.
         artifact: Hash,
-        /// The store has lost these.
+        /// Artifacts that the store has lost.
         lost: Vec<Hash>,
-        /// Only if an earlier try left the slot waiting for this.
+        /// True if this counts only while the slot waits for a retry of an earlier try.
         retry: bool,
-        /// Whether it starts; not when it is up already.
+        /// Gets whether the plugin starts; false when it is up already.
         answer: oneshot::Sender<bool>,
     },
-    /// Answer when no start is under way.
+    /// Answers when no start is under way.
     WhenStarted(oneshot::Sender<Result<Done, ChangeError>>),
-    /// Say why it is this that was started.
+    /// Explains why this build was started.
     StartupChosen(Arc<StartupChoice>),
-    /// Nothing can be started.
+    /// No build can be started.
     CannotStart {
-        /// The reason, and whose fault it is.
+        /// The reason, and its fault.
         problem: StartProblem,
-        /// Only note this if an earlier one left the slot waiting.
+        /// True if this counts only while the slot waits for a retry of an earlier try.
         retry: bool,
-        /// Whether the slot waits now.
+        /// Gets whether the slot waits now.
         answer: oneshot::Sender<bool>,
     },
-    /// Reload, restart, roll back or start.
+    /// Reloads, restarts, rolls back or starts.
     Change {
-        /// The change that is asked for.
+        /// The requested change.
         request: ChangeRequest,
-        /// How the slot was when that was decided; it is refused when that is no longer so.
+        /// The state in which the decision was made; the slot refuses the change in any other state.
         expected: Option<ExpectedState>,
         /// Where the answer goes.
         answer: oneshot::Sender<Result<Done, ChangeError>>,
     },
-    /// Answer what is in flight, then stop.
+    /// Answers the events in flight, then stops the plugin.
     Stop {
-        /// Why events are rejected from now on. When an operator asks, it is refused if it is already stopped.
+        /// Whether the host stops, which decides the reason for later rejections. A stop by an operator is refused when
+        /// the plugin is stopped already.
         host_stops: bool,
         /// Where the answer goes.
         answer: oneshot::Sender<Result<Done, ChangeError>>,
     },
-    /// Handle this, and say whether it was accepted.
+    /// Offers an event, and answers whether the slot accepted it.
     Offer {
-        /// The event, whose outcome is handed to its `reply_to`.
+        /// The event; its outcome goes to its `reply_to`.
         event: Event,
         /// Where the answer goes.
         answer: oneshot::Sender<bool>,
     },
-    /// A timer was cancelled, and so many are left.
+    /// The number of timers left, after an operator cancelled one.
     TimersLeft(u64),
-    /// Say how it goes.
+    /// Asks for a view.
     View(oneshot::Sender<Box<View>>),
-    /// Take note of what the plugin keeps: somebody else than its events has changed it.
+    /// The usage of the store, after a change by anything other than the plugin's events.
     Keeps(Usage),
-    /// Ask the active generation for the plugin's own metrics; a later [`View`] has them.
+    /// Asks the active generation for the plugin's own metrics; a later [`View`] has them.
     Collect,
 }
 
-/// What a slot's own helpers tell it.
+/// A message from a task that the slot started.
 #[derive(Debug)]
 pub(super) enum Report {
     /// A start ended.
     Started(GenerationId, Box<Result<StartedGeneration, StartError>>),
     /// A process ended.
     Exited(GenerationId, Exit),
-    /// A generation was looked at: what it uses with all that it has started, in bytes, if that is more than it may.
+    /// The memory of a generation was measured: its bytes, with all its processes, if they exceed the limit.
     Looked(GenerationId, Option<u64>),
-    /// What has to outlive the host is written down; or it could not be, and is tried again.
+    /// `rosey.db` has the last change, or the write failed and is tried again.
     Saved(bool),
-    /// The store has done what it was sent.
+    /// The store has finished a batch.
     Committed(Results),
-    /// Cooldowns are written down, but for these, which could not be.
+    /// Cooldowns are saved, except those that could not be.
     CooldownsSaved {
-        /// The waits that are tried again.
+        /// The waits to save again.
         lost: Vec<(u64, u64)>,
     },
-    /// What was written down and has not ended.
+    /// Stored events without an end.
     Pending(Vec<Event>),
     /// A dead letter is durable.
     Buried(u64),

@@ -1,7 +1,7 @@
-//! What a plugin keeps, seen from its slot: effects that wait to be applied, and questions that wait for an answer.
+//! The slot's connection to the store: effects that wait to be applied, and requests that wait for an answer.
 //!
-//! Whatever comes in one turn goes to the store together, and while that is under way the rest collects. So a plugin pays
-//! for one sync of the disk at a time, however many events wait for it.
+//! Everything of one turn goes to the store together, and the rest collects while the store works. So a plugin pays for
+//! one sync of the disk at a time, however many events wait for it.
 
 use super::{
     Setup,
@@ -34,24 +34,24 @@ use rosey_wire::{
 use rustc_hash::FxHashSet;
 use std::{sync::Arc, time::Instant};
 
-/// Questions of one plugin that may wait for an answer. Beyond it they are answered with a refusal, so that a plugin that
-/// floods the host with questions slows only itself.
+/// Most requests of one plugin that may wait for an answer. The host refuses further ones, so that a plugin that floods
+/// the host slows only itself.
 const MAX_CALLS: usize = 4096;
 
-/// What waits for the store, and what it is doing.
+/// What waits for the store, and what the store does now.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
-    /// Events that are not accepted before they are written down.
+    /// Events that must be stored before the slot accepts them.
     accepts: Vec<(Instant, Event)>,
     records: Vec<(Owner, Record)>,
     questions: Vec<(CallId, Question)>,
-    /// What is with the store now, in the order of the batch.
+    /// The batch that the store has now, in its order.
     under_way: Option<UnderWay>,
     /// Rows of `accepted` whose events this slot has.
     held: FxHashSet<i64>,
-    /// Ends that could not be written down.
+    /// Ends that could not be stored.
     later: Vec<(Owner, Record)>,
-    /// Events with a row for which there was no room.
+    /// Events with a row for which the queue had no room.
     again: Vec<Event>,
 }
 
@@ -63,18 +63,18 @@ struct UnderWay {
     since: Instant,
 }
 
-/// Who waits for a record.
+/// What waits for a record.
 #[derive(Debug)]
 enum Owner {
-    /// An event that ends like this once its effects are applied.
+    /// An event that ends with this outcome once its effects are applied.
     Event(u64, Outcome),
     /// A transaction of the plugin's own.
     Call(CallId),
-    /// It is only removed from what has not ended.
+    /// The removal of a stored event.
     End,
 }
 
-/// What a record leads to once it is applied.
+/// What follows once a record is applied.
 #[derive(Debug, Default)]
 struct Leads {
     connectors: Vec<ConnectorId>,
@@ -90,7 +90,7 @@ impl Leads {
     }
 }
 
-/// A call, and the process that waits for its answer.
+/// A request of a plugin, and the process that waits for its answer.
 #[derive(Debug, Clone, Copy)]
 struct CallId {
     generation: GenerationId,
@@ -103,12 +103,12 @@ impl Commits {
         self.under_way.is_some() || !self.records.is_empty() || !self.accepts.is_empty()
     }
 
-    /// Whether there is something to be tried again.
+    /// Whether something must be tried again.
     pub fn retries(&self) -> bool {
         !self.later.is_empty() || !self.again.is_empty()
     }
 
-    /// Takes an event that may begin only when it is written down. Handed back when too many wait for that.
+    /// Takes an event that must be stored before it begins. Returns it when too many wait for that.
     pub fn accept(&mut self, at: Instant, event: Event, most: usize) -> Option<Event> {
         let waiting = self.accepts.len() + self.under_way.as_ref().map_or(0, |under_way| under_way.accepts.len());
         if waiting >= most {
@@ -118,12 +118,12 @@ impl Commits {
         None
     }
 
-    /// Notes that the slot has an event with a row. False when it has it already.
+    /// Records that the slot has an event with a row. False when it has it already.
     pub fn hold(&mut self, row: i64) -> bool {
         self.held.insert(row)
     }
 
-    /// Takes the answer to an event and what it wants changed. Returns the outcome where the event ends at once.
+    /// Takes the answer to an event, and its effects. Returns the outcome if the event ends at once.
     pub fn take(
         &mut self,
         (setup, account): (&Setup, &mut Account),
@@ -158,19 +158,19 @@ impl Commits {
         if !must_commit && matches!(outcome, Outcome::Failed { .. }) {
             return Some(outcome);
         }
-        // Not when the answer comes too late: then nothing of it is applied.
+        // A late answer has no effects.
         if flow.begin_commit(id, generation) {
             self.records.push((Owner::Event(id, outcome), record));
         }
         None
     }
 
-    /// Sees to an event with a row that ended without a commit: it is removed, or tried again where there was no room for it.
-    /// Gives back what is left to do about the event, if anything is.
+    /// Handles the end of an event with a row and without a commit: removes its row, or keeps the event to try again
+    /// when the queue had no room. Returns the event if something is left to do about it.
     pub fn ended(&mut self, event: Event, outcome: &Outcome) -> Option<Event> {
         let Some(row) = event.occurrence().and_then(|occurrence| occurrence.row) else { return Some(event) };
         if !self.held.remove(&row) {
-            // Its commit has removed it.
+            // Its commit has removed the row.
             return Some(event);
         }
         match outcome {
@@ -179,7 +179,7 @@ impl Commits {
                 self.again.push(event);
                 return None;
             }
-            // It is handled after the next start.
+            // It runs after the next start.
             Outcome::Rejected(_) => return Some(event),
             _ => {}
         }
@@ -189,7 +189,7 @@ impl Commits {
 }
 
 impl Task {
-    /// Takes a question of a generation.
+    /// Takes a request of a generation.
     pub(super) fn call(&mut self, generation: GenerationId, call: u64, event: u64, request: &[u8]) {
         let id = CallId { generation, call };
         let refusal = match self.question(event, request) {
@@ -225,7 +225,7 @@ impl Task {
         }
     }
 
-    /// Sends what has collected to the store, unless that is busy with what came before.
+    /// Sends everything that has collected to the store, unless the store is busy with the last batch.
     pub(super) fn send_commits(&mut self, now: Instant) {
         let commits = &mut self.commits;
         if commits.under_way.is_some()
@@ -257,19 +257,19 @@ impl Task {
         let (database, reports) = (self.setup.database.clone(), self.reports.0.clone());
         tokio::spawn(async move {
             let results = commit::run(&database, batch).await;
-            // Fails only when the slot is gone, and with it everyone who waits.
+            // Fails only when the slot has ended, and with it everything that waits.
             let _ = reports.send(Report::Committed(results)).await;
         });
     }
 
-    /// Has what was written down and has not ended read, when the plugin comes up.
+    /// Reads the stored events that have not ended, when the plugin comes up.
     pub(super) fn load_pending(&self) {
         let (database, reports) = (self.setup.database.clone(), self.reports.0.clone());
         let name = Arc::clone(&self.setup.name);
         tokio::spawn(async move {
             let plugin = Arc::clone(&name);
             match database.run(move |connection| pending::accepted(connection, &plugin)).await {
-                // Fails only when the slot is gone.
+                // Fails only when the slot has ended.
                 Ok(events) => drop(reports.send(Report::Pending(events)).await),
                 Err(error) => {
                     tracing::error!(plugin = %name, "events that were accepted before cannot be read: {error}")
@@ -278,7 +278,7 @@ impl Task {
         });
     }
 
-    /// Tries again what there was no room for, and what could not be written.
+    /// Tries again what had no room, and what could not be stored.
     pub(super) fn retry_commits(&mut self, now: Instant) {
         let later = std::mem::take(&mut self.commits.later);
         self.commits.records.extend(later);
@@ -287,7 +287,7 @@ impl Task {
         }
     }
 
-    /// The store has done what it was sent.
+    /// Takes the results of a batch.
     pub(super) fn committed(&mut self, now: Instant, results: Results) {
         let Some(UnderWay { accepts, records, questions, since }) = self.commits.under_way.take() else { return };
         results.usage.into_iter().for_each(|usage| self.account.keeps(usage));
@@ -336,7 +336,7 @@ impl Task {
         }
     }
 
-    /// Events were written down, and begin; or could not be, and are turned away.
+    /// Begins the events that are stored, or rejects them when they could not be.
     fn accepted(&mut self, now: Instant, accepts: Vec<(Instant, Event)>, result: Result<Vec<i64>, CommitError>) {
         match result {
             Ok(rows) => {
@@ -356,7 +356,7 @@ impl Task {
         }
     }
 
-    /// What a record leads to, now that it is durable.
+    /// Does what follows from a record, now that it is durable.
     fn happens(&self, leads: &Leads, applied: &Applied) {
         leads.connectors.iter().for_each(|connector| self.setup.outlets.lines_wait(connector));
         for (signal, row) in leads.signals.iter().zip(&applied.signals) {
@@ -378,7 +378,7 @@ impl Task {
         let disk_failed = matches!(result, Err(CommitError::Store(_)));
         let outcome = match result {
             Ok(()) => outcome,
-            // In the host before this one. What it says was said.
+            // It ended in the host before this one, and its answer was given.
             Err(CommitError::Ended) => Outcome::Ignored,
             Err(CommitError::Conflict) => {
                 account.conflicts += 1;
@@ -392,7 +392,7 @@ impl Task {
         };
         let setup: &Setup = setup;
         if let Some(row) = row.filter(|row| commits.held.contains(row)) {
-            // Nothing of it was applied, and it is over all the same.
+            // The event has ended, although its effects were not applied.
             commits.held.remove(&row);
             let end = (Owner::End, Record { settles: Some(row), ..Record::default() });
             if disk_failed { commits.later.push(end) } else { commits.records.push(end) }
@@ -404,7 +404,7 @@ impl Task {
 
     fn give_back(&mut self, id: CallId, answer: &Returned<'_>) {
         let Some(live) = self.live.iter_mut().find(|live: &&mut Live| live.generation == id.generation) else { return };
-        // A page is bounded, and everything else is small.
+        // A page is bounded, and all other answers are small.
         let bytes = pack(answer).or_else(|_| pack(&Returned::Failed("the answer is too large")));
         if let Ok(bytes) = bytes {
             live.push(&ToShim::Returned { call: id.call, answer: &bytes });

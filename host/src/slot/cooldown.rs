@@ -1,7 +1,7 @@
-//! How soon a command may be called again: by the same person, in the same channel, by anyone. Checked before a process is woken.
+//! How soon the same person, the same channel or anyone may call a command again. Checked before a process is woken.
 //!
-//! A wait counts from the call that began it, by the clock of the day, so that it goes on across reloads, crashes and
-//! restarts of the host. Long ones are written down, a moment after they began.
+//! A wait counts from the call that began it, by the clock of the day, so it continues across reloads, crashes and
+//! restarts of the host. The slot saves long waits a moment after they begin.
 
 use super::{
     actor::{Task, finish},
@@ -22,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The table. A wait is known by a hash of command and scope alone.
+/// The table. A wait is stored only as a hash of command and scope.
 pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS cooldown (
     plugin TEXT NOT NULL,
     wait   INTEGER NOT NULL,   -- a hash of the command, and of whom or what it is about
@@ -30,49 +30,49 @@ pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS cooldown (
     PRIMARY KEY (plugin, wait)
 ) STRICT, WITHOUT ROWID;";
 
-/// Waits that are remembered: 256 KiB. Of more than these the ones that would end first are forgotten.
+/// Most waits in memory: 256 KiB. Beyond that the slot forgets the waits that would end first.
 const REMEMBERED: usize = 8192;
 
-/// Cooldowns from this on are written down. A shorter one is over before a host has started again.
+/// Shortest cooldown that is saved, in milliseconds. A shorter one ends before a host has started again.
 const LONG: u64 = 5000;
 
-/// Between the beginning of a wait and its being written down, so that a busy bot writes once a second.
+/// Delay before a wait is saved, so that a busy bot writes once a second.
 const SAVE_AFTER: Duration = Duration::from_secs(1);
 
 /// The first version of `plugin-api` whose plugins leave the cooldown of a person to the host.
 const LEFT_TO_HOST: semver::Version = semver::Version::new(1, 1, 0);
 
-/// The cooldowns of one plugin, and the waits that are under way.
+/// The cooldowns of one plugin, and the waits under way.
 #[derive(Debug, Default)]
 pub struct Cooldowns {
-    /// Of each name of a command that has any: the command's own name, and its cooldowns.
+    /// For each name of a command with cooldowns: the command's own name, and its cooldowns.
     commands: HashMap<String, (String, Lengths)>,
-    /// Until when each wait lasts, in milliseconds since 1970.
+    /// The end of each wait, in milliseconds since 1970.
     until: HashMap<u64, u64>,
-    /// What began since it was last written down.
+    /// Waits that began since the last save.
     unsaved: Vec<(u64, u64)>,
-    /// When that is written down.
+    /// Time of the next save.
     save_at: Option<Instant>,
-    /// It is being written down.
+    /// Whether a save is under way.
     saving: bool,
 }
 
-/// How long a person, a channel, and everyone waits, in milliseconds; 0 for not at all.
+/// The wait of a person, of a channel, and of everyone, in milliseconds; 0 for none.
 type Lengths = [(Scope, u64); 3];
 
-/// The waits that begin when a call is accepted: which, and for how long.
+/// The waits that begin when a call is accepted: their keys and lengths.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Pass(Vec<(u64, u64)>);
 
 impl Cooldowns {
-    /// With the waits that were written down before.
+    /// Begins with the saved waits.
     pub fn recall(before: Vec<(u64, u64)>) -> Self {
         Self { until: before.into_iter().collect(), ..Self::default() }
     }
 
-    /// Goes by this manifest from now on. Waits that have begun go on.
+    /// Uses the cooldowns of this manifest from now on. Waits that have begun continue.
     pub fn go_by(&mut self, manifest: &Manifest) {
-        // Plugins that were built before see to a person's cooldown themselves.
+        // Plugins built before that version keep the cooldown of a person themselves.
         let is_older = semver::Version::parse(&manifest.api).is_ok_and(|api| api < LEFT_TO_HOST);
         self.commands.clear();
         for command in &manifest.commands {
@@ -89,15 +89,16 @@ impl Cooldowns {
         }
     }
 
-    /// Whether the plugin has none, so that nothing has to be checked.
+    /// Whether the plugin has no cooldowns, so that no check is needed.
     pub fn is_empty(&self) -> bool {
         self.commands.is_empty()
     }
 
-    /// Whether a command may be called at this time, in milliseconds since 1970.
+    /// Checks whether a command may be called at this time, in milliseconds since 1970.
     ///
     /// # Errors
-    /// How long has to be waited.
+    ///
+    /// The time to wait.
     pub fn check(&self, command: &str, place: &Place, user: &User, now: u64) -> Result<Pass, Duration> {
         let Some((name, lengths)) = self.commands.get(command) else { return Ok(Pass::default()) };
         let (mut begin, mut longest) = (Vec::with_capacity(lengths.len()), 0);
@@ -106,7 +107,7 @@ impl Cooldowns {
             (name, scope::name(scope, Some((place, user)))).hash(&mut wait);
             let wait = wait.finish();
             let left = self.until.get(&wait).map_or(0, |until| until.saturating_sub(now));
-            // A wait for longer than it ever lasts is of a clock that was set back since.
+            // A wait longer than its cooldown comes from a clock that was set back since.
             if left <= length {
                 longest = longest.max(left);
             }
@@ -115,7 +116,7 @@ impl Cooldowns {
         if longest > 0 { Err(Duration::from_millis(longest)) } else { Ok(Pass(begin)) }
     }
 
-    /// Has the waits of a call begin that was accepted. `clock` is the time in milliseconds since 1970.
+    /// Begins the waits of an accepted call. `clock` is the time in milliseconds since 1970.
     pub fn begin(&mut self, pass: Pass, clock: u64, now: Instant) {
         for (wait, length) in pass.0 {
             if self.until.len() >= REMEMBERED && !self.until.contains_key(&wait) {
@@ -130,7 +131,7 @@ impl Cooldowns {
         }
     }
 
-    /// Forgets what is over, and where that is too little the eighth that ends first.
+    /// Forgets waits that are over. If that frees too little, forgets the eighth that ends first.
     fn make_room(&mut self, now: u64) {
         self.until.retain(|_, until| *until > now);
         if self.until.len() >= REMEMBERED {
@@ -140,23 +141,23 @@ impl Cooldowns {
         }
     }
 
-    /// When there is something to write down.
+    /// Time of the next save, if there is something to save.
     pub fn save_at(&self) -> Option<Instant> {
         self.save_at.filter(|_| !self.saving)
     }
 
-    /// Whether something that began is not written down yet.
+    /// Whether a wait has begun and is not saved yet.
     pub fn is_unsaved(&self) -> bool {
         self.saving || !self.unsaved.is_empty()
     }
 
-    /// Takes what is to be written down now.
+    /// Takes the waits to save now.
     fn take_unsaved(&mut self) -> Vec<(u64, u64)> {
         (self.saving, self.save_at) = (true, None);
         std::mem::take(&mut self.unsaved)
     }
 
-    /// It is written down; or these could not be, and are tried again.
+    /// Records the end of a save. `lost` are the waits to save again.
     fn saved(&mut self, lost: Vec<(u64, u64)>, now: Instant) {
         self.saving = false;
         self.unsaved.extend(lost);
@@ -167,7 +168,7 @@ impl Cooldowns {
 }
 
 impl Task {
-    /// Accepts an event, unless whoever wants it has to wait: then that is its answer, and no process is woken.
+    /// Accepts an event, unless its user has to wait: then the slot answers at once and wakes no process.
     pub(super) fn admit_in_turn(&mut self, now: Instant, at: Instant, event: Event) {
         let command = event.command().filter(|_| !self.cooldowns.is_empty() && self.state.will_run());
         let Some(command) = command.map(|command| command.name().to_owned()) else {
@@ -192,20 +193,20 @@ impl Task {
         }
     }
 
-    /// Has the waits written down that began.
+    /// Saves the waits that have begun.
     pub(super) fn save_cooldowns(&mut self) {
         let (setup, reports) = (std::sync::Arc::clone(&self.setup), self.reports.0.clone());
         let began = self.cooldowns.take_unsaved();
         tokio::spawn(async move {
             let saved = save(&setup.database, &setup.name, began.clone(), setup.clock.now()).await;
-            // That the database takes nothing is a trouble of its own.
+            // A database that cannot be written is a trouble of its own.
             let lost = if saved.is_ok() { Vec::new() } else { began };
-            // Fails only when the slot is gone.
+            // Fails only when the slot has ended.
             let _ = reports.send(Report::CooldownsSaved { lost }).await;
         });
     }
 
-    /// The waits are written down, or could not be. Whoever stops the host does not wait for a disk that is full.
+    /// Records the end of a save. A stop of the host does not wait for a full disk.
     pub(super) fn cooldowns_saved(&mut self, now: Instant, lost: Vec<(u64, u64)>) {
         let failed = !lost.is_empty();
         self.cooldowns.saved(lost, now);
@@ -215,21 +216,22 @@ impl Task {
     }
 }
 
-/// What a person is told who has to wait before a command.
+/// The answer to a person who has to wait before a command.
 pub fn refusal(command: &str, left: Duration) -> String {
     let left = if left < Duration::from_secs(1) {
         "a moment".to_owned()
     } else {
-        // Rounded up: whoever waits so long has waited enough.
+        // Rounded up, so that the wait given is long enough.
         span(left + Duration::from_millis(999))
     };
     format!("Wait {left} before {PREFIX}{command}.")
 }
 
-/// Writes waits down, and forgets those that are over.
+/// Saves waits, and deletes those that are over.
 ///
 /// # Errors
-/// As the database says.
+///
+/// The database cannot be written.
 pub async fn save(database: &Database, plugin: &str, began: Vec<(u64, u64)>, now: u64) -> Result<(), StoreError> {
     let plugin = plugin.to_owned();
     let write = move |connection: &mut Connection| {
@@ -250,10 +252,11 @@ pub async fn save(database: &Database, plugin: &str, began: Vec<(u64, u64)>, now
     database.run(write).await
 }
 
-/// The waits that were written down.
+/// The saved waits.
 ///
 /// # Errors
-/// As the database says.
+///
+/// The database cannot be read.
 pub async fn load(database: &Database, plugin: &str) -> Result<Vec<(u64, u64)>, StoreError> {
     let plugin = plugin.to_owned();
     let read = move |connection: &mut Connection| {
@@ -286,7 +289,7 @@ mod tests {
         cooldowns
     }
 
-    /// Calls, and says how many milliseconds have to be waited.
+    /// Calls a command, and returns the milliseconds to wait.
     fn call(cooldowns: &mut Cooldowns, command: &str, user: &str, channel: &str, now: u64) -> u128 {
         let user = User { name: user.into(), identity: Identity::System(user.into()) };
         match cooldowns.check(command, &Place::new("irc", channel), &user, now) {

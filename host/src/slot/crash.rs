@@ -1,4 +1,4 @@
-//! Why a generation died, and what is kept about it.
+//! Why a generation died, and the record of it.
 
 use crate::process::spawn::Exit;
 use rosey_core::hash::Hash;
@@ -9,26 +9,26 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// What ended a generation against its will.
+/// What ended a generation without a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
-    /// It ended by itself.
+    /// The process ended by itself.
     Exited(Exit),
-    /// It was killed for not answering.
+    /// The host killed it because it did not answer for this long.
     Hung(Duration),
-    /// It was killed for breaking the protocol.
+    /// The host killed it because it broke the protocol.
     Protocol(String),
-    /// It was killed for using more memory than it may, in bytes.
+    /// The host killed it because it used more memory than its limit.
     Memory {
-        /// Resident memory when it was measured.
+        /// Memory at the measurement, in bytes.
         used: u64,
-        /// What it may use.
+        /// The limit, in bytes.
         limit: u64,
     },
 }
 
 impl Cause {
-    /// All that [`Cause::name`] says.
+    /// All values of [`Cause::name`].
     pub const NAMES: [&str; 5] = ["exit", "signal", "hang", "protocol", "memory"];
 
     /// The `cause` label in metrics.
@@ -42,7 +42,7 @@ impl Cause {
         }
     }
 
-    /// Whether the process did this itself, as opposed to being ended by the host, an operator or the kernel.
+    /// Whether the process did this itself, and not the host, an operator or the kernel.
     pub fn is_own_doing(&self) -> bool {
         match self {
             Self::Exited(exit) => exit.signal() != Some(Signal::KILL.as_raw()),
@@ -59,30 +59,30 @@ impl fmt::Display for Cause {
             Self::Hung(limit) => write!(out, "hung: no sign of life for {} s", limit.as_secs_f32()),
             Self::Protocol(what) => write!(out, "broke the protocol: {what}"),
             Self::Memory { used, limit } => {
-                write!(out, "used {} MiB of memory, and may use {} MiB", used >> 20, limit >> 20)
+                write!(out, "used {} MiB of memory; its limit is {} MiB", used >> 20, limit >> 20)
             }
         }
     }
 }
 
-/// How a process of a plugin ended that was not told to.
+/// The end of a plugin's process that nothing had asked for.
 #[derive(Debug, Clone)]
 pub struct Crash {
     /// When the host noticed it.
     pub at: SystemTime,
     /// The generation whose process it was.
     pub generation: GenerationId,
-    /// What it ran.
+    /// The artifact that it ran.
     pub artifact: Hash,
-    /// The version it ran.
+    /// The version that it ran.
     pub version: String,
-    /// How long it had been up.
+    /// Time since it came up.
     pub uptime: Duration,
-    /// What ended it.
+    /// The cause of its end.
     pub cause: Cause,
-    /// What it was executing, as typed.
+    /// The events that it was executing, as typed.
     pub executing: Vec<String>,
-    /// Who typed each of them.
+    /// The users who typed them.
     pub by: Vec<String>,
     /// The last lines of its standard error.
     pub stderr: Vec<String>,

@@ -1,4 +1,4 @@
-//! Events that were executing at two crashes: kept durably, listed, and replayed on request.
+//! Dead letters: events that were executing at two crashes. They are stored, listed, and replayed on request.
 
 use crate::{
     event::{Event, Identity, Network, Occurrence, Place, ReplyTo, User, What, name::CaseMapping},
@@ -33,16 +33,17 @@ CREATE TABLE IF NOT EXISTS dead_letter_event ( -- of those that are no commands
     body      BLOB NOT NULL       -- what happened, as the plugin gets it
 ) STRICT;";
 
-/// Dead letters kept; the oldest go first. Ten thousand poison events are one poison event that nobody looked at.
+/// Most dead letters that are kept; the oldest are removed first. Ten thousand mean one poison event that no operator
+/// has looked at.
 const KEPT: u32 = 10_000;
 
-/// How long a write that failed waits for the next try. A full disk is not emptied in a second.
+/// Pause before the next try of a write that failed: a full disk is not emptied within a second.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// An event that was executing at two crashes, as it is kept.
+/// A stored event that was executing at two crashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Its number in the database; 0 before it is there.
+    /// Its number in the database; 0 before it is stored.
     pub id: i64,
     /// The plugin that crashed on it.
     pub plugin: String,
@@ -54,18 +55,18 @@ pub struct DeadLetter {
     pub line: String,
     /// Who typed it.
     pub user: String,
-    /// What brought it.
+    /// The connector that brought it.
     pub connector: String,
-    /// Where it was said.
+    /// The channel that it was typed in.
     pub channel: String,
-    /// The crashes it was executing at.
+    /// The crashes at which it was executing.
     pub causes: Vec<String>,
-    /// Of an event that is no command: the `pattern` of its subscription, and what happened, as a plugin gets it.
+    /// For an event other than a command: the `pattern` of its subscription, and its body as a plugin gets it.
     pub occurrence: Option<(String, Vec<u8>)>,
 }
 
 impl DeadLetter {
-    /// A letter about an event.
+    /// Makes a dead letter of an event.
     pub fn new(plugin: &str, event: &Event, accepted: Instant, causes: Vec<String>) -> Self {
         let now = SystemTime::now();
         Self {
@@ -85,7 +86,7 @@ impl DeadLetter {
         }
     }
 
-    /// The event once more. Nobody is answered: whoever typed it has gone on long ago.
+    /// The event for a replay. Its answer goes nowhere, because the user has long gone on.
     pub fn event(&self) -> Event {
         let network = Network { id: self.connector.as_str().into(), case: CaseMapping::default() };
         let user = User { name: self.user.clone(), identity: Identity::Nick { network } };
@@ -101,7 +102,7 @@ impl DeadLetter {
     }
 }
 
-/// Writes a letter, and tries until it is written: the event is not let go before that.
+/// Stores a dead letter, trying until it succeeds: the event is not released before that.
 pub async fn bury(database: &Database, letter: DeadLetter) {
     loop {
         let copy = letter.clone();
@@ -145,10 +146,11 @@ fn write(connection: &mut rusqlite::Connection, letter: &DeadLetter) -> rusqlite
     transaction.commit()
 }
 
-/// The letters of one plugin or of all, the newest first.
+/// The dead letters of one plugin or of all, the newest first.
 ///
 /// # Errors
-/// As the database says.
+///
+/// The database cannot be read.
 pub async fn list(database: &Database, plugin: Option<&str>, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
     let plugin = plugin.map(str::to_owned);
     database
@@ -177,10 +179,11 @@ pub async fn list(database: &Database, plugin: Option<&str>, limit: u32) -> Resu
         .await
 }
 
-/// How many letters each plugin has.
+/// Number of dead letters of each plugin.
 ///
 /// # Errors
-/// As the database says.
+///
+/// The database cannot be read.
 pub async fn counts(database: &Database) -> Result<BTreeMap<String, u32>, StoreError> {
     database
         .run(|connection| {
@@ -191,18 +194,20 @@ pub async fn counts(database: &Database) -> Result<BTreeMap<String, u32>, StoreE
         .await
 }
 
-/// One letter. `None` when this plugin has none with that number.
+/// One dead letter. `None` when this plugin has none with that number.
 ///
 /// # Errors
-/// As the database says.
+///
+/// The database cannot be read.
 pub async fn find(database: &Database, plugin: &str, id: i64) -> Result<Option<DeadLetter>, StoreError> {
     Ok(list(database, Some(plugin), KEPT).await?.into_iter().find(|letter| letter.id == id))
 }
 
-/// Throws a letter away.
+/// Removes a dead letter.
 ///
 /// # Errors
-/// As the database says.
+///
+/// The database cannot be written.
 pub async fn remove(database: &Database, id: i64) -> Result<(), StoreError> {
     let delete = move |connection: &mut rusqlite::Connection| {
         let transaction = connection.transaction()?;

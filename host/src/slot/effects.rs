@@ -1,4 +1,4 @@
-//! Doing what the state machine wants.
+//! Carries out what the state machine decides.
 
 use crate::slot::actor::{PendingRequest, RequestKind, SAVE_RETRY, Task, finish};
 use crate::{
@@ -33,10 +33,10 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// What the end of an event says about the generation that had it.
+/// What the end of an event says about its generation.
 pub(super) fn ending(ended: &Ended<Event>) -> Ending {
     let failed = ended.outcome.speaks_against_build();
-    // Only whose events failed is looked at.
+    // The trial counts the people only of events that failed.
     let person = if failed { ended.event.user.identity.key(&ended.event.user.name) } else { 0 };
     let kind = match ended.event.occurrence() {
         Some(occurrence) => FxBuildHasher.hash_one((occurrence.what.kind(), &occurrence.pattern)),
@@ -46,7 +46,7 @@ pub(super) fn ending(ended: &Ended<Event>) -> Ending {
 }
 
 impl Task {
-    /// Performs what the state machine wants, until it wants nothing more.
+    /// Carries out the effects of the state machine until it has no more.
     pub(super) fn apply_effects(&mut self, now: Instant) {
         loop {
             if !self.state.old().is_empty() || self.state.change().is_some() {
@@ -73,7 +73,7 @@ impl Task {
         }
     }
 
-    /// Has the memory written down, trying until it is. What changes meanwhile is written after that.
+    /// Saves the history of builds, trying until it succeeds. A change meanwhile is saved after that.
     fn save(&mut self) {
         (self.unsaved, self.saving) = (false, true);
         let (setup, reports) = (Arc::clone(&self.setup), self.reports.0.clone());
@@ -83,7 +83,7 @@ impl Task {
             while let Err(error) =
                 history::save(&setup.database, &setup.name, memory.clone(), manifest.as_deref()).await
             {
-                // Once: it is a trouble of the database until it is over.
+                // Logged once; the trouble of the database says it until it is over.
                 if !std::mem::replace(&mut said, true) {
                     tracing::error!(plugin = %setup.name, "which build is good cannot be written down, trying again: {error}");
                 }
@@ -91,12 +91,12 @@ impl Task {
                 let _ = reports.send(Report::Saved(false)).await;
                 tokio::time::sleep(SAVE_RETRY).await;
             }
-            // Fails only when the slot is gone.
+            // Fails only when the slot has ended.
             let _ = reports.send(Report::Saved(true)).await;
         });
     }
 
-    /// A try to write the memory down ended. Whoever stops the host waits for that, but not for a disk that is full.
+    /// Records the end of a save. A stop of the host waits for a save, but not for a full disk.
     pub(super) fn saved(&mut self, written: bool) {
         self.saving &= !written;
         if self.is_written() || (!written && !self.commits.is_busy()) {
@@ -104,15 +104,15 @@ impl Task {
         }
     }
 
-    /// Whether nothing waits for being written down.
+    /// Whether nothing waits to be saved.
     pub(super) fn is_written(&self) -> bool {
         !self.unsaved && !self.saving && !self.commits.is_busy() && !self.cooldowns.is_unsaved()
     }
 
-    /// Answers the stops that only waited for what had to be written down.
+    /// Answers the stops that only waited for a save.
     pub(super) fn answer_stops(&mut self) {
         for (ask, result) in self.parting.drain(..) {
-            // Whoever asked may have stopped waiting.
+            // The caller may have stopped waiting.
             let _ = ask.answer.send(result);
         }
     }
@@ -159,7 +159,7 @@ impl Task {
         let (starter, reports) = (Arc::clone(&self.setup.starter), self.reports.0.clone());
         let task = tokio::spawn(async move {
             let result = start::start(starter, order).await;
-            // Fails only when the slot is gone; the process then goes with the result.
+            // Fails only when the slot has ended; dropping the result then ends the process.
             let _ = reports.send(Report::Started(generation, Box::new(result))).await;
         });
         self.starting.push((generation, artifact, task.abort_handle()));
@@ -170,7 +170,7 @@ impl Task {
         live.probing = Some(attempt);
         let probe = self.setup.probe(&live.manifest);
         let Some(line) = probe else {
-            // Without a command to try, a sign of life must do.
+            // Without a probe command, the answer to a ping must do.
             live.push(&ToShim::Ping(u64::from(attempt)));
             return;
         };
@@ -214,7 +214,7 @@ impl Task {
     fn kill(&mut self, generation: GenerationId, why: &'static str) {
         tracing::info!(plugin = %self.setup.name, generation, "ending the process: {why}");
         if let Some(at) = self.starting.iter().position(|(starting, ..)| *starting == generation) {
-            // Dropping the start ends what it has started.
+            // Dropping the start ends the process that it has started.
             self.starting.swap_remove(at).2.abort();
         }
         self.dismiss(generation);
@@ -247,11 +247,11 @@ impl Task {
             }
             return self.parting.push((ask, result));
         }
-        // Whoever asked may have stopped waiting.
+        // The caller may have stopped waiting.
         let _ = ask.answer.send(result);
     }
 
-    /// Hands a generation that becomes active for the first time its start.
+    /// Delivers the start event to a generation that becomes active for the first time.
     fn start_event(&mut self, now: Instant, generation: GenerationId) {
         let Some(live) = self.live.iter_mut().find(|live| live.generation == generation) else { return };
         let start = Kind::Start.name();
@@ -285,8 +285,7 @@ impl Task {
         self.happened(LifecycleKind::State(note));
     }
 
-    /// A generation was looked at. One that uses too much memory is ended; any other is asked for a sign of life, also when it
-    /// has nothing to do.
+    /// Takes a measurement of a generation. Ends one that uses too much memory, and pings any other, even an idle one.
     pub(super) fn looked_at(&mut self, generation: GenerationId, beyond: Option<u64>) {
         let limit = self.setup.memory_limit();
         let Some(live) = self.live.iter_mut().find(|live| live.generation == generation && !live.closed) else {

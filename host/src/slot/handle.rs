@@ -1,4 +1,4 @@
-//! The way to a slot.
+//! How other rooms reach a slot.
 
 use crate::event::{Event, Form};
 use crate::slot::{Setup, actor::Task, command::Command, view::View};
@@ -12,26 +12,26 @@ use tokio::sync::{
     oneshot, watch,
 };
 
-/// Events on their way to a slot's task, which takes them at once unless it waits for its turn to send them.
+/// Most events on their way to a slot's task. The task takes them at once, unless it waits for its turn to send them.
 const INBOX: usize = 1024;
 
-/// Commands likewise; they are always taken at once.
+/// The same for commands; the task always takes them at once.
 const COMMANDS: usize = 64;
 
-/// The way to a slot. Cheap to clone; the slot ends when the last one is gone.
+/// A handle to a slot. Cheap to clone; the slot ends with its last handle.
 #[derive(Debug, Clone)]
 pub struct Handle(Arc<Channels>);
 
 #[derive(Debug)]
 struct Channels {
     name: Arc<str>,
-    /// Each with the time it came, from which its deadline counts.
+    /// Each event with the time of its arrival, from which its deadline counts.
     events: mpsc::Sender<(Instant, Event)>,
     commands: mpsc::Sender<Command>,
     changes: watch::Receiver<()>,
 }
 
-/// The slot's task is gone. Only at the end of the host.
+/// The slot's task has ended. Only at the end of the host.
 #[derive(Debug, thiserror::Error)]
 #[error("Rosey is stopping")]
 pub struct Gone;
@@ -52,14 +52,14 @@ impl Handle {
         &self.0.name
     }
 
-    /// Hands over an event. Waits only while the slot's task is behind with its inbox, and now and then for a turn of
-    /// everybody else on the thread; the slot then accepts it or answers that it is rejected. Cancelled, the event is
-    /// dropped unaccepted.
+    /// Delivers an event. Waits only while the slot's task is behind with its inbox, and now and then to leave the
+    /// thread to other tasks. Then the slot accepts the event, or answers that it is rejected. Cancelled, the event is
+    /// dropped before acceptance.
     pub async fn deliver(&self, event: Event) {
-        // Whoever has many lets others have the thread now and then.
+        // A caller with many events leaves the thread to other tasks now and then.
         tokio::task::consume_budget().await;
         let event = (Instant::now(), event);
-        // There is room nearly always, and then nothing has to be made that could wait.
+        // The inbox has room nearly always; then no future has to be made.
         let event = match self.0.events.try_send(event) {
             Ok(()) => return,
             Err(TrySendError::Full(event) | TrySendError::Closed(event)) => event,
@@ -70,9 +70,10 @@ impl Handle {
         }
     }
 
-    /// Hands over an event and says whether the slot accepted it. Cancelled, it may be accepted all the same.
+    /// Delivers an event, and returns whether the slot accepted it. Cancelled, the slot may accept it all the same.
     ///
     /// # Errors
+    ///
     /// [`Gone`].
     pub async fn offer(&self, event: Event) -> Result<bool, Gone> {
         let (answer, answered) = oneshot::channel();
@@ -80,17 +81,19 @@ impl Handle {
         answered.await.map_err(|_| Gone)
     }
 
-    /// Tells the slot to do something.
+    /// Sends a command to the slot.
     ///
     /// # Errors
+    ///
     /// [`Gone`].
     pub async fn tell(&self, command: Command) -> Result<(), Gone> {
         self.0.commands.send(command).await.map_err(|_| Gone)
     }
 
-    /// Asks for a change and waits for its end. Cancelled, the change goes on.
+    /// Asks for a change and waits for its end. Cancelled, the change continues.
     ///
     /// # Errors
+    ///
     /// [`Gone`].
     pub async fn change(
         &self,
@@ -101,14 +104,15 @@ impl Handle {
         answered.await.map_err(|_| Gone)
     }
 
-    /// Changes when a view may show something else than more traffic: a generation, a phase, the end of a process.
+    /// Signals that a view may show a change other than traffic: a generation, a phase, the end of a process.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.0.changes.clone()
     }
 
-    /// How the slot is, in figures that belong together.
+    /// A view of the slot, whose figures belong together.
     ///
     /// # Errors
+    ///
     /// [`Gone`].
     pub async fn view(&self) -> Result<Box<View>, Gone> {
         let (answer, answered) = oneshot::channel();

@@ -1,4 +1,4 @@
-//! What is remembered of a plugin across restarts of the host: in `rosey.db`, one row a plugin.
+//! What Rosey remembers of a plugin across restarts of the host: one row a plugin in `rosey.db`.
 
 use crate::store::{Database, StoreError};
 use rosey_core::{hash::Hash, state::BuildHistory};
@@ -25,10 +25,11 @@ CREATE TABLE IF NOT EXISTS plugin_trial (
     artifact TEXT NOT NULL        -- sha256 of what was on trial at an orderly stop
 ) STRICT;";
 
-/// Writes it down. Cancelled, it is written all the same.
+/// Saves the history. Cancelled, the write continues.
 ///
 /// # Errors
-/// As the database says; what was written before stands.
+///
+/// The database cannot be written; the last save stands.
 pub async fn save(
     database: &Database,
     plugin: &str,
@@ -36,7 +37,7 @@ pub async fn save(
     manifest: Option<&Manifest>,
 ) -> Result<(), StoreError> {
     let plugin = plugin.to_owned();
-    // A checked manifest always is JSON.
+    // A checked manifest can always be written as JSON.
     let manifest = manifest.and_then(|manifest| serde_json::to_string(manifest).ok());
     let write = move |connection: &mut Connection| {
         let transaction = connection.transaction()?;
@@ -73,10 +74,11 @@ pub async fn save(
     database.run(write).await
 }
 
-/// What was written down, or nothing for a plugin never expected.
+/// The saved history; an empty one for a new plugin.
 ///
 /// # Errors
-/// As the database says.
+///
+/// The database cannot be read.
 pub async fn load(database: &Database, plugin: &str) -> Result<(BuildHistory, Option<Manifest>), StoreError> {
     let plugin = plugin.to_owned();
     let row = database
@@ -95,7 +97,7 @@ pub async fn load(database: &Database, plugin: &str) -> Result<(BuildHistory, Op
                             good: split(&row.get::<_, String>(2)?),
                             blocked: split(&row.get::<_, String>(3)?),
                             failures: row.get(4)?,
-                            // A database of a Rosey that did not keep them has none.
+                            // A database of an older Rosey has no versions.
                             versions: row
                                 .get::<_, Option<String>>(6)?
                                 .and_then(|json| serde_json::from_str(&json).ok())
@@ -115,10 +117,11 @@ pub async fn load(database: &Database, plugin: &str) -> Result<(BuildHistory, Op
     Ok((history, manifest))
 }
 
-/// The artifacts of all plugins but these: of those that are not configured now, and may be again.
+/// The artifacts of all plugins except these, for plugins that are not in the configuration now and may return.
 ///
 /// # Errors
-/// As the database says.
+///
+/// The database cannot be read.
 pub async fn artifacts_of_others(database: &Database, these: Vec<String>) -> Result<HashSet<Hash>, StoreError> {
     let query = "SELECT name, coalesce(active, '') || ',' || coalesce(last_good, '') || ',' || history FROM plugin";
     let read = move |connection: &mut Connection| {
@@ -135,7 +138,7 @@ fn join<T: ToString>(hashes: &[T]) -> String {
     hashes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// What is not a hash was written by somebody else, and is left out.
+/// Skips a text that is no hash: Rosey did not write it.
 fn split<T: FromStr>(text: &str) -> Vec<T> {
     text.split(',').filter_map(|part| part.parse().ok()).collect()
 }

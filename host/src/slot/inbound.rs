@@ -1,4 +1,4 @@
-//! What a shim says, owned, cleaned and bounded.
+//! Messages of a shim, owned, cleaned and bounded.
 
 use crate::{
     process::output::{Record, Records},
@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Instant};
 /// Bytes of the plugin's own metrics: 64 metrics of 64 series with labels fit.
 const MAX_METRICS: usize = 1 << 20;
 
-/// How an event ended, by the plugin's answer.
+/// The outcome that a plugin's answer means.
 pub fn outcome(answer: Answer<'_>, limit: usize, account: &mut Account) -> Outcome {
     match answer {
         Answer::Replied(text) => {
@@ -28,7 +28,7 @@ pub fn outcome(answer: Answer<'_>, limit: usize, account: &mut Account) -> Outco
     }
 }
 
-/// What a shim says besides answers to events, owned.
+/// A message of a shim other than the answer to an event, owned.
 pub enum Inbound {
     Probe(Result<(), String>),
     SilentProbe,
@@ -62,10 +62,10 @@ impl Inbound {
             ToHost::State { version, state } => Some(Self::State(Snapshot { version, bytes: state.to_vec() })),
             ToHost::Restored => Some(Self::Restored),
             ToHost::StateFailed { message } => Some(Self::StateFailed(clean(message, 500))),
-            // Of a plugin that says more than this nobody could read it either.
+            // A larger text than this is of no use to a reader.
             ToHost::Metrics(json) => (json.len() <= MAX_METRICS).then(|| Self::Metrics(json.into())),
             ToHost::Loaded(_) | ToHost::Described(_) | ToHost::LoadFailed { .. } | ToHost::Stopped => None,
-            // Taken where the message is read; of a probe nothing is kept.
+            // The slot takes these where it reads the message; those of a probe are dropped.
             ToHost::Call { .. } => None,
         }
     }

@@ -1,4 +1,4 @@
-//! What happens to plugins in words: one line each, with what to do where there is something to do.
+//! Lifecycle events of plugins in words: one line each, with advice where the operator can act.
 
 use crate::event::PREFIX;
 use crate::process::output::last_words;
@@ -12,43 +12,43 @@ use std::{
 };
 use tracing::Level;
 
-/// Something that happened to a plugin, for the log, the metrics and the timeline.
+/// A lifecycle event of a plugin, for the log, the metrics and the timeline.
 #[derive(Debug, Clone)]
 pub struct LifecycleEvent {
-    /// The plugin that it happened to.
+    /// The plugin that it concerns.
     pub plugin: Arc<str>,
     /// The time by the clock of the machine.
     pub at: SystemTime,
-    /// What happened, with what belongs to it.
+    /// The kind of the event, with its data.
     pub kind: LifecycleKind,
 }
 
-/// What can happen to a plugin.
+/// The kinds of lifecycle events.
 #[derive(Debug, Clone)]
 pub enum LifecycleKind {
-    /// The slot says so.
+    /// An event of the state machine.
     State(StateEvent),
-    /// A crash, in full.
+    /// A crash, with all details.
     Crash(Arc<Crash>),
-    /// It runs something else than the newest build.
+    /// The plugin runs another build than the newest one.
     StartupChosen(Arc<StartupChoice>),
-    /// Another manifest is in force.
+    /// Another manifest counts from now on.
     Manifest(Arc<Manifest>),
-    /// A change on request ended.
+    /// A requested change ended.
     Changed {
-        /// What was asked for.
+        /// The requested change.
         kind: ChangeKind,
-        /// How it ended.
+        /// How the change ended, or why it was refused.
         result: Result<Done, ChangeError>,
-        /// How long it took.
+        /// The time that it took.
         took: Duration,
     },
-    /// The active generation answers no more, or does again.
+    /// The active generation does not answer, or answers again.
     Health {
-        /// Which of the two.
+        /// Whether it answers.
         answers: bool,
     },
-    /// An event was executing at two crashes, and is set aside.
+    /// An event was executing at two crashes, and became a dead letter.
     DeadLetter {
         /// The line as typed.
         text: String,
@@ -56,7 +56,7 @@ pub enum LifecycleKind {
 }
 
 impl LifecycleEvent {
-    /// Writes the log line. Of a change on request the admin writes it, who knows who asked.
+    /// Writes the log line. The admin logs a requested change, because it knows the person.
     pub fn log(&self) {
         if let LifecycleKind::Changed { .. } = self.kind {
             return;
@@ -70,7 +70,7 @@ impl LifecycleEvent {
         }
     }
 
-    /// How bad it is, and the line.
+    /// The level and the text of the log line.
     pub fn line(&self) -> (Level, String) {
         match &self.kind {
             LifecycleKind::State(note) => state_line(note),
@@ -107,17 +107,17 @@ impl LifecycleEvent {
     }
 }
 
-/// The command that changes a plugin to what was built last, as it is typed in chat.
+/// The chat command that reloads a plugin.
 pub fn reload(plugin: &str) -> String {
     format!("{PREFIX}admin reload {plugin}")
 }
 
-/// What is left of a plugin's state after a rollback, behind what else is said of it.
+/// What a rollback leaves of a plugin's state, to follow another sentence.
 pub fn left(state: Option<StateLeft>) -> String {
     state.map(|state| format!("; {state}")).unwrap_or_default()
 }
 
-/// That the plugin is started again, when, and how many starts in a row did not stay up.
+/// The next start of a plugin, and how many starts in a row did not last.
 pub fn restarting(after: Duration, failures: u32) -> String {
     let when = if after.is_zero() { "now".to_owned() } else { format!("in {}", short(after)) };
     match failures {
@@ -141,7 +141,7 @@ fn state_line(note: &StateEvent) -> (Level, String) {
         StateEvent::StartPostponed { why } => {
             (Level::WARN, format!("cannot be started yet: {why}; tried again every {} s", HOST_RETRY.as_secs()))
         }
-        // Of its settings it says itself what helps.
+        // A problem with settings names its own advice.
         StateEvent::GaveUp { why, fault: Fault::Settings } => (Level::ERROR, format!("FAILED and stays down: {why}")),
         StateEvent::GaveUp { why, .. } => {
             let text = format!("FAILED and stays down: {why}. Reload it with a new build, or start it again");

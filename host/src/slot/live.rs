@@ -1,4 +1,4 @@
-//! A generation whose process stands, as the slot holds it.
+//! A generation with a process, as the slot holds it.
 
 use crate::slot::{
     command::Report,
@@ -36,11 +36,11 @@ use tokio::{
     time::{MissedTickBehavior, interval_at},
 };
 
-/// Looks without an answer to a ping from which a generation counts as unhealthy: half a second.
+/// Checks without an answer to a ping after which a generation counts as unhealthy: half a second.
 const UNHEALTHY: u32 = 2;
 
-/// Between two looks at the memory of a generation. A plugin that takes a gigabyte a second has taken three by then, which
-/// most machines have.
+/// Interval between two measurements of a generation's memory. A plugin that allocates a gigabyte a second has three by
+/// then, which most machines have.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// A generation between its start and its end.
@@ -57,29 +57,29 @@ pub struct Live {
     pub ready: Instant,
     pub ready_at: SystemTime,
     pub start_took: Duration,
-    /// Nothing more will be read; the process is ending.
+    /// The slot reads nothing more; the process is ending.
     pub closed: bool,
-    /// Why the host ended it, where that counts as a crash.
+    /// Why the host ended it, if that counts as a crash.
     pub cause: Option<Cause>,
-    /// The host ended it for reasons of its own.
+    /// Whether the host ended it for reasons of its own.
     pub dismissed: bool,
-    /// Looks at the clock since a question that has not been answered.
+    /// Checks since a ping without an answer.
     pub unanswered: Option<u32>,
-    /// What each lane was executing at the last looks, and at how many of them.
+    /// The event that each lane was executing at the last checks, and at how many of them.
     pub executing: Vec<(u64, u32)>,
     /// The attempt of the probe under way.
     pub probing: Option<u32>,
-    /// Whether that is a message, to which nothing need be said.
+    /// Whether that probe is a message, which needs no answer.
     pub probes_message: bool,
-    /// Whether it was handed its start.
+    /// Whether it got its start event.
     pub has_start: bool,
     start: Option<StartGuard>,
     end: Arc<Notify>,
 }
 
 impl Live {
-    /// Takes over a generation that has started, and watches its process: each look at it comes as [`Report::Looked`], its end as
-    /// [`Report::Exited`].
+    /// Takes over a generation that has started, and watches its process: each measurement arrives as
+    /// [`Report::Looked`], its end as [`Report::Exited`].
     pub fn new(
         generation: GenerationId,
         artifact: Hash,
@@ -99,17 +99,17 @@ impl Live {
                     exit = process.exited() => break exit,
                     _ = looks.tick() => {
                         let beyond = spawn_blocking(move || memory::used_beyond(pid, memory_limit)).await;
-                        // Fails only when the slot is gone.
+                        // Fails only when the slot has ended.
                         let _ = reports.send(Report::Looked(generation, beyond.ok().flatten())).await;
                     }
                     () = told.notified() => {
-                        // Fails only when it has ended already, which the next turn sees.
+                        // Fails only when the process has ended already, which the next turn sees.
                         let _ = process.kill(Signal::KILL);
                     }
                 }
             };
             last_words.ended().await;
-            // Fails only when the slot is gone, and with it everyone who would care.
+            // Fails only when the slot has ended.
             let _ = reports.send(Report::Exited(generation, exit)).await;
         });
         Self {
@@ -142,19 +142,19 @@ impl Live {
         self.unanswered.is_some_and(|looks| looks >= UNHEALTHY)
     }
 
-    /// Whether it has just become that, at this look.
+    /// Whether it became silent at this check.
     pub fn fell_silent(&self) -> bool {
         !self.closed && self.unanswered == Some(UNHEALTHY)
     }
 
-    /// It answers. True when that is news.
+    /// Records an answer. True if it was silent before.
     pub fn answers(&mut self) -> bool {
         let was_silent = self.is_silent();
         self.unanswered = None;
         was_silent
     }
 
-    /// It has proved itself, or needs not: its start is over.
+    /// Records the end of its start: the probe succeeded, or none was needed.
     pub fn came_up(&mut self) {
         self.start = None;
     }
@@ -172,8 +172,8 @@ impl Live {
         self.kill();
     }
 
-    /// Looks for a sign of life: an answer to the last question, and handlers that come to an end. True when there was
-    /// none for this many looks. Looks are counted, not time: while the host itself does not run, nobody's patience does.
+    /// Checks for signs of life: an answer to the last ping, and handlers that end. True when there was none for this
+    /// many checks. It counts checks and not time, because a host that was suspended must not blame the plugin.
     pub fn is_hung(&mut self, patience: u32) -> bool {
         let lanes = self.page.lanes();
         self.executing.resize(lanes.len(), (0, 0));
@@ -191,12 +191,12 @@ impl Live {
         longest > patience
     }
 
-    /// Whether it has to be looked at again, whatever its events do.
+    /// Whether it must be checked again, whatever its events do.
     pub fn is_watched(&self) -> bool {
         self.unanswered.is_some() || self.executing.iter().any(|(event, _)| *event != 0)
     }
 
-    /// Asks for a sign of life with this message, unless it is asked already.
+    /// Sends a message that needs an answer, unless one is due already.
     pub fn ask(&mut self, question: &ToShim<'_>) {
         if self.unanswered.is_none() {
             self.unanswered = Some(0);
@@ -204,7 +204,7 @@ impl Live {
         }
     }
 
-    /// Puts an event into the output. False, and nothing is done, when this build has no handler for it.
+    /// Puts an event into the output. False, without effect, when this build has no handler for it.
     pub fn deliver(&mut self, id: u64, left: Duration, event: &Event) -> bool {
         let deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
         let Some(command) = event.command() else { return self.deliver_occurrence(id, deadline_ms, event) };
@@ -238,7 +238,7 @@ impl Live {
         };
         match pack(&occurrence) {
             Ok(bytes) => self.push(&ToShim::Occur { id, probe: false, deadline_ms, event: &bytes }),
-            // Its texts are bounded where they come in, so that a frame has room for them.
+            // The texts are bounded where they come in, so a frame has room for them.
             Err(error) => self.kill_for(Cause::Protocol(error.to_string())),
         }
         true
@@ -246,13 +246,13 @@ impl Live {
 
     /// Puts a message into the output.
     pub fn push(&mut self, message: &ToShim<'_>) {
-        // Everything but a state is far below the limit of a frame, and a state came in a frame.
+        // All messages but a state are far below the limit of a frame, and a state came in a frame.
         if let Err(error) = self.link.push(message) {
             self.kill_for(Cause::Protocol(error.to_string()));
         }
     }
 
-    /// Its end, in full. `events` are those that it was executing.
+    /// The full record of its end. `events` are those that it was executing.
     pub fn crash(&self, now: Instant, exit: Exit, events: &[&Event]) -> Crash {
         Crash {
             at: SystemTime::now(),
@@ -267,7 +267,7 @@ impl Live {
         }
     }
 
-    /// For people.
+    /// Its view for people.
     pub fn view(&self, role: Role, in_flight: usize) -> GenerationView {
         GenerationView {
             number: self.generation,

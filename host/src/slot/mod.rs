@@ -1,10 +1,9 @@
 //! What the host keeps for one plugin: its queue, its generations, its account.
 //!
-//! [`handle::Handle`] is the way in; behind it one task (`actor`) owns everything. `rosey_core::flow` decides about the
-//! events and `rosey_core::state` about the generations; the actor applies what they decide (`effects`), and `commits` is the
-//! plugin's way to what it keeps. What shims say
-//! comes in through `inbound`, what people see goes out through [`view`] and [`lifecycle`].
-//! Knows nothing of connectors, admin or HTTP.
+//! Other rooms reach a slot through [`handle::Handle`]; one task (`actor`) owns everything else. `rosey_core::flow`
+//! decides about events and `rosey_core::state` about generations. The actor carries out what they decide (`effects`),
+//! and `commits` connects it to the store. Messages of shims come in through `inbound`; [`view`] and [`lifecycle`] are
+//! for people. Knows nothing of connectors, admin or HTTP.
 
 mod actor;
 mod commits;
@@ -44,10 +43,10 @@ use rosey_core::{
 use rosey_wire::manifest::Manifest;
 use std::{sync::Arc, time::Duration};
 
-/// Between asking a generation to stop and killing it. Its events are answered by then.
+/// Time between the stop of a generation and its kill. Its events are answered by then.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
-/// What a slot is made of.
+/// Everything that a slot is made of.
 pub struct Setup {
     /// The plugin's name.
     pub name: Arc<str>,
@@ -57,36 +56,36 @@ pub struct Setup {
     pub reload: Option<ReloadMode>,
     /// The probe, when the operator set one.
     pub probe: Option<String>,
-    /// Whether commands are written down before they are accepted, so that they outlive the host.
+    /// Whether the slot stores commands before it accepts them, so that they outlive the host.
     pub journal: bool,
-    /// The channels of others that it may speak in, as `CONNECTOR:CHANNEL`.
+    /// The channels, besides those of its events, in which the plugin may speak, as `CONNECTOR:CHANNEL`.
     pub speaks_in: Vec<String>,
-    /// The way of what leaves the slot besides answers.
+    /// Where lines and events for other plugins go.
     pub outlets: Arc<dyn Outlets>,
     /// The plugin's own settings.
     pub config: Arc<OwnSettings>,
-    /// What is shared by all plugins.
+    /// Parts that all plugins share.
     pub starter: Arc<Starter>,
-    /// Whose turn it is to wake a shim; shared by all plugins.
+    /// Decides when a slot wakes its shim; all plugins share it.
     pub pacer: Arc<Pacer>,
-    /// Where dead letters and the history of builds go.
+    /// The database for dead letters, the history of builds and the plugin's data.
     pub database: Database,
-    /// What is remembered from the host before this one.
+    /// The history that the host before this one left.
     pub history: BuildHistory,
-    /// The waits of cooldowns that were under way, as [`cooldown::load`] has them.
+    /// The waits of cooldowns under way, as [`cooldown::load`] reads them.
     pub waits: Vec<(u64, u64)>,
-    /// What says which time of the day it is.
+    /// The clock for the time of the day.
     pub clock: Clock,
-    /// What the plugin said of itself then.
+    /// The manifest that the host before this one knew.
     pub manifest: Option<Arc<Manifest>>,
-    /// What the plugin keeps.
+    /// The plugin's usage of the store.
     pub kept: Usage,
-    /// Who wants to know what happens. Called on the slot's task: it must not block.
+    /// Takes lifecycle events. Called on the slot's task: it must not block.
     pub happened: Box<dyn Fn(LifecycleEvent) + Send + Sync>,
 }
 
 impl Setup {
-    /// Whether the operator lets the plugin say lines there on its own.
+    /// Whether the operator lets the plugin speak unasked in this place.
     fn may_speak(&self, place: &Place) -> bool {
         let name = format!("{}:{}", place.connector, place.channel);
         self.speaks_in.iter().any(|allowed| allowed.eq_ignore_ascii_case(&name))
@@ -108,7 +107,7 @@ impl Setup {
         }
     }
 
-    /// Bytes of memory that a generation may use.
+    /// The memory limit of a generation, in bytes.
     fn memory_limit(&self) -> u64 {
         self.limits.memory_mb << 20
     }
@@ -117,7 +116,7 @@ impl Setup {
         RestartPolicy::from(&self.limits)
     }
 
-    /// The command line to probe a generation with this manifest.
+    /// The command line that probes a generation with this manifest.
     fn probe(&self, manifest: &Manifest) -> Option<String> {
         self.probe.clone().or_else(|| manifest.probe.clone())
     }

@@ -1,22 +1,22 @@
-//! What leaves a slot besides answers: lines to say, and events for other plugins. What is behind it stands above the slots,
-//! and is handed in.
+//! What leaves a slot besides answers: lines, and events for other plugins. The rooms that take them are above the
+//! slots, so the host passes this trait in.
 
 use crate::event::{ConnectorId, Event, Occurrence, What};
 use std::sync::Arc;
 
-/// The way out of a slot. Called on the slots' thread: no method may block.
+/// Takes what leaves a slot. Called on the slots' thread: no method may block.
 pub trait Outlets: Send + Sync {
-    /// The plugins that hear this, and which event it is for each.
+    /// The plugins that hear an occurrence, with the event for each.
     fn hearers(&self, what: &What) -> Vec<(Arc<str>, Occurrence)>;
 
-    /// Hands an event to another plugin.
+    /// Delivers an event to another plugin.
     fn deliver(&self, plugin: &str, event: Event);
 
-    /// Says that lines of a plugin wait in `rosey.db` for this connector.
+    /// Reports that lines of a plugin wait in `rosey.db` for this connector.
     fn lines_wait(&self, connector: &ConnectorId);
 }
 
-/// Where nothing leads out: plugins hear nothing of each other, and what they say waits.
+/// An outlet that leads nowhere: plugins hear nothing of each other, and lines wait.
 #[cfg(test)]
 #[derive(Debug)]
 pub struct Nowhere;

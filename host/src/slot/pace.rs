@@ -1,9 +1,9 @@
-//! Whose turn it is to wake its shim.
+//! When a slot wakes its shim.
 //!
-//! A write wakes a process, and that costs more than all else about an event. While few shims are at work, each event
-//! leaves at once. When as many are as there are processors for, one more that is woken would only wait for a processor:
-//! its events wait here instead, where others join them, and all leave in one write when it is the slot's turn. A shim is
-//! at work from a write until it answers; the next in line has its turn then.
+//! A write wakes a process, which costs more than all other work for an event. While few shims work, each event leaves
+//! at once. When there are as many as processors, a further shim that is woken could only wait for a processor. Then
+//! its events wait here, further events join them, and all leave in one write when the slot's turn comes. A shim works
+//! from a write until it answers; then the next slot in line has its turn.
 
 use std::{
     collections::VecDeque,
@@ -13,29 +13,29 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// How long a shim counts as being at work without an answer. One whose handlers only wait, or take long, is out of the
-/// others' way after that; so this, and once more until somebody looks, is the longest that an event is held.
+/// Time for which a shim without an answer counts as working. After that, a shim whose handlers only wait or take long
+/// delays no other slot. An event is held for at most twice this time, because `look` runs once in each.
 const AT_WORK: Duration = Duration::from_millis(1);
 
-/// Events that are worth a write of their own. With fewer, and others in line, a slot that has its turn lets the thread
-/// take in more first.
+/// Events that are worth a write of their own. With fewer, while others are in line, a slot that has its turn lets the
+/// thread read more input first.
 const ENOUGH: usize = 256;
 
-/// Rounds of everything that is ready on the thread, for which it does so at most. Eight and sixteen were no better than four
-/// at 10 and 100 plugins, and 32 were worse.
+/// Most rounds of everything ready on the thread for which it does so. Eight and sixteen were no better than four at 10
+/// and 100 plugins, and 32 were worse.
 const ROUNDS: u32 = 4;
 
-/// Hands out turns to the slots of a host.
+/// Gives turns to the slots of a host.
 #[derive(Debug)]
 pub struct Pacer {
     line: Mutex<Line>,
-    /// Told when the first slot begins to wait, and at the end.
+    /// Signals that the first slot waits, or that the pacer ended.
     waits: Arc<Notify>,
 }
 
 #[derive(Debug)]
 struct Line {
-    /// Shims that may be at work at a time.
+    /// Most shims that may work at a time.
     most: usize,
     at_work: Vec<Turn>,
     waiting: VecDeque<(u64, Waker)>,
@@ -46,13 +46,13 @@ struct Line {
 struct Turn {
     slot: u64,
     since: Instant,
-    /// False while the slot has not made use of it.
+    /// Whether the slot has used the turn.
     taken: bool,
 }
 
 impl Pacer {
-    /// A pacer that lets one shim more be at work than there are processors, so that none of these waits for the host.
-    /// A task on the current runtime, which ends with the pacer, looks for turns that were not given back.
+    /// A pacer that lets one shim more work than there are processors, so that no processor waits for the host. A task
+    /// on the current runtime, which ends with the pacer, ends turns that were not given back.
     pub fn start() -> Arc<Self> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let pacer = Arc::new(Self::new(processors + 1));
@@ -66,7 +66,7 @@ impl Pacer {
     }
 
     fn lock(&self) -> MutexGuard<'_, Line> {
-        // Nothing in here panics halfway.
+        // No code in here panics halfway.
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,7 +84,7 @@ async fn look_after(pacer: Weak<Pacer>, waits: Arc<Notify>) {
             line.look(Instant::now());
             !line.waiting.is_empty()
         };
-        // Waiting, it must not keep the pacer.
+        // While it waits, the task must not keep the pacer alive.
         drop(pacer);
         if waiting {
             tokio::time::sleep(AT_WORK).await;
@@ -95,15 +95,15 @@ async fn look_after(pacer: Weak<Pacer>, waits: Arc<Notify>) {
 }
 
 impl Line {
-    /// Ends turns that were taken long ago. When that is all of them, the shims wait for something else than a processor,
-    /// and nobody has to stand in line.
+    /// Ends turns that were taken too long ago. When no others are left, the shims wait for something other than a
+    /// processor, and every slot in line gets a turn.
     fn look(&mut self, now: Instant) {
         self.at_work.retain(|turn| !turn.taken || now.saturating_duration_since(turn.since) < AT_WORK);
         let room = if self.at_work.is_empty() { usize::MAX } else { self.most };
         self.advance(now, room);
     }
 
-    /// Gives turns to those who have waited longest.
+    /// Gives turns to the slots that have waited longest.
     fn advance(&mut self, now: Instant, room: usize) {
         while self.at_work.len() < room
             && let Some((slot, waker)) = self.waiting.pop_front()
@@ -126,7 +126,7 @@ impl Line {
     }
 }
 
-/// One slot's place in the line.
+/// The place of one slot in the line.
 #[derive(Debug)]
 pub(super) struct Pace {
     pacer: Arc<Pacer>,
@@ -146,7 +146,7 @@ impl Pace {
         Self { pacer, slot, waits: false, at_work: false, rounds: 0 }
     }
 
-    /// Whether the slot, which has so many events to send, may do so now. If not, its task is woken when it should ask
+    /// Whether the slot, with this many events to send, may send now. If not, its task is woken when it should ask
     /// again.
     pub fn is_turn(&mut self, cx: &mut Context<'_>, now: Instant, events: usize) -> bool {
         let mut line = self.pacer.lock();
@@ -154,11 +154,11 @@ impl Pace {
         let is_turn = match line.turn(self.slot) {
             Some(turn) if !turn.taken && is_contended && events < ENOUGH && self.rounds < ROUNDS => {
                 self.rounds += 1;
-                // Wakes this task when everything else that is ready has had its turn, and new input was looked for.
+                // Wakes this task after all other ready tasks have run, and the thread has read new input.
                 let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
                 return false;
             }
-            // Its shim is awake: one more write keeps nobody from working, unless somebody waits for that.
+            // Its shim is awake: another write delays no other shim, unless another slot waits for that.
             Some(turn) if !turn.taken || !is_contended => {
                 (turn.since, turn.taken) = (now, true);
                 true
@@ -183,12 +183,12 @@ impl Pace {
         is_turn
     }
 
-    /// Whether the slot stands in line, or has its turn and has not taken it.
+    /// Whether the slot stands in line, or has a turn that it has not used.
     pub fn waits(&self) -> bool {
         self.waits
     }
 
-    /// The shim has answered, or there was nothing to send after all: the next one, please.
+    /// Ends the slot's turn: its shim has answered, or there was nothing to send.
     pub fn release(&mut self, now: Instant) {
         if std::mem::take(&mut self.at_work) {
             let slot = self.slot;
@@ -196,7 +196,7 @@ impl Pace {
         }
     }
 
-    /// Nothing is there to be sent.
+    /// Leaves the line: there is nothing to send.
     pub fn cancel(&mut self, now: Instant) {
         if std::mem::take(&mut self.waits) {
             let (slot, mut line) = (self.slot, self.pacer.lock());

@@ -1,4 +1,4 @@
-//! Effects as a plugin sends them, turned into a record that the store applies. What a plugin may not do is refused here.
+//! Turns the effects of a plugin into a record that the store applies, and refuses what the plugin may not do.
 
 use super::{Setup, account::Account};
 use crate::{
@@ -10,21 +10,21 @@ use rosey_wire::{
     frame::decode,
 };
 
-/// Bytes of effects of one event.
+/// Most bytes of effects of one event.
 const MAX_EFFECTS: usize = 1 << 20;
 
-/// Bytes of a topic, and of a signal's own data.
+/// Most bytes of a topic.
 const MAX_TOPIC: usize = 200;
 
-/// See [`MAX_TOPIC`].
+/// Most bytes of a signal's data.
 const MAX_PAYLOAD: usize = 16 << 10;
 
-/// Signals that lead to each other. Two plugins that answer each other's signals are cut short here.
+/// Most signals in a chain. It ends a loop of two plugins that answer each other's signals.
 const MAX_DEPTH: u8 = 8;
 
-/// What an effect is about.
+/// What caused effects.
 pub struct Cause<'a> {
-    /// The event; none of background work.
+    /// The event; `None` for background work.
     pub event: Option<&'a Event>,
 }
 
@@ -33,7 +33,7 @@ impl Cause<'_> {
         self.event.map(|event| (&*event.place, &*event.user))
     }
 
-    /// How many signals led to a signal that this causes.
+    /// The number of signals that led to a signal with this cause.
     fn depth(&self) -> u8 {
         match self.event.and_then(Event::occurrence).map(|occurrence| &occurrence.what) {
             Some(What::Signal { depth, .. }) => depth.saturating_add(1),
@@ -42,10 +42,11 @@ impl Cause<'_> {
     }
 }
 
-/// Reads effects as they came in a frame.
+/// Reads effects from a frame.
 ///
 /// # Errors
-/// What is wrong with them, for the operator.
+///
+/// The mistake in them, for the operator.
 pub fn read(setup: &Setup, account: &mut Account, bytes: &[u8], cause: &Cause<'_>) -> Result<Record, String> {
     if bytes.len() > MAX_EFFECTS {
         return Err(format!("its effects have {} bytes, and one event may have {MAX_EFFECTS}", bytes.len()));
@@ -53,10 +54,11 @@ pub fn read(setup: &Setup, account: &mut Account, bytes: &[u8], cause: &Cause<'_
     of(setup, account, &decode::<Effects<'_>>(bytes).map_err(|_| unreadable())?, cause)
 }
 
-/// The record of these effects.
+/// The record for these effects.
 ///
 /// # Errors
-/// What is wrong with them, for the operator.
+///
+/// The mistake in them, for the operator.
 pub fn of(setup: &Setup, account: &mut Account, effects: &Effects<'_>, cause: &Cause<'_>) -> Result<Record, String> {
     let scope = |kind| scope::name(kind, cause.of()).ok_or_else(no_scope);
     let mut record = Record::default();
@@ -92,7 +94,7 @@ pub fn of(setup: &Setup, account: &mut Account, effects: &Effects<'_>, cause: &C
     Ok(record)
 }
 
-/// A line; none of a text without anything to see.
+/// The record of a line; `None` for a text without anything visible.
 fn line(
     setup: &Setup,
     account: &mut Account,
@@ -129,7 +131,7 @@ fn line(
     Ok(line)
 }
 
-/// The answer to an event whose answer is a line of its own.
+/// The record of an answer that is a line of its own.
 pub fn answer(setup: &Setup, account: &mut Account, event: &Event, text: &str) -> Option<NewLine> {
     let (user, form) = match event.command() {
         Some(_) => (event.user.name.as_str(), Form::Answer),
@@ -157,7 +159,7 @@ fn said(setup: &Setup, account: &mut Account, place: &Place, user: &str, form: F
     })
 }
 
-/// Where only the person of an event reads: on a network the conversation with that nick.
+/// The place where only the person of an event reads: on a network, the conversation with that nick.
 fn privately(event: &Event) -> Place {
     match &event.user.identity {
         Identity::Nick { network } | Identity::Account { network, .. } => {
@@ -167,7 +169,7 @@ fn privately(event: &Event) -> Place {
     }
 }
 
-/// An event for each plugin that hears it.
+/// An event for each plugin that hears the signal.
 fn signals(
     setup: &Setup,
     account: &mut Account,
@@ -201,13 +203,13 @@ fn signals(
     Ok(setup.outlets.hearers(&what).into_iter().map(event).collect())
 }
 
-/// What a plugin sent is not what this host reads.
+/// The error for effects or a request that this host cannot read.
 pub fn unreadable() -> String {
     "what the plugin asks of the host cannot be read; build it with a plugin-api of this Rosey or an older one"
         .to_owned()
 }
 
-/// There is no channel or person.
+/// The error for a scope without a channel or a person.
 pub fn no_scope() -> String {
     "this event has no channel or no person to keep something for; the global scope is there always".to_owned()
 }

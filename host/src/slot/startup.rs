@@ -1,50 +1,50 @@
-//! What a plugin runs after a start of the host, and why, where an operator may expect another build.
+//! Which build a plugin runs after a start of the host, and why, when an operator may expect another one.
 
 use crate::time::exact;
 use rosey_core::hash::Hash;
 use std::{collections::BTreeMap, time::Duration};
 use tracing::Level;
 
-/// What is run, and what is not.
+/// The build that runs, and the builds that do not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartupChoice {
-    /// What is run.
+    /// The artifact that runs.
     pub artifact: Hash,
-    /// Whether that has yet to finish the trial which the stop of the host before has cut short.
+    /// Whether it has yet to finish the trial that the last stop of the host interrupted.
     pub on_trial: bool,
-    /// Good artifacts that the store has lost, the newest first, each with what became of it.
+    /// Good artifacts that the store has lost, the newest first, each with the reason.
     pub lost: Vec<(Hash, String)>,
-    /// What ran last, and was not found good.
+    /// The artifact that ran last and did not pass its trial.
     pub unproven: Option<Hash>,
-    /// What lies in the build folder, where that is another build.
+    /// Another build in the plugin folder, if there is one.
     pub other: Option<OtherBuild>,
-    /// The versions that are known.
+    /// The known versions.
     pub versions: BTreeMap<Hash, String>,
-    /// How long a trial lasts.
+    /// The length of a trial.
     pub trial: Duration,
 }
 
-/// A build in the build folder.
+/// A build in the plugin folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OtherBuild {
-    /// The hash of its bytes.
+    /// The hash of the library.
     pub artifact: Hash,
-    /// Whether it was rolled back from.
+    /// Whether it was rolled back.
     pub blocked: bool,
 }
 
 impl StartupChoice {
-    /// This artifact, and nothing to say about it.
+    /// This artifact, without anything to report.
     pub fn of(artifact: Hash, versions: BTreeMap<Hash, String>, trial: Duration) -> Self {
         Self { artifact, on_trial: false, lost: Vec::new(), unproven: None, other: None, versions, trial }
     }
 
-    /// Whether an operator expects just that.
+    /// Whether an operator expects just this build.
     pub fn is_plain(&self) -> bool {
         !self.on_trial && self.lost.is_empty() && self.unproven.is_none() && self.other.is_none()
     }
 
-    /// How bad it is.
+    /// The level of the log line.
     pub fn level(&self) -> Level {
         match (self.lost.is_empty(), self.unproven) {
             (false, _) => Level::ERROR,
@@ -53,7 +53,7 @@ impl StartupChoice {
         }
     }
 
-    /// Why it is not the newest build that runs. `reload` is the command that changes to that.
+    /// Why the newest build does not run. `reload` is the command that changes to it.
     pub fn text(&self, reload: &str) -> String {
         let running = self.name(self.artifact, self.unproven);
         let mut text = match self.unproven {
@@ -72,16 +72,16 @@ impl StartupChoice {
         }
         match self.other {
             Some(other) if other.blocked => {
-                text += " The build in the build folder was rolled back from; build a new one.";
+                text += " The build in the plugin folder was rolled back; build a new one.";
             }
             Some(other) if self.unproven == Some(other.artifact) => text += &format!(" To use it: {reload}."),
-            Some(_) => text += &format!(" Another build lies in the build folder. To use that: {reload}."),
+            Some(_) => text += &format!(" The plugin folder has another build. To use it: {reload}."),
             None => {}
         }
         text
     }
 
-    /// A build by its version; by its artifact as well where the other one has the same version, or it has none.
+    /// A build by its version, with its artifact if the other build has the same version or it has none.
     fn name(&self, artifact: Hash, other: Option<Hash>) -> String {
         let version = |artifact| self.versions.get(&artifact);
         match version(artifact) {

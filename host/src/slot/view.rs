@@ -1,4 +1,4 @@
-//! The slot as others see it.
+//! The view of a slot for other rooms.
 
 use crate::slot::account::Account;
 use crate::slot::startup::StartupChoice;
@@ -15,61 +15,61 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// One generation, as shown.
+/// A process of the plugin, as people see it.
 #[derive(Debug, Clone)]
 pub struct GenerationView {
-    /// Counts from 1 in each life of the host.
+    /// Its number, from 1 in each run of the host.
     pub number: GenerationId,
-    /// What it runs.
+    /// The artifact that it runs.
     pub artifact: Hash,
-    /// The version the plugin says.
+    /// The version that the plugin declares.
     pub version: String,
-    /// Its process.
+    /// The id of its process.
     pub pid: u32,
-    /// What it is for the plugin.
+    /// Its role for the plugin.
     pub role: Role,
     /// When it was ready.
     pub since: SystemTime,
-    /// How long it took to be ready.
+    /// Time until it was ready.
     pub start_took: Duration,
-    /// Events it has.
+    /// Events that it has.
     pub in_flight: usize,
 }
 
-/// A slot as it is at one moment: all figures belong together.
+/// A slot at one moment: all figures belong together.
 #[derive(Debug, Clone)]
 pub struct View {
-    /// The name that the operator gave it.
+    /// The NAME of `[plugins.NAME]`.
     pub plugin: Arc<str>,
-    /// In one word.
+    /// The state in one word.
     pub state: PluginState,
-    /// What to know about the state: why it failed, when the next start is due, what a change waits for.
+    /// More about the state: why it failed, when the next start is due, what a change waits for.
     pub explanation: Option<String>,
-    /// Why something else runs than the newest build, when that is so since the start.
+    /// Why another build than the newest one has run since the start, if so.
     pub startup: Option<Arc<StartupChoice>>,
-    /// What the plugin says of itself, from its last good start.
+    /// The manifest of the last good start.
     pub manifest: Option<Arc<Manifest>>,
-    /// How it is reloaded.
+    /// The reload mode.
     pub reload: ReloadMode,
-    /// The artifact that people see as the running one, if it was not stopped.
+    /// The artifact that people see as the running one, unless the plugin is stopped.
     pub current: Option<Hash>,
-    /// Where a rollback would go.
+    /// The artifact that a rollback would start.
     pub rollback_target: Option<Hash>,
-    /// All that it runs, or could run without another build: the store keeps them.
+    /// All artifacts that it runs or could run without a build: the store keeps them.
     pub artifacts: Vec<Hash>,
-    /// All generations with a process that stands.
+    /// All generations with a process.
     pub generations: Vec<GenerationView>,
-    /// The account.
+    /// Events that were accepted, that wait, and that ended.
     pub ledger: Ledger,
-    /// Events waiting for a generation.
+    /// Events that wait for a generation.
     pub queued: usize,
     /// Events that left the queue and have no outcome yet.
     pub in_flight: usize,
-    /// What is counted beside the ledger.
+    /// The other counters.
     pub account: Account,
-    /// What is remembered across restarts of the host.
+    /// What Rosey remembers across restarts of the host.
     pub history: BuildHistory,
-    /// When a bake under way is over.
+    /// Time left of a bake under way.
     pub bake_left: Option<Duration>,
 }
 
@@ -79,7 +79,7 @@ impl View {
         self.generations.iter().find(|generation| generation.role == Role::Active)
     }
 
-    /// The version of an artifact, if a process of it stands or it is remembered.
+    /// The version of an artifact, if one of its processes runs or the history has it.
     pub fn version(&self, artifact: Hash) -> Option<&str> {
         let stands = self.generations.iter().find(|generation| generation.artifact == artifact);
         let stands = stands.map(|generation| generation.version.as_str());
@@ -88,7 +88,7 @@ impl View {
 }
 
 impl Task {
-    /// Everything at this moment.
+    /// The view of this moment.
     pub(super) fn view(&self, now: Instant) -> View {
         View {
             plugin: Arc::clone(&self.setup.name),
@@ -110,12 +110,12 @@ impl Task {
         }
     }
 
-    /// How it is reloaded: as the operator says, or else as the plugin does.
+    /// The reload mode: the operator's, or else the plugin's.
     pub(super) fn reload_mode(&self) -> ReloadMode {
         self.setup.reload.or(self.manifest.as_ref().map(|manifest| manifest.reload)).unwrap_or_default()
     }
 
-    /// What to know about the state, in words.
+    /// More about the state, in words.
     fn explanation(&self, now: Instant) -> Option<String> {
         if let Some(change) = self.state.change() {
             let since = now.saturating_duration_since(change.began).as_secs_f32();
@@ -133,7 +133,7 @@ impl Task {
         }
     }
 
-    /// Takes note of why something else runs than the newest build.
+    /// Takes the reason why another build than the newest one runs.
     pub(super) fn startup_choice(&mut self, choice: Arc<StartupChoice>) {
         if self.state.current() == Some(choice.artifact) {
             self.happened(LifecycleKind::StartupChosen(Arc::clone(&choice)));
@@ -141,7 +141,7 @@ impl Task {
         }
     }
 
-    /// The state in a word. `unhealthy` is a generation that serves and has not answered the last ping.
+    /// The state in one word. `unhealthy` means that the active generation has not answered the last ping.
     fn word(&self) -> PluginState {
         let silent = |generation| {
             let live = self.live.iter().find(|live| live.generation == generation);
@@ -153,14 +153,14 @@ impl Task {
         }
     }
 
-    /// A generation gives a sign of life.
+    /// Records a sign of life of a generation.
     pub(super) fn hear(&mut self, at: usize) {
         if self.live[at].answers() {
             self.tell_health(self.live[at].generation, true);
         }
     }
 
-    /// Says that the active generation answers no more, or does again.
+    /// Reports that the active generation does not answer, or answers again.
     pub(super) fn tell_health(&self, generation: GenerationId, answers: bool) {
         if self.state.active() == Some(generation) {
             self.happened(LifecycleKind::Health { answers });
