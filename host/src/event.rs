@@ -1,4 +1,4 @@
-//! Events of every kind, and where the answers go. Data only.
+//! Events of every kind, and the way of their answers. Data only.
 
 pub mod name;
 mod occurrence;
@@ -12,26 +12,26 @@ use rustc_hash::FxBuildHasher;
 use std::{borrow::Cow, fmt, hash::BuildHasher, sync::Arc};
 use tokio::sync::{mpsc::OwnedPermit, oneshot};
 
-/// The longest chat line that becomes an event, in bytes. IRC carries 512, Discord 2,000 characters; the rest is pasted
-/// by mistake or in bad faith.
+/// Longest chat line that becomes an event, in bytes. IRC carries 512, Discord 2,000 characters; a longer line was
+/// pasted by mistake or in bad faith.
 pub const MAX_LINE: usize = 4096;
 
-/// What starts a command in chat.
+/// The first character of a command in chat.
 pub const PREFIX: char = '!';
 
-/// Commands of the host itself; no plugin can take them.
+/// Commands of the host itself; no plugin can have them.
 pub const RESERVED: [&str; 2] = ["admin", "help"];
 
-/// Who said something, as far as the connector knows.
+/// The person who caused an event, as far as the connector knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The name that chat shows.
+    /// The name in chat.
     pub name: String,
     /// How that name was verified.
     pub identity: Identity,
 }
 
-/// With the account, where the chat network verified one: it says who that is, and the nick does not.
+/// Names the account, if the chat network verified one: the account identifies the person, and the nick does not.
 impl fmt::Display for User {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.identity {
@@ -44,14 +44,14 @@ impl fmt::Display for User {
 /// How a user's name was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
-    /// It was not: anyone on this network can take a nick.
+    /// It was not verified: anyone on this network can take a nick.
     Nick {
         /// The network that the nick belongs to.
         network: Network,
     },
-    /// No person: the event comes from Rosey itself.
+    /// No person caused the event; it comes from Rosey itself.
     Nobody,
-    /// The person at the terminal, named by the configuration.
+    /// The person at the terminal, whom the configuration names.
     Console,
     /// A process of the local system user with this name, verified by the kernel on the control socket.
     System(String),
@@ -67,7 +67,7 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// Stands for the person where only equality matters: the account where there is one, or else the name that chat shows.
+    /// A hash of the person for comparisons: of the account if there is one, else of the name in chat.
     pub fn key(&self, name: &str) -> u64 {
         match self {
             Self::Account { network, name } => FxBuildHasher.hash_one((network.id.as_str(), name)),
@@ -75,25 +75,25 @@ impl Identity {
         }
     }
 
-    /// Whether the name is proved, and not only claimed.
+    /// Whether the name is verified, and not only claimed.
     pub fn is_verified(&self) -> bool {
         !matches!(self, Self::Nick { .. } | Self::Nobody)
     }
 }
 
 impl User {
-    /// Stands where no person has caused an event.
+    /// The user of an event that no person caused.
     pub fn nobody() -> Self {
         Self { name: String::new(), identity: Identity::Nobody }
     }
 }
 
-/// A chat network, for comparing the names of its people.
+/// A chat network, whose names have their own rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
-    /// The connector that talks to it.
+    /// The connector to it.
     pub id: ConnectorId,
-    /// Which spellings of a name are one name.
+    /// Which spellings of a name are the same name.
     pub case: CaseMapping,
 }
 
@@ -126,14 +126,14 @@ impl fmt::Display for ConnectorId {
     }
 }
 
-/// Where something was said: one conversation of one connector.
+/// The place of an event: one conversation of one connector.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The connector that the conversation belongs to.
+    /// The connector of the conversation.
     pub connector: ConnectorId,
-    /// The channel's name within it.
+    /// The name of the channel.
     pub channel: String,
-    /// Stands for both where only equality matters. Two places may share a key by chance.
+    /// A hash of both for comparisons. Two places may share a key by chance.
     pub key: u64,
 }
 
@@ -145,7 +145,7 @@ impl Place {
         Self { connector, channel, key }
     }
 
-    /// Where an event belongs to no channel.
+    /// The place of an event that belongs to no channel.
     pub fn none() -> Self {
         Self::new("", "")
     }
@@ -155,15 +155,15 @@ impl Place {
 #[derive(Debug)]
 pub struct Event {
     body: Body,
-    /// Who caused it.
+    /// The person who caused it.
     pub user: Arc<User>,
-    /// The channel that it happened in.
+    /// The channel in which it happened.
     pub place: Arc<Place>,
-    /// Where the one answer goes.
+    /// The way of its one answer.
     pub reply_to: ReplyTo,
 }
 
-/// Nearly all events are commands that a connector brings: these need no memory but that of their line.
+/// Nearly all events are commands from a connector. These need no memory besides that of their line.
 #[derive(Debug)]
 enum Body {
     Command(CommandLine),
@@ -171,7 +171,7 @@ enum Body {
 }
 
 impl Event {
-    /// Makes an event of a line that [`command_of`] found a command in.
+    /// Makes an event from a line in which [`command_of`] found a command.
     pub fn new(line: impl Into<Box<str>>, user: Arc<User>, place: Arc<Place>, reply_to: ReplyTo) -> Self {
         Self { body: Body::Command(CommandLine::new(line.into())), user, place, reply_to }
     }
@@ -181,7 +181,7 @@ impl Event {
         Self { body: Body::Other(Box::new(occurrence)), user, place, reply_to }
     }
 
-    /// The same event, which has a row of `accepted` from now on.
+    /// The same event with a row of `accepted`.
     pub fn with_row(self, row: i64) -> Self {
         let body = match self.body {
             Body::Command(command) => Box::new(Occurrence::new(What::Command(command), 0, "")),
@@ -190,7 +190,7 @@ impl Event {
         Self { body: Body::Other(Box::new(Occurrence { row: Some(row), ..*body })), ..self }
     }
 
-    /// What kind of event it is.
+    /// The kind of event.
     pub fn kind(&self) -> Kind {
         match &self.body {
             Body::Command(_) => Kind::Command,
@@ -198,7 +198,7 @@ impl Event {
         }
     }
 
-    /// The command that it is, if it is one.
+    /// The command, if the event is one.
     pub fn command(&self) -> Option<&CommandLine> {
         match &self.body {
             Body::Command(command) => Some(command),
@@ -209,7 +209,7 @@ impl Event {
         }
     }
 
-    /// What it is beyond a command of a person who waits for the answer.
+    /// The occurrence, if the event is more than a command of a person who waits for the answer.
     pub fn occurrence(&self) -> Option<&Occurrence> {
         match &self.body {
             Body::Command(_) => None,
@@ -217,13 +217,14 @@ impl Event {
         }
     }
 
-    /// Whose answers keep an order: of two events of one plugin with the same key the one accepted first is answered
-    /// first, whatever happens. That is one person in one place, so that an answer that takes long holds up no other person.
+    /// The key of the order of answers: of two events of one plugin with the same key, the one accepted first is
+    /// answered first, whatever happens. The key is one person in one place, so that a slow answer delays no other
+    /// person.
     pub fn order_key(&self) -> u64 {
         FxBuildHasher.hash_one((self.place.key, &self.user.name))
     }
 
-    /// For people: the whole line, with the command as the plugin spells it; of another event what happened.
+    /// The text for people: the whole line, with the command as the plugin spells it; for another event, what happened.
     pub fn text(&self) -> Cow<'_, str> {
         match &self.body {
             Body::Command(command) => Cow::Borrowed(command.line()),
@@ -232,8 +233,8 @@ impl Event {
     }
 }
 
-/// Has the processor fetch the lines of a batch from memory side by side. Each would be waited for by itself otherwise, when
-/// it is needed.
+/// Makes the processor fetch the lines of a batch from memory in parallel. Otherwise it waits for each line when it
+/// needs it.
 pub fn prefetch<'a>(events: impl Iterator<Item = &'a Event>) {
     let line = |event: &'a Event| match &event.body {
         Body::Command(command) => Some(command.line().as_bytes()),
@@ -243,14 +244,14 @@ pub fn prefetch<'a>(events: impl Iterator<Item = &'a Event>) {
     std::hint::black_box(ends.fold(0, |all, (first, last)| all ^ first ^ last));
 }
 
-/// The command in a chat line, without the prefix; `None` when the line is not a command.
+/// The command in a chat line, without the prefix; `None` when the line has no command.
 pub fn command_of(line: &str) -> Option<&str> {
     Some(first_word(line.strip_prefix(PREFIX)?)).filter(|command| !command.is_empty())
 }
 
-/// What comes before the first white space.
+/// The text before the first white space.
 fn first_word(text: &str) -> &str {
-    // Mostly it is ASCII and ends with a space, and then nothing has to be decoded.
+    // Most text is ASCII and ends with a space; then nothing has to be decoded.
     let end = match text.bytes().position(|byte| !byte.is_ascii_graphic()) {
         Some(at) if text.as_bytes()[at] == b' ' => at,
         Some(_) => text.find(char::is_whitespace).unwrap_or(text.len()),
@@ -259,23 +260,23 @@ fn first_word(text: &str) -> &str {
     &text[..end]
 }
 
-/// The way back for the one answer of one event.
+/// The way of the one answer of an event.
 ///
-/// To a connector it holds room in the outgoing queue, reserved when the event was made: an answer is never lost for want
+/// For a connector it holds room in the outgoing queue, reserved when the event was made. So no answer is lost for want
 /// of room, and a connector that cannot send takes no new events.
 #[derive(Debug)]
 pub enum ReplyTo {
-    /// The room that a connector has reserved for the answer.
+    /// Room that a connector reserved for the answer.
     Connector(OwnedPermit<Outgoing>),
-    /// The answer is a line of its own, kept until it has been said: no connector waits for it.
+    /// The answer is a line of its own, stored until it is said: no connector waits for it.
     Line,
-    /// The answer is not wanted.
+    /// The answer is dropped.
     Nowhere,
 }
 
 impl ReplyTo {
-    /// Hands over how the event ended: a text to say, or `None` when there is nothing to say. A text without anything to see
-    /// is nothing.
+    /// Delivers the answer: a text, or `None` when the event ended without one. A text without anything visible counts
+    /// as none.
     pub fn answer(self, place: Arc<Place>, user: Arc<User>, form: Form, text: Option<String>) {
         if let Self::Connector(permit) = self {
             let is_empty = |text: &str| text.chars().all(|c| c.is_whitespace() || c.is_control());
@@ -285,27 +286,27 @@ impl ReplyTo {
     }
 }
 
-/// How a connector says a text.
+/// How a connector shows a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// As the answer to a person, who is named where others ask as well.
+    /// As the answer to a person, whose name it shows where others can ask as well.
     Answer,
-    /// As it is, to everyone in the channel.
+    /// Unchanged, to everyone in the channel.
     Line(Style),
 }
 
 /// One text on its way to a connector.
 #[derive(Debug)]
 pub struct Outgoing {
-    /// Where it goes.
+    /// The channel.
     pub place: Arc<Place>,
-    /// Whom it answers.
+    /// The person whom it answers.
     pub user: Arc<User>,
-    /// What to say; nothing, when the event ended in silence.
+    /// The text; `None` when the event ended without one.
     pub text: Option<String>,
-    /// How to say it.
+    /// How to show it.
     pub form: Form,
-    /// Told when the network has all of it. Dropped when it cannot be said.
+    /// Completed when the network has the whole text. Dropped when it cannot be sent.
     pub receipt: Option<oneshot::Sender<()>>,
 }
 

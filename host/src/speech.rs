@@ -1,8 +1,9 @@
-//! Says what plugins say beside their answers: the lines that wait in `rosey.db`, each to its connector, in the order of each
-//! channel and no faster than its plugin may.
+//! Sends the lines that plugins say beside their answers: those that wait in `rosey.db`, each to its connector, in the
+//! order of each channel, and within the rate of its plugin.
 //!
-//! A line is removed when its connector has said it. A host that is killed between the two says it again after its next start,
-//! or, with `repeat_lines = false`, not at all: then it is removed before it is handed over.
+//! A line is removed when its connector has said it. If the host is killed between the two, it says the line again
+//! after its next start. With `repeat_lines = false` the line is removed before it goes to the connector, and a killed
+//! host does not say it again.
 
 use crate::{
     commit::pending::{self, Line},
@@ -24,27 +25,27 @@ use tokio::{
 /// Lines that a plugin may say at once.
 const BURST: u32 = 10;
 
-/// A line that could not be said for so long is not worth saying any more.
+/// Time after which a line that waits is dropped.
 const KEEP: Duration = Duration::from_secs(24 * 3600);
 
-/// Before a channel that did not take a line is tried again.
+/// Pause before another try in a channel that did not take a line.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// Channels of one connector in which a line is being said at one time.
+/// Most channels of one connector in which a line is on its way at one time.
 const AT_ONCE: usize = 64;
 
-/// How the lines of a plugin fared.
+/// Counts of a plugin's lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Said {
-    /// Said by their connector.
+    /// Lines that a connector has said.
     pub said: u64,
-    /// Given up, because they became too old.
+    /// Lines dropped because they were too old.
     pub dropped: u64,
-    /// How often one waited because the plugin says too much.
+    /// Number of times that a line waited because the plugin says too much.
     pub throttled: u64,
 }
 
-/// What says the lines. Cheap to clone.
+/// The sender of lines. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Speech(Arc<Shared>);
 
@@ -53,38 +54,38 @@ struct Shared {
     database: Database,
     journal: Journal,
     repeats: bool,
-    /// Between two lines of a plugin, by its name.
+    /// The time between two lines of a plugin, by its name.
     intervals: BTreeMap<String, Duration>,
-    /// Told when lines wait, by the connector.
+    /// Signals by connector that lines wait.
     wake: Mutex<BTreeMap<ConnectorId, Arc<Notify>>>,
     counts: Mutex<BTreeMap<String, Said>>,
 }
 
 impl Speech {
-    /// `intervals` has the time between two lines for each plugin. `repeats` says whether a line that was on its way when the
+    /// `intervals` has the time between two lines for each plugin. With `repeats` a line that was on its way when the
     /// host was killed is said again.
     pub fn new(database: Database, journal: Journal, intervals: BTreeMap<String, Duration>, repeats: bool) -> Self {
         let (wake, counts) = (Mutex::default(), Mutex::default());
         Self(Arc::new(Shared { database, journal, repeats, intervals, wake, counts }))
     }
 
-    /// Says that lines wait for a connector.
+    /// Reports that lines wait for a connector.
     pub fn lines_wait(&self, connector: &ConnectorId) {
         self.notify(connector).notify_one();
     }
 
-    /// How the lines of each plugin fared, by its name.
+    /// The counts of each plugin's lines, by its name.
     pub fn counts(&self) -> BTreeMap<String, Said> {
         self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Says the lines of one connector from now on, on the current runtime. Ends when the connector has ended.
+    /// Sends the lines of one connector from now on, on the current runtime. Ends with the connector.
     pub fn serve(&self, connector: &ConnectorId, outgoing: mpsc::Sender<Outgoing>) {
         let speaker = Speaker {
             shared: Arc::clone(&self.0),
             connector: connector.clone(),
             wake: self.notify(connector),
-            // Held weakly, or the connector would wait for this as its last sender.
+            // Held weakly, because the connector waits until its last sender is gone.
             outgoing: outgoing.downgrade(),
             busy: HashSet::new(),
             retry_at: HashMap::new(),
@@ -113,11 +114,11 @@ struct Speaker {
     connector: ConnectorId,
     wake: Arc<Notify>,
     outgoing: mpsc::WeakSender<Outgoing>,
-    /// Channels in which a line is being said.
+    /// Channels in which a line is on its way.
     busy: HashSet<String>,
-    /// When a channel that did not take a line is tried again.
+    /// The time of the next try in a channel that did not take a line.
     retry_at: HashMap<String, Instant>,
-    /// When a plugin's allowance is full again.
+    /// The time at which a plugin's allowance is full again.
     ready_at: HashMap<String, Instant>,
     under_way: JoinSet<(Line, bool)>,
 }
@@ -145,7 +146,8 @@ impl Speaker {
         }
     }
 
-    /// Hands over what may be said now. When to look again; `None` when the connector has ended.
+    /// Sends the lines that may be sent now. Returns the time until the next check; `None` when the connector has
+    /// ended.
     async fn speak(&mut self) -> Result<Option<Duration>, StoreError> {
         let now = Instant::now();
         self.retry_at.retain(|_, at| *at > now);
@@ -175,7 +177,7 @@ impl Speaker {
         Ok(Some(next))
     }
 
-    /// Takes one of the lines that a plugin may say, or says when it may.
+    /// Takes one of the lines that a plugin may say, or returns the time to wait.
     fn take_turn(&mut self, plugin: &str, now: Instant) -> Result<(), Duration> {
         let interval = self.shared.intervals.get(plugin).copied().unwrap_or(Duration::from_secs(1));
         let full = self.ready_at.entry(plugin.to_owned()).or_insert(now);
@@ -201,13 +203,13 @@ impl Speaker {
                 receipt: Some(receipt),
             };
             let taken = outgoing.send(message).await.is_ok();
-            // The connector must see that no more comes when it ends.
+            // Dropped, so that a connector that ends sees its last sender gone.
             drop(outgoing);
             (line, taken && said.await.is_ok())
         });
     }
 
-    /// A line was said, or was not taken.
+    /// Records that a line was said, or was not taken.
     async fn ended(&mut self, line: Line, said: bool) {
         self.busy.remove(&line.new.channel);
         let (place, plugin) = (format!("{}:{}", line.new.connector, line.new.channel), &line.plugin);
@@ -234,7 +236,7 @@ impl Speaker {
         self.shared.database.run(move |connection| pending::remove_line(connection, id)).await
     }
 
-    /// Gives up what is too old.
+    /// Drops lines that are too old.
     async fn forget_old(&self) -> Result<(), StoreError> {
         let before = unix_millis().saturating_sub(u64::try_from(KEEP.as_millis()).unwrap_or(u64::MAX));
         let connector = self.connector.clone();

@@ -1,19 +1,19 @@
 //! Which spellings of a name a network takes for one name. Pure.
 
-/// Which letters a network takes for the same; IRC servers announce it as `CASEMAPPING`.
+/// Which letters a network treats as the same; IRC servers announce it as `CASEMAPPING`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CaseMapping {
-    /// `a` to `z`.
+    /// `A`–`Z` are `a`–`z`.
     Ascii,
-    /// Those, and `{}|^` for `[]\~`: what holds where a server says nothing.
+    /// These, and `{}|^` for `[]\~`: the rule when a server announces nothing.
     #[default]
     Rfc1459,
-    /// Those without `^` and `~`.
+    /// These without `^` and `~`.
     StrictRfc1459,
 }
 
 impl CaseMapping {
-    /// By its name; one that is not known (there are drafts) is taken for ASCII, which merges the fewest names.
+    /// The mapping with this name. An unknown name (there are drafts) counts as ASCII, which merges the fewest names.
     pub fn of(name: &str) -> Self {
         match name {
             "rfc1459" => Self::Rfc1459,
@@ -22,7 +22,7 @@ impl CaseMapping {
         }
     }
 
-    /// Its name, as servers spell it.
+    /// The name, as servers spell it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ascii => "ascii",

@@ -1,4 +1,4 @@
-//! What happened, of each kind of event, owned.
+//! What happened, for each kind of event, owned.
 
 use super::{PREFIX, first_word};
 use rosey_wire::{
@@ -17,7 +17,7 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
-    /// Splits a line that [`super::command_of`] found a command in.
+    /// Splits a line in which [`super::command_of`] found a command.
     pub fn new(text: Box<str>) -> Self {
         let body = text.strip_prefix(PREFIX).unwrap_or(&text);
         let command_end = text.len() - body.len() + first_word(body).len();
@@ -32,7 +32,7 @@ impl CommandLine {
         command.strip_prefix(PREFIX).unwrap_or(command)
     }
 
-    /// What follows the command, trimmed.
+    /// The text after the command, trimmed.
     pub fn args(&self) -> &str {
         self.text[self.args_start as usize..].trim_end()
     }
@@ -43,28 +43,28 @@ impl CommandLine {
     }
 }
 
-/// What happened, and which handler of the plugin wants it.
+/// What happened, and the handler of the plugin for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Occurrence {
-    /// What happened, with what belongs to it.
+    /// What happened, with its data.
     pub what: What,
-    /// The `pattern` of the subscription that it belongs to. A build that replaces another may have it at another place, or
-    /// not at all.
+    /// The `pattern` of the subscription that matched. A build that replaces another may have the subscription at
+    /// another place, or not at all.
     pub pattern: Arc<str>,
-    /// The place of that subscription in the manifest that was known when the event was made.
+    /// The place of that subscription in the manifest of the build that served when the event was made.
     pub handler: u16,
-    /// The row of `accepted` that holds this event until it has ended, if it is to outlive the host: of a timer that is due, a
-    /// signal, and everything else that must happen once whatever is killed.
+    /// The row of `accepted` that holds this event until it ends, if it must outlive the host: a timer that is due, a
+    /// signal, and every other event that must happen once whatever is killed.
     pub row: Option<i64>,
 }
 
 impl Occurrence {
-    /// An event for the handler at this place of a manifest, which the host forgets when it ends.
+    /// An event for the handler at this place of a manifest. The host forgets it when it ends.
     pub fn new(what: What, handler: u16, pattern: impl Into<Arc<str>>) -> Self {
         Self { what, pattern: pattern.into(), handler, row: None }
     }
 
-    /// The place of its handler in the manifest of the build that is to get it, if that has one.
+    /// The place of its handler in the manifest of a build, if that build has one.
     pub fn handler_in(&self, manifest: &Manifest) -> Option<u16> {
         let kind = self.what.kind().name();
         let fits = |at: usize| {
@@ -78,12 +78,12 @@ impl Occurrence {
     }
 }
 
-/// What happened, with what belongs to that kind alone. The wire's [`Body`] says what each means.
+/// What happened, with the data of that kind. The wire's [`Body`] explains each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// A command that outlives the host.
     Command(CommandLine),
-    /// A line that is no command.
+    /// A line without a command.
     Message {
         /// The line.
         text: Arc<str>,
@@ -92,10 +92,10 @@ pub enum What {
     Join,
     /// A person left.
     Part {
-        /// What the person said on leaving.
+        /// The person's parting words.
         reason: Box<str>,
     },
-    /// A person took another name.
+    /// A person changed the nick.
     Nick {
         /// The new name.
         new: Box<str>,
@@ -107,25 +107,25 @@ pub enum What {
     },
     /// A timer is due.
     Timer {
-        /// The name that it was set under.
+        /// The name under which it was set.
         name: Box<str>,
-        /// What the plugin stored with it.
+        /// The plugin's data, stored with it.
         payload: Box<[u8]>,
         /// When it was due, in milliseconds since 1970.
         due_ms: u64,
     },
     /// A plugin published something.
     Signal {
-        /// That plugin.
+        /// The plugin that published it.
         from: Arc<str>,
-        /// What it published it under.
+        /// The topic under which it was published.
         topic: Arc<str>,
-        /// Its own bytes.
+        /// The plugin's data.
         payload: Arc<[u8]>,
-        /// How many signals led to this one.
+        /// Number of signals that led to this one.
         depth: u8,
     },
-    /// The plugin serves from now on.
+    /// The plugin begins to serve.
     Start,
 }
 
@@ -145,7 +145,8 @@ impl What {
         }
     }
 
-    /// As a plugin gets it. `now_ms` is the time, in milliseconds since 1970. `None` of a command, which travels by itself.
+    /// The body for the plugin. `now_ms` is the time, in milliseconds since 1970. `None` for a command, which has a
+    /// message of its own.
     pub fn body(&self, now_ms: u64) -> Option<Body<'_>> {
         Some(match self {
             Self::Command(_) => return None,
@@ -162,7 +163,7 @@ impl What {
         })
     }
 
-    /// What a [`Body`] says, owned.
+    /// An owned copy of a [`Body`].
     pub fn of(body: &Body<'_>) -> Self {
         match *body {
             Body::Message { text } => Self::Message { text: text.into() },
@@ -180,7 +181,7 @@ impl What {
         }
     }
 
-    /// For people.
+    /// The text for people.
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Command(command) => Cow::Borrowed(command.line()),

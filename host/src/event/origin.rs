@@ -1,10 +1,10 @@
-//! Who caused an event and where, as `rosey.db` keeps it: a timer fires, and an event is handled, long after the host that
-//! accepted it has ended.
+//! The person and the place of an event, as `rosey.db` stores them: a timer fires, and an event is handled, long after
+//! the host that accepted it has ended.
 
 use super::{Identity, Network, Place, User, name::CaseMapping};
 use serde::{Deserialize, Serialize};
 
-/// See the module. As JSON.
+/// The person and the place, as JSON.
 #[derive(Debug, Serialize, Deserialize)]
 struct Origin<'a> {
     #[serde(borrow)]
@@ -25,7 +25,7 @@ enum Kept {
     Token,
 }
 
-/// Writes down who and where.
+/// Writes the person and the place.
 pub fn write(user: &User, place: &Place) -> String {
     let network = |network: &Network| (network.id.to_string(), network.case.name().to_owned());
     let identity = match &user.identity {
@@ -51,7 +51,7 @@ pub fn write(user: &User, place: &Place) -> String {
     serde_json::to_string(&origin).expect("strings and enums can be written as JSON")
 }
 
-/// Reads that. What cannot be read is nobody's and belongs to no channel: the event is handled all the same.
+/// Reads them. An unreadable text counts as no person and no channel: the event is handled all the same.
 pub fn read(json: &str) -> (User, Place) {
     let Ok(origin) = serde_json::from_str::<Origin<'_>>(json) else { return (User::nobody(), Place::none()) };
     let network = |id: &str, case: &str| Network { id: id.into(), case: CaseMapping::of(case) };

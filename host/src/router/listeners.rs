@@ -1,20 +1,21 @@
-//! Which plugin hears what, beyond its commands. Pure: `H` is whatever leads to a plugin.
+//! The plugins that hear an occurrence, besides commands. Pure: `H` is a handle to a plugin.
 //!
-//! The expressions of all plugins are matched at once, in time that grows with the line and not with their number, before any
-//! plugin is told: a plugin that listens costs what it answers, not what it ignores.
+//! The expressions of all plugins are matched at once, in time that grows with the line and not with their number,
+//! before any plugin gets the line. So a plugin that listens costs time for the lines that it answers, not for those
+//! that it ignores.
 
 use crate::event::{Occurrence, What};
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use rosey_wire::{event::Kind, manifest::Manifest};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Bytes that all expressions may take when they are compiled together; a thousand of the usual length take ten.
+/// Largest set of all compiled expressions, in bytes. A thousand of the usual length take ten MiB.
 const MAX_SET: usize = 64 << 20;
 
-/// Bytes of the table that is built while lines are matched. When it is full it is built anew, which costs time, not memory.
+/// Largest table built while lines are matched, in bytes. A full table is built anew, which costs time, not memory.
 const MAX_DFA: usize = 8 << 20;
 
-/// Bytes that one expression may take when it is compiled. What the manifest's check lets through fits.
+/// Largest compiled expression, in bytes. Every expression that passes the check of the manifest fits.
 const MAX_COMPILED: usize = 1 << 20;
 
 /// A subscription of a plugin.
@@ -25,11 +26,11 @@ struct Listener<H> {
     pattern: Arc<str>,
 }
 
-/// The subscriptions of all plugins, ready to be searched.
+/// The subscriptions of all plugins, ready for a search.
 #[derive(Debug)]
 pub struct Listeners<H> {
     of_kind: BTreeMap<Kind, Vec<Listener<H>>>,
-    /// Those of messages that have an expression, in the order of `matcher`.
+    /// The subscriptions to messages with an expression, in the order of `matcher`.
     matching: Vec<Listener<H>>,
     matcher: Matcher,
 }
@@ -37,7 +38,7 @@ pub struct Listeners<H> {
 #[derive(Debug)]
 enum Matcher {
     Together(RegexSet),
-    /// So many, or so large, that together they would take too much.
+    /// There are too many, or too large ones, to compile them together.
     Each(Vec<Regex>),
 }
 
@@ -58,7 +59,7 @@ impl<H: Clone> Listeners<H> {
                 match Kind::of(&subscription.kind) {
                     Some(Kind::Message) if !listener.pattern.is_empty() => matching.push(listener),
                     Some(kind) => of_kind.entry(kind).or_default().push(listener),
-                    // Such a plugin is refused when it is loaded.
+                    // The load of such a plugin is refused.
                     None => {}
                 }
             }
@@ -67,7 +68,7 @@ impl<H: Clone> Listeners<H> {
         let together = RegexSetBuilder::new(patterns()).size_limit(MAX_SET).dfa_size_limit(MAX_DFA).build();
         let matcher = match together {
             Ok(set) => Matcher::Together(set),
-            // One that does not compile is refused when its plugin is loaded.
+            // The load of a plugin whose expression does not compile is refused.
             Err(_) => Matcher::Each(patterns().filter_map(|pattern| compile(pattern).ok()).collect()),
         };
         Self { of_kind, matching, matcher }
@@ -78,7 +79,7 @@ impl<H: Clone> Listeners<H> {
         self.of_kind.contains_key(&kind) || (kind == Kind::Message && !self.matching.is_empty())
     }
 
-    /// Who hears this, and as what.
+    /// The plugins that hear this, with the event for each.
     pub fn of(&self, what: &What) -> Vec<(H, Occurrence)> {
         let topic = match what {
             What::Signal { topic, .. } => Some(topic),
@@ -99,7 +100,7 @@ impl<H: Clone> Listeners<H> {
 
     fn matching(&self, text: &str) -> Vec<&Listener<H>> {
         match &self.matcher {
-            // Mostly none does, and that is found out without an allocation.
+            // Mostly none matches, and this check needs no allocation.
             Matcher::Together(set) if !set.is_match(text) => Vec::new(),
             Matcher::Together(set) => set.matches(text).into_iter().filter_map(|at| self.matching.get(at)).collect(),
             Matcher::Each(all) => {
@@ -112,7 +113,8 @@ impl<H: Clone> Listeners<H> {
 /// Compiles one expression, in bounded memory.
 ///
 /// # Errors
-/// When it is not one, or takes too much.
+///
+/// The text is no expression, or takes too much memory.
 fn compile(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(pattern).size_limit(MAX_COMPILED).dfa_size_limit(MAX_COMPILED).build()
 }
@@ -152,7 +154,7 @@ mod tests {
             assert_eq!(heard(&listeners, &message("hello")), [("all", 0)]);
             assert_eq!(heard(&listeners, &message("see http://x.y")), [("all", 0), ("links", 1)]);
             assert_eq!(heard(&listeners, &message("Coffee or tea")), [("all", 0), ("tea", 0), ("tea", 1), ("tea", 2)]);
-            // As if they were too large to be matched together.
+            // As if the set were too large to be matched together.
             let patterns = listeners.matching.iter().map(|one| compile(&one.pattern).expect("it is one")).collect();
             listeners.matcher = Matcher::Each(patterns);
         }

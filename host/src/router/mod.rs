@@ -1,4 +1,4 @@
-//! Who gets a chat line: a plugin, the admin, or the help text.
+//! Sends each chat line to a plugin or to the admin, or answers it with help.
 
 mod listeners;
 mod persist;
@@ -27,8 +27,8 @@ use tokio::sync::{
     watch,
 };
 
-/// How long connectors wait for plugins. Most are up in a tenth of a second; one that hangs must not keep people from the
-/// others.
+/// Longest wait of a connector for plugins that start. Most are up in a tenth of a second; one that hangs must not keep
+/// people from the others.
 const COMING_UP: Duration = Duration::from_secs(3);
 
 /// A line for the admin.
@@ -36,28 +36,28 @@ const COMING_UP: Duration = Duration::from_secs(3);
 pub struct AdminLine {
     /// As typed: `!admin …`, or the answer to a question.
     pub line: String,
-    /// Who typed it.
+    /// The person who typed it.
     pub user: Arc<User>,
     /// The channel that it was typed in.
     pub place: Arc<Place>,
-    /// Where answers go; there may be several.
+    /// The way of answers; there may be several.
     pub outgoing: mpsc::Sender<Outgoing>,
 }
 
-/// What became of a line.
+/// The result of routing a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Routed {
-    /// A plugin or the admin has it, and answers if there is something to say.
+    /// A plugin or the admin has it, and answers if it has an answer.
     Taken,
-    /// It is no command.
+    /// It has no command.
     Chat,
-    /// It is a command that no plugin has.
+    /// No plugin has the command.
     Unknown,
     /// The connector is closed.
     Closed,
 }
 
-/// The routes. Reading them takes no lock.
+/// The routes. Readers take no lock.
 #[derive(Debug, Default)]
 pub struct Router {
     table: ArcSwap<Table<Handle>>,
@@ -66,43 +66,44 @@ pub struct Router {
     /// Held while subscriptions are compiled.
     compiling: Mutex<()>,
     admin: OnceLock<mpsc::Sender<AdminLine>>,
-    /// Whether plugins come up whose commands are not known yet. It is sent again whenever a plugin is learned.
+    /// Whether plugins are starting whose commands are not known yet. Sent again for each plugin that the router
+    /// learns.
     starting: watch::Sender<bool>,
 }
 
 impl Router {
-    /// Says where the admin listens. Until then, admin commands are unknown.
+    /// Sets the way to the admin. Until then, admin commands are unknown.
     pub fn set_admin(&self, admin: mpsc::Sender<AdminLine>) {
         // The first one stays.
         let _ = self.admin.set(admin);
     }
 
-    /// Says whether plugins are coming up for the first time.
+    /// Sets whether plugins are starting for the first time.
     pub fn set_starting(&self, starting: bool) {
         if !starting {
-            // Each of them would have been compiled with all that came before it.
+            // Otherwise each of them would be compiled together with all earlier ones.
             let listening = self.known().listening();
             self.listeners.store(Arc::new(Listeners::new(&listening)));
         }
         self.starting.send_replace(starting);
     }
 
-    /// Tells when there may be more commands. A connector whose lines wait for it anyway waits before it says that a command
-    /// is unknown.
+    /// Signals that there may be more commands. A connector whose lines wait for it anyway waits before it reports an
+    /// unknown command.
     pub fn commands_changed(&self) -> CommandsChanged {
         CommandsChanged(self.starting.subscribe())
     }
 
-    /// Waits until every plugin is up or has failed to start, for three seconds at most. A connector takes its first line
-    /// after that.
+    /// Waits until every plugin is up or has failed to start, for at most three seconds. A connector takes its first
+    /// line after that.
     pub async fn wait_until_started(&self) {
         let mut changes = self.commands_changed();
-        // A plugin that hangs at its start is not waited for.
+        // Does not wait for a plugin that hangs at its start.
         let _ = tokio::time::timeout(COMING_UP, async { while changes.wait().await {} }).await;
     }
 
-    /// Routes the commands of a manifest to a plugin, in place of those it had. The log says which of them belong to
-    /// another plugin, and stay there.
+    /// Routes the commands of a manifest to a plugin, in place of its earlier ones. The log names commands that belong
+    /// to another plugin and stay there.
     pub fn learn(self: &Arc<Self>, handle: Handle, manifest: Arc<Manifest>) {
         let plugin = handle.name().to_string();
         let mut known = self.known();
@@ -117,28 +118,29 @@ impl Router {
         self.starting.send_modify(|_| {});
     }
 
-    /// Compiles the subscriptions anew, beside all else: a hundred expressions take longer than an event may wait.
+    /// Compiles the subscriptions on another thread, because a hundred expressions take longer than an event may wait.
     fn listen(self: &Arc<Self>) {
         let router = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
-            // Held until the result is there, so that of two the later one counts.
+            // Held until the result is in place, so that the later of two compilations counts.
             let _compiling = router.compiling.lock().unwrap_or_else(PoisonError::into_inner);
             let listening = router.known().listening();
             router.listeners.store(Arc::new(Listeners::new(&listening)));
         });
     }
 
-    /// Whether any plugin hears events of this kind. A connector need not make them otherwise.
+    /// Whether any plugin hears events of this kind. If not, a connector need not make them.
     pub fn hears(&self, kind: Kind) -> bool {
         self.listeners.load().hears(kind)
     }
 
-    /// The commands that a plugin would not get with this manifest, in a sentence that says who keeps them.
+    /// The commands that a plugin would not get with this manifest, in a sentence that names the plugins that have
+    /// them.
     pub fn clashing(&self, plugin: &str, manifest: &Manifest) -> Option<String> {
         self.known().clashing(plugin, manifest)
     }
 
-    /// The plugin of each command, in small letters; those of the host itself included.
+    /// The plugin of each command, in lower case, including those of the host itself.
     pub fn owners(&self) -> BTreeMap<String, String> {
         let reserved = event::RESERVED.map(|command| (command.to_owned(), "Rosey".to_owned()));
         self.known().owners().clone().into_iter().chain(reserved).collect()
@@ -148,22 +150,23 @@ impl Router {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Names the plugins that are configured. What is not known of one until it has run once are its commands.
+    /// Sets the configured plugins. The commands of one that has never run are unknown.
     pub fn expect<'a>(&self, plugins: impl Iterator<Item = &'a str>) {
         self.known().expect(plugins);
     }
 
-    /// Takes over from the host before which plugin had which command.
+    /// Reads which plugin had which command in the host before this one.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    ///
+    /// The database cannot be read.
     pub async fn recall(&self, database: &Database) -> Result<(), StoreError> {
         let before = persist::load(database).await?;
         self.known().recall(before);
         Ok(())
     }
 
-    /// Writes down which plugin has which command, from the end of the start on, whenever that changes. Never ends.
+    /// Saves which plugin has which command at every change, from the end of the start on. Never ends.
     pub async fn keep_owners(self: Arc<Self>, database: Database) {
         let (mut changes, mut kept) = (self.starting.subscribe(), None);
         loop {
@@ -172,7 +175,7 @@ impl Router {
             if !starting && kept.as_ref() != Some(&owners) {
                 match persist::save(&database, owners.clone()).await {
                     Ok(()) => kept = Some(owners),
-                    // It is tried again at the next change.
+                    // The next change tries again.
                     Err(error) => tracing::warn!("who has which command cannot be written down: {error}"),
                 }
             }
@@ -182,7 +185,7 @@ impl Router {
         }
     }
 
-    /// What is said to an unknown command, where something is said.
+    /// The answer to an unknown command, in places where Rosey answers one.
     pub fn unknown(&self, line: &str) -> String {
         let nearest = event::command_of(bare(line)).and_then(|command| self.table.load().nearest(command));
         let (count, unknown) = self.known().unknown();
@@ -202,8 +205,8 @@ impl Router {
         format!("There is no such command{unless}; {meant}{}help lists {them}.", event::PREFIX)
     }
 
-    /// Hands a line to the plugin or the admin that it is for. Waits for room in the connector's outgoing queue, and no
-    /// longer. Cancelled, the line is lost before it was accepted.
+    /// Delivers a line to its plugin or to the admin. Waits for room in the connector's outgoing queue, and for nothing
+    /// else. Cancelled, the line is dropped before acceptance.
     pub async fn route(
         &self,
         line: &str,
@@ -237,8 +240,8 @@ impl Router {
         }
     }
 
-    /// Hands what happened to every plugin that hears it, each as an event of its own. Waits as [`Router::route`] does.
-    /// Cancelled, the plugins that come later do not hear it.
+    /// Delivers an occurrence to every plugin that hears it, each as an event of its own. Waits like [`Router::route`].
+    /// Cancelled, the remaining plugins do not hear it.
     pub async fn occur(&self, what: &What, user: &Arc<User>, place: &Arc<Place>, outgoing: &mpsc::Sender<Outgoing>) {
         let heard = self.listeners.load().of(what);
         for (handle, occurrence) in heard {
@@ -247,13 +250,13 @@ impl Router {
         }
     }
 
-    /// The plugins that hear this, by name, and which event it is for each.
+    /// The plugins that hear this, by name, with the event for each.
     pub fn hearers(&self, what: &What) -> Vec<(Arc<str>, Occurrence)> {
         let heard = self.listeners.load().of(what);
         heard.into_iter().map(|(handle, occurrence)| (Arc::clone(handle.name()), occurrence)).collect()
     }
 
-    /// Hands an event to a plugin by its name, without waiting. An event for a plugin that is gone is dropped.
+    /// Delivers an event to a plugin by its name, without waiting. An event for a plugin that is gone is dropped.
     pub fn deliver(&self, plugin: &str, event: Event) {
         let handle = self.known().handle(plugin);
         if let Some(handle) = handle {
@@ -277,7 +280,7 @@ impl Router {
         };
         match admin.try_send(line) {
             Ok(()) => Routed::Taken,
-            // So much is waiting already that one answer more or less changes nothing; an admin command is said to fail.
+            // With so many lines waiting, one answer more or less changes nothing; an admin command gets an error.
             Err(TrySendError::Full(line)) if line.line.starts_with(event::PREFIX) => {
                 let text = "Too many admin commands are waiting; try again in a moment.".to_owned();
                 let _ = line.outgoing.send(Outgoing::answer(line.place, line.user, text)).await;
@@ -288,7 +291,7 @@ impl Router {
     }
 }
 
-/// Room for one answer, as soon as there is some; nothing when the connector has ended.
+/// Room for one answer, as soon as there is some; `None` when the connector has ended.
 async fn reserve(outgoing: &mpsc::Sender<Outgoing>) -> Option<ReplyTo> {
     match outgoing.clone().try_reserve_owned() {
         Ok(permit) => Some(ReplyTo::Connector(permit)),
@@ -298,24 +301,25 @@ async fn reserve(outgoing: &mpsc::Sender<Outgoing>) -> Option<ReplyTo> {
     }
 }
 
-/// Whether commands are still to come.
+/// Signals whether more commands are to come.
 #[derive(Debug)]
 pub struct CommandsChanged(watch::Receiver<bool>);
 
 impl CommandsChanged {
-    /// Waits until another plugin is known, or none is coming up any more. False when that was so before.
+    /// Waits until another plugin is known, or no plugin is starting any more. False when none was starting at the
+    /// call.
     pub async fn wait(&mut self) -> bool {
         let starting = *self.0.borrow_and_update();
         starting && self.0.changed().await.is_ok()
     }
 }
 
-/// The line without what cannot be seen at its start: a byte-order mark, a zero-width space, a code for bold.
+/// The line without invisible characters at its start: a byte-order mark, a zero-width space, a code for bold.
 fn bare(line: &str) -> &str {
     line.trim_start_matches(|c: char| c.is_whitespace() || is_hidden(c))
 }
 
-/// Whether a line may be the answer to a question of the admin.
+/// Whether a line may answer a question of the admin.
 fn is_answer(line: &str) -> bool {
     matches!(line.trim().to_ascii_lowercase().as_str(), "yes" | "no" | "y" | "n")
 }

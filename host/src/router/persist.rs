@@ -1,4 +1,5 @@
-//! Which plugin has which command, in `rosey.db`: a host that starts again gives each to the plugin that had it.
+//! Which plugin has which command, in `rosey.db`: after a restart of the host each command goes to the plugin that had
+//! it.
 
 use crate::store::{Database, StoreError};
 use std::collections::BTreeMap;
@@ -9,10 +10,11 @@ pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS command (
     plugin TEXT NOT NULL
 ) STRICT;";
 
-/// The plugin of each command, as the host before left it.
+/// The plugin of each command in the host before this one.
 ///
 /// # Errors
-/// When the database cannot be read.
+///
+/// The database cannot be read.
 pub async fn load(database: &Database) -> Result<BTreeMap<String, String>, StoreError> {
     let load = |connection: &mut rusqlite::Connection| {
         let mut statement = connection.prepare("SELECT name, plugin FROM command")?;
@@ -21,10 +23,11 @@ pub async fn load(database: &Database) -> Result<BTreeMap<String, String>, Store
     database.run(load).await
 }
 
-/// Puts these in place of all that were there.
+/// Replaces all saved owners.
 ///
 /// # Errors
-/// When the database cannot be written.
+///
+/// The database cannot be written.
 pub async fn save(database: &Database, owners: BTreeMap<String, String>) -> Result<(), StoreError> {
     let save = move |connection: &mut rusqlite::Connection| {
         let transaction = connection.transaction()?;

@@ -1,7 +1,7 @@
-//! Which plugin has which command, and what `!help` says of it. Pure: `H` is whatever leads to a plugin.
+//! Which plugin has which command, and the texts of `!help`. Pure: `H` is a handle to a plugin.
 //!
-//! A command belongs to one plugin. It stays with the plugin that has it, so that no reload of another takes it away, nor
-//! does a new start of the host; of plugins that come up together for the first time the first by name gets it.
+//! A command belongs to one plugin. It stays with that plugin: neither a reload of another plugin nor a restart of the
+//! host takes it away. Of plugins that start together for the first time, the first by name gets the command.
 //! `!PLUGIN:COMMAND` always reaches that plugin.
 
 use crate::{
@@ -16,24 +16,24 @@ use std::{
     sync::Arc,
 };
 
-/// Commands named in one line of help; a chat line carries no more.
+/// Most commands in one line of help; a chat line carries no more.
 const NAMED: usize = 40;
 
-/// Commands that a sentence names; the rest is counted.
+/// Most commands that a sentence names; it counts the others.
 const LISTED: usize = 8;
 
-/// Plugins named in the answer to an unknown command.
+/// Most plugins in the answer to an unknown command.
 const UNKNOWN: usize = 5;
 
-/// What the plugins say of themselves, and who owns what.
+/// The manifests of the plugins, and the owner of each command.
 #[derive(Debug)]
 pub struct Known<H> {
-    /// The plugins that are configured.
+    /// The configured plugins.
     expected: BTreeSet<String>,
     plugins: BTreeMap<String, (H, Arc<Manifest>)>,
     /// The plugin of each command, by its folded name.
     owners: BTreeMap<String, String>,
-    /// The same when the host ended last.
+    /// The same at the end of the last host.
     before: BTreeMap<String, String>,
 }
 
@@ -45,23 +45,24 @@ impl<H> Default for Known<H> {
 }
 
 impl<H: Clone> Known<H> {
-    /// Takes over which plugin had which command when the host ended.
+    /// Takes the owners that the last host saved.
     pub fn recall(&mut self, before: BTreeMap<String, String>) {
         self.before = before;
     }
 
-    /// The way to a plugin.
+    /// The handle to a plugin.
     pub fn handle(&self, plugin: &str) -> Option<H> {
         self.plugins.get(plugin).map(|(handle, _)| handle.clone())
     }
 
-    /// The plugins with their manifests, for what they hear beyond their commands.
+    /// The plugins with their manifests, for their subscriptions.
     pub fn listening(&self) -> Vec<(H, Arc<Manifest>)> {
         self.plugins.values().filter(|(_, manifest)| !manifest.subscriptions.is_empty()).cloned().collect()
     }
 
-    /// Takes the commands of a plugin, in place of those it had; true when it hears something else than before. While plugins come up together (`starting`) no plugin owns
-    /// anything yet: the one that had a command before gets it, or the first by name.
+    /// Takes the commands of a plugin, in place of its earlier ones; true when its subscriptions change. While plugins
+    /// start together (`starting`), no plugin owns a command yet: the plugin that had it before gets it, or the first
+    /// by name.
     pub fn learn(&mut self, plugin: &str, handle: H, manifest: Arc<Manifest>, starting: bool) -> bool {
         let subscriptions = manifest.subscriptions.clone();
         let before = self.plugins.insert(plugin.to_owned(), (handle, manifest));
@@ -80,12 +81,12 @@ impl<H: Clone> Known<H> {
         before.map_or(!subscriptions.is_empty(), |(_, before)| before.subscriptions != subscriptions)
     }
 
-    /// Takes note of the plugins that are configured.
+    /// Sets the configured plugins.
     pub fn expect<'a>(&mut self, plugins: impl Iterator<Item = &'a str>) {
         self.expected.extend(plugins.map(str::to_owned));
     }
 
-    /// The plugins that have not said yet which commands they have: how many, and a list for people.
+    /// The plugins whose commands are not known yet: their number, and a list for people.
     pub fn unknown(&self) -> (usize, String) {
         let unknown: Vec<_> = self.expected.iter().filter(|name| !self.plugins.contains_key(*name)).collect();
         let named: Vec<_> = unknown.iter().take(UNKNOWN).map(|name| name.as_str()).collect();
@@ -94,7 +95,8 @@ impl<H: Clone> Known<H> {
         (unknown.len(), format!("{}{more}", named.join(", ")))
     }
 
-    /// The commands of this manifest that stay with other plugins, in a sentence: `!roll stays with dice; !x:roll reaches x.`
+    /// The commands of this manifest that stay with other plugins, in a sentence: `!roll stays with dice; !x:roll
+    /// reaches x.`
     pub fn clashing(&self, plugin: &str, manifest: &Manifest) -> Option<String> {
         let clashes = self.clashes(plugin, manifest);
         let first = clashes.keys().next()?;
@@ -108,7 +110,7 @@ impl<H: Clone> Known<H> {
         Some(format!("{}; {PREFIX}{plugin}:{first} reaches {plugin}.", stay.join("; ")))
     }
 
-    /// The commands of this manifest that the plugin would not get, each with the plugin that has it.
+    /// The commands of this manifest that the plugin would not get, each with its owner.
     fn clashes(&self, plugin: &str, manifest: &Manifest) -> BTreeMap<String, String> {
         let owned = |command: String| {
             let reserved = RESERVED.contains(&command.as_str()).then(|| "Rosey".to_owned());
@@ -123,7 +125,7 @@ impl<H: Clone> Known<H> {
         &self.owners
     }
 
-    /// What the router reads.
+    /// The table for the router.
     pub fn table(&self) -> Table<H> {
         let mut table = Table { routes: FxHashMap::default(), entries: Vec::new() };
         for (plugin, (handle, manifest)) in &self.plugins {
@@ -148,7 +150,7 @@ impl<H: Clone> Known<H> {
     }
 }
 
-/// Commands as they are typed; of many the first ones and how many more.
+/// Commands with their prefix; of many, the first ones and the number of the others.
 pub fn listed(commands: &[&String]) -> String {
     let shown: Vec<_> = commands.iter().take(LISTED).map(|name| format!("{PREFIX}{name}")).collect();
     let more = commands.len().saturating_sub(LISTED);
@@ -161,24 +163,24 @@ fn names(manifest: &Manifest) -> impl Iterator<Item = String> {
     manifest.commands.iter().flat_map(|command| std::iter::once(&command.name).chain(&command.aliases)).map(|c| fold(c))
 }
 
-/// A command as names are compared.
+/// A command in lower case, for comparisons.
 fn fold(command: &str) -> String {
     command.to_lowercase()
 }
 
-/// The way to a plugin.
+/// The route of a command.
 #[derive(Debug, Clone)]
 pub struct Route<H> {
-    /// Where events go.
+    /// The handle to the plugin.
     pub handle: H,
     /// The command as the plugin spells it.
     spelled: Arc<str>,
-    /// In [`Table::entries`].
+    /// Its place in [`Table::entries`].
     entry: usize,
 }
 
 impl<H> Route<H> {
-    /// The line as the plugin gets it: the command in the plugin's own spelling, without the name of the plugin.
+    /// The line for the plugin: with the command in the plugin's spelling, and without the plugin's name.
     pub fn spell<'a>(&self, line: &'a str, command: &str) -> Cow<'a, str> {
         if command == &*self.spelled {
             return Cow::Borrowed(line);
@@ -193,7 +195,7 @@ impl<H> Route<H> {
 struct Entry {
     plugin: String,
     command: Command,
-    /// How it is reached: by its name, or by the plugin's name too where the name belongs to another.
+    /// How users reach it: by its name, or with the plugin's name too if another plugin owns the name.
     shown: String,
 }
 
@@ -211,21 +213,21 @@ impl<H> Default for Table<H> {
 }
 
 impl<H> Table<H> {
-    /// Where a command leads, in any spelling.
+    /// The route of a command, in any spelling.
     pub fn find(&self, command: &str) -> Option<&Route<H>> {
-        // Most people type it as it is.
+        // Most people type the plugin's spelling.
         self.routes.get(command).or_else(|| self.routes.get(&fold(command)))
     }
 
-    /// The nearest command to one that is unknown, without the prefix.
+    /// The known command nearest to an unknown one, without the prefix.
     pub fn nearest(&self, command: &str) -> Option<String> {
-        // Of two letters anything could be meant.
+        // With two letters any command is near.
         let is_long = |name: &str| name.chars().count() > 2 && !name.contains(':');
         let names = self.routes.keys().map(String::as_str).chain(RESERVED).filter(|name| is_long(name));
         Some(fold(command)).filter(|command| is_long(command)).and_then(|command| nearest(&command, names))
     }
 
-    /// What `!help` says: about one command, or all.
+    /// The text of `!help`: about one command, or about all.
     pub fn help(&self, topic: Option<&str>) -> String {
         let Some(topic) = topic.map(|topic| topic.trim_start_matches(PREFIX)) else { return self.list() };
         let Some(route) = self.find(topic) else {
@@ -262,7 +264,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A plugin with these commands, each with its aliases behind a `/`.
+    /// A plugin with these commands, each with its aliases after a `/`.
     fn manifest(name: &str, commands: &[&str]) -> Arc<Manifest> {
         let command = |names: &&str| {
             let mut names = names.split('/').map(str::to_owned);
