@@ -225,7 +225,11 @@ async fn memory_over_the_limit_ends_the_process_and_blames_no_event() {
     rig.ask("!leak 100").await;
     let view = rig.until("p", |view| view.account.crash_count == 1 && view.state == PluginState::Running).await;
     assert_eq!(view.account.crashes[0].cause.name(), "memory");
-    assert!(view.account.crashes[0].cause.to_string().contains("its limit is 64 MiB"), "{}", view.account.crashes[0].cause);
+    assert!(
+        view.account.crashes[0].cause.to_string().contains("its limit is 64 MiB"),
+        "{}",
+        view.account.crashes[0].cause
+    );
 }
 
 #[tokio::test]

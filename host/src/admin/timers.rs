@@ -1,4 +1,4 @@
-//! The timers of a plugin, as they are answered to a query.
+//! The answer to a query for the timers of a plugin.
 
 use super::{Admin, Answer, Refusal};
 use crate::{
@@ -13,10 +13,10 @@ use rosey_wire::manifest::Manifest;
 use serde_json::json;
 use std::time::{Duration, SystemTime};
 
-/// Bytes of each line in chat.
+/// Longest line in chat, in bytes.
 const LINE: usize = 200;
 
-/// The timers of a plugin, the one that fires next first. `most` bounds the lines, and the data has all.
+/// The timers of a plugin, the next one first. `most` bounds the lines; the data has all timers.
 pub(super) async fn answer(admin: &Admin, view: &View, most: usize) -> Result<Answer, Refusal> {
     let plugin = &view.plugin;
     let timers = admin.plugins.timers(plugin, MAX_LISTED).await;

@@ -1,4 +1,4 @@
-//! What leaves a slot besides answers, and how often.
+//! Where lines and events for other plugins leave a slot, and at which rate.
 
 use crate::{
     config::Config,
@@ -10,11 +10,11 @@ use crate::{
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// What leaves a slot besides answers: to other plugins through the router, to chat through the speech.
+/// Passes events on to the router and lines to the speech.
 pub struct ToOthers {
-    /// Knows who hears what.
+    /// Finds the plugins that hear an occurrence.
     pub router: Arc<Router>,
-    /// Says what waits.
+    /// Sends the waiting lines.
     pub speech: Speech,
 }
 

@@ -1,4 +1,4 @@
-//! The dashboard, as the settings want it, and the link that people are told.
+//! Starts the dashboard, and makes its link.
 
 use super::AppError;
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 use std::{fs, net::SocketAddr, sync::Arc};
 use tokio::runtime::Handle;
 
-/// The dashboard's address, if there is one.
+/// Starts the dashboard, and returns its address if there is one.
 pub async fn start_dashboard(
     config: &Config,
     metrics: &Metrics,
@@ -32,7 +32,7 @@ pub async fn start_dashboard(
         public: wanted.public,
         token: wanted.token.clone(),
         allowed_hosts: wanted.allowed_hosts.iter().cloned().chain(wanted.url.as_deref().and_then(host_of)).collect(),
-        // All of them can be read: that was checked when they were read.
+        // All of them parse: the configuration was checked when it was read.
         trusted_proxies: wanted.trusted_proxies.iter().filter_map(|text| text.parse().ok()).collect(),
         prometheus: config.metrics.prometheus_enabled,
     };
@@ -51,8 +51,8 @@ pub async fn start_dashboard(
     }
 }
 
-/// A link that can be followed: what the settings say, or where it listens. Where the dashboard listens on every address, by a name that it answers to: one of the
-/// settings, or with a token this machine's own.
+/// The link to the dashboard: the configured one, or the address that it listens on. If it listens on every address,
+/// the link has an allowed name from the configuration, or, with a token, this machine's own name.
 fn link(address: SocketAddr, settings: &config::Dashboard) -> String {
     if let Some(url) = &settings.url {
         return format!("{}/", url.trim_end_matches('/'));

@@ -1,8 +1,8 @@
-//! What plugins keep: effects applied in one transaction each, and reads of what was applied.
+//! The data of plugins: applies effects in one transaction each, and reads what was applied.
 //!
-//! [`Batch`] is all that one slot wants of the store at one moment. [`run`] does it in one transaction and one sync of the
-//! disk, so that a busy plugin pays for many events at once. `sql` knows the tables of the store, `pending` those of what
-//! waits to happen, `scope` whose data a key belongs to, `transfer` what is written out and read in.
+//! [`Batch`] is everything that one slot needs from the store at one moment. [`run`] handles it in one transaction with
+//! one sync of the disk, so that a busy plugin pays for many events at once. `sql` has the tables of the store,
+//! `pending` those of things that wait to happen, `scope` names the owner of a key, `transfer` exports and imports.
 //! Knows nothing of slots, links or plugins' processes.
 
 pub mod pending;
@@ -22,53 +22,53 @@ use crate::{
 use std::sync::Arc;
 use timers::{Fired, Listed, Pending, TimerChange, TimerQuota};
 
-/// Bytes of a key. Long enough for a sentence, short enough for a line of `rosey store list`.
+/// Longest key in bytes. Long enough for a sentence, short enough for a line of `rosey store list`.
 pub const MAX_KEY: usize = 256;
 
-/// Bytes of one value. What is larger belongs in a file.
+/// Longest value in bytes. Larger data belongs in a file.
 pub const MAX_VALUE: usize = 256 << 10;
 
-/// Changes of one event.
+/// Most changes of one event.
 pub const MAX_CHANGES: usize = 256;
 
-/// Keys on one page of a list.
+/// Most keys on one page of a list.
 pub const MAX_PAGE: u32 = 1000;
 
-/// Bytes on one page of a list: far below what a frame holds.
+/// Most bytes on one page of a list: far below the limit of a frame.
 pub const MAX_PAGE_BYTES: usize = 1 << 20;
 
-/// How much one plugin may keep.
+/// Limits of one plugin's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// How many keys may be there at a time.
+    /// Most keys.
     pub keys: u64,
-    /// Bytes of keys and values.
+    /// Most bytes of keys and values.
     pub bytes: u64,
-    /// Lines that may wait to be said.
+    /// Most lines that may wait to be said.
     pub lines: u64,
 }
 
-/// What one event, or one transaction, read and wants changed: all of it is applied, or nothing.
+/// The reads and changes of one event, or one transaction: all of it is applied, or nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// What was read; it must be unchanged.
+    /// The values read, which must be unchanged.
     pub reads: Vec<Read>,
-    /// Applied in order.
+    /// The changes, applied in order.
     pub changes: Vec<Change>,
-    /// Applied in order, after those.
+    /// The changes of timers, applied in order after those.
     pub timers: Vec<TimerChange>,
-    /// The timer that the event was; it is taken down before anything else.
+    /// The timer that became this event; it is removed first.
     pub fired: Option<Fired>,
-    /// What is said, in order.
+    /// Lines to say, in order.
     pub lines: Vec<NewLine>,
-    /// What other plugins hear of it, in order.
+    /// Events for other plugins, in order.
     pub signals: Vec<NewEvent>,
-    /// The row of `accepted` that this ends. When it is gone, the event has ended before, and nothing is applied.
+    /// The row of `accepted` that this ends. If the row is gone, the event has ended before, and nothing is applied.
     pub settles: Option<i64>,
 }
 
 impl Record {
-    /// Whether applying it writes nothing.
+    /// Whether it needs no write.
     fn writes_nothing(&self) -> bool {
         let changes_nothing = self.changes.is_empty() && self.timers.is_empty();
         let leads_nowhere = self.lines.is_empty() && self.signals.is_empty();
@@ -76,89 +76,89 @@ impl Record {
     }
 }
 
-/// A line to be said.
+/// A line to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewLine {
-    /// The connector that says it.
+    /// The connector of the channel.
     pub connector: ConnectorId,
-    /// The channel within that.
+    /// The name of the channel.
     pub channel: String,
-    /// Whom it is addressed to; empty for everyone.
+    /// The person whom it addresses; empty for everyone.
     pub user: String,
     /// Whether it is an answer, a line, a notice or an action.
     pub form: Form,
-    /// Bounded by `limits.reply_bytes`.
+    /// The text, within `limits.reply_bytes`.
     pub text: String,
 }
 
-/// An event to be written down.
+/// An event to store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
-    /// The plugin that it is for.
+    /// The plugin that gets it.
     pub plugin: Arc<str>,
-    /// The event, as the plugin is to get it.
+    /// The event, as the plugin gets it.
     pub what: What,
     /// The `pattern` of the plugin's subscription.
     pub pattern: Arc<str>,
-    /// Who and where, as [`crate::event::origin`] writes it.
+    /// The person and the place, as [`crate::event::origin`] writes them.
     pub origin: String,
 }
 
-/// What was written for a record that is applied.
+/// What was stored for an applied record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// The numbers of its signals, in order.
+    /// The numbers of its events for other plugins, in order.
     pub signals: Vec<i64>,
 }
 
-/// Something that was read.
+/// A value that was read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Read {
-    /// One key, in this version; 0 when there was none.
+    /// One key in this version; 0 for a key that did not exist.
     Key {
-        /// Whose, as [`scope`] writes it.
+        /// The scope as [`scope`] writes it.
         scope: Arc<str>,
-        /// Its name.
+        /// The name within the scope.
         key: String,
-        /// The version that was seen.
+        /// The version that was read.
         version: u64,
     },
-    /// All keys with this beginning.
+    /// All keys with this prefix.
     Prefix {
         /// The scope as [`scope`] writes it.
         scope: Arc<str>,
-        /// The beginning.
+        /// The prefix, empty for all keys.
         prefix: String,
-        /// How many there were.
+        /// The number of keys.
         count: u64,
-        /// The highest version of them.
+        /// The highest version of these keys.
         version: u64,
     },
 }
 
-/// What is to happen to one key.
+/// A change of one key.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Change {
     /// The scope as [`scope`] writes it.
     pub scope: Arc<str>,
     /// The name within the scope.
     pub key: String,
-    /// What becomes of it.
+    /// The new state of the key.
     pub to: To,
 }
 
-/// What becomes of a key.
+/// The new state of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub enum To {
-    /// It has this value, JSON, for so many milliseconds; 0 for ever.
+    /// This value, as JSON, for this many milliseconds; 0 for ever.
     Value(String, u64),
-    /// It is gone.
+    /// The key is removed.
     Nothing,
-    /// Its number is changed by this.
+    /// The number is increased by this.
     Sum(i64),
 }
 
-/// What a plugin wants to know of the store.
+/// A request that reads the store.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Question {
     /// The value of one key.
@@ -168,32 +168,32 @@ pub enum Question {
         /// The name within the scope.
         key: String,
     },
-    /// Keys in order.
+    /// Keys in order, with their values.
     List {
         /// The scope as [`scope`] writes it.
         scope: Arc<str>,
-        /// How they begin.
+        /// Their prefix.
         prefix: String,
-        /// At most so many, and at most [`MAX_PAGE`].
+        /// Most keys of the answer, at most [`MAX_PAGE`].
         limit: u32,
-        /// Only those after this one.
+        /// Only keys after this one.
         after: String,
     },
     /// The plugin's timers.
     Timers,
 }
 
-/// What the store says to a [`Question`].
+/// The answer to a [`Question`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// A value and its version; an empty one with version 0 when there is none.
+    /// A value and its version; empty with version 0 for a key that does not exist.
     Value {
-        /// JSON.
+        /// The value, as JSON.
         value: String,
         /// See [`Read::Key`].
         version: u64,
     },
-    /// Keys with their values, as many as one page has.
+    /// A page of keys with their values.
     Page {
         /// Keys and values.
         entries: Vec<(String, String)>,
@@ -206,62 +206,62 @@ pub enum Answer {
     },
     /// The plugin's timers, by name.
     Timers(Vec<Listed>),
-    /// Why there is none.
+    /// The reason why there is no answer.
     Failed(String),
 }
 
-/// Why a record was not applied. Nothing of it was.
+/// Why a record was not applied. No part of it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
-    /// Something that it read has changed since.
+    /// A value that it had read has changed since.
     #[error("something that it had read was changed meanwhile")]
     Conflict,
-    /// The event has ended already, in the host before this one.
+    /// The event has ended before, in an earlier run of the host.
     #[error("it has ended before")]
     Ended,
-    /// Something about it is not allowed.
+    /// A part of it is not allowed.
     #[error("{0}")]
     Refused(String),
-    /// The database cannot take it.
+    /// The database cannot store it.
     #[error("its changes cannot be stored: {0}")]
     Store(String),
 }
 
-/// All that one slot wants of the store at one moment.
+/// Everything that one slot needs from the store at one moment.
 #[derive(Debug)]
 pub struct Batch {
-    /// Whose records and questions these are.
+    /// The plugin of the records and questions.
     pub plugin: Arc<str>,
-    /// How much it may keep.
+    /// Limits of its data.
     pub quota: Quota,
-    /// How many timers it may have.
+    /// Limits of its timers.
     pub timer_quota: TimerQuota,
-    /// What says when a timer is due.
+    /// The clock that decides when a timer is due.
     pub clock: Clock,
-    /// To be written down before anything else of it happens.
+    /// Events to store before anything else happens to them.
     pub accepts: Vec<NewEvent>,
-    /// To be applied, in this order.
+    /// Records to apply, in this order.
     pub records: Vec<Record>,
-    /// To be answered after that.
+    /// Questions to answer after that.
     pub questions: Vec<Question>,
 }
 
-/// What came of a [`Batch`], each in its order.
+/// The results of a [`Batch`], each in its order.
 #[derive(Debug)]
 pub struct Results {
-    /// The numbers of the events that were written down; or why none was.
+    /// The numbers of the stored events; or why none was stored.
     pub accepts: Result<Vec<i64>, CommitError>,
-    /// One for each record: applied and durable, or why not.
+    /// For each record: applied and durable, or why not.
     pub records: Vec<Result<Applied, CommitError>>,
-    /// Of the questions.
+    /// The answers to the questions.
     pub answers: Vec<Answer>,
-    /// What the plugin keeps after that, if there were records.
+    /// The plugin's usage after that, if there were records.
     pub usage: Option<Usage>,
-    /// The plugin's timers, where any of them changed.
+    /// The plugin's timers, if any of them changed.
     pub timers: Option<Pending>,
 }
 
-/// Does all of a batch. What is applied is durable when this returns. Cancelled, it is done all the same.
+/// Runs a batch. Applied records are durable when this returns. Cancelled, the batch goes on.
 pub async fn run(database: &Database, batch: Batch) -> Results {
     let (records, questions) = (batch.records.len(), batch.questions.len());
     match database.run(move |connection| sql::run(connection, &batch)).await {
@@ -281,24 +281,24 @@ fn failed(records: usize, questions: usize, error: &StoreError) -> Results {
     }
 }
 
-/// What a plugin keeps, in figures.
+/// The usage of the store by a plugin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// How many keys it has.
+    /// Number of keys.
     pub keys: u64,
     /// Bytes of keys and values.
     pub bytes: u64,
-    /// Records that were applied in the life of the store.
+    /// Records applied in the life of the store.
     pub commits: u64,
 }
 
-/// One key, as people see it.
+/// One key, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// The scope as [`scope`] writes it; empty for the global one.
     pub scope: String,
     /// The name within the scope.
     pub key: String,
-    /// JSON.
+    /// The value, as JSON.
     pub value: String,
 }

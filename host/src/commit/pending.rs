@@ -1,7 +1,7 @@
 //! What waits in `rosey.db` until it has happened: events that outlive the host, and lines that are not said yet.
 //!
-//! A row is written in the transaction of the event that caused it, and removed in the transaction of the event that it
-//! became, or when it has been said. So each happens once, whenever the host is killed.
+//! A row is written in the transaction of the event that caused it. It is removed in the transaction of the event that
+//! it became, or when the line has been said. So each happens once, whenever the host is killed.
 
 use super::{CommitError, NewEvent, NewLine};
 use crate::event::{CommandLine, ConnectorId, Event, Form, Occurrence, Place, ReplyTo, User, What, origin};
@@ -36,10 +36,10 @@ CREATE TABLE IF NOT EXISTS line ( -- what plugins say, until a connector has sai
 CREATE INDEX IF NOT EXISTS line_plugin ON line (plugin);
 CREATE INDEX IF NOT EXISTS line_channel ON line (connector, channel, id);";
 
-/// Events from other plugins that may wait for one plugin. Ten thousand are a plugin that does not keep up.
+/// Most events from other plugins that may wait for one plugin. With ten thousand, the plugin does not keep up.
 const MAX_ACCEPTED: u64 = 10_000;
 
-/// Writes an event down; its number.
+/// Stores an event, and returns its number.
 pub(super) fn accept(connection: &Connection, event: &NewEvent) -> rusqlite::Result<i64> {
     let mut statement = connection
         .prepare_cached("INSERT INTO accepted (plugin, kind, pattern, body, origin) VALUES (?1, ?2, ?3, ?4, ?5)")?;
@@ -52,7 +52,7 @@ pub(super) fn accept(connection: &Connection, event: &NewEvent) -> rusqlite::Res
     statement.insert(params![plugin, what.kind().name(), pattern, body, origin])
 }
 
-/// The same for a plugin that another one publishes something to.
+/// Stores an event from another plugin.
 pub(super) fn publish(connection: &Connection, event: &NewEvent) -> rusqlite::Result<Result<i64, CommitError>> {
     let waiting: u64 = connection
         .prepare_cached("SELECT count(*) FROM accepted WHERE plugin = ?1")?
@@ -64,15 +64,16 @@ pub(super) fn publish(connection: &Connection, event: &NewEvent) -> rusqlite::Re
     accept(connection, event).map(Ok)
 }
 
-/// Removes an event that has ended. False when that was done before: then nothing more may come of it.
+/// Removes an event that has ended. False if it had ended before; then nothing more may follow from it.
 pub(super) fn settle(connection: &Connection, row: i64) -> rusqlite::Result<bool> {
     Ok(connection.prepare_cached("DELETE FROM accepted WHERE id = ?1")?.execute([row])? > 0)
 }
 
-/// All events of a plugin that have not ended, in the order in which they were accepted. What cannot be read is left out.
+/// All events of a plugin that have not ended, in the order of acceptance. Skips unreadable ones.
 ///
 /// # Errors
-/// As SQLite says.
+///
+/// The database cannot be read.
 pub fn accepted(connection: &Connection, plugin: &str) -> rusqlite::Result<Vec<Event>> {
     let mut statement =
         connection.prepare("SELECT id, kind, pattern, body, origin FROM accepted WHERE plugin = ?1 ORDER BY id")?;
@@ -93,13 +94,13 @@ pub fn accepted(connection: &Connection, plugin: &str) -> rusqlite::Result<Vec<E
     Ok(all)
 }
 
-/// An event that was written down. Its answer is a line of its own.
+/// Makes a stored event again. Its answer is a line of its own.
 pub fn restore(occurrence: Occurrence, written: &str) -> Event {
     let (user, place) = origin::read(written);
     Event::of(occurrence, Arc::new(user), Arc::new(place), ReplyTo::Line)
 }
 
-/// Writes down a line that is to be said; its number.
+/// Stores a line to say, and returns its number.
 pub(super) fn add_line(
     connection: &Connection,
     plugin: &str,
@@ -122,21 +123,22 @@ pub(super) fn add_line(
     statement.insert(params![plugin, connector.as_str(), channel, user, number(*form), text, now]).map(Ok)
 }
 
-/// A line that is to be said.
+/// A line to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Its number, in the order in which they are said.
+    /// Its number, which gives the order of lines.
     pub id: i64,
-    /// The plugin that says it.
+    /// The plugin whose line it is.
     pub plugin: String,
-    /// Where, how and what.
+    /// The line itself.
     pub new: NewLine,
 }
 
-/// The first line that waits in each channel of a connector, the oldest first.
+/// The first waiting line of each channel of a connector, the oldest first.
 ///
 /// # Errors
-/// As SQLite says.
+///
+/// The database cannot be read.
 pub fn first_lines(connection: &Connection, connector: &ConnectorId) -> rusqlite::Result<Vec<Line>> {
     let mut statement = connection.prepare_cached(
         "SELECT id, plugin, channel, user, form, text FROM line
@@ -155,18 +157,20 @@ pub fn first_lines(connection: &Connection, connector: &ConnectorId) -> rusqlite
     statement.query_map([connector.as_str()], row)?.collect()
 }
 
-/// Removes a line: it has been said, or is about to be. False when it is gone already.
+/// Removes a line that has been said, or is about to be said. False if it is gone already.
 ///
 /// # Errors
-/// As SQLite says.
+///
+/// The database cannot be written.
 pub fn remove_line(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
     Ok(connection.prepare_cached("DELETE FROM line WHERE id = ?1")?.execute([id])? > 0)
 }
 
-/// Removes the lines of a connector that are older than this, in milliseconds since 1970; the plugin of each.
+/// Removes the lines of a connector from before this time, in milliseconds since 1970. Returns the plugin of each.
 ///
 /// # Errors
-/// As SQLite says.
+///
+/// The database cannot be written.
 pub fn forget_lines(connection: &Connection, connector: &ConnectorId, before: u64) -> rusqlite::Result<Vec<String>> {
     let mut statement =
         connection.prepare_cached("DELETE FROM line WHERE connector = ?1 AND at < ?2 RETURNING plugin")?;
@@ -192,12 +196,12 @@ fn form(number: u8) -> Form {
 }
 
 impl Line {
-    /// Whom it is for, as a connector knows people.
+    /// The person, as a connector knows people.
     pub fn user(&self) -> User {
         User { name: self.new.user.clone(), ..User::nobody() }
     }
 
-    /// Where it goes.
+    /// The channel.
     pub fn place(&self) -> Place {
         Place::new(&self.new.connector, self.new.channel.as_str())
     }

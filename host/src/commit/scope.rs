@@ -1,18 +1,18 @@
-//! Whose data a key belongs to, as the store writes it.
+//! Names the owner of a key, as the store writes it.
 //!
-//! A plugin names a scope by its kind alone; which channel and which person it is comes from the event. So no plugin can reach
-//! the data of another channel or person than those it is talking to.
+//! A plugin gives only the kind of a scope. The channel and the person come from the event. So a plugin can reach the
+//! data only of the channel and the person of its event.
 
 use crate::event::{Identity, Place, User};
 use rosey_wire::effect::Scope;
 use std::sync::Arc;
 
-/// What the store calls this scope of an event. Without an event there is only the global one.
+/// The store's name of this scope of an event. Without an event there is only the global scope.
 pub fn name(scope: Scope, event: Option<(&Place, &User)>) -> Option<Arc<str>> {
     let channel = |place: &Place| format!("{}:{}", place.connector, place.channel);
     let of_person = matches!(scope, Scope::User | Scope::Member);
     let of_channel = matches!(scope, Scope::Channel | Scope::Member);
-    // An event that no person has caused, or that belongs to no channel.
+    // No person caused the event, or it belongs to no channel.
     let lacks = |(place, user): (&Place, &User)| {
         (of_person && user.identity == Identity::Nobody) || (of_channel && place.channel.is_empty())
     };
@@ -28,7 +28,7 @@ pub fn name(scope: Scope, event: Option<(&Place, &User)>) -> Option<Arc<str>> {
     })
 }
 
-/// A person: the account where it is verified, else the name on that network, told apart from any account.
+/// A person: the account if it is verified, else the nick on that network, marked so that no account has the same text.
 fn person(user: &User) -> String {
     match &user.identity {
         Identity::Account { network, name } => format!("{}:account:{}", network.id, network.case.lower(name)),

@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS kept_version (
     store_version INTEGER NOT NULL   -- of what it keeps, as its builds count it
 ) STRICT, WITHOUT ROWID;";
 
-/// Does all of a batch in one transaction.
+/// Runs a batch in one transaction.
 pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Results> {
     let now = batch.clock.now().try_into().unwrap_or(i64::MAX);
     let (mut records, mut after, mut timer_state) = (Vec::with_capacity(batch.records.len()), None, None);
@@ -65,17 +65,18 @@ pub(super) fn now() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// What a plugin keeps, in figures.
+/// The usage of the store by a plugin.
 ///
 /// # Errors
-/// As SQLite says.
+///
+/// The database cannot be read.
 pub fn usage(connection: &Connection, plugin: &str) -> rusqlite::Result<Usage> {
     let mut statement = connection.prepare_cached("SELECT keys, bytes, commits FROM kept_usage WHERE plugin = ?1")?;
     let row = |row: &rusqlite::Row<'_>| Ok(Usage { keys: row.get(0)?, bytes: row.get(1)?, commits: row.get(2)? });
     Ok(statement.query_row([plugin], row).optional()?.unwrap_or_default())
 }
 
-/// Writes down what a plugin keeps, in figures.
+/// Stores the usage of a plugin.
 pub(super) fn count(transaction: &Transaction<'_>, plugin: &str, usage: Usage) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
@@ -86,7 +87,7 @@ pub(super) fn count(transaction: &Transaction<'_>, plugin: &str, usage: Usage) -
     Ok(())
 }
 
-/// The version of what a plugin keeps, as its builds count it; nothing when it keeps nothing yet.
+/// The version of a plugin's data, which its builds declare; `None` without data.
 pub(super) fn version(connection: &Connection, plugin: &str) -> rusqlite::Result<Option<u32>> {
     let mut statement = connection.prepare_cached("SELECT store_version FROM kept_version WHERE plugin = ?1")?;
     let known = statement.query_row([plugin], |row| row.get(0)).optional()?;
@@ -96,7 +97,7 @@ pub(super) fn version(connection: &Connection, plugin: &str) -> rusqlite::Result
     })
 }
 
-/// Writes down the version of what a plugin keeps.
+/// Stores the version of a plugin's data.
 pub(super) fn set_version(transaction: &Transaction<'_>, plugin: &str, version: u32) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
@@ -107,10 +108,11 @@ pub(super) fn set_version(transaction: &Transaction<'_>, plugin: &str, version: 
     Ok(())
 }
 
-/// What each plugin keeps, in figures, by name.
+/// The usage of each plugin, by name.
 ///
 /// # Errors
-/// As SQLite says.
+///
+/// The database cannot be read.
 pub fn all_usage(connection: &Connection) -> rusqlite::Result<Vec<(String, Usage)>> {
     let mut statement = connection.prepare("SELECT plugin, keys, bytes, commits FROM kept_usage ORDER BY plugin")?;
     let row = |row: &rusqlite::Row<'_>| {
@@ -119,10 +121,11 @@ pub fn all_usage(connection: &Connection) -> rusqlite::Result<Vec<(String, Usage
     statement.query_map([], row)?.collect()
 }
 
-/// Keys of a plugin in all scopes that begin with `prefix`, at most `limit`.
+/// Keys of a plugin in all scopes with this prefix, at most `limit`.
 ///
 /// # Errors
-/// As SQLite says.
+///
+/// The database cannot be read.
 pub fn kept(connection: &Connection, plugin: &str, prefix: &str, limit: u32) -> rusqlite::Result<Vec<Kept>> {
     let mut statement = connection.prepare(
         "SELECT scope, key, value FROM kept
@@ -132,10 +135,11 @@ pub fn kept(connection: &Connection, plugin: &str, prefix: &str, limit: u32) -> 
     statement.query_map(params![plugin, prefix, end_of(prefix), now(), limit], row)?.collect()
 }
 
-/// How many keys of a plugin begin with `prefix`, in all scopes.
+/// Number of keys of a plugin with this prefix, in all scopes.
 ///
 /// # Errors
-/// As SQLite says.
+///
+/// The database cannot be read.
 pub fn count_keys(connection: &Connection, plugin: &str, prefix: &str) -> rusqlite::Result<u64> {
     let sql = "SELECT count(*) FROM kept WHERE plugin = ?1 AND key >= ?2 AND key < ?3";
     connection.query_row(sql, params![plugin, prefix, end_of(prefix)], |row| row.get(0))
@@ -144,13 +148,14 @@ pub fn count_keys(connection: &Connection, plugin: &str, prefix: &str) -> rusqli
 /// The value of one key of a plugin.
 ///
 /// # Errors
-/// As SQLite says.
+///
+/// The database cannot be read.
 pub fn kept_value(connection: &Connection, plugin: &str, scope: &str, key: &str) -> rusqlite::Result<Option<String>> {
     let (value, version) = get(connection, plugin, scope, key, now())?;
     Ok((version > 0).then_some(value))
 }
 
-/// Removes what is over. A read passes over it anyway; here its room is given back.
+/// Removes expired values. A read skips them anyway; this frees their room.
 fn forget_expired(transaction: &Transaction<'_>, plugin: &str, now: i64, counted: &mut Usage) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
         "DELETE FROM kept WHERE expires > 0 AND expires <= ?2 AND plugin = ?1
@@ -236,7 +241,7 @@ fn apply(
     Ok(Ok(applied))
 }
 
-/// Why nothing more can be kept.
+/// The error for a full store.
 pub(super) fn over(limit: &str, setting: &str) -> String {
     format!("the store of the plugin is full: it may keep {limit}; delete something, or raise limits.{setting}")
 }
@@ -318,7 +323,7 @@ fn get(connection: &Connection, plugin: &str, scope: &str, key: &str, now: i64) 
         .map(Option::unwrap_or_default)
 }
 
-/// How many keys begin like this, and the highest version among them.
+/// Number of keys with this prefix, and their highest version.
 fn extent(connection: &Connection, plugin: &str, scope: &str, prefix: &str, now: i64) -> rusqlite::Result<(u64, u64)> {
     connection
         .prepare_cached(
@@ -328,7 +333,7 @@ fn extent(connection: &Connection, plugin: &str, scope: &str, prefix: &str, now:
         .query_row(params![plugin, scope, prefix, end_of(prefix), now], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// What is after every key with this beginning, in the order of bytes that SQLite compares texts in.
+/// The first text after all keys with this prefix, in the order of bytes in which SQLite compares texts.
 pub(super) fn end_of(prefix: &str) -> String {
     format!("{prefix}{}", char::MAX)
 }
@@ -361,7 +366,7 @@ fn answer(connection: &Connection, plugin: &str, question: &Question, now: i64) 
                 bytes += key.len() + value.len();
                 bytes <= MAX_PAGE_BYTES
             };
-            // One at least, or a reader would never come past a large value.
+            // At least one, because a reader would otherwise never get past a large value.
             let fitting = entries.iter().take(limit as usize).take_while(fits).count().max(1);
             let more = entries.len() > fitting;
             entries.truncate(fitting);

@@ -1,15 +1,15 @@
-//! The timers of plugins in `rosey.db`: set and cancelled in the transaction of the event that wants it, and taken down in the
-//! transaction of the event that they became.
+//! The timers of plugins in `rosey.db`. A timer is set and cancelled in the transaction of the event that asks for it,
+//! and removed in the transaction of the event that it became.
 //!
-//! A timer keeps its row until that event has ended. So one that a host was killed at fires again at the next start, and one
-//! whose event is committed never does.
+//! So a timer whose event a killed host did not end fires again after the next start, and one whose event is committed
+//! never does.
 
 use super::{Batch, CommitError};
 use crate::schedule::Schedule;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use std::sync::Arc;
 
-/// The tables. The count is kept, because it is asked for at every timer that is set.
+/// The tables. The count has a table of its own, because each new timer needs it.
 pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS timer (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,  -- another one each time that it is set
     plugin   TEXT NOT NULL,
@@ -35,29 +35,29 @@ CREATE TRIGGER IF NOT EXISTS timer_removed AFTER DELETE ON timer BEGIN
     UPDATE timer_count SET timers = timers - 1 WHERE plugin = old.plugin;
 END;";
 
-/// Bytes of the name of a timer. Long enough for a user and a channel, short enough for a line of a list.
+/// Longest name of a timer in bytes. Long enough for a user and a channel, short enough for a line of a list.
 pub const MAX_NAME: usize = 256;
 
-/// Timers that a plugin can ask for at a time.
+/// Most timers in one answer to a plugin.
 pub const MAX_LISTED: u32 = 10_000;
 
-/// What one event, or one transaction, does to a timer.
+/// A change of a timer by one event, or one transaction.
 #[derive(Debug, PartialEq, Eq)]
 pub enum TimerChange {
-    /// It is set, in place of one of that name.
+    /// Sets a timer, in place of one with the same name.
     Set {
-        /// By which the plugin knows it.
+        /// The plugin's name for the timer.
         name: String,
         /// When it fires.
         when: When,
-        /// The plugin's own bytes.
+        /// The plugin's data.
         payload: Box<[u8]>,
-        /// Who set it and where, as [`super::origin`] writes it; empty for nobody.
+        /// The person and the place that set it, as [`crate::event::origin`] writes them; empty for none.
         origin: Arc<str>,
     },
-    /// It is gone, if it was there.
+    /// Cancels a timer, if there is one.
     Cancel {
-        /// By which the plugin knows it.
+        /// The plugin's name for the timer.
         name: String,
     },
 }
@@ -65,31 +65,31 @@ pub enum TimerChange {
 /// When a timer fires.
 #[derive(Debug, PartialEq, Eq)]
 pub enum When {
-    /// So many milliseconds after the commit.
+    /// This many milliseconds after the commit.
     After(u64),
     /// At this time, in milliseconds since 1970.
     At(u64),
-    /// Again and again.
+    /// Repeatedly, by a schedule.
     Every(Box<Cron>),
 }
 
-/// A schedule, and how it was written.
+/// A schedule, and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cron {
     /// The five fields.
     pub cron: String,
     /// The name of the time zone; empty for UTC.
     pub zone: String,
-    /// What the two mean.
+    /// The schedule that both mean.
     pub schedule: Schedule,
 }
 
-/// A timer that became an event, as its row was.
+/// A timer that became an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fired {
-    /// Its number. One that is set anew meanwhile has another, and stays.
+    /// Its number. A timer that was set anew meanwhile has another number, and stays.
     pub id: i64,
-    /// By which the plugin knows it.
+    /// The plugin's name for the timer.
     pub name: Arc<str>,
     /// When it was due.
     pub due: u64,
@@ -98,38 +98,38 @@ pub struct Fired {
 /// A timer that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
-    /// Which one it is.
+    /// The timer.
     pub fired: Fired,
-    /// The plugin's own bytes.
+    /// The plugin's data.
     pub payload: Box<[u8]>,
-    /// Who set it and where; empty for nobody.
+    /// The person and the place that set it; empty for none.
     pub origin: String,
 }
 
 /// A timer of the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declared {
-    /// By which the plugin knows it.
+    /// The plugin's name for the timer.
     pub name: String,
     /// When it fires.
     pub when: Cron,
 }
 
-/// Which timers a plugin has a handler for.
+/// The timers for which a plugin has a handler.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Handlers {
-    /// Those of these names.
+    /// Timers with these names.
     pub names: Vec<String>,
-    /// All others, too.
+    /// Whether all other timers have one, too.
     pub others: bool,
 }
 
-/// A timer, as it is shown.
+/// A timer in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// Its number.
     pub id: i64,
-    /// By which the plugin knows it.
+    /// The plugin's name for the timer.
     pub name: String,
     /// When it fires next, in milliseconds since 1970.
     pub due: u64,
@@ -137,38 +137,38 @@ pub struct Listed {
     pub cron: String,
     /// The time zone of that; empty for UTC.
     pub zone: String,
-    /// Who set it and where; empty for nobody.
+    /// The person and the place that set it; empty for none.
     pub origin: String,
-    /// Whether the plugin's manifest has it.
+    /// Whether the plugin's manifest declares it.
     pub declared: bool,
 }
 
-/// What the timers of a plugin are after a change of some.
+/// The timers of a plugin after a change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pending {
-    /// How many there are.
+    /// Number of timers.
     pub count: u64,
-    /// When the first of those that changed is due.
+    /// The earliest due time of the timers that changed.
     pub next: Option<u64>,
 }
 
-/// Timers that are due, and when the next ones are.
+/// Timers that are due, and the time of the next ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DueTimers {
-    /// The first of them, the oldest first.
+    /// The first timers that are due, the oldest first.
     pub due: Vec<Due>,
-    /// Whether there are more that are due, when some that fire have ended.
+    /// Whether more are due, and can fire after some of these have ended.
     pub more: bool,
-    /// When the first is due that is not yet.
+    /// The time at which the next timer is due.
     pub next: Option<u64>,
 }
 
-/// How many timers of which size a plugin may have.
+/// Limits of a plugin's timers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimerQuota {
-    /// How many may be set at a time.
+    /// Most timers at a time.
     pub timers: u64,
-    /// Bytes of what is stored with one.
+    /// Most bytes stored with one timer.
     pub bytes: usize,
 }
 
@@ -224,7 +224,7 @@ fn check(name: &str, payload: &[u8], most: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Sets a timer, in place of one of that name.
+/// Sets a timer, in place of one with the same name.
 fn insert(connection: &Connection, plugin: &str, name: &str, rest: &[&dyn ToSql; 6]) -> rusqlite::Result<()> {
     remove(connection, plugin, name)?;
     let [due, cron, zone, payload, origin, declared] = rest;
@@ -242,16 +242,18 @@ fn remove(connection: &Connection, plugin: &str, name: &str) -> rusqlite::Result
     Ok(statement.execute([plugin, name])? > 0)
 }
 
-/// How many timers a plugin has.
+/// Number of timers of a plugin.
 ///
 /// # Errors
-/// As SQLite says.
+///
+/// The database cannot be read.
 pub fn count(connection: &Connection, plugin: &str) -> rusqlite::Result<u64> {
     let mut statement = connection.prepare_cached("SELECT timers FROM timer_count WHERE plugin = ?1")?;
     Ok(statement.query_row([plugin], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
-/// Takes down a timer whose event has ended: it is gone, or due the next time. One that was set anew meanwhile stays as it is.
+/// Handles the end of a timer's event: removes the timer, or sets it to its next time. A timer that was set anew
+/// meanwhile stays unchanged.
 pub(super) fn take_down(
     connection: &Connection,
     plugin: &str,
@@ -264,7 +266,7 @@ pub(super) fn take_down(
         .query_row(params![fired.id, fired.due], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((cron, zone)) = found else { return Ok(()) };
-    // Not twice for the same time where the clock is set back, and once for all times that were missed.
+    // It fires once for all times that were missed, and not twice for one time when the clock is set back.
     let due = again(plugin, &fired.name, &cron, &zone).and_then(|schedule| schedule.next(now.max(fired.due)));
     let Some(due) = due else { return remove(connection, plugin, &fired.name).map(|_| ()) };
     connection.prepare_cached("UPDATE timer SET due = ?2 WHERE id = ?1")?.execute(params![fired.id, due])?;
@@ -272,7 +274,8 @@ pub(super) fn take_down(
     Ok(())
 }
 
-/// What a timer that comes again goes by. It was checked when it was set; a zone that the system has lost since is read as UTC.
+/// The schedule of a repeated timer. It was checked when the timer was set; if the system has lost the zone since, it
+/// counts as UTC.
 fn again(plugin: &str, name: &str, cron: &str, zone: &str) -> Option<Schedule> {
     if cron.is_empty() {
         return None;
@@ -290,11 +293,12 @@ pub fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     [one, other].into_iter().flatten().min()
 }
 
-/// Has the timers of a manifest be there as it says, and no others that an earlier one had. A timer that was there already keeps
-/// the time at which it is due.
+/// Makes the declared timers of a plugin those of this manifest, and removes others that an earlier manifest declared.
+/// A timer that exists keeps its due time.
 ///
 /// # Errors
-/// As SQLite says; then nothing is changed.
+///
+/// The database cannot be written; then nothing is changed.
 pub fn declare(connection: &mut Connection, plugin: &str, declared: &[Declared], now: u64) -> rusqlite::Result<u64> {
     let transaction = connection.transaction()?;
     let before: Vec<(String, String, String)> = transaction
@@ -319,10 +323,11 @@ pub fn declare(connection: &mut Connection, plugin: &str, declared: &[Declared],
     Ok(count)
 }
 
-/// The timers that are due and have a handler, but for those that fire already.
+/// The timers that are due and have a handler, except those that fire already.
 ///
 /// # Errors
-/// As SQLite says.
+///
+/// The database cannot be read.
 pub fn due(
     connection: &Connection,
     plugin: &str,
@@ -346,7 +351,7 @@ pub fn due(
         let timer = timer?;
         match firing.iter().find(|firing| firing.name == timer.fired.name) {
             None => due.push(timer),
-            // One that was set anew waits for the one before.
+            // A timer that was set anew waits until the one before has ended.
             Some(firing) => more |= *firing != timer.fired,
         }
     }
@@ -362,10 +367,11 @@ pub fn due(
     Ok(DueTimers { due, more, next })
 }
 
-/// The timers of a plugin that fire next, at most so many.
+/// The timers of a plugin that fire next, at most `most`.
 ///
 /// # Errors
-/// As SQLite says.
+///
+/// The database cannot be read.
 pub fn list(connection: &Connection, plugin: &str, most: u32) -> rusqlite::Result<Vec<Listed>> {
     let mut statement = connection.prepare_cached(
         "SELECT id, name, due, cron, zone, origin, declared FROM timer WHERE plugin = ?1 ORDER BY due, name LIMIT ?2",
@@ -376,7 +382,8 @@ pub fn list(connection: &Connection, plugin: &str, most: u32) -> rusqlite::Resul
 /// One timer of a plugin.
 ///
 /// # Errors
-/// As SQLite says.
+///
+/// The database cannot be read.
 pub fn find(connection: &Connection, plugin: &str, id: i64) -> rusqlite::Result<Option<Listed>> {
     connection
         .prepare_cached("SELECT id, name, due, cron, zone, origin, declared FROM timer WHERE plugin = ?1 AND id = ?2")?
@@ -396,10 +403,11 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
     })
 }
 
-/// Removes a timer. Returns how many are left, or nothing where there is none of that number.
+/// Removes a timer. Returns the number of timers left, or `None` without a timer of that number.
 ///
 /// # Errors
-/// As SQLite says.
+///
+/// The database cannot be written.
 pub fn cancel(connection: &Connection, plugin: &str, id: i64) -> rusqlite::Result<Option<u64>> {
     let mut statement = connection.prepare_cached("DELETE FROM timer WHERE plugin = ?1 AND id = ?2")?;
     if statement.execute(params![plugin, id])? == 0 {

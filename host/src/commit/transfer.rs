@@ -1,7 +1,7 @@
-//! What a plugin keeps as lines of JSON: written out, checked, and put back in one transaction.
+//! The data of a plugin as lines of JSON: exports it, checks such lines, and imports them in one transaction.
 //!
-//! The first line says whose it is and how much follows, so that a file that was cut off is noticed. Then comes a line for each
-//! key, in the order of scope and key.
+//! The first line names the plugin and the number of keys, so that a file that is cut off is noticed. A line for each
+//! key follows, in the order of scope and key.
 
 use super::{MAX_KEY, MAX_VALUE, Quota, Usage, sql};
 use rusqlite::{Connection, Transaction, params};
@@ -15,10 +15,10 @@ use std::{
 /// The version of this format.
 const FORMAT: u32 = 1;
 
-/// What the global scope is called where people read it; the table has an empty text.
+/// The name of the global scope for people; the table has an empty text.
 pub const GLOBAL: &str = "global";
 
-/// How the other scopes begin, as [`scope`](super::scope) writes them.
+/// The beginnings of the other scopes, as [`scope`](super::scope) writes them.
 const SCOPES: [&str; 3] = ["channel ", "user ", "member "];
 
 /// The first line.
@@ -26,11 +26,11 @@ const SCOPES: [&str; 3] = ["channel ", "user ", "member "];
 struct Head {
     /// [`FORMAT`].
     rosey_store: u32,
-    /// Whose it is.
+    /// The plugin whose data it is.
     plugin: String,
-    /// The version of what the plugin keeps, as its builds count it.
+    /// The version of the plugin's data, which its builds declare.
     store_version: u32,
-    /// How many lines follow.
+    /// The number of lines that follow.
     keys: u64,
 }
 
@@ -48,7 +48,7 @@ struct Line {
     /// A value that is not JSON in one line.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
-    /// When it is gone, in milliseconds since 1970; 0 for never.
+    /// The time at which it expires, in milliseconds since 1970; 0 for never.
     #[serde(default, skip_serializing_if = "is_never")]
     expires: u64,
 }
@@ -58,16 +58,18 @@ fn is_never(expires: &u64) -> bool {
     *expires == 0
 }
 
-/// Writes out what a plugin keeps, as it is at one moment. Gives the number of keys; nothing when it has never kept any.
+/// Exports the data of a plugin, as it is at one moment. Returns the number of keys; `None` if the plugin has never had
+/// data.
 ///
 /// # Errors
-/// The outer one as SQLite says, the inner one as `output` does.
+///
+/// The outer error comes from the database, the inner one from `output`.
 pub fn export(
     connection: &mut Connection,
     plugin: &str,
     output: &mut impl Write,
 ) -> rusqlite::Result<io::Result<Option<u64>>> {
-    // One that reads everything at one moment, whatever the bot writes meanwhile.
+    // The transaction reads everything at one moment, whatever the bot writes meanwhile.
     let transaction = connection.transaction()?;
     let Some(version) = sql::version(&transaction, plugin)? else { return Ok(Ok(None)) };
     let now = sql::now();
@@ -100,7 +102,7 @@ pub fn export(
     Ok(output.flush().map(|()| Some(keys)))
 }
 
-/// A value as a part of a line, if it comes out of it as it was. `null` would not.
+/// A value as part of a line, if a reader gets the same text back. `null` is read as no value.
 fn as_json(value: &str) -> Option<Box<RawValue>> {
     if value.contains(['\n', '\r']) || value == "null" {
         return None;
@@ -113,20 +115,20 @@ fn line(output: &mut impl Write, what: &impl Serialize) -> io::Result<()> {
     output.write_all(b"\n")
 }
 
-/// The lines of an export, checked one by one. Takes no more than the plugin may keep.
+/// The lines of an export, checked one by one. Refuses more than the quota of the plugin.
 #[derive(Debug)]
 pub struct Import {
     plugin: String,
     quota: Quota,
     head: Option<Head>,
     lines: u64,
-    /// By scope and key: the value, and when it is gone.
+    /// By scope and key: the value, and the time at which it expires.
     entries: BTreeMap<(String, String), (String, u64)>,
     bytes: u64,
 }
 
 impl Import {
-    /// An import into this plugin, which may keep so much.
+    /// An import for this plugin with this quota.
     pub fn new(plugin: &str, quota: Quota) -> Self {
         let plugin = plugin.to_owned();
         Self { plugin, quota, head: None, lines: 0, entries: BTreeMap::new(), bytes: 0 }
@@ -135,7 +137,8 @@ impl Import {
     /// Takes the next line.
     ///
     /// # Errors
-    /// What is wrong with it, for whoever has the file.
+    ///
+    /// The mistake in it, for the person who has the file.
     pub fn line(&mut self, text: &str) -> Result<(), String> {
         let Some(head) = &self.head else {
             self.head = Some(self.read_head(text)?);
@@ -194,10 +197,11 @@ impl Import {
         Ok(head)
     }
 
-    /// Whether all lines are there.
+    /// Checks that all lines are there.
     ///
     /// # Errors
-    /// When the file was cut off.
+    ///
+    /// The file is cut off.
     pub fn finish(self) -> Result<Self, String> {
         match &self.head {
             None => Err("it is empty; an export begins with a line that says whose it is".to_owned()),
@@ -208,20 +212,21 @@ impl Import {
         }
     }
 
-    /// The version of what the plugin keeps.
+    /// The version of the data, from the first line.
     pub fn store_version(&self) -> u32 {
         self.head.as_ref().map_or(0, |head| head.store_version)
     }
 
-    /// How many keys there are.
+    /// Number of keys.
     pub fn keys(&self) -> u64 {
         self.entries.len() as u64
     }
 
-    /// Puts this in place of all that the plugin keeps. What an event under way has read counts as changed.
+    /// Replaces all data of the plugin. An event under way that has read something runs again.
     ///
     /// # Errors
-    /// As SQLite says; nothing has changed then.
+    ///
+    /// The database cannot be written; then nothing has changed.
     pub fn apply(&self, connection: &mut Connection) -> rusqlite::Result<Usage> {
         let transaction = connection.transaction()?;
         let plugin = self.plugin.as_str();
@@ -246,11 +251,12 @@ impl Import {
     }
 }
 
-/// Removes all keys of a plugin that begin with `prefix`, in all scopes. Gives how many those were, and what is left. When
-/// nothing is left, the plugin has no store any more, and the next build may begin one of any version.
+/// Removes all keys of a plugin with this prefix, in all scopes. Returns their number, and the usage after that. When
+/// no key is left, the next build may begin with any store version.
 ///
 /// # Errors
-/// As SQLite says; nothing has changed then.
+///
+/// The database cannot be written; then nothing has changed.
 pub fn delete(connection: &mut Connection, plugin: &str, prefix: &str) -> rusqlite::Result<(u64, Usage)> {
     let transaction = connection.transaction()?;
     let before = sql::usage(&transaction, plugin)?;

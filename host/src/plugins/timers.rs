@@ -1,4 +1,4 @@
-//! The timers of plugins, for whoever runs the bot.
+//! What an operator does with the timers of plugins.
 
 use super::{PluginError, Plugins};
 use crate::{
@@ -7,10 +7,11 @@ use crate::{
 };
 
 impl Plugins {
-    /// The timers of a plugin that fire next, at most so many.
+    /// The timers of a plugin that fire next, at most `most`.
     ///
     /// # Errors
-    /// When there is no such plugin, or as the database says.
+    ///
+    /// There is no such plugin, or the database cannot be read.
     pub async fn timers(&self, name: &str, most: u32) -> Result<Vec<Listed>, PluginError> {
         let plugin = self.slot(name)?.handle.name().to_string();
         Ok(self.database.run(move |connection| timers::list(connection, &plugin, most)).await?)
@@ -19,17 +20,19 @@ impl Plugins {
     /// One timer of a plugin.
     ///
     /// # Errors
-    /// When there is no such plugin or timer, or as the database says.
+    ///
+    /// There is no such plugin or timer, or the database cannot be read.
     pub async fn timer(&self, name: &str, id: i64) -> Result<Listed, PluginError> {
         let plugin = self.slot(name)?.handle.name().to_string();
         let found = self.database.run(move |connection| timers::find(connection, &plugin, id)).await?;
         found.ok_or_else(|| PluginError::NoTimer { plugin: name.to_owned(), id })
     }
 
-    /// Cancels a timer, and returns what it was. One whose event is under way has fired all the same.
+    /// Cancels a timer, and returns it. If its event is under way, that event goes on.
     ///
     /// # Errors
-    /// When there is no such plugin or timer, or as the database says.
+    ///
+    /// There is no such plugin or timer, or the database cannot be written.
     pub async fn cancel_timer(&self, name: &str, id: i64) -> Result<Listed, PluginError> {
         let timer = self.timer(name, id).await?;
         let plugin = name.to_owned();

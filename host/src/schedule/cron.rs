@@ -2,7 +2,7 @@
 
 use jiff::civil::{Date, DateTime};
 
-/// Minutes that match: a bit for each value of each field.
+/// The matching minutes: a bit for each value of each field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cron {
     minutes: u64,
@@ -10,11 +10,12 @@ pub(super) struct Cron {
     days: u64,
     months: u64,
     weekdays: u64,
-    /// A day matches by its date or by its weekday. As in every cron: where both are given, and neither begins with `*`.
+    /// Whether a day matches by its date or by its weekday. As in every cron: if both are given, and neither begins
+    /// with `*`.
     either: bool,
 }
 
-/// What may stand in one field.
+/// The values that one field may have.
 struct Field {
     name: &'static str,
     least: u8,
@@ -36,11 +37,11 @@ const MONTH: Field = Field {
 const WEEKDAY: Field =
     Field { name: "day of the week", least: 0, most: 7, names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"] };
 
-/// Days of each month, at most.
+/// Most days of each month.
 const LENGTHS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 impl Cron {
-    /// Reads an expression; the error is a predicate of it.
+    /// Reads an expression. The error is a predicate about it.
     pub(super) fn parse(expression: &str) -> Result<Self, String> {
         let fields: Vec<_> = expression.split_ascii_whitespace().collect();
         let &[minute, hour, day, month, weekday] = &fields[..] else {
@@ -69,7 +70,7 @@ impl Cron {
         self.hours == (1 << 24) - 1
     }
 
-    /// The first minute that matches after the minute of this time; nothing after the year 9999.
+    /// The first matching minute after the minute of this time; `None` after the year 9999.
     pub(super) fn after(&self, time: DateTime) -> Option<DateTime> {
         let mut date = time.date();
         if self.has(date)
@@ -109,13 +110,13 @@ fn has(bits: u64, value: impl TryInto<u32>) -> bool {
     value.try_into().is_ok_and(|value| (bits >> value) & 1 == 1)
 }
 
-/// The lowest value whose bit is set. There always is one, and it is below 64.
+/// The lowest value whose bit is set. At least one bit is set, and all values are below 64.
 fn lowest(bits: u64) -> i8 {
     i8::try_from(bits.trailing_zeros()).unwrap_or(0)
 }
 
 impl Field {
-    /// The values of a list of values, ranges and steps.
+    /// Reads a list of values, ranges and steps.
     fn read(&self, text: &str) -> Result<u64, String> {
         text.split(',').try_fold(0, |bits, part| Ok(bits | self.part(part)?))
     }

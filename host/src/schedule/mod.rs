@@ -1,8 +1,8 @@
-//! Times that come again: a cron expression of five fields, read in a time zone.
+//! Repeated times: a cron expression of five fields, read in a time zone.
 //!
-//! The clock of a zone is put forward and back. An expression that names hours, such as `30 2 * * *`, means times of the
-//! day: one that is skipped fires at the first instant after the gap, and one that comes twice fires the first time alone. An
-//! expression for every hour, such as `*/10 * * * *`, means a pace: it goes by the minutes that really pass.
+//! The clock of a zone is put forward and back. An expression that names hours, such as `30 2 * * *`, means times of
+//! the day: a skipped time fires at the first instant after the gap, and a time that comes twice fires only the first
+//! time. An expression for every hour, such as `*/10 * * * *`, means a pace: it counts the minutes that really pass.
 //! Imports nothing of this crate.
 
 mod cron;
@@ -14,32 +14,32 @@ use jiff::{
     tz::{AmbiguousOffset, TimeZone},
 };
 
-/// Bytes of an expression. One that names every minute has 170.
+/// Longest expression in bytes. One that names every minute has 170.
 const MAX_EXPRESSION: usize = 256;
 
-/// Bytes of the name of a time zone; the longest one there is has 32.
+/// Longest name of a time zone in bytes; the longest existing one has 32.
 const MAX_ZONE: usize = 64;
 
-/// Why there is no schedule of this expression in this zone.
+/// Why an expression and a zone give no schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
     /// The expression cannot be used.
     #[error("the cron expression {expression:?} {why}")]
     Cron {
-        /// As it was written, cut where it is too long.
+        /// The expression as written, cut if it is too long.
         expression: String,
-        /// What is wrong with it: a predicate.
+        /// The mistake in it, as a predicate.
         why: String,
     },
-    /// The time-zone database has no zone of this name.
+    /// The time-zone database has no zone with this name.
     #[error("there is no time zone {0:?}; write one like Europe/Berlin, or UTC")]
     Zone(
-        /// As it was written, cut where it is too long.
+        /// The name as written, cut if it is too long.
         String,
     ),
 }
 
-/// When something fires again and again.
+/// A repeated time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     cron: Cron,
@@ -50,7 +50,8 @@ impl Schedule {
     /// Reads an expression and the name of a zone; the empty name is UTC.
     ///
     /// # Errors
-    /// Says what is wrong with which of the two.
+    ///
+    /// The mistake in either of them.
     pub fn parse(expression: &str, zone: &str) -> Result<Self, ScheduleError> {
         let wrong = |why| ScheduleError::Cron { expression: expression.chars().take(MAX_EXPRESSION).collect(), why };
         if expression.len() > MAX_EXPRESSION {
@@ -66,15 +67,15 @@ impl Schedule {
         Ok(Self { cron, zone })
     }
 
-    /// The first time after this one at which it fires, in milliseconds since 1970. Nothing after the year 9999.
+    /// The first time after this one at which it fires, in milliseconds since 1970. `None` after the year 9999.
     pub fn next(&self, after: u64) -> Option<u64> {
         let after = Timestamp::from_millisecond(i64::try_from(after).ok()?).ok()?;
         let next = if self.cron.is_every_hour() { self.next_by_pace(after) } else { self.next_by_clock(after) };
         u64::try_from(next?.as_millisecond()).ok()
     }
 
-    /// The next time of the day that it names. Later times of the clock are never earlier instants, so the first one found is
-    /// the next.
+    /// The next time of the day that it names. A later time of the clock is never an earlier instant, so the first one
+    /// found is the next.
     fn next_by_clock(&self, after: Timestamp) -> Option<Timestamp> {
         let mut civil = self.zone.to_datetime(after);
         loop {
@@ -86,22 +87,22 @@ impl Schedule {
         }
     }
 
-    /// When the clock of the zone first shows this time, or would have shown it.
+    /// The instant at which the clock of the zone first shows this time, or would have shown it.
     fn instant(&self, civil: DateTime) -> Option<Timestamp> {
         match self.zone.to_ambiguous_timestamp(civil).offset() {
             AmbiguousOffset::Unambiguous { offset: before } | AmbiguousOffset::Fold { before, .. } => {
                 before.to_timestamp(civil).ok()
             }
             AmbiguousOffset::Gap { after, .. } => {
-                // Read with the offset that is to come, a time in the gap lies before it.
+                // With the offset after the change, a time in the gap lies before it.
                 let before = after.to_timestamp(civil).ok()?;
                 self.zone.following(before).next().map(|transition| transition.timestamp())
             }
         }
     }
 
-    /// The next instant at which the clock shows a time that it matches, one stretch between two changes of the clock after
-    /// the other.
+    /// The next instant at which the clock shows a matching time. Searches one stretch between two changes of the clock
+    /// after the other.
     fn next_by_pace(&self, after: Timestamp) -> Option<Timestamp> {
         let (mut since, mut offset) = (after, self.zone.to_offset(after));
         let mut civil = offset.to_datetime(after);
@@ -111,7 +112,7 @@ impl Schedule {
             match self.zone.following(since).next() {
                 Some(change) if change.timestamp() <= at => {
                     (since, offset) = (change.timestamp(), change.offset());
-                    // The minute that the change begins counts.
+                    // The minute in which the change happens counts.
                     civil = offset.to_datetime(since).checked_sub(Span::new().nanoseconds(1)).ok()?;
                 }
                 _ if at > after => return Some(at),
