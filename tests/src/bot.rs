@@ -181,6 +181,12 @@ impl Bot {
         }
     }
 
+    /// The lines that it says within this time, or all those that it has said when the first one comes.
+    pub fn answer_within(&self, time: Duration) -> Vec<String> {
+        let first = self.answers.recv_timeout(time).ok();
+        first.into_iter().chain(self.answers.try_iter()).collect()
+    }
+
     /// Types a line and returns the next line of output.
     pub fn ask(&mut self, line: &str) -> String {
         self.say(line);

@@ -3,6 +3,7 @@
 //! run beside it: an HTTP client (`http`), Prometheus and others (`tool`), a browser (`browser`), IRC servers and
 //! people on them (`irc`).
 
+pub mod books;
 pub mod bot;
 pub mod browser;
 pub mod build;

@@ -2,9 +2,12 @@
 
 use rosey::{event::What, plugins::PluginConfig};
 use rosey_tests::{
+    bot::Folder,
     build,
+    irc::{Network, Person},
     rig::{Channel, Rig, plugin},
 };
+use rustix::process::Signal;
 use std::time::Duration;
 
 fn tally() -> PluginConfig {
@@ -204,4 +207,51 @@ async fn a_command_that_is_written_down_outlives_the_host() {
         .run(|connection| connection.query_row("SELECT count(*) FROM accepted", [], |row| row.get::<_, i64>(0)));
     assert_eq!(left.await.expect("readable"), 0);
     rig.stop().await;
+}
+
+#[test]
+fn on_a_real_server_people_are_heard_and_the_plugin_speaks_in_each_way() {
+    let Some(network) = Network::ngircd() else { return };
+    let folder = Folder::new(&["tally"]);
+    let settings = "channels = [\"#tea\", \"#ops\"]\nline_interval = 0.1\n";
+    let plugins = "[plugins.tally]\nspeaks_in = [\"irc:#ops\"]\n";
+    let mut bot = folder.start_without_console(&format!("{}{settings}{plugins}", network.settings()));
+    bot.until_logged("irc: in #tea");
+    bot.until_logged("irc: in #ops");
+    let mut al = Person::new(&network, "al");
+    al.send("JOIN #tea");
+    al.send("JOIN #ops");
+    al.until(" JOIN ");
+    al.say("#tea", "Tea, please");
+    assert_eq!(al.hears("rosey"), "al said: Tea, please");
+    for (how, line) in [
+        ("here", "PRIVMSG #tea :hello"),
+        ("notice", "NOTICE #tea :hello"),
+        ("action", "PRIVMSG #tea :\u{1}ACTION hello\u{1}"),
+        ("privately", "PRIVMSG al :hello"),
+        ("irc:#ops", "PRIVMSG #ops :hello"),
+    ] {
+        al.say("#tea", &format!("!say {how} hello"));
+        al.until(line);
+    }
+    al.send("TOPIC #tea :Darjeeling");
+    al.send("NICK al_");
+    al.until(" NICK ");
+    al.send("PART #ops :enough of it");
+    al.until(" PART ");
+    let mut heard = |what: &str, wanted: &str| {
+        let end = std::time::Instant::now() + rosey_tests::rig::PATIENCE;
+        loop {
+            let answer = al.asks("#tea", &format!("!heard-text {what}"));
+            if answer.ends_with(wanted) {
+                break;
+            }
+            assert!(std::time::Instant::now() < end, "{what}: {answer}");
+        }
+    };
+    heard("topic", "Darjeeling");
+    heard("nick", "al is al_");
+    heard("part", "al_: enough of it");
+    bot.signal(Signal::TERM);
+    assert!(bot.exit().success(), "{}", bot.log());
 }

@@ -24,10 +24,9 @@ pub fn reload(rows: &mut Vec<Row>) {
         let Times { mut reloads, mut least, during, quiet } = reloads(spare, busy);
         let how = if busy { "under full load" } else { "idle" };
         let start = if spare { "with a spare shim" } else { "cold" };
-        let what = |share| format!("reload to active, {start}, {how}, {share}");
+        let what = format!("reload to active, {start}, {how}, p50");
         let target = if spare { "≤ 1" } else { "≤ 3" };
-        rows.push(Row::time(what("p50"), quantile(&mut reloads, 0.5), quantile(&mut least, 0.5), target));
-        rows.push(Row::time(what("p99"), quantile(&mut reloads, 0.99), quantile(&mut least, 0.99), ""));
+        rows.push(Row::time(what, quantile(&mut reloads, 0.5), quantile(&mut least, 0.5), target));
         if busy {
             rows.push(Row::time(format!("slowest reply during reloads, {start} / without"), during, quiet, "≤ 2"));
         }

@@ -2,7 +2,7 @@
 
 use super::{Setup, account::Account};
 use crate::{
-    commit::{Change, NewEvent, NewLine, Read, Record, To, scope},
+    commit::{Change, MAX_CHANGES, NewEvent, NewLine, Read, Record, To, scope},
     event::{Event, Form, Identity, Place, User, What, origin},
 };
 use rosey_wire::{
@@ -60,6 +60,10 @@ pub fn read(setup: &Setup, account: &mut Account, bytes: &[u8], cause: &Cause<'_
 ///
 /// The mistake in them, for the operator.
 pub fn of(setup: &Setup, account: &mut Account, effects: &Effects<'_>, cause: &Cause<'_>) -> Result<Record, String> {
+    if effects.changes.len() > MAX_CHANGES {
+        let count = effects.changes.len();
+        return Err(format!("it wants {count} things done, and one event may want {MAX_CHANGES}"));
+    }
     let scope = |kind| scope::name(kind, cause.of()).ok_or_else(no_scope);
     let mut record = Record::default();
     for read in &effects.reads {

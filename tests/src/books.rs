@@ -1,0 +1,213 @@
+//! A bot whose plugin keeps books, while plugin and *host* are killed at random. At the end the books must agree, to the event:
+//! each command that was accepted counts once, each line is said once, each timer fires once, whatever was killed.
+
+use crate::{
+    bot::{Bot, Folder, runs, signal_process},
+    rig::PATIENCE,
+};
+use rusqlite::Connection;
+use rustix::process::Signal;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// What to do, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Decides everything that is decided at random.
+    pub seed: u64,
+    /// How long things are killed.
+    pub lasts: Duration,
+    /// Commands that wait for their answer at a time.
+    pub window: u64,
+}
+
+/// What happened. All that must hold has been checked.
+#[derive(Debug, Default)]
+pub struct Account {
+    /// Commands that were typed.
+    pub typed: u64,
+    /// Of these, those that the books have.
+    pub entered: u64,
+    /// Kills of the host.
+    pub host_kills: u64,
+    /// Kills of a process of the host.
+    pub plugin_kills: u64,
+    /// Restarts of the plugin on request.
+    pub restarts: u64,
+    /// Lines that were said again, because the host was killed while they were on their way.
+    pub said_again: u64,
+    /// Timers that fired.
+    pub fired: u64,
+}
+
+const SETTINGS: &str = "
+[limits]
+backoff_first = \"1ms\"
+backoff_max = \"50ms\"
+crash_loop_starts = 1000
+crash_loop_hour = 100000
+bake = 0
+lines = 100000
+lines_per_minute = 1000000
+timers = 1000000
+store_keys = 10000000
+
+[admin]
+per_minute = 10000
+cooldown = 0
+
+[plugins.tally]
+journal = true
+";
+
+/// Plays the plan.
+///
+/// # Panics
+/// When anything that must hold does not.
+pub fn play(plan: Plan) -> Account {
+    let folder = Folder::new(&["tally"]);
+    let (mut account, mut random) = (Account::default(), fastrand::Rng::with_seed(plan.seed));
+    let mut heard = Heard::default();
+    let began = Instant::now();
+    while began.elapsed() < plan.lasts {
+        let mut bot = folder.start(SETTINGS);
+        let until = Instant::now() + Duration::from_millis(random.u64(300..3000));
+        talk(&mut bot, until, &plan, &mut random, &mut account, &mut heard);
+        signal_process(bot.pid(), Signal::KILL);
+        account.host_kills += 1;
+        bot.rest().iter().for_each(|line| heard.hear(line));
+    }
+    let database = folder.path().join("state/rosey.db");
+    let mut bot = folder.start(SETTINGS);
+    let end = Instant::now() + PATIENCE;
+    while waiting(&database) > 0 {
+        assert!(Instant::now() < end, "{} rows wait for ever; the log:\n{}", waiting(&database), bot.log());
+        bot.answer_within(Duration::from_millis(50)).iter().for_each(|line| heard.hear(line));
+    }
+    assert!(bot.end().success(), "{}", bot.log());
+    bot.rest().iter().for_each(|line| heard.hear(line));
+    check(&database, &heard, &mut account);
+    account
+}
+
+/// Types commands, and kills, until it is time to kill the host.
+fn talk(
+    bot: &mut Bot,
+    until: Instant,
+    plan: &Plan,
+    random: &mut fastrand::Rng,
+    account: &mut Account,
+    heard: &mut Heard,
+) {
+    let first = account.typed;
+    while Instant::now() < until {
+        while account.typed - first < heard.answers + plan.window {
+            bot.say(&format!("!entry {}", account.typed));
+            account.typed += 1;
+        }
+        bot.answer_within(Duration::from_millis(20)).iter().for_each(|line| heard.hear(line));
+        match random.u32(0..100) {
+            0..5 => {
+                // Whichever it is: the plugin, the spare, or what watches over the host.
+                let all = children(bot.pid());
+                if let Some(pid) = random.choice(all).filter(|pid| runs(*pid)) {
+                    account.plugin_kills += 1;
+                    let _ = std::panic::catch_unwind(|| signal_process(pid, Signal::KILL));
+                }
+            }
+            5..7 => {
+                account.restarts += 1;
+                bot.say("!admin restart tally");
+                bot.say("yes");
+            }
+            _ => {}
+        }
+    }
+    heard.answers = 0;
+}
+
+/// What the bot has said.
+#[derive(Debug, Default)]
+struct Heard {
+    answers: u64,
+    entered: BTreeSet<u64>,
+    said: BTreeMap<u64, u64>,
+}
+
+impl Heard {
+    fn hear(&mut self, line: &str) {
+        let number = |line: &str| line.rsplit(' ').next().and_then(|number| number.parse::<u64>().ok());
+        if line.contains("entered ")
+            && let Some(number) = number(line)
+        {
+            self.answers += 1;
+            assert!(self.entered.insert(number), "{number} was answered twice");
+        } else if line.starts_with("said ")
+            && let Some(number) = number(line)
+        {
+            *self.said.entry(number).or_default() += 1;
+        } else if line.starts_with("tally ") {
+            // That it is restarting, or could not do it just now.
+            self.answers += 1;
+        }
+    }
+}
+
+/// What is still to happen.
+fn waiting(database: &Path) -> u64 {
+    let count = |table: &str| {
+        let connection = Connection::open(database).expect("it is there");
+        connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, u64>(0)).unwrap_or(1)
+    };
+    count("accepted") + count("line") + count("timer")
+}
+
+fn check(database: &Path, heard: &Heard, account: &mut Account) {
+    let connection = Connection::open(database).expect("it is there");
+    let mut all = connection.prepare("SELECT scope, key, value FROM kept WHERE plugin = 'tally'").expect("a table");
+    let row =
+        |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?));
+    let kept: Vec<_> = all.query_map([], row).expect("readable").map(|row| row.expect("readable")).collect();
+    let number = |value: &str| value.parse::<u64>().expect("a number");
+    let of = |prefix: &str| -> BTreeMap<u64, u64> {
+        let found =
+            kept.iter().filter_map(|(_, key, value)| Some((key.strip_prefix(prefix)?.parse().ok()?, number(value))));
+        found.collect()
+    };
+    let (entries, fired) = (of("entry/"), of("fired/"));
+    account.entered = entries.len() as u64;
+    account.fired = fired.len() as u64;
+    for (number, times) in &entries {
+        assert_eq!(*times, 1, "{number} was entered {times} times");
+        assert!(heard.said.contains_key(number), "the line of {number} was not said");
+    }
+    for number in heard.said.keys().chain(&heard.entered) {
+        assert!(entries.contains_key(number), "{number} was said and not entered");
+    }
+    let total = |key: &str| kept.iter().find(|(_, name, _)| name == key).map_or(0, |(_, _, value)| number(value));
+    assert_eq!((total("total"), total("mine")), (account.entered, account.entered), "the sums and the entries");
+    account.said_again = heard.said.values().map(|times| times - 1).sum();
+    // One line is on its way at a time, in one channel.
+    assert!(account.said_again <= account.host_kills, "{} lines were said again", account.said_again);
+    for number in entries.keys() {
+        let times = fired.get(number).copied().unwrap_or(0);
+        let is_cancelled = entries.contains_key(&(number + 1)) && (number + 1) % 3 == 0;
+        assert!(times == 1 || (times == 0 && is_cancelled), "the timer of {number} fired {times} times");
+    }
+    assert!(fired.keys().all(|number| entries.contains_key(number)), "a timer fired of an event that was not entered");
+}
+
+/// The processes that a process has started, and that still run.
+fn children(parent: u32) -> Vec<u32> {
+    let stat = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+    let is_child = |pid: &u32| {
+        let found = stat(*pid);
+        let after = found.as_deref().and_then(|stat| stat.rsplit(')').next());
+        after.and_then(|rest| rest.split_whitespace().nth(1)?.parse::<u32>().ok()) == Some(parent)
+    };
+    let all = std::fs::read_dir("/proc").expect("it is mounted").flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_child).collect()
+}
