@@ -31,11 +31,11 @@ pub struct Account {
     pub typed: u64,
     /// Of these, those that the books have.
     pub entered: u64,
-    /// Kills of the host.
+    /// How often the host was killed.
     pub host_kills: u64,
-    /// Kills of a process of the host.
+    /// How often another process of the bot was killed.
     pub plugin_kills: u64,
-    /// Restarts of the plugin on request.
+    /// How often the plugin was restarted on request.
     pub restarts: u64,
     /// Lines that were said again, because the host was killed while they were on their way.
     pub said_again: u64,
