@@ -7,23 +7,23 @@ use crate::{
 };
 use std::{collections::BTreeMap, path::Path};
 
-/// What a connector to a network can be.
+/// The kinds of networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `connect::irc`.
     Irc,
 }
 
-/// What `kind` may say.
+/// The values of `kind`.
 pub const KINDS: [(&str, Kind); 1] = [(IRC, Kind::Irc)];
 
-/// The network that needs no `kind`, and on which a plain name in `owner`, `admins` and `[roles]` holds.
+/// The network that needs no `kind`. A plain name in `owner`, `admins` and `[roles]` counts on this network.
 pub const IRC: &str = "irc";
 
-/// Names that mean something else where a person or a place is written down.
+/// Names that have another meaning as the place or the network of a person.
 const TAKEN: [&str; 3] = ["system", "dashboard", "replay"];
 
-/// Where chat comes from.
+/// The configured connectors.
 #[derive(Debug, Clone, Default)]
 pub struct Connect {
     /// The terminal, or a pipe.
@@ -35,7 +35,7 @@ pub struct Connect {
 /// The terminal as a chat.
 #[derive(Debug, Clone)]
 pub struct ConsoleConfig {
-    /// Who the person at the terminal is.
+    /// The name of the person at the terminal.
     pub user: String,
 }
 
@@ -50,20 +50,20 @@ impl Connect {
         self.networks.values_mut().for_each(|network| network.resolve(base));
     }
 
-    /// Lines for `rosey check`: a name and what is in force for it.
+    /// Lines for `rosey check`: each name with the settings in force.
     pub fn summary(&self) -> Vec<(&str, String)> {
         let console = self.console.iter().map(|console| ("console", format!("as {}", console.user)));
         console.chain(self.networks.iter().map(|(name, network)| (name.as_str(), network.summary()))).collect()
     }
 
-    /// Takes `[connect]` from a file.
+    /// Reads `[connect]` from a file.
     pub fn read(section: &mut Section<'_>) -> Self {
         let console = |section: &mut Section<'_>| ConsoleConfig { user: section.needed("user", "\"alice\"") };
         let console = section.table("console", console);
         Self { console, networks: section.others(IrcConfig::read).into_iter().collect() }
     }
 
-    /// What is wrong with values that have the right type.
+    /// Mistakes in values of the right type.
     pub fn problems(&self) -> Vec<Problem> {
         let console = self.console.as_ref().and_then(|console| person_problem(&console.user));
         let mut problems: Vec<_> = console.map(|why| Problem::new("connect.console.user", why)).into_iter().collect();
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::settings::Document;
 
-    /// Reads `[connect]`, and what is wrong with it.
+    /// Reads `[connect]`, and the mistakes in it.
     fn read(json: &str) -> (Connect, Vec<String>) {
         let document = Document::parse(json.as_bytes(), |_| true).expect("JSON");
         let mut problems = Vec::new();

@@ -1,7 +1,7 @@
-//! The terminal as a chat: every line in is a message of one configured user, every answer a line out.
+//! The terminal as a chat: each input line is a message of one configured user, each answer a line of output.
 //!
-//! It works the same on a pipe. At the end of input it waits for the answers still due, and is done. A thread of its own
-//! writes them, so a reader that stalls stops this console and nothing else.
+//! A pipe works the same. At the end of its input the console waits for the answers still due, and ends. A thread of
+//! its own writes the answers, so a reader that stalls stops only this console.
 
 use super::{ConnectError, Connector, Ending};
 use crate::{
@@ -22,10 +22,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Answers that may be due at a time; no further line is read while so many are.
+/// Most answers that may be due at a time; with that many due the console reads no further line.
 const DUE: usize = 1024;
 
-/// For the answers that are due when the host stops: a terminal or a pipe that is not read would take for ever.
+/// Time for the answers that are due when the host stops. A terminal or a pipe that is not read would take for ever.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
 
 /// The running console.
@@ -33,13 +33,13 @@ const FINISH_WITHIN: Duration = Duration::from_secs(2);
 pub struct Console {
     id: ConnectorId,
     phase: watch::Sender<bool>,
-    /// `None` once its end was told.
+    /// `None` after its end was reported.
     task: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Console {
-    /// Reads standard input and writes standard output, on the runtime that this is called on. The first line is taken
-    /// when the plugins are up.
+    /// Reads standard input and writes standard output, on the current runtime. Takes the first line when the plugins
+    /// are up.
     pub fn start(user: &str, router: Arc<Router>, metrics: &Metrics, speech: &Speech) -> Self {
         let id = ConnectorId::from("console");
         metrics.connector(&id, true);
@@ -59,9 +59,9 @@ impl Console {
     }
 }
 
-/// Waits until no more commands are taken.
+/// Waits until the console takes no more commands.
 async fn stopped(phases: &mut watch::Receiver<bool>) {
-    // An error is the console being dropped.
+    // An error means that the console was dropped.
     let _ = phases.wait_for(|draining| *draining).await;
 }
 
@@ -96,11 +96,12 @@ impl Connector for Console {
     }
 }
 
-/// Reads lines and writes answers until the end of input or of `until`, and then until the last answer due is written. A
-/// line over [`MAX_LINE`] is answered and not used. Cancelled, a write that is under way goes on.
+/// Reads lines and writes answers until the end of input or of `until`, and then until the last answer due is written.
+/// A line over [`MAX_LINE`] gets an answer and is not used. Cancelled, a write that is under way goes on.
 ///
 /// # Errors
-/// When the answers cannot be written.
+///
+/// The answers cannot be written.
 pub async fn run(
     user: &str,
     router: Arc<Router>,
@@ -122,7 +123,7 @@ pub async fn run(
                 Some(format!("That line is too long: {MAX_LINE} bytes are the limit."))
             } else {
                 let mut routed = router.route(text.trim(), &user, &place, &outgoing).await;
-                // The pipe or the terminal keeps what follows.
+                // The pipe or the terminal keeps the following lines.
                 let mut changes = (routed == Routed::Unknown).then(|| router.commands_changed());
                 while let (Routed::Unknown, Some(changes)) = (routed, &mut changes) {
                     routed = router.route(text.trim(), &user, &place, &outgoing).await;
@@ -144,7 +145,7 @@ pub async fn run(
         }
         Ok(())
     };
-    // Either way the sender of answers goes with it: what is due then is the last.
+    // In both cases the sender of answers is dropped here, so the answers due now are the last.
     let reading = async {
         tokio::select! {
             result = lines => result,
@@ -160,7 +161,7 @@ pub async fn run(
     Ok(())
 }
 
-/// Hands texts to the writer, in batches, until there are no more or it has ended.
+/// Passes texts to the writer, in batches, until there are no more or it has ended.
 async fn say(mut answers: mpsc::Receiver<Outgoing>, written: mpsc::Sender<String>, traffic: &Traffic) {
     let mut batch = Vec::with_capacity(DUE);
     while answers.recv_many(&mut batch, DUE).await > 0 {
@@ -185,11 +186,11 @@ async fn say(mut answers: mpsc::Receiver<Outgoing>, written: mpsc::Sender<String
     }
 }
 
-/// A thread that writes what it is sent, one batch at a time, and says at its end how that went.
+/// Starts a thread that writes its texts, one batch at a time, and reports the result at its end.
 fn writer(
     mut output: impl Write + Send + 'static,
 ) -> io::Result<(mpsc::Sender<String>, oneshot::Receiver<io::Result<()>>)> {
-    // One batch waits while one is written; behind them the answers wait, and behind those the reader.
+    // One batch waits while one is written. Answers wait behind it, and the reader behind the answers.
     let (lines, mut waiting) = mpsc::channel::<String>(1);
     let (end, ended) = oneshot::channel();
     std::thread::Builder::new().name("rosey-console".to_owned()).spawn(move || {
@@ -200,13 +201,14 @@ fn writer(
             }
             Ok(())
         };
-        // Fails when the console was given up.
+        // Fails when the console was dropped.
         let _ = end.send(write());
     })?;
     Ok((lines, ended))
 }
 
-/// Reads to the end of the line; of a line that is far too long only as much as shows that it is. False at the end.
+/// Reads to the end of the line. Keeps only a part of a line that is far too long, enough to detect it. False at the
+/// end of input.
 async fn read_line(input: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     loop {
@@ -225,7 +227,7 @@ async fn read_line(input: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8
     }
 }
 
-/// An answer on a terminal: no control characters but line breaks.
+/// An answer for a terminal: no control characters but line breaks.
 fn printable(text: &str) -> String {
     text.chars().filter(|c| *c == '\n' || !c.is_control()).collect()
 }

@@ -1,8 +1,8 @@
 //! Connectors: they bring chat lines to the router and answers back.
 //!
-//! `config` is what an operator writes under `[connect]`, [`start`] makes a [`Connector`] of each entry, and
-//! [`Connectors`] is what the host holds. A new kind of network is a module with a configuration and a [`Connector`], an arm
-//! in [`start`], and a word in `config::KINDS`.
+//! `config` reads `[connect]`, [`start`] makes a [`Connector`] from each entry, and the host holds them as
+//! [`Connectors`]. A new kind of network is a module with a configuration and a [`Connector`], a word in
+//! `config::KINDS`, and a case in [`start`]; docs/HOW_TO_ADD.md has the steps.
 
 pub mod config;
 pub mod console;
@@ -21,45 +21,46 @@ use tokio::task::JoinSet;
 /// The end of a connector.
 pub type Ending<'a> = Pin<Box<dyn Future<Output = Result<(), ConnectError>> + Send + 'a>>;
 
-/// One running connection to a chat network, or to the terminal. Dropped, it breaks off without a word.
+/// One running connection to a chat network, or to the terminal. Dropped, it closes without a goodbye.
 pub trait Connector: Send + fmt::Debug {
     /// Its name.
     fn id(&self) -> &ConnectorId;
 
-    /// Takes no more commands. Those accepted are still answered.
+    /// Stops taking commands. Accepted ones are still answered.
     fn stop_accepting(&self);
 
-    /// Waits until it has ended by itself, as the console does at the end of its input; a network never does. May be
+    /// Waits until it has ended by itself, like the console at the end of its input; a network never does. May be
     /// cancelled and called again, but not after it returned.
     fn ended(&mut self) -> Ending<'_>;
 
-    /// Sends the answers that are due, within some seconds, and ends. Cancelled, the rest is lost.
+    /// Sends the answers that are due, within some seconds, and ends. Cancelled, the rest is dropped.
     fn finish(self: Box<Self>) -> Ending<'static>;
 }
 
-/// Why a connector cannot be started, or did not end well.
+/// Why a connector cannot start, or ended with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The terminal or the pipe does not take the answers.
     #[error("the console cannot be written to: {0}")]
     Console(#[source] io::Error),
-    /// A network's settings do not hold any more; the text names them and says what to do.
+    /// A network's settings are not valid any more; the text names them and says what to do.
     #[error("cannot start connect.{id}: {why}")]
     Settings {
         /// The connector's name.
         id: ConnectorId,
-        /// What is wrong with it.
+        /// The mistake in its settings.
         why: String,
     },
 }
 
-/// All connectors that are configured.
+/// All configured connectors.
 #[derive(Debug)]
 pub struct Connectors(Vec<Box<dyn Connector>>);
 
-/// Starts the connectors, on the runtime that this is called on. A network that cannot be reached is tried for ever.
+/// Starts the connectors on the current runtime. A network that cannot be reached is tried for ever.
 ///
 /// # Errors
+///
 /// [`ConnectError::Settings`]; the connectors started before are dropped.
 pub fn start(
     connect: &Connect,
@@ -73,7 +74,7 @@ pub fn start(
     }
     for (name, network) in &connect.networks {
         let refused = |why| ConnectError::Settings { id: name.as_str().into(), why };
-        // They were checked when they were read; a file with a password may have gone since.
+        // The configuration was checked when it was read, but a file with a password may be gone since.
         let settings = network
             .settings(name)
             .map_err(|problems| refused(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
@@ -86,15 +87,16 @@ pub fn start(
 }
 
 impl Connectors {
-    /// Takes no more commands. Those accepted are still answered.
+    /// Stops taking commands. Accepted ones are still answered.
     pub fn stop_accepting(&self) {
         self.0.iter().for_each(|connector| connector.stop_accepting());
     }
 
-    /// Waits until one of them has ended by itself; it is not among them any more. May be cancelled and called again.
+    /// Waits until one of them has ended by itself, and removes it. May be cancelled and called again.
     ///
     /// # Errors
-    /// That of the connector that ended.
+    ///
+    /// The error of the connector that ended.
     pub async fn ended(&mut self) -> Result<(), ConnectError> {
         let (at, result) = {
             let mut endings: Vec<_> = self.0.iter_mut().map(|connector| connector.ended()).collect();
@@ -112,10 +114,11 @@ impl Connectors {
         result
     }
 
-    /// Has all of them send what is due, side by side, and end. Cancelled, the rest is lost.
+    /// Ends all of them in parallel, each after its answers that are due. Cancelled, the rest is dropped.
     ///
     /// # Errors
-    /// The first; the others end all the same.
+    ///
+    /// The first error; the others end all the same.
     pub async fn finish(self) -> Result<(), ConnectError> {
         let mut all: JoinSet<_> = self.0.into_iter().map(Connector::finish).collect();
         let mut result = Ok(());

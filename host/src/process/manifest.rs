@@ -283,7 +283,7 @@ mod tests {
             (&[timer("daily", "0 9 * * *", "Mars/Base")], "there is no time zone \"Mars/Base\""),
             (&[timer("*", "0 9 * * *", "")], "cannot be the name of a timer"),
             (&[timer("", "", "")], "cannot be the name of a timer"),
-            (&[timer("a", "", ""), timer("a", "", "")], "two handlers of the timer \"a\""),
+            (&[timer("a", "", ""), timer("a", "", "")], "two handlers handle the timer \"a\""),
         ] {
             assert!(why(timers).contains(text), "{}", why(timers));
         }
@@ -303,7 +303,11 @@ mod tests {
 
     #[test]
     fn what_this_host_does_not_do_is_refused_by_name() {
-        let subscription = |kind: &str| rosey_wire::manifest::Subscription { kind: kind.into(), ..Default::default() };
+        let subscription = |kind: &str| rosey_wire::manifest::Subscription {
+            kind: kind.into(),
+            pattern: "tea".into(),
+            ..Default::default()
+        };
         for (kind, text) in [("reaction", "install a newer Rosey"), ("timer", "does not deliver")] {
             let error =
                 check(Manifest { subscriptions: vec![subscription(kind)], ..manifest(&["roll"]) }).expect_err(kind);

@@ -30,7 +30,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// How far the end of the connector has come.
+/// The phases of the connector, from service to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum ConnectorPhase {
     /// It takes commands and sends answers.
@@ -41,7 +41,7 @@ enum ConnectorPhase {
     Leaving,
 }
 
-/// The running connector. Dropped, the connection is lost without a word.
+/// The running connector. Dropped, the connection closes without a goodbye.
 #[derive(Debug)]
 pub struct Irc {
     id: ConnectorId,
@@ -50,10 +50,11 @@ pub struct Irc {
 }
 
 impl Irc {
-    /// Begins to connect, on the runtime that this is called on. From now on it is never given up.
+    /// Begins to connect, on the current runtime, and tries for ever.
     ///
     /// # Errors
-    /// When TLS has no certificate authority to trust; the text says what to do.
+    ///
+    /// TLS has no certificate authority to trust; the text says what to do.
     pub fn start(settings: Settings, router: Arc<Router>, metrics: &Metrics, speech: &Speech) -> Result<Self, String> {
         let id = settings.id.clone();
         let tls = settings.tls.then(|| tls::connector(settings.ca_file.as_deref(), &id)).transpose()?;
@@ -87,11 +88,11 @@ impl Connector for Irc {
         Box::pin(std::future::pending())
     }
 
-    /// Takes five seconds at most for what is due, and two for the goodbye.
+    /// Takes at most five seconds for the answers due, and two for the goodbye.
     fn finish(self: Box<Self>) -> Ending<'static> {
         self.phase.send_replace(ConnectorPhase::Leaving);
         Box::pin(async move {
-            // It has nothing to return, and its panic was reported. The sender lives until it has ended.
+            // It returns nothing, and its panic was reported. The sender lives until it has ended.
             let Self { phase: _phase, task, .. } = *self;
             let _ = task.await;
             Ok(())

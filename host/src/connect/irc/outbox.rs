@@ -12,19 +12,20 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// How long an answer is worth sending; after that the person has gone on to other things.
+/// Time after which an answer is dropped: the person has gone on to other things.
 pub const KEEP: Duration = Duration::from_secs(60);
 
-/// Lines of the protocol that wait: a bot enters 200 channels at most. More would come of a server that has gone mad.
+/// Most lines of the protocol that wait: a bot enters at most 200 channels. Only a faulty server causes more.
 const OWN: usize = 256;
 
-/// Answers that are kept: about what can be sent within [`KEEP`]. More wait in the queue in which room was reserved for them.
+/// Most answers that the outbox keeps: about as many as can be sent within [`KEEP`]. Others wait in the queue in which
+/// room was reserved for them.
 const KEPT: usize = 64;
 
-/// What an action begins with; one more byte ends it.
+/// The beginning of an action; one more byte ends it.
 const ACTION: &str = "\u{1}ACTION ";
 
-/// See the module.
+/// The lines that wait to be sent.
 #[derive(Debug)]
 pub struct Outbox {
     bucket: Bucket,
@@ -56,20 +57,20 @@ struct Saying {
 /// A line to send now.
 #[derive(Debug)]
 pub struct Next {
-    /// Without its line break.
+    /// The text, without its line break.
     pub line: String,
-    /// Whether it is part of an answer, not of the protocol.
+    /// Whether it belongs to an answer, and not to the protocol.
     pub is_answer: bool,
-    /// Whether something of the answer that it begins was left out.
+    /// Whether the answer that it begins was cut.
     pub cut: bool,
-    /// To be told once it is sent, of the last line of an answer.
+    /// With the last line of an answer: completed once it is sent.
     pub receipt: Option<Receipt>,
 }
 
 type Receipt = oneshot::Sender<()>;
 
 impl Saying {
-    /// As the server gets it.
+    /// The line for the server.
     fn line(&self, text: &str) -> String {
         let target = &self.target;
         match self.style {
@@ -81,7 +82,7 @@ impl Saying {
 }
 
 impl Outbox {
-    /// An empty one.
+    /// An empty outbox.
     pub fn new(burst: u32, interval: Duration, max_lines: usize, now: Instant) -> Self {
         Self {
             bucket: Bucket::new(burst, interval, now),
@@ -92,14 +93,14 @@ impl Outbox {
         }
     }
 
-    /// Whether it takes an answer now. While connected it takes one at a time, so that all others keep the room that was
-    /// reserved for them, and no more is asked than can be answered.
+    /// Whether it takes an answer now. While connected it takes one at a time, so that all others keep their reserved
+    /// room, and users do not ask for more than can be answered.
     pub fn wants(&self, session: Option<&Session>) -> bool {
         let busy = |session| self.saying.is_some() || self.reachable(session).is_some();
         self.answers.len() < KEPT && !session.filter(|session| session.is_registered()).is_some_and(busy)
     }
 
-    /// Takes what is to be said. An answer in a channel begins with whom it is for: others ask there as well.
+    /// Takes a text. An answer in a channel begins with the name of its person, because others ask there as well.
     pub fn push(&mut self, outgoing: Outgoing, now: Instant) {
         let Outgoing { place, user, text: Some(text), form, receipt } = outgoing else { return };
         let target = place.channel.clone();
@@ -111,15 +112,15 @@ impl Outbox {
         self.answers.push_back(Answer { since: now, target, text, style, receipt });
     }
 
-    /// Takes a line of the protocol that can wait for its turn. Beyond [`OWN`] it is left out; entering a
-    /// channel and asking for a nick are tried again anyway.
+    /// Takes a line of the protocol that can wait for its turn. Beyond [`OWN`] lines it is dropped; the session tries
+    /// channels and nicks again anyway.
     pub fn push_own(&mut self, line: String) {
         if self.own.len() < OWN {
             self.own.push_back(line);
         }
     }
 
-    /// Takes note of a line that did not wait for its turn.
+    /// Records a line that did not wait for its turn.
     pub fn hurried(&mut self, now: Instant) {
         self.bucket.take(now);
     }
@@ -149,7 +150,7 @@ impl Outbox {
             let saying = self.saying.as_mut()?;
             let line = saying.lines.pop_front().map(|text| saying.line(&text));
             let receipt = if saying.lines.is_empty() { self.saying.take()?.receipt } else { None };
-            // An answer without any letter has no line.
+            // An answer without any visible character has no line.
             if let Some(line) = line {
                 self.bucket.take(now);
                 return Some(Next { line, is_answer: true, cut, receipt });
@@ -157,7 +158,7 @@ impl Outbox {
         }
     }
 
-    /// When to look again.
+    /// Time of the next check.
     pub fn wake(&self, session: Option<&Session>, now: Instant) -> Option<Instant> {
         let can_speak = |session| self.saying.is_some() || self.reachable(session).is_some();
         let next = (!self.own.is_empty() || session.is_some_and(can_speak)).then(|| self.bucket.ready_at(now));
@@ -165,14 +166,15 @@ impl Outbox {
         next.into_iter().chain(old).min()
     }
 
-    /// The connection is lost: what was half said goes on when it is back, with what is then known of how long a line
-    /// may be.
+    /// Records the end of the connection. An answer that is sent in part continues on the next one, with the line
+    /// length that the next server allows.
     pub fn disconnected(&mut self) {
         self.own.clear();
         self.put_back();
     }
 
-    /// Drops answers that are too old; how many. What a plugin says unasked, with a receipt, waits for the connection.
+    /// Drops answers that are too old, and returns their number. A line that a plugin says unasked, with a receipt,
+    /// waits for the connection.
     pub fn expire(&mut self, now: Instant) -> usize {
         let before = self.answers.len();
         let is_new = |answer: &Answer| now.saturating_duration_since(answer.since) < KEEP;
@@ -180,12 +182,12 @@ impl Outbox {
         before - self.answers.len()
     }
 
-    /// Answers that wait.
+    /// Number of answers that wait.
     pub fn len(&self) -> usize {
         self.answers.len() + usize::from(self.saying.is_some())
     }
 
-    /// Whether nothing waits.
+    /// Whether no answer waits.
     pub fn is_empty(&self) -> bool {
         self.own.is_empty() && self.len() == 0
     }

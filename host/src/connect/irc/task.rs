@@ -1,4 +1,4 @@
-//! The task that owns the socket: it performs what `session` and `outbox` decide.
+//! The task that owns the socket: it carries out what `session` and `outbox` decide.
 
 use super::{
     ConnectorPhase,
@@ -34,28 +34,30 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-/// Answers that may be due at a time: with a line a second and some lines each, what can be said before they are too old.
+/// Most answers due at a time: with a line a second and some lines each, as many as can be sent before they are too
+/// old.
 pub(super) const DUE: usize = 32;
 
-/// Messages that wait for the router, which waits for room for their answers. Chat that is no command takes no room.
+/// Most messages that wait for the router, which waits for room for their answers. Chat without a command takes no
+/// room.
 const HEARD: usize = 256;
 
-/// Lines handed to the socket. All but a few are for what cannot wait: `PONG`, and getting in.
+/// Most lines that wait for the socket. All but a few are for lines that cannot wait: `PONG`, and the login.
 const WIRE: usize = 64;
 
 /// Lines of [`WIRE`] that answers leave free.
 const SPARE: usize = 56;
 
-/// For looking up the server's name, for the connection, and for TLS.
+/// Time for the look-up of the server's name, for the connection, and for TLS.
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 
-/// For the answers that are due when the bot stops.
+/// Time for the answers that are due when the bot stops.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// For the server to close the connection after `QUIT`.
+/// Time for the server to close the connection after `QUIT`.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Bytes read at a time.
+/// Most bytes of one read.
 const CHUNK: usize = 16 * 1024;
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -90,11 +92,11 @@ pub async fn run(
         answers: Some(answers),
     };
     task.keep_up().await;
-    // What is left of it would answer a connection that is gone.
+    // The rest of it would answer a connection that is gone.
     routing.abort();
 }
 
-/// Hands messages to the router, in their order, until there are no more.
+/// Passes messages to the router, in their order, until there are no more.
 async fn route(router: Arc<Router>, mut said: mpsc::Receiver<(Heard, bool)>, outgoing: mpsc::Sender<Outgoing>) {
     router.wait_until_started().await;
     while let Some((heard, is_query)) = said.recv().await {
@@ -106,7 +108,7 @@ async fn route(router: Arc<Router>, mut said: mpsc::Receiver<(Heard, bool)>, out
             }
         };
         let routed = router.route(&line, &heard.user, &heard.place, &outgoing).await;
-        // In a channel it may be for another bot.
+        // In a channel the command may be for another bot.
         if routed == Routed::Unknown && is_query {
             // Fails only when the connection's task has ended.
             let _ = outgoing.send(Outgoing::answer(heard.place, heard.user, router.unknown(&line))).await;
@@ -114,20 +116,20 @@ async fn route(router: Arc<Router>, mut said: mpsc::Receiver<(Heard, bool)>, out
     }
 }
 
-/// Something on its way to the router.
+/// A message or an occurrence on its way to the router.
 struct Heard {
     said: Said,
     user: Arc<User>,
     place: Arc<Place>,
 }
 
-/// A line of a person, or something else that happened.
+/// A line of a person, or another occurrence.
 enum Said {
     Line(String),
     Other(What),
 }
 
-/// What outlives a connection.
+/// The state that outlives a connection.
 struct Task {
     settings: Arc<Settings>,
     tls: Option<TlsConnector>,
@@ -137,11 +139,11 @@ struct Task {
     phase: watch::Receiver<ConnectorPhase>,
     outbox: Outbox,
     people: People,
-    /// `None` when no more commands are taken.
+    /// `None` when the bot takes no more commands.
     heard: Option<mpsc::Sender<(Heard, bool)>>,
-    /// Whether it was told that the bot is in none of its channels.
+    /// Whether it was reported that the bot is in none of its channels.
     is_nowhere: bool,
-    /// Whether it was said that commands are dropped, until one is taken again.
+    /// Whether it was reported that commands are dropped, until the next one is taken.
     is_busy: bool,
     /// `None` when all answers have come.
     answers: Option<mpsc::Receiver<Outgoing>>,
@@ -179,7 +181,7 @@ impl Task {
         self.metrics.connector(&self.settings.id, false);
     }
 
-    /// Waits for something without a connection. `None` when the bot leaves first; then `what` is cancelled.
+    /// Waits for a future without a connection. `None` when the bot leaves first; then `what` is cancelled.
     async fn meanwhile<T>(&mut self, what: impl Future<Output = T>) -> Option<T> {
         let mut what = pin!(what);
         loop {
@@ -212,11 +214,11 @@ impl Task {
             self.speak(&mut link);
             self.leave(&mut link);
             if let Some(why) = link.gone {
-                // The last words are with the system already, or the server does not read.
+                // The system has the last lines already, or the server does not read them.
                 let lasted = if link.session.is_registered() { began.elapsed() } else { Duration::ZERO };
                 return End { why, lasted };
             }
-            // While the socket takes nothing, time alone changes nothing for the outbox.
+            // While the socket takes nothing, the outbox need not be woken by time.
             let is_full = link.lines.capacity() <= SPARE;
             let speak_at = if is_full { None } else { self.outbox.wake(Some(&link.session), Instant::now()) };
             let times = [speak_at, link.leave_by, link.gone_by];
@@ -255,7 +257,7 @@ impl Task {
         for effect in effects {
             match effect {
                 Effect::Urgent(line) => {
-                    // Servers do not count what it takes to get in.
+                    // Servers do not count the lines of the login.
                     if link.session.is_registered() {
                         self.outbox.hurried(Instant::now());
                     }
@@ -274,7 +276,7 @@ impl Task {
         }
     }
 
-    /// Sends what may be sent now.
+    /// Sends the lines that may be sent now.
     fn speak(&mut self, link: &mut Link) {
         while link.gone_by.is_none() && link.lines.capacity() > SPARE {
             let Some(next) = self.outbox.next(&link.session, Instant::now()) else { break };
@@ -292,7 +294,7 @@ impl Task {
         }
     }
 
-    /// Says goodbye, once nothing is due any more or the time is over.
+    /// Says goodbye when no answer is due any more, or the time is over.
     fn leave(&mut self, link: &mut Link) {
         let now = Instant::now();
         if !self.is_leaving() || link.gone.is_some() {
@@ -311,7 +313,7 @@ impl Task {
         }
     }
 
-    /// Hands a message to the router, unless there is too much of it.
+    /// Passes a message to the router, unless there are too many.
     fn inbound(&mut self, inbound: Inbound) {
         self.traffic.received();
         // A real server's lines are far shorter.
@@ -343,7 +345,7 @@ impl Task {
         }
     }
 
-    /// Hands something else that happened to the router, if any plugin hears of it.
+    /// Passes another occurrence to the router, if any plugin hears it.
     fn occurred(&mut self, occurred: Occurred) {
         let Some(heard) = self.heard.as_ref().filter(|_| self.router.hears(occurred.what.kind())) else { return };
         let place = Arc::new(Place::new(&self.settings.id, occurred.place));
@@ -378,7 +380,7 @@ impl Task {
         }
     }
 
-    /// Also when the handle was dropped.
+    /// True also when the handle was dropped.
     fn is_leaving(&self) -> bool {
         *self.phase.borrow() == ConnectorPhase::Leaving || self.phase.has_changed().is_err()
     }
@@ -388,21 +390,21 @@ impl Task {
 struct Link {
     session: Session,
     lines: mpsc::Sender<Vec<u8>>,
-    /// Why it is over, once it is.
+    /// The reason for its end, once it has ended.
     gone: Option<String>,
-    /// When the bot says goodbye, whatever is still due.
+    /// The time at which the bot says goodbye, even with answers due.
     leave_by: Option<Instant>,
-    /// When the bot hangs up, if the server has not.
+    /// The time at which the bot closes the connection, if the server has not.
     gone_by: Option<Instant>,
 }
 
 impl Link {
-    /// Takes note of the end; the first reason is the one that counts.
+    /// Records the end; the first reason counts.
     fn gone(&mut self, why: &str) {
         self.gone.get_or_insert_with(|| why.to_owned());
     }
 
-    /// Hands a line to the socket. Whatever is in it, it is one line.
+    /// Passes a line to the socket, always as one line.
     fn send(&mut self, line: &str) {
         let line: String = line.chars().filter(|c| !matches!(c, '\r' | '\n' | '\0')).collect();
         let line = format!("{}\r\n", head(&line, LINE - "\r\n".len()));
@@ -412,13 +414,13 @@ impl Link {
     }
 }
 
-/// Waits until the socket has taken so much that answers may be sent again.
+/// Waits until the socket has taken enough that answers may be sent again.
 async fn has_room(lines: &mpsc::Sender<Vec<u8>>) {
-    // The room is given back: only the wait matters. It fails when the writing has ended, which is seen elsewhere.
+    // The room is given back: only the wait matters. It fails when the writer has ended, which is noticed elsewhere.
     drop(lines.reserve_many(SPARE + 1).await);
 }
 
-/// The next answer; at once `None`, and for ever, when all have come.
+/// The next answer; `None` at once, and for ever, when all have come.
 async fn next(answers: &mut Option<mpsc::Receiver<Outgoing>>) -> Option<Outgoing> {
     match answers {
         Some(answers) => answers.recv().await,
@@ -443,7 +445,7 @@ async fn write_lines(mut write: WriteHalf<Box<dyn Stream>>, mut lines: mpsc::Rec
     write.shutdown().await
 }
 
-/// Looks up the server's name anew, and connects.
+/// Looks up the server's name again, and connects.
 async fn connect(settings: Arc<Settings>, tls: Option<TlsConnector>) -> io::Result<Box<dyn Stream>> {
     let connecting = async {
         let stream = TcpStream::connect((settings.server.as_str(), settings.port)).await?;

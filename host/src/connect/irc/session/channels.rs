@@ -1,4 +1,4 @@
-//! Being in the channels that are configured, whatever happens.
+//! Keeps the bot in its configured channels, whatever happens.
 
 use super::{
     super::{config, connection_event::quoted, message::plain, name::is_channel},
@@ -7,44 +7,45 @@ use super::{
 use crate::event::{ConnectorId, Identity, What};
 use std::time::{Duration, Instant};
 
-/// Before the first return to a channel; it doubles up to [`LONGEST_WAIT`], so that a channel that does not want the bot need not kick it every second.
+/// Wait before the first return to a channel. It doubles up to [`LONGEST_WAIT`], so that operators who do not want the
+/// bot need not kick it every second.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 
-/// Between two attempts to enter a channel.
+/// Longest wait between two attempts to enter a channel.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// A stay this long was a good one: the waits begin anew.
+/// A stay this long resets the waits.
 const GOOD_STAY: Duration = Duration::from_secs(300);
 
-/// For the server's answer to an attempt.
+/// Time for the server's answer to an attempt.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// The first numeric of the protocol that is an error.
 const ERRORS: u16 = 400;
 
-/// A channel to be in.
+/// A configured channel.
 #[derive(Debug)]
 pub(super) struct Channel {
     name: String,
     key: Option<String>,
     state: State,
-    /// Attempts that failed, and times that the bot was thrown out.
+    /// Attempts that failed, and kicks.
     failures: u32,
-    /// Whether it was said that the bot may not speak here.
+    /// Whether it was reported that the bot may not speak here.
     muted: bool,
     /// Attempts since the bot was here last.
     attempts: u32,
-    /// The numeric of the last refusal since then, which was said.
+    /// The numeric of the last refusal since then, which was reported.
     refused_with: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// The bot is in it since this time.
+    /// The bot has been in it since this time.
     Inside(Instant),
-    /// To be entered at that time.
+    /// The bot enters it at this time.
     Outside(Instant),
-    /// Not before the server has let the bot in.
+    /// The server has not let the bot in yet.
     Waiting,
 }
 
@@ -54,7 +55,7 @@ impl Channel {
         Self { name, key, state: State::Waiting, failures: 0, muted: false, attempts: 0, refused_with: None }
     }
 
-    /// How long to stay out, this time.
+    /// The time to stay out, this time.
     fn wait(&mut self, now: Instant) -> Duration {
         if let State::Inside(since) = self.state
             && now.saturating_duration_since(since) >= GOOD_STAY
@@ -74,7 +75,7 @@ impl Session {
         self.channels.iter().filter(inside).any(|channel| self.case.same(&channel.name, name))
     }
 
-    /// When the next channel is to be entered.
+    /// The time at which the bot enters the next channel.
     pub(super) fn channels_due(&self) -> Option<Instant> {
         let due = self.channels.iter().filter_map(|channel| match channel.state {
             State::Outside(at) => Some(at),
@@ -115,7 +116,7 @@ impl Session {
                 let channel = channel.name.clone();
                 self.report(ConnectionEvent::Joined { channel });
             }
-            // The server forwards from a channel that is closed, or an operator of the network moved the bot.
+            // The server forwards from a closed channel, or an operator of the network moved the bot.
             None if is_channel(name) => {
                 self.send(format!("PART {name}"));
                 self.report(ConnectionEvent::Misplaced { channel: quoted(name) });
@@ -124,7 +125,7 @@ impl Session {
         }
     }
 
-    /// Whether the bot is in none of the channels where it should be, and cannot just enter one.
+    /// Whether the bot is in none of its channels, and has to wait before it can enter one.
     pub fn is_nowhere(&self) -> bool {
         let in_vain = |channel: &Channel| match channel.state {
             State::Inside(_) => false,
@@ -144,14 +145,14 @@ impl Session {
         if self.is_in(channel) {
             let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
             let what = What::Part { reason: format!("kicked by {by}{reason}").into() };
-            // The server says who kicks, and nothing of who is kicked but the nick.
+            // The message has the identity of the person who kicks; of the kicked person it has only the nick.
             let identity = Identity::Nick { network: self.network() };
             let occurred = Occurred { nick: quoted(who), identity, place: self.case.lower(channel), what };
             self.effects.push(Effect::Occurred(occurred));
         }
     }
 
-    /// The bot never leaves a channel of its own will: services or an operator did that.
+    /// The bot never leaves a channel by itself: services or an operator removed it.
     pub(super) fn parted(&mut self, message: &Message<'_>, now: Instant) {
         if self.is_me(message.nick()) {
             self.removed(message.parameter(0), "the server".to_owned(), now);
@@ -178,11 +179,11 @@ impl Session {
         }
     }
 
-    /// Why a channel cannot be entered, or nothing can be said in it.
+    /// Handles the reason why the bot cannot enter a channel, or cannot speak in it.
     pub(super) fn channel_reply(&mut self, code: &str, message: &Message<'_>, now: Instant) {
         match code.parse() {
             Ok(404) => self.muted(message),
-            // Servers have many reasons of their own: any error that names a channel to be entered is one.
+            // Servers have many numerics of their own: any error that names a channel to enter is a refusal.
             Ok(ERRORS..) => self.refused(code, message, now),
             _ => {}
         }
@@ -190,7 +191,7 @@ impl Session {
 
     fn refused(&mut self, code: &str, message: &Message<'_>, now: Instant) {
         let connector = self.settings.id.clone();
-        // The last one is the text for people, unless there is nothing else.
+        // The last parameter is the text for people, unless it is the only one.
         let [_, rest @ ..] = message.parameters() else { return };
         let names = rest.split_last().filter(|(_, names)| !names.is_empty()).map_or(rest, |(_, names)| names);
         let outside = |one: &&mut Channel| !matches!(one.state, State::Inside(_));
@@ -219,7 +220,8 @@ impl Session {
     }
 }
 
-/// What an operator can do about a channel that cannot be entered. `forward` is the channel that a server sends the bot to.
+/// Advice for an operator about a channel that the bot cannot enter. `forward` is the channel to which the server sends
+/// the bot.
 fn advice(code: &str, forward: Option<&str>, connector: &ConnectorId) -> String {
     let setting = |name: &str| format!("connect.{connector}.{name}");
     match code {

@@ -1,8 +1,8 @@
-//! One connection, from its first line to its last. Pure: it knows no clock and does no I/O. Lines and the time come in,
-//! what to do comes out as [`Effect`]s.
+//! One connection, from its first line to its last. Pure: no clock and no I/O. Lines and the time come in, and
+//! [`Effect`]s come out.
 //!
-//! `register` gets the bot in: capabilities, SASL, a nick. `channels` keeps it where it should be. Here is the rest: what
-//! people say, and whether the server is still there.
+//! `register` logs the bot in: capabilities, SASL, a nick. `channels` keeps it in its channels. This file handles the
+//! rest: the lines of people, and a server that does not answer.
 
 mod channels;
 mod register;
@@ -20,48 +20,49 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Silence after which the server is asked whether it is there. Servers ask themselves about every two minutes.
+/// Silence after which the bot pings the server. Servers ping about every two minutes.
 const PING_AFTER: Duration = Duration::from_secs(60);
 
-/// For an answer to that: any line will do.
+/// Time for an answer to that: any line counts.
 const PONG_WITHIN: Duration = Duration::from_secs(30);
 
-/// From the connection to the welcome. Servers look up names and identities first, which takes them up to 30 s.
+/// Time from the connection to the welcome. Servers look up names and identities first, which takes up to 30 s.
 const REGISTER_WITHIN: Duration = Duration::from_secs(90);
 
-/// Between two attempts to get the wanted nick. Who has it is mostly seen to leave; this is for those who are not.
+/// Interval between two attempts to get the wanted nick. The bot mostly sees its holder leave; this is for holders that
+/// it does not see.
 const REGAIN_EVERY: Duration = Duration::from_secs(60);
 
-/// Bytes of a user's name and of a host, as long as the server has not shown those of the bot: servers allow 10 and 63.
+/// Bytes assumed for a user's name and a host, until the server has shown those of the bot: servers allow 10 and 63.
 const LONGEST_USER_AND_HOST: usize = 11 + 63;
 
-/// What to do.
+/// What the task has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Send this line before all others.
     Urgent(String),
     /// Send this line when its turn comes.
     Send(String),
-    /// A person said this.
+    /// Pass on this line of a person.
     Inbound(Inbound),
-    /// Something else happened among the people.
+    /// Pass on another occurrence.
     Occurred(Occurred),
-    /// Something to be written down.
+    /// Log this event.
     Report(ConnectionEvent),
-    /// Give the connection up; why.
+    /// Close the connection, for this reason.
     Close(String),
 }
 
 /// A message of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inbound {
-    /// What the sender is called.
+    /// The sender's nick.
     pub nick: String,
-    /// Who that is, as far as the server verified it.
+    /// The sender, as far as the server verified it.
     pub identity: Identity,
-    /// User and host, by which people are counted.
+    /// User and host, by which the bot counts people.
     pub host: String,
-    /// The channel in lower case, or the nick where it was sent to the bot alone.
+    /// The channel in lower case, or the nick if it was sent to the bot alone.
     pub place: String,
     /// Whether it was sent to the bot alone.
     pub is_query: bool,
@@ -69,30 +70,30 @@ pub struct Inbound {
     pub text: String,
 }
 
-/// What people do beside talking.
+/// An occurrence among people other than a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Occurred {
-    /// Who did it.
+    /// The person's nick.
     pub nick: String,
-    /// Who that is, as far as the server verified it.
+    /// The person, as far as the server verified it.
     pub identity: Identity,
-    /// The channel in lower case; empty where it belongs to none.
+    /// The channel in lower case; empty if it belongs to none.
     pub place: String,
-    /// Which kind of event it is, with what belongs to it.
+    /// The kind of event, with its data.
     pub what: What,
 }
 
-/// See the module.
+/// The state of one connection.
 #[derive(Debug)]
 pub struct Session {
     settings: Arc<Settings>,
     phase: Phase,
     nick: String,
-    /// Of the bot, as the server shows them.
+    /// Bytes of the bot's user and host, as the server shows them.
     user_and_host: Option<usize>,
     case: CaseMapping,
     channel_types: String,
-    /// Whether the server said that it would name accounts.
+    /// Whether the server announced that it names accounts.
     account_tag: bool,
     channels: Vec<Channel>,
     regain_at: Option<Instant>,
@@ -108,7 +109,7 @@ enum Phase {
 }
 
 impl Session {
-    /// A connection that has just been made, and what to say first.
+    /// A new connection, and its first lines.
     pub fn begin(settings: Arc<Settings>, now: Instant) -> (Self, Vec<Effect>) {
         let mut session = Self {
             nick: settings.nick.clone(),
@@ -138,7 +139,7 @@ impl Session {
         std::mem::take(&mut self.effects)
     }
 
-    /// Takes note of the time. To be called at [`Session::wake`].
+    /// Takes the time. Call it at [`Session::wake`].
     pub fn tick(&mut self, now: Instant) -> Vec<Effect> {
         if let Phase::Registering(registration) = &self.phase
             && registration.deadline <= now
@@ -164,7 +165,7 @@ impl Session {
         std::mem::take(&mut self.effects)
     }
 
-    /// When to call [`Session::tick`].
+    /// The time of the next [`Session::tick`].
     pub fn wake(&self) -> Instant {
         let silence = self.pinged.map_or(self.heard + PING_AFTER, |pinged| pinged + PONG_WITHIN);
         let registration = match &self.phase {
@@ -184,7 +185,7 @@ impl Session {
         self.is_registered() && (!target.starts_with(|c| self.channel_types.contains(c)) || self.is_in(target))
     }
 
-    /// Bytes of the bot's own `nick!user@host`, by which the server makes each of its lines longer.
+    /// Bytes of the bot's own `nick!user@host`, which the server puts before each of its lines.
     pub fn mask(&self) -> usize {
         self.nick.len() + "!@".len() + self.user_and_host.unwrap_or(LONGEST_USER_AND_HOST)
     }
@@ -192,7 +193,7 @@ impl Session {
     fn message(&mut self, message: &Message<'_>, now: Instant) {
         self.learn_mask(message);
         match message.command {
-            // As short as it came, and one line whatever is in it.
+            // As short as the server's line, and one line whatever it contains.
             "PING" => self.urgent(format!("PONG :{}", message.last())),
             "PRIVMSG" => self.inbound(message),
             "NICK" => self.renamed(message, now),
@@ -224,12 +225,12 @@ impl Session {
     fn inbound(&mut self, message: &Message<'_>) {
         let Some(sender) = message.sender() else { return };
         let (target, text) = (message.parameter(0), message.parameter(1));
-        // A question to the client (CTCP), or an action, is never a command.
+        // A request to the client (CTCP), or an action, is never a command.
         if self.is_me(sender.nick) || text.starts_with('\u{1}') || !self.is_registered() {
             return;
         }
         let is_query = self.is_me(target);
-        // Else to the operators of a channel (`@#rosey`), or to a whole network.
+        // Otherwise it was sent to the operators of a channel (`@#rosey`), or to a whole network.
         if !is_query && !self.is_in(target) {
             return;
         }
@@ -243,7 +244,7 @@ impl Session {
         }));
     }
 
-    /// Who the sender of a message is, as far as the server says so in it.
+    /// The sender of a message, as far as the message identifies it.
     fn identity(&self, message: &Message<'_>) -> Identity {
         let account = if self.account_tag { message.tag("account") } else { None };
         let network = self.network();
@@ -257,7 +258,7 @@ impl Session {
         Network { id: self.settings.id.clone(), case: self.case }
     }
 
-    /// Tells what another person did, in a channel where the bot is, or in none.
+    /// Reports an act of another person, in one of the bot's channels or in none.
     fn occurred(&mut self, message: &Message<'_>, channel: &str, what: What) {
         let Some(sender) = message.sender() else { return };
         if self.is_me(sender.nick) || !self.is_registered() || !(channel.is_empty() || self.is_in(channel)) {
@@ -293,7 +294,7 @@ impl Session {
         format!("connect.{}.{name}", self.settings.id)
     }
 
-    /// A person has given up a nick: it may be the one that the bot wants.
+    /// Handles a person who gives up a nick: the bot may want it.
     fn left(&mut self, nick: &str, now: Instant) {
         if self.is_registered() && !self.has_wanted_nick() && self.case.same(nick, &self.settings.nick) {
             self.regain(now);
@@ -305,12 +306,12 @@ impl Session {
         self.send(format!("NICK {}", self.settings.nick));
     }
 
-    /// `005`: what the server supports.
+    /// `005`: the features of the server.
     fn supported(&mut self, message: &Message<'_>) {
         for token in message.parameters() {
             match token.split_once('=') {
                 Some(("CASEMAPPING", name)) => self.case = CaseMapping::of(name),
-                // More than a few would make anything a channel.
+                // With more types, anything could be a channel.
                 Some(("CHANTYPES", types)) if types.len() <= 8 => self.channel_types = types.to_owned(),
                 _ => {}
             }
@@ -325,7 +326,7 @@ impl Session {
         }
     }
 
-    /// `396`: the host, or user and host, that others see from now on. A host alone says nothing of the user.
+    /// `396`: the host, or user and host, that others see from now on. A host alone leaves the user unchanged.
     fn host_changed(&mut self, shown: &str) {
         self.user_and_host = shown.split_once('@').map(|(user, host)| user.len() + host.len());
     }

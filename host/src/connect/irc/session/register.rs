@@ -1,31 +1,31 @@
-//! Getting in: password, capabilities, SASL, a nick; up to the welcome.
+//! The login: password, capabilities, SASL, a nick, up to the welcome.
 //!
-//! With an account configured nothing goes on without it: a bot that is not who it says must not talk.
+//! If an account is configured, the bot does not go on without it: a bot that cannot prove its name must not talk.
 
 use super::{super::connection_event::quoted, ConnectionEvent, Message, Phase, REGAIN_EVERY, Session};
 use std::time::Instant;
 
-/// Nicks that are tried in one connection.
+/// Most nicks that the bot tries in one connection.
 const NICKS: usize = 12;
 
-/// Underscores that a nick gets at most.
+/// Most underscores behind a nick.
 const UNDERSCORES: usize = 3;
 
 /// Bytes of base64 in one line of SASL, by its specification.
 const CHUNK: usize = 400;
 
-/// What the bot asks for where it is offered: accounts on each message. (`sasl` besides, where it has an account.)
+/// Capabilities that the bot asks for if the server has them: accounts on each message. (With an account also `sasl`.)
 const WANTED: [&str; 2] = ["message-tags", "account-tag"];
 
-/// How far the bot has come.
+/// The progress of the login.
 #[derive(Debug)]
 pub(super) struct Registration {
     pub(super) deadline: Instant,
-    /// Capabilities asked for and not answered yet.
+    /// Requests for capabilities without an answer.
     asked: usize,
-    /// Whether the list of what is offered has ended.
+    /// Whether the server's list of capabilities has ended.
     listed: bool,
-    /// Whether SASL is on offer, and fits.
+    /// Whether the server offers SASL with a mechanism that the bot has.
     sasl: bool,
     wanted: Vec<&'static str>,
     logged_in: bool,
@@ -41,7 +41,7 @@ impl Registration {
 }
 
 impl Session {
-    /// The first lines.
+    /// Sends the first lines.
     pub(super) fn introduce(&mut self) {
         let settings = std::sync::Arc::clone(&self.settings);
         if let Some(password) = &settings.password {
@@ -95,7 +95,7 @@ impl Session {
             wanted.push("sasl");
         }
         registration.asked = wanted.len();
-        // One by one: a request is granted as a whole or not at all.
+        // One by one, because the server grants a request as a whole or not at all.
         wanted.into_iter().for_each(|name| self.urgent(format!("CAP REQ :{name}")));
         self.end_if_done();
     }
@@ -135,7 +135,7 @@ impl Session {
         }
     }
 
-    /// The server is ready for the password.
+    /// Sends the password: the server is ready for it.
     pub(super) fn authenticate(&mut self, message: &Message<'_>) {
         if self.is_registered() || message.parameter(0) != "+" {
             return;
@@ -145,7 +145,7 @@ impl Session {
         let mut rest = encoded.as_str();
         loop {
             let (chunk, after) = rest.split_at(rest.len().min(CHUNK));
-            // What ends with a full line is followed by an empty one.
+            // An empty line follows a text that ends with a full line.
             self.urgent(format!("AUTHENTICATE {}", if chunk.is_empty() { "+" } else { chunk }));
             rest = after;
             if chunk.len() < CHUNK {
@@ -158,7 +158,7 @@ impl Session {
         let Phase::Registering(registration) = &mut self.phase else { return };
         match code {
             "001" => self.welcomed(message, now),
-            // Logged in, or so already.
+            // Logged in, now or before.
             "903" | "907" => {
                 registration.logged_in = true;
                 self.end_if_done();
@@ -194,7 +194,7 @@ impl Session {
         self.enter_those_due(now);
     }
 
-    /// The nick is taken, or the server does not like it: the next one.
+    /// Tries the next nick: this one is taken, or the server refuses it.
     fn other_nick(&mut self, code: &str, message: &Message<'_>) {
         let Phase::Registering(registration) = &mut self.phase else { return };
         if code == "432" && registration.nicks == 0 || registration.nicks >= NICKS {
@@ -215,7 +215,8 @@ impl Session {
     }
 }
 
-/// Another nick where longer ones are refused, or cut off and so taken: at most 9 letters, as the oldest servers have it.
+/// A shorter nick, for servers that refuse longer ones, or cut them to a taken one: at most 9 letters, like the oldest
+/// servers.
 fn shorter(wanted: &str, tries: usize) -> String {
     format!("{}{tries}", &wanted[..wanted.len().min(7)])
 }
