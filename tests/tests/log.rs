@@ -49,7 +49,7 @@ fn fields_have_one_name_and_levels_are_no_words_of_the_text() {
     let folder = Folder::new(&["misbehave"]);
     let mut bot = folder.start("[admin]\ntrust_nicks = true\n[plugins.misbehave]\n");
     assert_eq!(bot.ask("!fail"), "Sorry, something went wrong.");
-    assert!(bot.ask("!abort").contains("crashed on that twice"));
+    assert!(bot.ask("!abort").contains("crashed misbehave twice"));
     assert_eq!(bot.ask("!chatter 1000"), "chattered");
     assert_eq!(bot.ask("!shout 1000"), "shouted");
     assert!(bot.end().success());
