@@ -36,7 +36,7 @@ const AT_ONCE: usize = 64;
 
 /// Counts of a plugin's lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct LineCounts {
     /// Lines that a connector has said.
     pub said: u64,
     /// Lines dropped because they were too old.
@@ -58,7 +58,7 @@ struct Shared {
     intervals: BTreeMap<String, Duration>,
     /// Signals by connector that lines wait.
     wake: Mutex<BTreeMap<ConnectorId, Arc<Notify>>>,
-    counts: Mutex<BTreeMap<String, Said>>,
+    counts: Mutex<BTreeMap<String, LineCounts>>,
 }
 
 impl Speech {
@@ -75,7 +75,7 @@ impl Speech {
     }
 
     /// The counts of each plugin's lines, by its name.
-    pub fn counts(&self) -> BTreeMap<String, Said> {
+    pub fn counts(&self) -> BTreeMap<String, LineCounts> {
         self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -102,7 +102,7 @@ impl Speech {
 }
 
 impl Shared {
-    fn count(&self, plugin: &str, change: impl FnOnce(&mut Said)) {
+    fn count(&self, plugin: &str, change: impl FnOnce(&mut LineCounts)) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         change(counts.entry(plugin.to_owned()).or_default());
     }
@@ -184,7 +184,7 @@ impl Speaker {
         let tolerance = interval * (BURST - 1);
         let wait = full.saturating_duration_since(now).saturating_sub(tolerance);
         if !wait.is_zero() {
-            self.shared.count(plugin, |said| said.throttled += 1);
+            self.shared.count(plugin, |counts| counts.throttled += 1);
             return Err(wait);
         }
         *full = (*full).max(now) + interval;

@@ -23,7 +23,7 @@ pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS accepted ( -- events that o
     origin  TEXT NOT NULL       -- who and where, JSON
 ) STRICT;
 CREATE INDEX IF NOT EXISTS accepted_plugin ON accepted (plugin, id);
-CREATE TABLE IF NOT EXISTS line ( -- what plugins say, until a connector has said it
+CREATE TABLE IF NOT EXISTS line ( -- lines of plugins, until a connector has said it
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     plugin    TEXT NOT NULL,
     connector TEXT NOT NULL,
@@ -113,7 +113,7 @@ pub(super) fn add_line(
         .query_row([plugin], |row| row.get(0))?;
     if waiting >= most {
         let text =
-            format!("{waiting} lines of the plugin wait to be said already; raise limits.lines, or let it say less");
+            format!("{waiting} lines of the plugin wait already; raise limits.lines, or make the plugin say less");
         return Ok(Err(CommitError::Refused(text)));
     }
     let NewLine { connector, channel, user, form, text } = line;

@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_network_has_a_kind_and_a_name_of_its_own() {
-        for (name, kind, said) in [
+        for (name, kind, text) in [
             ("libera", "", r#"connect.libera.kind: a network with a name of its own needs kind = "irc""#),
             ("ircc", "", r#"connect.ircc.kind: a network with a name of its own needs kind = "irc"; did you mean"#),
             ("system", r#", "kind": "irc""#, "connect.system: the name of a network"),
@@ -126,7 +126,7 @@ mod tests {
         ] {
             let json = format!(r#"{{"{name}": {{"server": "a.example", "nick": "rosey"{kind}}}}}"#);
             let (_, problems) = read(&json);
-            assert!(problems.len() == 1 && problems[0].starts_with(said), "{problems:?}");
+            assert!(problems.len() == 1 && problems[0].starts_with(text), "{problems:?}");
         }
         let (_, wrong) = read(r#"{"libera": {"kind": "irc", "server": "a.example", "nick": "9"}}"#);
         assert!(wrong[0].starts_with("connect.libera.nick: "), "{wrong:?}");

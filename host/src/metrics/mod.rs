@@ -30,7 +30,7 @@ use crate::{
         lifecycle::{LifecycleEvent, LifecycleKind},
         view::View,
     },
-    speech::{Said, Speech},
+    speech::{LineCounts, Speech},
     store::{Database, StoreError},
     text::clean,
     time,
@@ -151,7 +151,7 @@ struct Tallies {
     audit: BTreeMap<&'static str, u64>,
     connectors: BTreeMap<ConnectorId, Connector>,
     dashboard_limits: BTreeMap<&'static str, u64>,
-    lines: BTreeMap<String, Said>,
+    lines: BTreeMap<String, LineCounts>,
     /// The start of the host, in seconds since 1970.
     started: f64,
     poll: Duration,

@@ -239,8 +239,8 @@ fn host(page: &mut Page, snapshot: &Snapshot, tallies: &Tallies) {
             *count as f64,
         );
     }
-    for (plugin, said) in &tallies.lines {
-        for (result, count) in [("said", said.said), ("dropped", said.dropped), ("throttled", said.throttled)] {
+    for (plugin, lines) in &tallies.lines {
+        for (result, count) in [("said", lines.said), ("dropped", lines.dropped), ("throttled", lines.throttled)] {
             let (labels, help) =
                 ([("plugin", plugin.as_str()), ("result", result)], "Lines beside answers, by what became of them.");
             page.counter("rosey_plugin_lines_total", help, &labels, count as f64);

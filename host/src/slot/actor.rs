@@ -331,20 +331,20 @@ impl Task {
             live.closed = true;
             live.kill_for(Cause::Protocol(crate::report::chain(&error)));
         }
-        for said in rest {
-            self.said(now, at, said);
+        for inbound in rest {
+            self.inbound(now, at, inbound);
         }
         true
     }
 
     /// Handles any message of a shim other than the answer to an event.
-    fn said(&mut self, now: Instant, at: usize, said: Inbound) {
+    fn inbound(&mut self, now: Instant, at: usize, inbound: Inbound) {
         let generation = self.live[at].generation;
-        match said {
+        match inbound {
             Inbound::SilentProbe => {
                 let silence = Err("it gave no answer to the probe".to_owned());
                 let result = if self.live[at].probes_message { Ok(()) } else { silence };
-                self.said(now, at, Inbound::Probe(result));
+                self.inbound(now, at, Inbound::Probe(result));
             }
             Inbound::Probe(result) => {
                 if let Some(attempt) = self.live[at].probing.take() {

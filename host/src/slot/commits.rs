@@ -148,12 +148,12 @@ impl Commits {
         }
         record.settles = row;
         if matches!(event.reply_to, ReplyTo::Line) {
-            let said = match &outcome {
+            let text = match &outcome {
                 Outcome::Replied(text) => Some(text.clone()),
                 _ if event.command().is_some() => outcome.clone().into_chat(&setup.name, accepted.elapsed()),
                 _ => None,
             };
-            record.lines.extend(said.and_then(|text| record::answer(setup, account, event, &text)));
+            record.lines.extend(text.and_then(|text| record::answer(setup, account, event, &text)));
         }
         if !must_commit && matches!(outcome, Outcome::Failed { .. }) {
             return Some(outcome);

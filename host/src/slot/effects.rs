@@ -50,7 +50,7 @@ impl Task {
     pub(super) fn apply_effects(&mut self, now: Instant) {
         loop {
             if !self.state.old().is_empty() || self.state.change().is_some() {
-                self.note_drained(now);
+                self.record_drained(now);
             }
             let effects = self.state.effects();
             if effects.is_empty() {
@@ -79,12 +79,12 @@ impl Task {
         let (setup, reports) = (Arc::clone(&self.setup), self.reports.0.clone());
         let (memory, manifest) = (self.state.history().clone(), self.manifest.clone());
         tokio::spawn(async move {
-            let mut said = false;
+            let mut logged = false;
             while let Err(error) =
                 history::save(&setup.database, &setup.name, memory.clone(), manifest.as_deref()).await
             {
                 // Logged once; the trouble of the database says it until it is over.
-                if !std::mem::replace(&mut said, true) {
+                if !std::mem::replace(&mut logged, true) {
                     tracing::error!(plugin = %setup.name, "which build is good cannot be written down, trying again: {error}");
                 }
                 // As below.
@@ -117,7 +117,7 @@ impl Task {
         }
     }
 
-    fn note_drained(&mut self, now: Instant) {
+    fn record_drained(&mut self, now: Instant) {
         let route = self.state.route();
         for live in &self.live {
             if Some(live.generation) != route && self.flow.in_flight_in(live.generation) == 0 {
@@ -141,7 +141,7 @@ impl Task {
             Effect::Kill { generation, why } => self.kill(generation, why),
             Effect::Finish { ticket, result } => self.answer(now, ticket, result),
             Effect::Persist => self.unsaved = true,
-            Effect::Emit(note) => self.note(now, note),
+            Effect::Emit(event) => self.emit(now, event),
         }
     }
 
@@ -264,8 +264,8 @@ impl Task {
         }
     }
 
-    fn note(&mut self, now: Instant, note: StateEvent) {
-        match &note {
+    fn emit(&mut self, now: Instant, event: StateEvent) {
+        match &event {
             StateEvent::Active { generation, artifact } => {
                 self.startup.take_if(|choice| choice.artifact != *artifact);
                 let manifest = self.live.iter().find(|live| live.generation == *generation).map(|live| &live.manifest);
@@ -282,7 +282,7 @@ impl Task {
             StateEvent::RolledBack { why, state, .. } => self.account.rolled_back(format!("{why}{}", left(*state))),
             _ => {}
         }
-        self.happened(LifecycleKind::State(note));
+        self.happened(LifecycleKind::State(event));
     }
 
     /// Takes a measurement of a generation. Ends one that uses too much memory, and pings any other, even an idle one.

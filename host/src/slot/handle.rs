@@ -40,10 +40,10 @@ impl Handle {
     /// Starts the task of a slot on the current runtime.
     pub fn spawn(setup: Setup) -> Self {
         let (events, inbox) = mpsc::channel(INBOX);
-        let (commands, orders) = mpsc::channel(COMMANDS);
+        let (commands, requests) = mpsc::channel(COMMANDS);
         let (changed, changes) = watch::channel(());
         let name = Arc::clone(&setup.name);
-        tokio::spawn(Task::new(Arc::new(setup), inbox, orders, changed).run());
+        tokio::spawn(Task::new(Arc::new(setup), inbox, requests, changed).run());
         Self(Arc::new(Channels { name, events, commands, changes }))
     }
 

@@ -51,8 +51,8 @@ impl Inbound {
             }
             ToHost::Reply { answer: Answer::Failed { text, detail }, .. }
             | ToHost::ReplyWith { answer: Answer::Failed { text, detail }, .. } => {
-                let said = if detail.is_empty() { text } else { detail };
-                Some(Self::Probe(Err(clean(said, 500))))
+                let why = if detail.is_empty() { text } else { detail };
+                Some(Self::Probe(Err(clean(why, 500))))
             }
             ToHost::Pong(_) => Some(Self::Pong),
             ToHost::Log { level, target, message } => {

@@ -73,7 +73,7 @@ impl LifecycleEvent {
     /// The level and the text of the log line.
     pub fn line(&self) -> (Level, String) {
         match &self.kind {
-            LifecycleKind::State(note) => state_line(note),
+            LifecycleKind::State(event) => state_line(event),
             LifecycleKind::Crash(crash) => {
                 let executing =
                     if crash.executing.is_empty() { "nothing".to_owned() } else { crash.executing.join(" | ") };
@@ -127,8 +127,8 @@ pub fn restarting(after: Duration, failures: u32) -> String {
     }
 }
 
-fn state_line(note: &StateEvent) -> (Level, String) {
-    match note {
+fn state_line(event: &StateEvent) -> (Level, String) {
+    match event {
         StateEvent::Active { generation, artifact } => {
             (Level::INFO, format!("generation {generation} is active, artifact {}", artifact.short()))
         }

@@ -119,13 +119,13 @@ fn line(
                     setup.name
                 ));
             }
-            said(setup, account, &there, "", form, text)
+            new_line(setup, account, &there, "", form, text)
         }
         (Target::Here, Some(event)) if !event.place.channel.is_empty() => {
-            said(setup, account, &event.place, "", form, text)
+            new_line(setup, account, &event.place, "", form, text)
         }
         (Target::Privately, Some(event)) if event.user.identity != Identity::Nobody => {
-            said(setup, account, &privately(event), &event.user.name, form, text)
+            new_line(setup, account, &privately(event), &event.user.name, form, text)
         }
         (Target::Here, _) => return Err("it says a line here, and this event belongs to no channel".to_owned()),
         (Target::Privately, _) => {
@@ -144,10 +144,17 @@ pub fn answer(setup: &Setup, account: &mut Account, event: &Event, text: &str) -
     if event.place.channel.is_empty() {
         return None;
     }
-    said(setup, account, &event.place, user, form, text)
+    new_line(setup, account, &event.place, user, form, text)
 }
 
-fn said(setup: &Setup, account: &mut Account, place: &Place, user: &str, form: Form, text: &str) -> Option<NewLine> {
+fn new_line(
+    setup: &Setup,
+    account: &mut Account,
+    place: &Place,
+    user: &str,
+    form: Form,
+    text: &str,
+) -> Option<NewLine> {
     if text.chars().all(|c| c.is_whitespace() || c.is_control()) {
         return None;
     }

@@ -109,11 +109,11 @@ mod tests {
                 prop_assert!(!piece.contains(char::is_control), "{piece:?}");
             }
             let letters = |text: &str| text.chars().filter(|c| !c.is_control() && !c.is_whitespace()).collect::<String>();
-            let (said, meant) = (letters(&pieces.concat()), letters(&text));
+            let (sent, meant) = (letters(&pieces.concat()), letters(&text));
             if cut {
-                prop_assert!(meant.starts_with(said.trim_end_matches('…')));
+                prop_assert!(meant.starts_with(sent.trim_end_matches('…')));
             } else {
-                prop_assert_eq!(said, meant);
+                prop_assert_eq!(sent, meant);
             }
         }
     }

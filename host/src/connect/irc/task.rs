@@ -73,8 +73,8 @@ pub async fn run(
     phase: watch::Receiver<ConnectorPhase>,
     (outgoing, answers): (mpsc::Sender<Outgoing>, mpsc::Receiver<Outgoing>),
 ) {
-    let (heard, said) = mpsc::channel(HEARD);
-    let routing = tokio::spawn(route(Arc::clone(&router), said, outgoing));
+    let (heard, queue) = mpsc::channel(HEARD);
+    let routing = tokio::spawn(route(Arc::clone(&router), queue, outgoing));
     let now = Instant::now();
     let settings = Arc::new(settings);
     let task = Task {
@@ -97,12 +97,12 @@ pub async fn run(
 }
 
 /// Passes messages to the router, in their order, until there are no more.
-async fn route(router: Arc<Router>, mut said: mpsc::Receiver<(Heard, bool)>, outgoing: mpsc::Sender<Outgoing>) {
+async fn route(router: Arc<Router>, mut queue: mpsc::Receiver<(Heard, bool)>, outgoing: mpsc::Sender<Outgoing>) {
     router.wait_until_started().await;
-    while let Some((heard, is_query)) = said.recv().await {
-        let line = match heard.said {
-            Said::Line(line) => line,
-            Said::Other(what) => {
+    while let Some((heard, is_query)) = queue.recv().await {
+        let line = match heard.content {
+            Content::Line(line) => line,
+            Content::Other(what) => {
                 router.occur(&what, &heard.user, &heard.place, &outgoing).await;
                 continue;
             }
@@ -118,13 +118,13 @@ async fn route(router: Arc<Router>, mut said: mpsc::Receiver<(Heard, bool)>, out
 
 /// A message or an occurrence on its way to the router.
 struct Heard {
-    said: Said,
+    content: Content,
     user: Arc<User>,
     place: Arc<Place>,
 }
 
 /// A line of a person, or another occurrence.
-enum Said {
+enum Content {
     Line(String),
     Other(What),
 }
@@ -208,7 +208,7 @@ impl Task {
         let (began, mut frames, mut chunk) = (Instant::now(), Frames::default(), vec![0; CHUNK]);
         let (session, effects) = Session::begin(Arc::clone(&self.settings), began);
         let mut link = Link { session, lines, gone: None, leave_by: None, gone_by: None };
-        self.perform(&mut link, effects);
+        self.apply(&mut link, effects);
         loop {
             self.stop_accepting_if_draining();
             self.speak(&mut link);
@@ -233,7 +233,7 @@ impl Task {
                 () = sleep_until(wake.into()) => {
                     self.expire();
                     let effects = link.session.tick(Instant::now());
-                    self.perform(&mut link, effects);
+                    self.apply(&mut link, effects);
                 }
                 Err(error) = &mut writing => link.gone(&format!("the connection broke: {error}")),
                 () = has_room(&link.lines), if is_full => {}
@@ -247,13 +247,13 @@ impl Task {
         frames.feed(bytes, |line| match line {
             Some(line) => {
                 let effects = link.session.line(&decoded(line), now);
-                self.perform(link, effects);
+                self.apply(link, effects);
             }
             None => self.traffic.dropped(Dropped::Malformed, 1),
         });
     }
 
-    fn perform(&mut self, link: &mut Link, effects: Vec<Effect>) {
+    fn apply(&mut self, link: &mut Link, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::Urgent(line) => {
@@ -335,7 +335,7 @@ impl Task {
             }
             return;
         }
-        if heard.try_send((Heard { said: Said::Line(inbound.text), user, place }, inbound.is_query)).is_ok() {
+        if heard.try_send((Heard { content: Content::Line(inbound.text), user, place }, inbound.is_query)).is_ok() {
             self.is_busy = false;
         } else if is_command {
             self.traffic.dropped(Dropped::Busy, 1);
@@ -350,7 +350,7 @@ impl Task {
         let Some(heard) = self.heard.as_ref().filter(|_| self.router.hears(occurred.what.kind())) else { return };
         let place = Arc::new(Place::new(&self.settings.id, occurred.place));
         let user = Arc::new(User { name: occurred.nick, identity: occurred.identity });
-        if heard.try_send((Heard { said: Said::Other(occurred.what), user, place }, false)).is_err() {
+        if heard.try_send((Heard { content: Content::Other(occurred.what), user, place }, false)).is_err() {
             self.traffic.dropped(Dropped::Busy, 1);
         }
     }

@@ -58,9 +58,9 @@ impl Client {
         self.session.tick(self.now)
     }
 
-    fn said(&mut self, line: &str) -> Option<Inbound> {
+    fn inbound(&mut self, line: &str) -> Option<Inbound> {
         self.takes(&[line]).into_iter().find_map(|effect| match effect {
-            Effect::Inbound(said) => Some(said),
+            Effect::Inbound(inbound) => Some(inbound),
             _ => None,
         })
     }
@@ -180,7 +180,7 @@ fn without_its_account_the_bot_does_not_go_on() {
     ] {
         let mut client = Client::new(r#", "account": "rosey", "account_password": "x""#);
         let effects = client.takes(lines);
-        assert!(closes(&effects).is_some_and(|said| said.contains(why)), "{lines:?}: {effects:?}");
+        assert!(closes(&effects).is_some_and(|text| text.contains(why)), "{lines:?}: {effects:?}");
         assert!(!client.session.is_registered());
     }
 }
@@ -194,7 +194,7 @@ fn another_nick_is_found_and_the_wanted_one_taken_back() {
     let (nick, wanted) = ("rosey__".to_owned(), "rosey".to_owned());
     assert!(welcome.contains(&Effect::Report(ConnectionEvent::OtherNick { nick, wanted })));
     client.takes(&[":rosey__!~r@host JOIN #rosey", ":rosey__!~r@host JOIN #key"]);
-    assert!(client.said(":al!a@h PRIVMSG rosey :!roll").is_none(), "the other one is asked");
+    assert!(client.inbound(":al!a@h PRIVMSG rosey :!roll").is_none(), "the other one is asked");
     assert_eq!(sent(client.waits(PING_AFTER)), ["PING :rosey", "NICK rosey"]);
     assert!(client.sends(&[taken]).is_empty());
     let (nick, wanted) = ("Guest7".to_owned(), "rosey".to_owned());
@@ -204,7 +204,7 @@ fn another_nick_is_found_and_the_wanted_one_taken_back() {
     assert_eq!(client.sends(&[":rosey!x@y NICK other"]), ["NICK rosey"]);
     let back = client.takes(&[":Guest7!~r@host NICK :rosey"]);
     assert_eq!(back, [Effect::Report(ConnectionEvent::NickBack { nick: "rosey".into() })]);
-    assert!(client.said(":al!a@h PRIVMSG rosey :!roll").is_some_and(|said| said.is_query));
+    assert!(client.inbound(":al!a@h PRIVMSG rosey :!roll").is_some_and(|inbound| inbound.is_query));
     assert_eq!(client.sends(&[":rosey!x@y QUIT"]), Vec::<String>::new());
 }
 
@@ -225,7 +225,7 @@ fn nicks_get_shorter_where_longer_ones_are_refused() {
 fn identity_is_what_the_server_says_of_this_very_message() {
     let mut client = Client::inside();
     let identity = |client: &mut Client, tags: &str| {
-        client.said(&format!("{tags}:al!a@h PRIVMSG #rosey :!roll")).expect("said").identity
+        client.inbound(&format!("{tags}:al!a@h PRIVMSG #rosey :!roll")).expect("a message").identity
     };
     assert_eq!(
         identity(&mut client, "@account=alice "),
@@ -242,10 +242,10 @@ fn identity_is_what_the_server_says_of_this_very_message() {
 #[test]
 fn only_what_people_say_is_said() {
     let mut client = Client::inside();
-    let said = client.said(":Al!a@h PRIVMSG #ROSEY :\u{3}04!roll 2d6 ").expect("said");
-    assert_eq!((said.place.as_str(), said.text.as_str(), said.is_query), ("#rosey", "!roll 2d6", false));
-    assert_eq!((said.nick.as_str(), said.host.as_str()), ("Al", "a@h"));
-    let query = client.said(":Al[1]!a@h PRIVMSG Rosey :!roll").expect("said");
+    let inbound = client.inbound(":Al!a@h PRIVMSG #ROSEY :\u{3}04!roll 2d6 ").expect("a message");
+    assert_eq!((inbound.place.as_str(), inbound.text.as_str(), inbound.is_query), ("#rosey", "!roll 2d6", false));
+    assert_eq!((inbound.nick.as_str(), inbound.host.as_str()), ("Al", "a@h"));
+    let query = client.inbound(":Al[1]!a@h PRIVMSG Rosey :!roll").expect("a message");
     assert!(query.is_query && query.place == "al{1}", "{query:?}");
     for line in [
         ":al!a@h NOTICE #rosey :!roll",
@@ -258,10 +258,10 @@ fn only_what_people_say_is_said() {
         ":al!a@h PRIVMSG somebody :!roll",
         "PRIVMSG #rosey :!roll",
     ] {
-        assert_eq!(client.said(line), None, "{line}");
+        assert_eq!(client.inbound(line), None, "{line}");
     }
     client.takes(&[":s 005 rosey CASEMAPPING=ascii CHANTYPES=# :are supported"]);
-    assert_eq!(client.said(":Al[1]!a@h PRIVMSG rosey :hi").map(|said| said.place), Some("al[1]".into()));
+    assert_eq!(client.inbound(":Al[1]!a@h PRIVMSG rosey :hi").map(|inbound| inbound.place), Some("al[1]".into()));
 }
 
 #[test]
@@ -308,10 +308,10 @@ fn a_closed_door_says_what_to_do() {
         let mut client = Client::new("");
         client.takes(&[":s 001 rosey :hi"]);
         let effects = client.takes(&[&format!(":s {code} rosey #rosey :Cannot join channel")]);
-        let [Effect::Report(ConnectionEvent::Refused { advice: said, .. })] = &effects[..] else {
+        let [Effect::Report(ConnectionEvent::Refused { advice: text, .. })] = &effects[..] else {
             panic!("{effects:?}")
         };
-        assert!(said.contains(advice), "{said}");
+        assert!(text.contains(advice), "{text}");
         assert_eq!(sent(client.waits(5 * SECOND)), ["JOIN #Rosey"]);
     }
     let mut client = Client::inside();
@@ -442,9 +442,9 @@ proptest! {
             let effects: Vec<_> =
                 client.waits(Duration::from_secs(seconds)).into_iter().chain(client.takes(&[&line])).collect();
             for effect in &effects {
-                if let Effect::Inbound(said) = effect {
+                if let Effect::Inbound(inbound) = effect {
                     prop_assert!(client.session.is_registered());
-                    prop_assert!(said.is_query || client.session.reaches(&said.place));
+                    prop_assert!(inbound.is_query || client.session.reaches(&inbound.place));
                 }
             }
             prop_assert!(effects.len() < 20, "{line}: {effects:?}");
