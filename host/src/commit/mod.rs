@@ -20,7 +20,7 @@ use crate::{
     time::Clock,
 };
 use std::sync::Arc;
-use timers::{Fired, Listed, Pending, TimerChange, TimerQuota};
+use timers::{Listed, Pending, TimerChange, TimerQuota};
 
 /// Longest key in bytes. Long enough for a sentence, short enough for a line of `rosey store list`.
 pub const MAX_KEY: usize = 256;
@@ -57,8 +57,6 @@ pub struct Record {
     pub changes: Vec<Change>,
     /// The changes of timers, applied in order after those.
     pub timers: Vec<TimerChange>,
-    /// The timer that became this event; it is removed first.
-    pub fired: Option<Fired>,
     /// Lines to say, in order.
     pub lines: Vec<NewLine>,
     /// Events for other plugins, in order.
@@ -72,7 +70,7 @@ impl Record {
     fn writes_nothing(&self) -> bool {
         let changes_nothing = self.changes.is_empty() && self.timers.is_empty();
         let leads_nowhere = self.lines.is_empty() && self.signals.is_empty();
-        changes_nothing && leads_nowhere && self.settles.is_none() && self.fired.is_none()
+        changes_nothing && leads_nowhere && self.settles.is_none()
     }
 }
 

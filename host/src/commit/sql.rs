@@ -185,10 +185,10 @@ fn apply(
             return Ok(Err(CommitError::Conflict));
         }
     }
-    let changes = record.changes.len() + record.timers.len();
     if record.writes_nothing() {
         return Ok(Ok(applied));
     }
+    let changes = record.changes.len() + record.timers.len();
     if changes > MAX_CHANGES {
         let text = format!("it changes {changes} keys and timers, and one event may change {MAX_CHANGES}");
         return Ok(Err(CommitError::Refused(text)));
@@ -201,15 +201,12 @@ fn apply(
     {
         return Ok(Err(CommitError::Ended));
     }
-    let mut next = timer_state.and_then(|timers| timers.next);
-    if let Some(fired) = &record.fired {
-        timers::take_down(&savepoint, plugin, fired, batch.clock.now(), &mut next)?;
-    }
     for change in &record.changes {
         if let Err(error) = change_key(&savepoint, plugin, change, now, &mut after)? {
             return Ok(Err(error));
         }
     }
+    let mut next = timer_state.and_then(|state| state.next);
     for change in &record.timers {
         if let Err(error) = timers::change(&savepoint, batch, change, &mut next)? {
             return Ok(Err(error));
@@ -234,7 +231,7 @@ fn apply(
         }
     }
     savepoint.commit()?;
-    if record.fired.is_some() || !record.timers.is_empty() {
+    if !record.timers.is_empty() {
         timer_state.get_or_insert_default().next = next;
     }
     *counted = after;

@@ -1,11 +1,13 @@
-//! The timers of plugins in `rosey.db`. A timer is set and cancelled in the transaction of the event that asks for it,
-//! and removed in the transaction of the event that it became.
+//! The timers of plugins in `rosey.db`. A timer is set and cancelled in the transaction of the event that asks for it.
 //!
-//! So a timer whose event a killed host did not end fires again after the next start, and one whose event is committed
-//! never does.
+//! A timer that is due becomes an event in one transaction: it leaves this table, or gets its next time, and the event stays
+//! in `accepted` until it has ended. So each fires once, whenever the host is killed.
 
-use super::{Batch, CommitError};
-use crate::schedule::Schedule;
+use super::{Batch, CommitError, NewEvent, pending};
+use crate::{
+    event::{Event, Occurrence, What},
+    schedule::Schedule,
+};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use std::sync::Arc;
 
@@ -84,28 +86,6 @@ pub struct Cron {
     pub schedule: Schedule,
 }
 
-/// A timer that became an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fired {
-    /// Its number. A timer that was set anew meanwhile has another number, and stays.
-    pub id: i64,
-    /// The plugin's name for the timer.
-    pub name: Arc<str>,
-    /// When it was due.
-    pub due: u64,
-}
-
-/// A timer that is due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    /// The timer.
-    pub fired: Fired,
-    /// The plugin's data.
-    pub payload: Box<[u8]>,
-    /// The person and the place that set it; empty for none.
-    pub origin: String,
-}
-
 /// A timer of the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declared {
@@ -152,15 +132,17 @@ pub struct Pending {
     pub next: Option<u64>,
 }
 
-/// Timers that are due, and the time of the next ones.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DueTimers {
-    /// The first timers that are due, the oldest first.
-    pub due: Vec<Due>,
-    /// Whether more are due, and can fire after some of these have ended.
+/// Timers that became events, and when the next ones are due.
+#[derive(Debug, Default)]
+pub struct Fired {
+    /// The events, the one that was due first before the others.
+    pub events: Vec<Event>,
+    /// Whether more are due.
     pub more: bool,
     /// The time at which the next timer is due.
     pub next: Option<u64>,
+    /// How many timers there are now.
+    pub count: u64,
 }
 
 /// Limits of a plugin's timers.
@@ -252,28 +234,6 @@ pub fn count(connection: &Connection, plugin: &str) -> rusqlite::Result<u64> {
     Ok(statement.query_row([plugin], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
-/// Handles the end of a timer's event: removes the timer, or sets it to its next time. A timer that was set anew
-/// meanwhile stays unchanged.
-pub(super) fn take_down(
-    connection: &Connection,
-    plugin: &str,
-    fired: &Fired,
-    now: u64,
-    next: &mut Option<u64>,
-) -> rusqlite::Result<()> {
-    let found: Option<(String, String)> = connection
-        .prepare_cached("SELECT cron, zone FROM timer WHERE id = ?1 AND due = ?2")?
-        .query_row(params![fired.id, fired.due], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let Some((cron, zone)) = found else { return Ok(()) };
-    // It fires once for all times that were missed, and not twice for one time when the clock is set back.
-    let due = again(plugin, &fired.name, &cron, &zone).and_then(|schedule| schedule.next(now.max(fired.due)));
-    let Some(due) = due else { return remove(connection, plugin, &fired.name).map(|_| ()) };
-    connection.prepare_cached("UPDATE timer SET due = ?2 WHERE id = ?1")?.execute(params![fired.id, due])?;
-    *next = earlier(*next, Some(due));
-    Ok(())
-}
-
 /// The schedule of a repeated timer. It was checked when the timer was set; if the system has lost the zone since, it
 /// counts as UTC.
 fn again(plugin: &str, name: &str, cron: &str, zone: &str) -> Option<Schedule> {
@@ -323,48 +283,87 @@ pub fn declare(connection: &mut Connection, plugin: &str, declared: &[Declared],
     Ok(count)
 }
 
-/// The timers that are due and have a handler, except those that fire already.
+/// Has the timers fire that are due and have a handler, at most so many.
 ///
 /// # Errors
-///
-/// The database cannot be read.
-pub fn due(
-    connection: &Connection,
-    plugin: &str,
+/// As SQLite says; then none has fired.
+pub fn fire(
+    connection: &mut Connection,
+    plugin: &Arc<str>,
     handlers: &Handlers,
-    (now, most): (u64, usize),
-    firing: &[Fired],
-) -> rusqlite::Result<DueTimers> {
+    now: u64,
+    most: usize,
+) -> rusqlite::Result<Fired> {
     let names = serde_json::to_string(&handlers.names).unwrap_or_default();
-    let mut statement = connection.prepare_cached(
-        "SELECT id, name, due, payload, origin FROM timer
-         WHERE plugin = ?1 AND due <= ?2 AND (?3 OR name IN (SELECT value FROM json_each(?4))) ORDER BY due, name LIMIT ?5",
-    )?;
-    let row = |row: &Row<'_>| {
-        let fired = Fired { id: row.get(0)?, name: row.get::<_, String>(1)?.into(), due: row.get(2)? };
-        Ok(Due { fired, payload: row.get::<_, Vec<u8>>(3)?.into(), origin: row.get(4)? })
-    };
-    let limit = u64::try_from(firing.len() + most + 1).unwrap_or(u64::MAX);
-    let parameters = params![plugin, now, handlers.others, names, limit];
-    let (mut due, mut more) = (Vec::new(), false);
-    for timer in statement.query_map(parameters, row)? {
-        let timer = timer?;
-        match firing.iter().find(|firing| firing.name == timer.fired.name) {
-            None => due.push(timer),
-            // A timer that was set anew waits until the one before has ended.
-            Some(firing) => more |= *firing != timer.fired,
-        }
-    }
-    more |= due.len() > most;
+    let transaction = connection.transaction()?;
+    let mut due = due(&transaction, (plugin, handlers.others, &names), now, most.saturating_add(1))?;
+    let more = due.len() > most;
     due.truncate(most);
-    let next = connection
+    let mut events = Vec::with_capacity(due.len());
+    for Due { id, name, due, cron, zone, payload, origin } in due {
+        let pattern = if handlers.names.contains(&name) { name.as_str() } else { "*" };
+        // Not twice for the same time where the clock is set back, and once for all times that were missed.
+        let again = again(plugin, &name, &cron, &zone).and_then(|schedule| schedule.next(now.max(due)));
+        match again {
+            Some(again) => {
+                transaction.prepare_cached("UPDATE timer SET due = ?2 WHERE id = ?1")?.execute(params![id, again])?
+            }
+            None => transaction.prepare_cached("DELETE FROM timer WHERE id = ?1")?.execute([id])?,
+        };
+        let pattern: Arc<str> = pattern.into();
+        let what = What::Timer { name: name.into(), payload, due_ms: due };
+        let new = NewEvent { plugin: Arc::clone(plugin), what, pattern: Arc::clone(&pattern), origin };
+        let row = pending::accept(&transaction, &new)?;
+        events.push(pending::restore(
+            Occurrence { row: Some(row), ..Occurrence::new(new.what, 0, pattern) },
+            &new.origin,
+        ));
+    }
+    let next = transaction
         .prepare_cached(
             "SELECT due FROM timer
              WHERE plugin = ?1 AND due > ?2 AND (?3 OR name IN (SELECT value FROM json_each(?4))) ORDER BY due LIMIT 1",
         )?
         .query_row(params![plugin, now, handlers.others, names], |row| row.get(0))
         .optional()?;
-    Ok(DueTimers { due, more, next })
+    let count = count(&transaction, plugin)?;
+    transaction.commit()?;
+    Ok(Fired { events, more, next, count })
+}
+
+/// A row that is due.
+struct Due {
+    id: i64,
+    name: String,
+    due: u64,
+    cron: String,
+    zone: String,
+    payload: Box<[u8]>,
+    origin: String,
+}
+
+fn due(
+    connection: &Connection,
+    (plugin, all, names): (&str, bool, &str),
+    now: u64,
+    most: usize,
+) -> rusqlite::Result<Vec<Due>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, name, due, cron, zone, payload, origin FROM timer
+         WHERE plugin = ?1 AND due <= ?2 AND (?3 OR name IN (SELECT value FROM json_each(?4))) ORDER BY due, name LIMIT ?5",
+    )?;
+    let row = |row: &Row<'_>| {
+        Ok(Due {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            due: row.get(2)?,
+            cron: row.get(3)?,
+            zone: row.get(4)?,
+            payload: row.get::<_, Vec<u8>>(5)?.into(),
+            origin: row.get(6)?,
+        })
+    };
+    statement.query_map(params![plugin, now, all, names, most], row)?.collect()
 }
 
 /// The timers of a plugin that fire next, at most `most`.

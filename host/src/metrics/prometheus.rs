@@ -205,6 +205,9 @@ fn one_slot(page: &mut Page, view: &View) {
     }
     let help = "Time until the store had made a change durable.";
     page.times("rosey_plugin_store_commit_time_seconds", help, &of, &view.account.commit_times);
+    page.gauge("rosey_plugin_timers", "Timers that are set.", &of, view.timers as f64);
+    let help = "Time from when a timer was due to its event.";
+    page.times("rosey_plugin_timer_lateness_seconds", help, &of, &view.account.lateness);
     page.counter(
         "rosey_plugin_cooldown_refusals_total",
         "Commands refused because of a cooldown.",

@@ -8,7 +8,7 @@ mod config;
 mod garbage;
 mod kept;
 mod startup;
-mod timers;
+mod waiting;
 
 pub use config::PluginConfig;
 
@@ -19,8 +19,7 @@ use crate::{
     slot::{
         self, Setup,
         command::Command,
-        cooldown,
-        dead_letter::{self, DeadLetter},
+        cooldown, dead_letter,
         handle::{Gone, Handle},
         history,
         lifecycle::{LifecycleEvent, LifecycleKind},
@@ -194,7 +193,10 @@ impl Plugins {
         for config in configs {
             let (history, manifest) = history::load(&database, &config.name).await?;
             let owner = config.name.clone();
-            let kept = database.run(move |connection| commit::usage(connection, &owner)).await?;
+            let read = move |connection: &mut _| {
+                Ok((commit::usage(connection, &owner)?, commit::timers::count(connection, &owner)?))
+            };
+            let (kept, timers) = database.run(read).await?;
             let waits = cooldown::load(&database, &config.name).await?;
             let name: Arc<str> = config.name.as_str().into();
             let manifest = manifest.map(Arc::new);
@@ -219,6 +221,7 @@ impl Plugins {
                 database: database.clone(),
                 history,
                 waits,
+                timers,
                 clock: Clock::default(),
                 manifest,
                 kept,
@@ -378,22 +381,6 @@ impl Plugins {
             stops.spawn(async move { handle.change(|answer| Command::Stop { host_stops: true, answer }).await });
         }
         while stops.join_next().await.is_some() {}
-    }
-
-    /// Delivers a dead letter again, and drops its answer. The letter is removed after the slot has accepted it. So a
-    /// host that is killed in between delivers it twice rather than never.
-    ///
-    /// # Errors
-    /// [`PluginError`]; the letter is kept.
-    pub async fn replay(&self, name: &str, id: i64) -> Result<DeadLetter, PluginError> {
-        let slot = self.slot(name)?;
-        let found = dead_letter::find(&self.database, name, id).await?;
-        let letter = found.ok_or_else(|| PluginError::NoLetter { plugin: name.to_owned(), id })?;
-        if !slot.handle.offer(letter.event()).await? {
-            return Err(PluginError::NotAccepted(name.to_owned()));
-        }
-        dead_letter::remove(&self.database, id).await?;
-        Ok(letter)
     }
 
     /// The view of one plugin.

@@ -99,13 +99,6 @@ fn check_subscriptions(manifest: &Manifest) -> Result<(), String> {
     for subscription in messages {
         check_pattern(&subscription.pattern)?;
     }
-    if let Some(subscription) = subscriptions.iter().find(|it| Kind::of(&it.kind) == Some(Kind::Timer)) {
-        return Err(format!(
-            "it has a handler of events of the kind {:?}, which Rosey {} does not deliver",
-            subscription.kind,
-            env!("CARGO_PKG_VERSION")
-        ));
-    }
     if manifest.migrates {
         return Err(format!("it migrates its store, which Rosey {} does not do yet", env!("CARGO_PKG_VERSION")));
     }
@@ -303,12 +296,8 @@ mod tests {
 
     #[test]
     fn what_this_host_does_not_do_is_refused_by_name() {
-        let subscription = |kind: &str| rosey_wire::manifest::Subscription {
-            kind: kind.into(),
-            pattern: "tea".into(),
-            ..Default::default()
-        };
-        for (kind, text) in [("reaction", "install a newer Rosey"), ("timer", "does not deliver")] {
+        let subscription = |kind: &str| rosey_wire::manifest::Subscription { kind: kind.into(), ..Default::default() };
+        for (kind, text) in [("reaction", "install a newer Rosey"), ("command", "install a newer Rosey")] {
             let error =
                 check(Manifest { subscriptions: vec![subscription(kind)], ..manifest(&["roll"]) }).expect_err(kind);
             assert!(error.contains(text) && error.contains(kind), "{error}");

@@ -45,6 +45,8 @@ pub struct Account {
     pub kept: Usage,
     /// Times until the store had made the changes of an event, or of a transaction, durable.
     pub commit_times: Histogram,
+    /// Times between the moment when a timer was due and its event. The count is that of the timers that fired.
+    pub lateness: Histogram,
     /// Commands refused because of a cooldown.
     pub cooled: u64,
     /// Number of times that a limit was hit, by its setting.
@@ -121,6 +123,11 @@ impl Account {
         if usage.commits >= self.kept.commits {
             self.kept = usage;
         }
+    }
+
+    /// Counts a timer that fired. Both times are in milliseconds since 1970.
+    pub fn fired(&mut self, due: u64, now: u64) {
+        self.lateness.observe(Duration::from_millis(now.saturating_sub(due)));
     }
 
     /// Counts a limit that was hit.

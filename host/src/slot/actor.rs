@@ -14,6 +14,7 @@ use crate::slot::{
     lifecycle::LifecycleKind,
     live::Live,
     pace::Pace,
+    timers::Timers,
 };
 use crate::{
     event::{self, Event, Form},
@@ -106,6 +107,7 @@ pub(super) struct Task {
     pub(super) pace: Pace,
     pub(super) commits: Commits,
     pub(super) cooldowns: Cooldowns,
+    pub(super) timers: Timers,
     pub(super) account: Account,
 }
 
@@ -162,6 +164,7 @@ impl Task {
             parting: Vec::new(),
             commits: Commits::default(),
             cooldowns,
+            timers: Timers::with(setup.timers),
             pace: Pace::new(Arc::clone(&setup.pacer)),
             account: Account::of(setup.kept),
             setup,
@@ -197,6 +200,7 @@ impl Task {
             more = true;
         }
         more |= self.poll_timer(cx, now);
+        self.tick_timers(now);
         self.apply_effects(now);
         self.send_commits(now);
         self.pump(cx, now, has_turn);
@@ -391,6 +395,8 @@ impl Task {
             Report::Looked(generation, beyond) => self.looked_at(generation, beyond),
             Report::Saved(written) => self.saved(written),
             Report::Committed(results) => self.committed(now, results),
+            Report::TimersTold(count) => self.timers.told(count, now),
+            Report::TimersFired(fired) => self.timers_fired(now, fired),
             Report::CooldownsSaved { lost } => self.cooldowns_saved(now, lost),
             Report::Pending(events) => {
                 for event in events {
@@ -516,7 +522,7 @@ impl Task {
                 let _ = answer.send(Box::new(self.view(now)));
             }
             Command::Keeps(usage) => self.account.keeps(usage),
-            Command::TimersLeft(_) => {}
+            Command::TimersLeft(count) => self.timers.count = count,
             Command::Collect => {
                 let active = self.state.active();
                 if let Some(live) = self.live.iter_mut().find(|live| Some(live.generation) == active) {
@@ -616,7 +622,10 @@ impl Task {
         if waits && self.look_at.is_none() {
             self.look_at = Some(now + LOOK_EVERY);
         }
-        let next = [self.look_at, self.state.next_tick(), self.cooldowns.save_at()].into_iter().flatten().min();
+        let next = [self.look_at, self.state.next_tick(), self.cooldowns.save_at(), self.timers_wake_at()]
+            .into_iter()
+            .flatten()
+            .min();
         // Sets only an earlier time. With a later one the timer fires too early, which costs less than to set it for
         // each event.
         if let Some(next) = next

@@ -1,7 +1,7 @@
 //! The messages that a slot takes.
 
 use crate::{
-    commit::{Results, Usage},
+    commit::{Results, Usage, timers::Fired},
     event::Event,
     process::{
         spawn::Exit,
@@ -93,6 +93,10 @@ pub(super) enum Report {
         /// The waits to save again.
         lost: Vec<(u64, u64)>,
     },
+    /// The store knows the timers of the manifest, and has so many now; or it could not be told.
+    TimersTold(Option<u64>),
+    /// The timers that were due have fired; or they could not.
+    TimersFired(Option<Fired>),
     /// Stored events without an end.
     Pending(Vec<Event>),
     /// A dead letter is durable.

@@ -118,6 +118,11 @@ impl Commits {
         None
     }
 
+    /// How many events with a row the slot has.
+    pub fn holds(&self) -> usize {
+        self.held.len()
+    }
+
     /// Records that the slot has an event with a row. False when it has it already.
     pub fn hold(&mut self, row: i64) -> bool {
         self.held.insert(row)
@@ -291,6 +296,7 @@ impl Task {
     pub(super) fn committed(&mut self, now: Instant, results: Results) {
         let Some(UnderWay { accepts, records, questions, since }) = self.commits.under_way.take() else { return };
         results.usage.into_iter().for_each(|usage| self.account.keeps(usage));
+        results.timers.into_iter().for_each(|pending| self.timers.changed(pending, now));
         self.accepted(now, accepts, results.accepts);
         for ((owner, leads), result) in records.into_iter().zip(results.records) {
             if result.is_ok() {

@@ -14,7 +14,7 @@ use crate::{
     time::span,
 };
 use rosey_core::outcome::Outcome;
-use rosey_wire::{effect::Scope, manifest::Manifest};
+use rosey_wire::{effect::Scope, event::Kind, manifest::Manifest};
 use rusqlite::{Connection, params};
 use std::{
     collections::HashMap,
@@ -170,22 +170,23 @@ impl Cooldowns {
 impl Task {
     /// Accepts an event, unless its user has to wait: then the slot answers at once and wakes no process.
     pub(super) fn admit_in_turn(&mut self, now: Instant, at: Instant, event: Event) {
-        let command = event.command().filter(|_| !self.cooldowns.is_empty() && self.state.will_run());
-        let Some(command) = command.map(|command| command.name().to_owned()) else {
+        let has_any = !self.cooldowns.is_empty() && self.state.will_run();
+        let Some(command) = event.command().filter(|_| has_any) else {
             self.admit(now, at, event);
             return;
         };
         let clock = self.setup.clock.now();
-        match self.cooldowns.check(&command, &event.place, &event.user, clock) {
+        match self.cooldowns.check(command.name(), &event.place, &event.user, clock) {
             Ok(pass) => {
                 if self.admit(now, at, event) {
                     self.cooldowns.begin(pass, clock, now);
                 }
             }
             Err(left) => {
-                let (key, text) = (event.order_key(), refusal(&command, left));
+                let (key, text) = (event.order_key(), refusal(command.name(), left));
                 let Self { flow, setup, account, commits, .. } = self;
                 account.cooled += 1;
+                account.kinds[Kind::Command as usize] += 1;
                 flow.admit_ended(at, key, event, Outcome::Replied(text), &mut |ended| {
                     finish(setup, account, commits, now, ended)
                 });

@@ -11,6 +11,8 @@ mod effects;
 mod inbound;
 mod live;
 mod record;
+mod timers;
+mod timing;
 
 pub mod account;
 pub mod command;
@@ -74,6 +76,8 @@ pub struct Setup {
     pub history: BuildHistory,
     /// The waits of cooldowns under way, as [`cooldown::load`] reads them.
     pub waits: Vec<(u64, u64)>,
+    /// The number of timers that were set.
+    pub timers: u64,
     /// The clock for the time of the day.
     pub clock: Clock,
     /// The manifest that the host before this one knew.

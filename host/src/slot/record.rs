@@ -2,8 +2,13 @@
 
 use super::{Setup, account::Account};
 use crate::{
-    commit::{Change, MAX_CHANGES, NewEvent, NewLine, Read, Record, To, scope},
+    commit::{
+        Change, MAX_CHANGES, NewEvent, NewLine, Read, Record, To, scope,
+        timers::{Cron, TimerChange, When},
+    },
     event::{Event, Form, Identity, Place, User, What, origin},
+    schedule::Schedule,
+    text::clean,
 };
 use rosey_wire::{
     effect::{self, Effect, Effects, Style, Target},
@@ -31,6 +36,14 @@ pub struct Cause<'a> {
 impl Cause<'_> {
     fn of(&self) -> Option<(&Place, &User)> {
         self.event.map(|event| (&*event.place, &*event.user))
+    }
+
+    /// Who and where, as `rosey.db` keeps it.
+    fn origin(&self) -> String {
+        match self.of() {
+            Some((place, user)) => origin::write(user, place),
+            None => origin::write(&User::nobody(), &Place::none()),
+        }
     }
 
     /// The number of signals that led to a signal with this cause.
@@ -89,8 +102,13 @@ pub fn of(setup: &Setup, account: &mut Account, effects: &Effects<'_>, cause: &C
                 record.signals.extend(signals(setup, account, topic, payload, cause)?);
                 continue;
             }
-            Effect::SetTimer { .. } | Effect::CancelTimer { .. } => {
-                return Err(format!("a plugin that has timers needs a newer Rosey than {}", env!("CARGO_PKG_VERSION")));
+            Effect::SetTimer { name, when, payload } => {
+                record.timers.push(timer(name, when, payload, cause)?);
+                continue;
+            }
+            Effect::CancelTimer { name } => {
+                record.timers.push(TimerChange::Cancel { name: name.to_owned() });
+                continue;
             }
         };
         record.changes.push(Change { scope: scope(kind)?, key: key.to_owned(), to });
@@ -180,6 +198,22 @@ fn privately(event: &Event) -> Place {
     }
 }
 
+/// A timer that is set. Whoever has caused the event sets it, and there.
+fn timer(name: &str, when: effect::When<'_>, payload: &[u8], cause: &Cause<'_>) -> Result<TimerChange, String> {
+    let when = match when {
+        effect::When::After(delay) => When::After(delay),
+        effect::When::At(time) => When::At(time),
+        effect::When::Every { cron, zone } => {
+            let schedule = Schedule::parse(cron, zone);
+            let schedule =
+                schedule.map_err(|error| format!("the timer {:?} cannot be set: {error}", clean(name, 64)))?;
+            When::Every(Box::new(Cron { cron: cron.to_owned(), zone: zone.to_owned(), schedule }))
+        }
+    };
+    let (name, payload, origin) = (name.to_owned(), payload.into(), cause.origin().into());
+    Ok(TimerChange::Set { name, when, payload, origin })
+}
+
 /// An event for each plugin that hears the signal.
 fn signals(
     setup: &Setup,
@@ -201,10 +235,7 @@ fn signals(
     }
     let (from, topic) = (std::sync::Arc::clone(&setup.name), topic.into());
     let what = What::Signal { from, topic, payload: payload.into(), depth };
-    let origin = match cause.of() {
-        Some((place, user)) => origin::write(user, place),
-        None => origin::write(&User::nobody(), &Place::none()),
-    };
+    let origin = cause.origin();
     let event = |(plugin, occurrence): (std::sync::Arc<str>, crate::event::Occurrence)| NewEvent {
         plugin,
         what: occurrence.what,

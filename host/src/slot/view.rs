@@ -67,6 +67,8 @@ pub struct View {
     pub in_flight: usize,
     /// The other counters.
     pub account: Account,
+    /// Timers that are set.
+    pub timers: u64,
     /// What Rosey remembers across restarts of the host.
     pub history: BuildHistory,
     /// Time left of a bake under way.
@@ -105,6 +107,7 @@ impl Task {
             queued: self.flow.queued(),
             in_flight: self.flow.in_flight(),
             account: self.account.clone(),
+            timers: self.timers.count,
             history: self.state.history().clone(),
             bake_left: self.state.bake().map(|bake| bake.until.saturating_duration_since(now)),
         }

@@ -2,7 +2,7 @@
 #![cfg_attr(test, allow(dead_code, reason = "there are no unit tests, and #[plugin] exports nothing to them"))]
 #![expect(clippy::disallowed_methods, reason = "it is late on purpose")]
 
-use plugin_api::prelude::*;
+use plugin_api::{event::Timer, prelude::*};
 use std::{
     hint::black_box,
     sync::{
@@ -251,6 +251,41 @@ impl Misbehave {
     #[command(channel_cooldown = "1m")]
     fn rarely_here(&self, _cx: &Context) -> &'static str {
         "here"
+    }
+
+    /// Sets a timer of this name, so many milliseconds from now.
+    #[command]
+    fn remind(&self, cx: &Context, millis: u64, name: String) -> Result<&'static str> {
+        cx.after(Duration::from_millis(millis), &name, &())?;
+        Ok("set")
+    }
+
+    /// Cancels the timer of this name.
+    #[command]
+    fn forget(&self, cx: &Context, name: String) -> Result<&'static str> {
+        cx.cancel_timer(&name)?;
+        Ok("gone")
+    }
+
+    /// The timers that are set.
+    #[command]
+    async fn pending(&self, cx: &Context) -> Result<String> {
+        let names: Vec<_> = cx.timers().await?.into_iter().map(|timer| timer.name).collect();
+        Ok(if names.is_empty() { "none".to_owned() } else { names.join(" ") })
+    }
+
+    /// Counts, and keeps how late it was, in seconds.
+    #[timer]
+    fn ring(&self, cx: &Context, timer: &Timer) -> Result<()> {
+        cx.store().add(&format!("fired/{}", timer.name), 1)?;
+        if !cx.channel().is_empty() {
+            cx.store().channel().put(&format!("late/{}", timer.name), &timer.late.as_secs())?;
+        }
+        match timer.name.as_str() {
+            "fail" => Err(Error::internal("this timer fails")),
+            "abort" => std::process::abort(),
+            _ => Ok(()),
+        }
     }
 
     #[snapshot]

@@ -6,7 +6,7 @@ use crate::{
     time::Clock,
 };
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
@@ -22,14 +22,14 @@ struct Timers {
 impl Timers {
     fn new() -> Self {
         let connection = Connection::open_in_memory().expect("memory");
-        connection.execute_batch(&format!("{}{SCHEMA}", sql::SCHEMA)).expect("our own tables");
+        connection.execute_batch(&format!("{}{}{SCHEMA}", sql::SCHEMA, pending::SCHEMA)).expect("our own tables");
         Self { connection, clock: Clock::standing(NOON), quota: TimerQuota { timers: 5, bytes: 8 } }
     }
 
     fn run(&mut self, records: Vec<Record>) -> Results {
         let batch = crate::commit::Batch {
             plugin: "p".into(),
-            quota: Quota { keys: 1, bytes: 100, lines: 10 },
+            quota: Quota { keys: 1, bytes: 100, lines: 1 },
             timer_quota: self.quota,
             clock: self.clock.clone(),
             accepts: Vec::new(),
@@ -47,17 +47,17 @@ impl Timers {
         self.commit(Record { timers: vec![set(name, when)], ..Record::default() })
     }
 
-    fn take_down(&mut self, fired: &Fired) {
-        self.commit(Record { fired: Some(fired.clone()), ..Record::default() }).expect("there is room");
-    }
-
-    fn due(&self) -> DueTimers {
+    /// Those that fire now, by name and the time that they were due.
+    fn fire(&mut self) -> Vec<(String, u64)> {
         let all = Handlers { names: Vec::new(), others: true };
-        due(&self.connection, "p", &all, (self.clock.now(), 100), &[]).expect("memory")
+        let fired = fire(&mut self.connection, &"p".into(), &all, self.clock.now(), 100).expect("memory");
+        assert_eq!(fired.count, self.left().len() as u64);
+        fired.events.iter().map(timer).collect()
     }
 
-    fn fire(&self) -> Option<Fired> {
-        self.due().due.into_iter().next().map(|due| due.fired)
+    fn next(&mut self) -> Option<u64> {
+        let all = Handlers { names: Vec::new(), others: true };
+        fire(&mut self.connection, &"p".into(), &all, self.clock.now(), 0).expect("memory").next
     }
 
     fn left(&self) -> Vec<(String, u64)> {
@@ -83,31 +83,24 @@ fn every(text: &str, zone: &str) -> When {
 }
 
 #[test]
-fn a_timer_is_there_until_its_event_is_committed() {
+fn a_timer_that_is_due_is_an_event_until_that_has_ended() {
     let mut timers = Timers::new();
     timers.set("tea", When::After(10_000)).expect("there is room");
-    assert_eq!((timers.fire(), timers.due().next), (None, Some(NOON + 10_000)));
+    assert_eq!((timers.fire(), timers.next()), (Vec::new(), Some(NOON + 10_000)));
     timers.clock.set(NOON + 10_000);
-    let fired = timers.fire().expect("it is due");
-    assert_eq!(timers.fire().as_ref(), Some(&fired), "as for a host that was killed before the commit");
-    timers.take_down(&fired);
-    assert_eq!((timers.fire(), timers.left()), (None, Vec::new()));
-    timers.take_down(&fired);
+    assert_eq!(timers.fire(), [("tea".to_owned(), NOON + 10_000)]);
+    assert_eq!((timers.fire(), timers.left()), (Vec::new(), Vec::new()));
+    let waiting = pending::accepted(&timers.connection, "p").expect("memory");
+    assert_eq!(
+        waiting.iter().map(timer).collect::<Vec<_>>(),
+        [("tea".to_owned(), NOON + 10_000)],
+        "also if the host is killed"
+    );
+    let row = waiting[0].occurrence().and_then(|occurrence| occurrence.row);
+    timers.commit(Record { settles: row, ..Record::default() }).expect("it ends");
+    assert!(pending::accepted(&timers.connection, "p").expect("memory").is_empty());
     timers.set("past", When::At(7)).expect("there is room");
-    assert_eq!(timers.fire().map(|fired| fired.due), Some(7), "at once");
-}
-
-#[test]
-fn one_that_is_set_anew_meanwhile_stays() {
-    let mut timers = Timers::new();
-    timers.set("tea", When::At(NOON)).expect("there is room");
-    let fired = timers.fire().expect("it is due");
-    let again = Record { fired: Some(fired.clone()), timers: vec![set("tea", When::After(5))], ..Record::default() };
-    timers.commit(again).expect("its own handler sets it anew");
-    assert_eq!(timers.left(), [("tea".to_owned(), NOON + 5)]);
-    timers.set("tea", When::At(NOON)).expect("another event sets it, to the time that it had");
-    timers.take_down(&fired);
-    assert_eq!(timers.left(), [("tea".to_owned(), NOON)]);
+    assert_eq!(timers.fire(), [("past".to_owned(), 7)], "at once");
 }
 
 #[test]
@@ -115,16 +108,15 @@ fn a_clock_that_is_set_loses_no_time_and_doubles_none() {
     let mut timers = Timers::new();
     timers.set("hourly", every("0 * * * *", "")).expect("there is room");
     timers.clock.set(NOON + HOUR);
-    let fired = timers.fire().expect("it is due");
+    assert_eq!(timers.fire(), [("hourly".to_owned(), NOON + HOUR)]);
     timers.clock.set(NOON);
-    timers.take_down(&fired);
-    assert_eq!(timers.left()[0].1, NOON + 2 * HOUR, "the same hour does not come again");
-    timers.clock.set(NOON + 2 * HOUR - 1);
-    assert_eq!(timers.fire(), None);
+    assert_eq!(
+        (timers.fire(), timers.next()),
+        (Vec::new(), Some(NOON + 2 * HOUR)),
+        "the same hour does not come again"
+    );
     timers.clock.set(NOON + 7 * HOUR + MINUTE);
-    let late = timers.fire().expect("it is due");
-    assert_eq!(late.due, NOON + 2 * HOUR);
-    timers.take_down(&late);
+    assert_eq!(timers.fire(), [("hourly".to_owned(), NOON + 2 * HOUR)]);
     assert_eq!(timers.left()[0].1, NOON + 8 * HOUR, "what was missed fires once");
 }
 
@@ -135,10 +127,7 @@ fn days_on_which_clocks_are_set_have_each_time_once() {
     let mut due = Vec::new();
     for hour in 0..72 {
         timers.clock.set(NOON + hour * HOUR);
-        while let Some(fired) = timers.fire() {
-            due.push((fired.due - NOON) as f64 / HOUR as f64);
-            timers.take_down(&fired);
-        }
+        due.extend(timers.fire().into_iter().map(|(_, due)| (due - NOON) as f64 / HOUR as f64));
     }
     // 01:00 in UTC, when the clock goes from 02:00 to 03:00, and then 02:30 of summer.
     assert_eq!(due, [13.0, 36.5, 60.5]);
@@ -187,36 +176,35 @@ fn what_a_manifest_declares_is_there_and_nothing_that_an_older_one_did() {
     let hours =
         |timers: &Timers| timers.left().into_iter().map(|(name, due)| (name, (due - NOON) / HOUR)).collect::<Vec<_>>();
     assert_eq!(hours(&timers), [("b".into(), 2), ("c".into(), 3), ("own".into(), 0)], "b is due, and stays so");
-    let fired = timers.due().due.into_iter().map(|due| due.fired).find(|fired| &*fired.name == "b").expect("it is due");
     declare(&mut timers, &[("b", "0 16 * * *")]);
-    timers.take_down(&fired);
-    assert_eq!(hours(&timers), [("b".into(), 4), ("own".into(), 0)], "it was changed while it fired");
+    assert_eq!(hours(&timers), [("b".into(), 4), ("own".into(), 0)], "it was changed");
 }
 
 #[test]
-fn only_timers_with_a_handler_fire_and_none_twice_at_a_time() {
+fn only_timers_with_a_handler_fire_and_no_more_than_may() {
     let mut timers = Timers::new();
     let all = ["a", "b", "c"].map(|name| set(name, When::At(NOON)));
     timers.commit(Record { timers: all.into(), ..Record::default() }).expect("there is room");
     timers.set("d", When::At(NOON + 1)).expect("there is room");
-    let ask = |timers: &Timers, names: &[&str], others, firing: &[&str], most| {
+    let mut ask = |names: &[&str], others, most| {
         let handlers = Handlers { names: names.iter().map(|&name| name.into()).collect(), others };
-        let id = |name: &str| if name == "a" { 1 } else { 2 };
-        let firing: Vec<_> = firing.iter().map(|&name| Fired { id: id(name), name: name.into(), due: NOON }).collect();
-        let found = due(&timers.connection, "p", &handlers, (NOON, most), &firing).expect("memory");
-        let names: Vec<_> = found.due.iter().map(|due| due.fired.name.to_string()).collect();
-        (names.concat(), found.more, found.next)
+        let fired = fire(&mut timers.connection, &"p".into(), &handlers, NOON, most).expect("memory");
+        let fires = |event: &Event| format!("{} by {}", timer(event).0, event.occurrence().expect("a timer").pattern);
+        (fired.events.iter().map(fires).collect::<Vec<_>>().join(", "), fired.more, fired.next, fired.count)
     };
-    assert_eq!(ask(&timers, &["b"], false, &[], 9), ("b".into(), false, None));
-    assert_eq!(ask(&timers, &["b", "d"], false, &["b"], 9), ("".into(), false, Some(NOON + 1)));
-    assert_eq!(ask(&timers, &[], true, &[], 2), ("ab".into(), true, Some(NOON + 1)));
-    assert_eq!(ask(&timers, &[], true, &["a", "b"], 2), ("c".into(), false, Some(NOON + 1)));
-    assert_eq!(ask(&timers, &[], false, &[], 9), ("".into(), false, None));
-    timers.set("b", When::At(1)).expect("in place of one that fires");
-    let firing = [Fired { id: 2, name: "b".into(), due: NOON }];
-    let handlers = Handlers { names: vec!["b".into()], others: false };
-    let found = due(&timers.connection, "p", &handlers, (NOON, 9), &firing).expect("memory");
-    assert_eq!((found.due, found.more), (Vec::new(), true), "it waits for the one before");
+    assert_eq!(ask(&[], false, 9), (String::new(), false, None, 4));
+    assert_eq!(ask(&["b"], false, 9), ("b by b".into(), false, None, 3));
+    assert_eq!(ask(&["d"], false, 9), (String::new(), false, Some(NOON + 1), 3));
+    assert_eq!(ask(&["c"], true, 1), ("a by *".into(), true, Some(NOON + 1), 2));
+    assert_eq!(ask(&["c"], true, 1), ("c by c".into(), false, Some(NOON + 1), 1));
+}
+
+/// The name of the timer that an event is, and when it was due.
+fn timer(event: &Event) -> (String, u64) {
+    match event.occurrence().map(|occurrence| &occurrence.what) {
+        Some(What::Timer { name, due_ms, .. }) => (name.to_string(), *due_ms),
+        other => panic!("not a timer: {other:?}"),
+    }
 }
 
 /// What a host does with timers, and what may happen to it.
@@ -225,10 +213,7 @@ enum Step {
     Set(u8, u64),
     Every(u8, u8),
     Cancel(u8),
-    /// Everything that is due fires and is committed.
     Fire,
-    /// The host is killed with everything that is due under way.
-    Killed,
     /// The clock goes on, or is set forward.
     Later(u64),
     /// The clock is set back.
@@ -241,7 +226,6 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..4u8, 1..30u8).prop_map(|(name, minutes)| Step::Every(name, minutes)),
         1 => (0..4u8).prop_map(Step::Cancel),
         4 => Just(Step::Fire),
-        2 => Just(Step::Killed),
         4 => (0..100u64).prop_map(|minutes| Step::Later(minutes * MINUTE)),
         1 => (0..100u64).prop_map(|minutes| Step::Earlier(minutes * MINUTE)),
     ]
@@ -249,9 +233,9 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn each_setting_fires_once_for_each_time(steps in prop::collection::vec(step(), 1..60)) {
+    fn each_fires_once_for_each_time(steps in prop::collection::vec(step(), 1..60)) {
         let mut timers = Timers::new();
-        let (mut model, mut fired) = (BTreeMap::<String, (u64, u64)>::new(), BTreeSet::new());
+        let mut model = BTreeMap::<String, (u64, u64)>::new();
         for step in steps {
             let now = timers.clock.now();
             match step {
@@ -269,19 +253,16 @@ proptest! {
                     model.remove(&name.to_string());
                 }
                 Step::Fire => {
-                    for Due { fired: one, .. } in timers.due().due {
-                        let (due, minutes) = model[&*one.name];
-                        prop_assert_eq!(due, one.due);
-                        prop_assert!(fired.insert((one.id, one.due)), "twice: {:?}", one);
-                        timers.take_down(&one);
+                    for (name, due) in timers.fire() {
+                        let (expected, minutes) = model[&name];
+                        prop_assert_eq!(due, expected);
                         match minutes {
-                            0 => model.remove(&*one.name),
-                            _ => model.insert(one.name.to_string(), (after(now.max(due), minutes), minutes)),
+                            0 => model.remove(&name),
+                            _ => model.insert(name, (after(now.max(due), minutes), minutes)),
                         };
                     }
-                    prop_assert_eq!(timers.fire(), None);
+                    prop_assert_eq!(timers.fire(), Vec::new());
                 }
-                Step::Killed => drop(timers.due()),
                 Step::Later(by) => timers.clock.set(now + by),
                 Step::Earlier(by) => timers.clock.set(now.saturating_sub(by).max(NOON - HOUR)),
             }

@@ -1,12 +1,31 @@
-//! What an operator does with the timers of plugins.
+//! What an operator does with dead letters and timers of plugins.
 
 use super::{PluginError, Plugins};
 use crate::{
     commit::timers::{self, Listed},
-    slot::command::Command,
+    slot::{
+        command::Command,
+        dead_letter::{self, DeadLetter},
+    },
 };
 
 impl Plugins {
+    /// Delivers a dead letter again, and drops its answer. The letter is removed after the slot has accepted it. So a
+    /// host that is killed in between delivers it twice rather than never.
+    ///
+    /// # Errors
+    /// [`PluginError`]; the letter is kept.
+    pub async fn replay(&self, name: &str, id: i64) -> Result<DeadLetter, PluginError> {
+        let slot = self.slot(name)?;
+        let found = dead_letter::find(&self.database, name, id).await?;
+        let letter = found.ok_or_else(|| PluginError::NoLetter { plugin: name.to_owned(), id })?;
+        if !slot.handle.offer(letter.event()).await? {
+            return Err(PluginError::NotAccepted(name.to_owned()));
+        }
+        dead_letter::remove(&self.database, id).await?;
+        Ok(letter)
+    }
+
     /// The timers of a plugin that fire next, at most `most`.
     ///
     /// # Errors
