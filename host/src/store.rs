@@ -77,7 +77,8 @@ impl StoreError {
         }
     }
 
-    /// Whether it passes without anybody touching the file: the disk is full, or another program holds it.
+    /// Whether the cause may go away while the file stays as it is: the disk is full, or another program holds the
+    /// file.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Sqlite(error) => matches!(
@@ -90,7 +91,7 @@ impl StoreError {
     }
 }
 
-/// Whether the disk is full, or the user's share of it.
+/// Whether the disk, or the user's quota of it, is full.
 pub fn is_for_want_of_room(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

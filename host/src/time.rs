@@ -8,24 +8,24 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// Where the time of the day comes from: the system, or a test that sets it. Clones of one that is set are one clock.
+/// The source of the time of the day: the system, or a test that sets it. Clones of a test's clock are one clock.
 #[derive(Debug, Clone, Default)]
 pub struct Clock(Option<Arc<AtomicU64>>);
 
 impl Clock {
-    /// A clock that stands at this time, in milliseconds since 1970, until it is set.
+    /// A clock that stands still at this time, in milliseconds since 1970, until it is set.
     pub fn standing(at: u64) -> Self {
         Self(Some(Arc::new(AtomicU64::new(at))))
     }
 
-    /// Sets a clock that stands; the system's is left alone.
+    /// Sets a clock that stands still. Leaves the system's clock alone.
     pub fn set(&self, to: u64) {
         if let Some(at) = &self.0 {
             at.store(to, Relaxed);
         }
     }
 
-    /// Milliseconds since 1970.
+    /// The time of the day, in milliseconds since 1970.
     pub fn now(&self) -> u64 {
         self.0.as_ref().map_or_else(|| millis(SystemTime::now()), |at| at.load(Relaxed))
     }
@@ -36,7 +36,7 @@ pub fn millis(time: SystemTime) -> u64 {
     u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The time of so many milliseconds since 1970. One beyond the system's range reads as 1970.
+/// The time at this many milliseconds since 1970. A time beyond the system's range becomes 1970.
 pub fn of_millis(millis: u64) -> SystemTime {
     UNIX_EPOCH.checked_add(Duration::from_millis(millis)).unwrap_or(UNIX_EPOCH)
 }

@@ -1,5 +1,5 @@
-//! A bot whose plugin keeps books, while plugin and *host* are killed at random. At the end the books must agree, to the event:
-//! each command that was accepted counts once, each line is said once, each timer fires once, whatever was killed.
+//! A bot whose plugin keeps books, while a test kills the plugin and the *host* at random. At the end the books must
+//! agree, to the event: each accepted command counts once, each line is said once, each timer fires once.
 
 use crate::{
     bot::{Bot, Folder, runs, signal_process},
@@ -13,31 +13,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What to do, and for how long.
+/// What the test does, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// Decides everything that is decided at random.
+    /// The seed of all random decisions.
     pub seed: u64,
-    /// How long things are killed.
+    /// Time in which processes are killed.
     pub lasts: Duration,
     /// Commands that wait for their answer at a time.
     pub window: u64,
 }
 
-/// What happened. All that must hold has been checked.
+/// The counts of a run that met all conditions.
 #[derive(Debug, Default)]
 pub struct Account {
-    /// Commands that were typed.
+    /// Commands typed.
     pub typed: u64,
-    /// Of these, those that the books have.
+    /// Commands in the books.
     pub entered: u64,
-    /// How often the host was killed.
+    /// How often the test killed the host.
     pub host_kills: u64,
-    /// How often another process of the bot was killed.
+    /// Kills of other processes of the bot.
     pub plugin_kills: u64,
-    /// How often the plugin was restarted on request.
+    /// Requested restarts of the plugin.
     pub restarts: u64,
-    /// Lines that were said again, because the host was killed while they were on their way.
+    /// Lines said again, because the host was killed while they were on their way.
     pub said_again: u64,
     /// Timers that fired.
     pub fired: u64,
@@ -66,7 +66,8 @@ journal = true
 /// Plays the plan.
 ///
 /// # Panics
-/// When anything that must hold does not.
+///
+/// A condition does not hold.
 pub fn play(plan: Plan) -> Account {
     let folder = Folder::new(&["tally"]);
     let (mut account, mut random) = (Account::default(), fastrand::Rng::with_seed(plan.seed));
@@ -93,7 +94,7 @@ pub fn play(plan: Plan) -> Account {
     account
 }
 
-/// Types commands, and kills, until it is time to kill the host.
+/// Types commands and kills processes, until it is time to kill the host.
 fn talk(
     bot: &mut Bot,
     until: Instant,
@@ -111,7 +112,7 @@ fn talk(
         bot.answer_within(Duration::from_millis(20)).iter().for_each(|line| heard.hear(line));
         match random.u32(0..100) {
             0..5 => {
-                // Whichever it is: the plugin, the spare, or what watches over the host.
+                // Any of them: the plugin, the spare, or the keeper.
                 let all = children(bot.pid());
                 if let Some(pid) = random.choice(all).filter(|pid| runs(*pid)) {
                     account.plugin_kills += 1;
@@ -129,7 +130,7 @@ fn talk(
     heard.answers = 0;
 }
 
-/// What the bot has said.
+/// The answers and lines of the bot.
 #[derive(Debug, Default)]
 struct Heard {
     answers: u64,
@@ -150,13 +151,13 @@ impl Heard {
         {
             *self.said.entry(number).or_default() += 1;
         } else if line.starts_with("tally ") {
-            // That it is restarting, or could not do it just now.
+            // The answer says that the plugin is restarting, or that it cannot restart now.
             self.answers += 1;
         }
     }
 }
 
-/// What is still to happen.
+/// The number of things that still wait to happen.
 fn waiting(database: &Path) -> u64 {
     let count = |table: &str| {
         let connection = Connection::open(database).expect("it is there");
@@ -190,7 +191,7 @@ fn check(database: &Path, heard: &Heard, account: &mut Account) {
     let total = |key: &str| kept.iter().find(|(_, name, _)| name == key).map_or(0, |(_, _, value)| number(value));
     assert_eq!((total("total"), total("mine")), (account.entered, account.entered), "the sums and the entries");
     account.said_again = heard.said.values().map(|times| times - 1).sum();
-    // One line is on its way at a time, in one channel.
+    // Only one line is on its way at a time, because all are in one channel.
     assert!(account.said_again <= account.host_kills, "{} lines were said again", account.said_again);
     for number in entries.keys() {
         let times = fired.get(number).copied().unwrap_or(0);
@@ -200,7 +201,7 @@ fn check(database: &Path, heard: &Heard, account: &mut Account) {
     assert!(fired.keys().all(|number| entries.contains_key(number)), "a timer fired of an event that was not entered");
 }
 
-/// The processes that a process has started, and that still run.
+/// The running processes that a process has started.
 fn children(parent: u32) -> Vec<u32> {
     let stat = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
     let is_child = |pid: &u32| {

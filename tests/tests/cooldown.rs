@@ -1,4 +1,4 @@
-//! Who has to wait before a command, on real processes: the host says so, whatever becomes of the process and of the host.
+//! Cooldowns of commands, on real processes: the host keeps them across the end of a process and of the host.
 
 use rosey_core::state::ChangeRequest;
 use rosey_tests::{
@@ -22,7 +22,7 @@ async fn ask(rig: &Rig, person: &str, channel: &str, line: &str) -> String {
     channel.answer().await.unwrap_or_default()
 }
 
-/// Whether this is a refusal of the command: the wait is a minute, less what has passed.
+/// Whether this refuses the command: the cooldown is a minute, so less than that is left.
 fn is_refusal(answer: &str, command: &str) -> bool {
     answer.starts_with("Wait ") && answer.ends_with(&format!(" before !{command}."))
 }
@@ -33,7 +33,7 @@ async fn a_wait_outlives_the_process_a_reload_and_the_host() {
     let rig = start(directory.path()).await;
     assert_eq!(ask(&rig, "ann", "a", "!rarely").await, "now");
     assert!(is_refusal(&ask(&rig, "ann", "b", "!rarely").await, "rarely"), "in any channel");
-    assert_eq!(ask(&rig, "bob", "a", "!rarely").await, "now", "and nobody else");
+    assert_eq!(ask(&rig, "bob", "a", "!rarely").await, "now", "only ann has to wait");
     assert_eq!(ask(&rig, "ann", "a", "!rarely-here").await, "here");
     assert!(is_refusal(&ask(&rig, "bob", "a", "!rarely-here").await, "rarely-here"), "anyone in that channel");
     assert_eq!(ask(&rig, "bob", "b", "!rarely-here").await, "here");
@@ -68,7 +68,7 @@ async fn a_refusal_keeps_its_turn_and_wakes_no_process() {
     assert_eq!(channel.answer().await.as_deref(), Some("first"));
     assert!(is_refusal(&channel.answer().await.expect("an answer"), "rarely"));
 
-    // A process that is stopped answers nothing; a refusal needs none.
+    // A stopped process answers nothing; a refusal needs no process.
     let view = rig.until("p", |view| view.active().is_some()).await;
     let pid = view.active().expect("waited for").pid;
     signal_process(pid, Signal::STOP);

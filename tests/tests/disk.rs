@@ -158,7 +158,7 @@ fn a_database_that_another_program_holds_is_waited_for() {
     serves(&mut bot);
     assert!(bot.end().success());
     let holder = rusqlite::Connection::open(folder.path().join("state/rosey.db")).expect("it is there");
-    holder.execute_batch("BEGIN EXCLUSIVE").expect("nobody holds it");
+    holder.execute_batch("BEGIN EXCLUSIVE").expect("no other program holds it");
     let mut bot = folder.start(SETTINGS);
     bot.until_logged("not started yet: rosey.db: another program holds it; close that one; tried again every 5 s");
     let (code, _, problem) = shell(&folder, &["admin", "list"]);

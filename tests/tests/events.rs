@@ -1,4 +1,4 @@
-//! Events of every kind, on real processes: who hears what, how it is counted, and what becomes of it.
+//! Events of every kind, on real processes: which plugin hears them, how they are counted, and how they end.
 
 use rosey::{event::What, plugins::PluginConfig};
 use rosey_tests::{
@@ -16,7 +16,7 @@ fn tally() -> PluginConfig {
     config
 }
 
-/// Waits until the plugin has heard something so often.
+/// Waits until the plugin has heard this that many times.
 async fn until_heard(rig: &Rig, what: &str, times: u64) {
     let asked = async {
         while rig.ask(&format!("!heard {what}")).await != times.to_string() {
@@ -188,7 +188,7 @@ async fn a_command_that_is_written_down_outlives_the_host() {
     let journaled = || PluginConfig { journal: true, ..tally() };
     let rig = Rig::start_in(directory.path(), vec![journaled()]).await;
     assert_eq!(rig.ask("!counts").await, "it does");
-    // What a host leaves that was killed when it had accepted an event and not ended it.
+    // The state that a host leaves which was killed between the acceptance of an event and its end.
     let accepted = rig.plugins.database().run(|connection| {
         let origin = r##"{"user":"test","identity":"console","connector":"test","channel":"#tea"}"##;
         connection.execute(

@@ -1,4 +1,4 @@
-//! What the log says: each thing once, in fields that a program can read.
+//! The log: each event in one line, with fields that a program can read.
 
 use rosey_tests::{
     bot::{Bot, Folder},
@@ -26,7 +26,7 @@ fn a_refusal_is_written_once_wherever_it_was_asked_for() {
     let (code, _, problem) = shell(&folder, &["admin", "reload", "misbehave", "--yes"]);
     assert!(code == 1 && problem.contains("the probe finds nothing"), "{problem}");
     bot.until_logged("the probe finds nothing");
-    // Here the log goes elsewhere than the answers.
+    // In this test the log goes to another place than the answers.
     bot.say("!admin reload misbehave force");
     bot.say("yes");
     while !bot.answer().contains("the probe finds nothing") {}

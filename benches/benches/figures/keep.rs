@@ -1,4 +1,4 @@
-//! Events that are kept: durable changes beside what the disk can do, and messages that nearly no plugin wants.
+//! Durable events compared with what the disk can do, and messages that nearly no plugin wants.
 
 use crate::{RUNS, limits};
 use benches::{
@@ -65,7 +65,7 @@ fn bumps(window: usize, events: usize, journal: bool) -> f64 {
     })
 }
 
-/// Reads and writes a second of SQLite alone, so many in a transaction, each transaction synced.
+/// Reads and writes a second of SQLite alone, with this many in each synced transaction.
 fn bare(path: &Path, window: usize, events: usize) -> f64 {
     let mut connection = Connection::open(path).expect("a database");
     connection.pragma_update(None, "journal_mode", "WAL").expect("a setting");

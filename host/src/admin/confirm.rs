@@ -136,14 +136,15 @@ impl<T> Pending<T> {
     }
 }
 
-/// Tells that nobody answered in time. It is dropped without a word when the question ended otherwise.
+/// Completed when no answer came in time. Dropped when the question ended otherwise.
 pub type Expired = oneshot::Receiver<()>;
 
 impl Admin {
-    /// Puts a question. It is over, and recorded as unanswered, after [`CONFIRM_WITHIN`].
+    /// Asks a question. Without an answer it ends after [`CONFIRM_WITHIN`], and the audit records that.
     ///
     /// # Errors
-    /// When too many wait already, which is recorded.
+    ///
+    /// Too many questions wait already; the audit records that, too.
     pub async fn ask(&self, actor: &Actor, asked: Asked, question: Question) -> Result<Expired, Refusal> {
         let number = match self.pending.ask(&asked, question) {
             Ok(number) => number,
@@ -158,7 +159,7 @@ impl Admin {
             tokio::time::sleep(CONFIRM_WITHIN).await;
             let Some(admin) = admin.upgrade() else { return };
             let Some(question) = admin.pending.expire(&asked, number) else { return };
-            // Whoever asked may be gone.
+            // The caller may have stopped waiting.
             let _ = over.send(());
             let why = format!("no answer within {} s", CONFIRM_WITHIN.as_secs());
             admin.drop_question(&actor, &question, &why).await;
@@ -166,22 +167,23 @@ impl Admin {
         Ok(expired)
     }
 
-    /// The question that was answered with yes, to be carried out. Nobody else gets it.
+    /// Takes the question that a yes answers. Only one caller gets it.
     ///
     /// # Errors
-    /// When there is no such question, or not any more.
+    ///
+    /// No such question waits, or not any more.
     pub fn confirm(&self, asked: &Asked) -> Result<Question, Unasked> {
         self.pending.take(asked)
     }
 
-    /// The question that was answered with anything else, which is recorded.
+    /// Takes the question that any other answer ends. The audit records that.
     pub async fn decline(&self, actor: &Actor, asked: &Asked, why: &str) -> Option<Question> {
         let question = self.pending.take(asked).ok()?;
         self.drop_question(actor, &question, why).await;
         Some(question)
     }
 
-    /// The question that this person still has, wherever it was put, and has no more: they want something else now.
+    /// Takes the question of this person, in whichever place, because the person gave another command.
     pub async fn withdraw(&self, actor: &Actor, who: &str) -> Option<Question> {
         let question = self.pending.withdraw(who)?;
         self.drop_question(actor, &question, "another command came instead of an answer").await;

@@ -82,7 +82,7 @@ impl Permissions {
             Identity::Nobody => None,
             Identity::Nick { .. } if !self.trust_nicks => None,
             Identity::Nick { network } | Identity::Account { network, .. } => self.on_network(network, name),
-            // A holder of the token is an operator, whoever else has that name.
+            // A holder of the token is an operator, even if another person has that name.
             Identity::Token => Some(Role::Operator),
             Identity::Console => self.named("console", name, None),
             Identity::System(_) => {

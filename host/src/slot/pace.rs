@@ -278,7 +278,7 @@ mod tests {
         assert!(c.asks(now, ENOUGH));
         c.0.release(now);
         assert_eq!(a.woken(), 1);
-        assert!(a.asks(now, 1), "nobody else waits");
+        assert!(a.asks(now, 1), "no other slot waits");
     }
 
     #[tokio::test]

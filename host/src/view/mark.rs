@@ -1,30 +1,30 @@
-//! What happened, and how bad it is: the marks on the time axis of the charts, and the list of events.
+//! The marks on the time axis of the charts and in the list of events, and their severity.
 
 use rosey_core::state::ChangeKind;
 use serde::Serialize;
 use std::fmt;
 
-/// Something that happened, on the time axis of the charts and in the list of events.
+/// An event of the host or of a plugin, on the time axis of the charts and in the list of events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Mark {
-    /// Counts all marks; those from before a restart of the host are counted on.
+    /// The number of the mark, which continues across restarts of the host.
     pub number: u64,
     /// When it happened, RFC 3339 in UTC.
     pub at: String,
     /// Seconds since 1970, UTC.
     #[serde(skip)]
     pub at_seconds: u64,
-    /// The plugin it is about, if it is about one.
+    /// The plugin, if the event concerns one.
     pub plugin: Option<String>,
-    /// What it is about.
+    /// The kind of event.
     pub kind: MarkKind,
     /// One of [`Severity::OF_MARKS`].
     pub severity: Severity,
-    /// In a sentence.
+    /// The event in a sentence.
     pub text: String,
 }
 
-/// How bad something is.
+/// The severity of an event, a trouble or a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -32,7 +32,7 @@ pub enum Severity {
     Error,
     /// An operator should look.
     Warning,
-    /// Something happened as it should.
+    /// An event that needs no action.
     #[default]
     Info,
     /// Nothing is wrong.
@@ -40,7 +40,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// Those that marks have, the worst first.
+    /// The severities of marks, the worst first.
     pub const OF_MARKS: [Self; 3] = [Self::Error, Self::Warning, Self::Info];
 
     /// The word in pages, JSON and `rosey.db`.
@@ -60,7 +60,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// What a mark is about.
+/// The kinds of marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MarkKind {
@@ -69,34 +69,34 @@ pub enum MarkKind {
     Active,
     /// An action of an operator ended, or was denied.
     Admin,
-    /// A trial of a new build ended.
+    /// The trial of a new build ended.
     Bake,
     /// A connector connected or dropped.
     Connector,
     /// A process crashed.
     Crash,
-    /// An event was set aside.
+    /// An event became a dead letter.
     DeadLetter,
     /// A drain took too long.
     Drain,
-    /// A start failed, or the plugin was given up.
+    /// A start failed, or Rosey gave the plugin up.
     Failed,
-    /// A plugin does not answer, or does again.
+    /// A plugin does not answer, or answers again.
     Health,
     /// The host started or stopped.
     Host,
     /// A change was refused.
     Refused,
-    /// A reload was done.
+    /// A reload succeeded.
     Reload,
-    /// A restart was done, or is due.
+    /// A restart succeeded, or is due.
     Restart,
     /// The plugin went back to an earlier build.
     Rollback,
 }
 
 impl MarkKind {
-    /// All of them, in the order of their words.
+    /// All kinds, in the order of their words.
     pub const ALL: [Self; 14] = [
         Self::Active,
         Self::Admin,

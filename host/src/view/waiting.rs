@@ -1,11 +1,11 @@
-//! What waits in the database for a plugin: events that were set aside, and timers.
+//! The dead letters and the timers of a plugin, which wait in the database.
 
 use serde::Serialize;
 
-/// One event that was set aside.
+/// One dead letter.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Letter {
-    /// By which it is replayed.
+    /// The number to replay it by.
     pub id: i64,
     /// When it was set aside.
     pub at: String,
@@ -15,31 +15,31 @@ pub struct Letter {
     pub line: String,
     /// Who typed it.
     pub user: String,
-    /// Where: the connector and the channel.
+    /// The connector and the channel.
     pub place: String,
-    /// The crashes it was executing at.
+    /// The crashes at which it was executing.
     pub causes: Vec<String>,
 }
 
-/// A timer that is set.
+/// A timer of the plugin that has not fired for the last time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Timer {
-    /// By which it is cancelled.
+    /// The number to cancel it by.
     pub number: i64,
-    /// The name that the plugin gave it.
+    /// The plugin's name for the timer.
     pub name: String,
     /// When it fires next.
     pub due: String,
-    /// The cron expression by which it fires again and again; empty when it fires once.
+    /// The cron expression of a repeated timer; empty for one that fires once.
     pub cron: String,
-    /// The time zone of that; empty for UTC.
+    /// The time zone of that expression; empty for UTC.
     pub zone: String,
-    /// Who set it; empty for nobody.
+    /// The user who set it; empty for a timer without a user.
     pub user: String,
-    /// Where: the connector and the channel; empty for nowhere.
+    /// The connector and the channel in which it was set; empty for none.
     pub place: String,
-    /// Whether the plugin declares it, so that it is there without being set.
+    /// Whether the plugin declares it, so that no event has to set it.
     pub declared: bool,
-    /// Whether the plugin has a handler for it. Without one it does not fire.
+    /// Whether the plugin has a handler for it. A timer without one does not fire.
     pub handled: bool,
 }

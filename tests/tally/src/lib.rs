@@ -1,4 +1,4 @@
-//! Counts what it hears, so that a test can compare its books with what was sent.
+//! Counts its events, so that a test can compare its counts with the events that were sent.
 #![cfg_attr(test, allow(dead_code, reason = "there are no unit tests, and #[plugin] exports nothing to them"))]
 #![expect(clippy::disallowed_methods, reason = "it is late on purpose")]
 
@@ -13,7 +13,7 @@ struct Tally;
 
 #[plugin(probe = "counts")]
 impl Tally {
-    /// Say how often something was heard: `!heard message`
+    /// Show how often something was heard: `!heard message`
     #[command]
     async fn heard(&self, cx: &Context, what: String) -> Result<String> {
         Ok(cx.store().get::<i64>(&what).await?.unwrap_or(0).to_string())
@@ -27,13 +27,13 @@ impl Tally {
         Ok(count.to_string())
     }
 
-    /// Say that it works: `!counts`
+    /// Show that it works: `!counts`
     #[command]
     fn counts(&self, _cx: &Context) -> &'static str {
         "it does"
     }
 
-    /// Say something beside the answer: `!say here hello`
+    /// Say a line beside the answer: `!say here hello`
     #[command]
     fn say(&self, cx: &Context, how: String, text: String) -> Result<String> {
         match how.as_str() {
@@ -50,7 +50,7 @@ impl Tally {
         Ok(String::new())
     }
 
-    /// Publish something: `!publish topic text`
+    /// Publish a signal: `!publish topic text`
     #[command]
     fn publish(&self, cx: &Context, topic: String, text: String) -> Result<String> {
         cx.publish(&topic, &text)?;
@@ -105,7 +105,7 @@ impl Tally {
         cx.store().add("signal", signal.payload::<i64>()?)
     }
 
-    /// Hears what it says, for ever.
+    /// Answers its own signals, for ever.
     #[on(signal, topic = "echo")]
     fn echo(&self, cx: &Context, signal: &Signal) -> Result<()> {
         cx.store().add("echo", 1)?;
