@@ -22,7 +22,7 @@ async fn start(state: &Path) -> Rig {
     Rig::start_in(state, vec![config]).await
 }
 
-/// How often each timer has fired, as the plugin keeps it.
+/// Number of times that each timer has fired, in the plugin's own counts.
 fn fired(state: &Path) -> BTreeMap<String, u32> {
     let database = Connection::open(state.join("rosey.db")).expect("it is there");
     let kept = commit::kept(&database, "p", "fired/", 100_000).expect("readable");
@@ -31,7 +31,7 @@ fn fired(state: &Path) -> BTreeMap<String, u32> {
     kept.into_iter().map(count).collect()
 }
 
-/// The names of those that are set.
+/// The names of the timers that are set.
 fn pending(state: &Path) -> Vec<String> {
     let database = Connection::open(state.join("rosey.db")).expect("it is there");
     timers::list(&database, "p", 100_000).expect("readable").into_iter().map(|timer| timer.name).collect()
@@ -54,7 +54,7 @@ fn is_over(view: &View) -> bool {
     view.timers == 0 && view.queued + view.in_flight == 0
 }
 
-/// Waits until all is over, and says that each of these has fired once.
+/// Waits until no timer is left, and checks that each has fired once.
 async fn each_fired_once(rig: &Rig, count: u64) {
     let view = rig.until("p", is_over).await;
     assert_eq!(view.ledger.accepted, view.ledger.finished());

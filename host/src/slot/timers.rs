@@ -1,7 +1,8 @@
-//! When the timers of a plugin are due. Pure: the store has the timers, and this knows only when to ask it, and what it gave.
+//! When the timers of a plugin are due. Pure: the store has the timers; this decides when to ask it, and takes its
+//! answers.
 //!
-//! However many timers there are, the slot keeps the time of the next one. When that has come it asks the store for those that are due,
-//! and each becomes an event. The store forgets a timer when its event has ended, and until then the slot knows that it fires.
+//! The slot keeps only the time of the next timer, however many there are. At that time it asks the store for the due
+//! timers, and each becomes an event.
 
 use crate::{
     commit::timers::{Cron, Declared, Fired, Handlers, Pending, earlier},
@@ -14,41 +15,41 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Timers that become events at a time.
+/// Most timers that become events at a time.
 pub(super) const MOST: usize = 256;
 
-/// Between two looks at the clock, because it can be set. A plugin without timers has none.
+/// Longest time between two checks of the clock, because a clock can be set. A plugin without timers needs no checks.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
-/// Before a timer is tried again whose event was turned away, or whose end could not be written down.
+/// Pause before the next try, after the store could not fire or declare timers.
 const RETRY: Duration = Duration::from_secs(1);
 
 const RETRY_MS: u64 = RETRY.as_millis() as u64;
 
-/// What a slot knows of its plugin's timers.
+/// The slot's knowledge of its plugin's timers.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     pub handlers: Handlers,
-    /// Those that the manifest has of its own, and when the store is told of them.
+    /// The timers that the manifest declares, and the time to store them.
     declared: Arc<[Declared]>,
     declare_at: Option<Instant>,
-    /// How many there are.
+    /// Number of timers.
     pub count: u64,
-    /// Not before this time anything is due, in milliseconds since 1970.
+    /// The earliest time at which a timer is due, in milliseconds since 1970.
     next: Option<u64>,
-    /// When to look at the clock again.
+    /// Time of the next check of the clock.
     look_at: Option<Instant>,
-    /// The store is being asked.
+    /// Whether a request to the store is under way.
     is_asking: bool,
 }
 
 impl Timers {
-    /// With so many that were set before.
+    /// With this many stored timers.
     pub fn with(count: u64) -> Self {
         Self { count, ..Self::default() }
     }
 
-    /// Goes by this manifest from now on. An expression that cannot be read was refused when the manifest was.
+    /// Uses the timers of this manifest from now on. Its expressions were checked when the host read the manifest.
     pub fn go_by(&mut self, manifest: &Manifest, now: Instant) {
         let timers = manifest.subscriptions.iter().filter(|it| it.kind == Kind::Timer.name());
         let (all, names): (Vec<_>, Vec<_>) = timers.clone().map(|it| it.pattern.clone()).partition(|name| name == "*");
@@ -61,13 +62,13 @@ impl Timers {
         (self.declared, self.declare_at) = (declared.collect(), Some(now));
     }
 
-    /// The timers that the store is to be told of now, as those that the manifest has.
+    /// The declared timers to store now, if it is time.
     pub fn take_declared(&mut self, now: Instant) -> Option<Arc<[Declared]>> {
         self.declare_at.take_if(|at| *at <= now).map(|_| Arc::clone(&self.declared))
     }
 
-    /// The store was told of those that the manifest has: there are so many in all, and any may be due. Where it could not be
-    /// told, it is tried again.
+    /// Records that the store has the declared timers: `count` is the number of all timers, and any of them may be due.
+    /// `None` means that the store failed, and the slot tries again.
     pub fn told(&mut self, count: Option<u64>, now: Instant) {
         let Some(count) = count else {
             self.declare_at.get_or_insert(now + RETRY);
@@ -77,7 +78,7 @@ impl Timers {
         self.look_from(now, Some(0).filter(|_| count > 0));
     }
 
-    /// Some were set or cancelled.
+    /// Records that events set or cancelled timers.
     pub fn changed(&mut self, pending: Pending, now: Instant) {
         self.count = pending.count;
         if pending.next.is_some() && earlier(self.next, pending.next) != self.next {
@@ -85,13 +86,13 @@ impl Timers {
         }
     }
 
-    /// When there is something to do next.
+    /// Time of the next action.
     pub fn wake_at(&self) -> Option<Instant> {
         let look_at = self.look_at.filter(|_| !self.is_asking);
         [look_at, self.declare_at].into_iter().flatten().min()
     }
 
-    /// Whether it is time to have those fire that are due; then that is under way from now on. `clock` is the time in
+    /// Whether due timers should fire now; if so, a request to the store counts as under way. `clock` is the time in
     /// milliseconds since 1970.
     pub fn is_time(&mut self, now: Instant, clock: u64) -> bool {
         if self.is_asking || self.look_at.is_none_or(|at| at > now) {
@@ -111,7 +112,7 @@ impl Timers {
         true
     }
 
-    /// Those that were due have fired; or nothing has, and it is tried again.
+    /// Takes the events of the timers that fired. `None` means that the store failed, and the slot tries again.
     pub fn fired(&mut self, fired: Option<Fired>, now: Instant, clock: u64) -> Vec<Event> {
         self.is_asking = false;
         let Some(Fired { events, more, next, count }) = fired else {
@@ -123,7 +124,7 @@ impl Timers {
         events
     }
 
-    /// There is no room for events now.
+    /// Waits, because there is no room for events now.
     pub fn wait(&mut self, now: Instant, clock: u64) {
         self.is_asking = false;
         self.look_from(now, Some(clock.saturating_add(RETRY_MS)));

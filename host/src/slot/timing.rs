@@ -1,4 +1,4 @@
-//! Timers on their way from the store to events.
+//! Carries timers from the store to events.
 
 use super::{actor::Task, command::Report, timers::MOST};
 use crate::{
@@ -7,16 +7,16 @@ use crate::{
 };
 use std::{sync::Arc, time::Instant};
 
-/// Events with a row in `rosey.db` that the slot has at a time, before no more timers fire.
+/// Most events with a row in `rosey.db` in the slot; with more, no further timers fire.
 const MOST_HELD: usize = 1024;
 
 impl Task {
-    /// When the timers want something done. Nothing fires while the plugin is stopped.
+    /// Time of the next action for timers. No timer fires while the plugin is stopped.
     pub(super) fn timers_wake_at(&self) -> Option<Instant> {
         self.timers.wake_at().filter(|_| self.state.will_run())
     }
 
-    /// Does what the timers want done at this time.
+    /// Does what is due for timers at this time.
     pub(super) fn tick_timers(&mut self, now: Instant) {
         if self.timers_wake_at().is_none_or(|at| at > now) {
             return;
@@ -26,7 +26,7 @@ impl Task {
             tokio::spawn(async move {
                 let (plugin, clock) = (Arc::clone(&setup.name), setup.clock.now());
                 let told = setup.database.run(move |connection| timers::declare(connection, &plugin, &declared, clock));
-                // That the database takes nothing is a trouble of its own; it is told again.
+                // A database that cannot be written is a trouble of its own; the slot tries again.
                 let _ = reports.send(Report::TimersTold(told.await.ok())).await;
             });
         }
@@ -47,7 +47,7 @@ impl Task {
         });
     }
 
-    /// Timers have fired: their events are durable, and begin.
+    /// Begins the events of timers that have fired. They are stored already.
     pub(super) fn timers_fired(&mut self, now: Instant, fired: Option<Fired>) {
         let clock = self.setup.clock.now();
         for event in self.timers.fired(fired, now, clock) {
