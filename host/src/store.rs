@@ -2,7 +2,7 @@
 //!
 //! One thread does all reads and writes, in the order of the requests. So there is no lock, and no event loop blocks.
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions, Permissions},
@@ -251,8 +251,10 @@ fn has_room_for_files(path: &Path) -> Result<(), StoreError> {
 }
 
 fn connect(path: &Path, schema: &[&str]) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
+    let mut connection = Connection::open(path)?;
     connection.busy_timeout(LOCKED_WITHIN)?;
+    // One that reads first and then finds another program writing would not wait for it.
+    connection.set_transaction_behavior(TransactionBehavior::Immediate);
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A dead letter that counts as durable must survive a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;

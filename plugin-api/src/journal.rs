@@ -19,6 +19,9 @@ pub(crate) const MOST_BYTES: usize = 256 << 10;
 /// same value.
 const MOST_READ: usize = 4 << 20;
 
+/// The most bytes of what a migration changes between two steps of a walk.
+const MOST_REWRITTEN: usize = 1 << 20;
+
 /// A journal that exists once something is recorded, so that most events have none.
 #[derive(Default)]
 pub(crate) struct LazyJournal(OnceLock<Box<Mutex<Journal>>>);
@@ -43,6 +46,9 @@ pub(crate) struct Journal {
     /// Each is an encoded [`Effect`], so that its bytes are known and it is encoded only once.
     changes: Vec<Vec<u8>>,
     change_bytes: usize,
+    /// What a migration changes in any scope, likewise.
+    rewrites: Vec<Vec<u8>>,
+    rewrite_bytes: usize,
     read_bytes: usize,
 }
 
@@ -67,6 +73,26 @@ impl Journal {
         self.change_bytes = room("changes", self.changes.len(), self.change_bytes + packed.len(), MOST_BYTES)?;
         self.changes.push(packed);
         Ok(())
+    }
+
+    /// Notes a change of a migration.
+    pub(crate) fn rewrite(&mut self, effect: &Effect<'_>) -> Result<()> {
+        let packed = pack(effect)?;
+        let bytes = self.rewrite_bytes + packed.len();
+        self.rewrite_bytes = room("changes", self.rewrites.len(), bytes, MOST_REWRITTEN)?;
+        self.rewrites.push(packed);
+        Ok(())
+    }
+
+    /// Encoded [`Effects`] of a migration so far, when they are worth a message to the host.
+    pub(crate) fn take_rewrites(&mut self) -> Result<Option<Vec<u8>>> {
+        if self.rewrites.len() < MOST / 2 && self.rewrite_bytes < MOST_BYTES {
+            return Ok(None);
+        }
+        let rewrites = std::mem::take(&mut self.rewrites);
+        self.rewrite_bytes = 0;
+        let effects = Effects { reads: Vec::new(), changes: decoded(&rewrites).collect() };
+        Ok(Some(pack(&effects)?))
     }
 
     /// Records the value of a key. Reads are repeatable: the first value counts.
@@ -129,7 +155,7 @@ impl Journal {
 
     /// Encoded [`Effects`]; `None` without reads and changes.
     pub(crate) fn pack(&self) -> Result<Option<Vec<u8>>> {
-        if self.changes.is_empty() && self.reads() == 0 {
+        if self.changes.is_empty() && self.rewrites.is_empty() && self.reads() == 0 {
             return Ok(None);
         }
         let keys = self.keys.iter().map(|seen| Read::Key { scope: seen.scope, key: &seen.key, version: seen.version });
@@ -139,7 +165,10 @@ impl Journal {
             count: seen.count,
             version: seen.version,
         });
-        let effects = Effects { reads: keys.chain(prefixes).collect(), changes: self.effects().collect() };
+        let effects = Effects {
+            reads: keys.chain(prefixes).collect(),
+            changes: decoded(&self.rewrites).chain(self.effects()).collect(),
+        };
         Ok(Some(pack(&effects)?))
     }
 
@@ -148,8 +177,12 @@ impl Journal {
     }
 
     fn effects(&self) -> impl Iterator<Item = Effect<'_>> {
-        self.changes.iter().map(|packed| decode(packed).expect("`change` has encoded it"))
+        decoded(&self.changes)
     }
+}
+
+fn decoded(packed: &[Vec<u8>]) -> impl Iterator<Item = Effect<'_>> {
+    packed.iter().map(|packed| decode(packed).expect("the journal has encoded it"))
 }
 
 /// The bytes with one more entry; an error when there is no room for it.

@@ -121,6 +121,10 @@
 //! When a crash cuts a handler short, the event runs again from the beginning. So changes through the [`Context`] happen once,
 //! and anything else that a handler does, in files or over the network, may happen twice.
 //!
+//! A build that keeps something in another form than the one before raises `store_version`, and brings a `#[migrate]` that
+//! [walks](walk) through what is kept. It runs as the last step of a reload, while events wait. Until the new build has proved
+//! itself, a rollback puts the store from before back.
+//!
 //! # Reloads
 //!
 //! When an operator loads a new build, it first answers the `probe`, and then replaces the old one between two events.
@@ -157,6 +161,7 @@ mod settings;
 pub mod state;
 pub mod store;
 pub mod testing;
+pub mod walk;
 
 pub use context::Context;
 pub use error::{Error, Result};

@@ -26,7 +26,7 @@
 //!
 //! Every handler can change values. Only an `async fn` can read them, because the host answers a read.
 
-use crate::{Error, Result, abi::calls, journal::LazyJournal};
+use crate::{Error, Result, abi::calls, journal::LazyJournal, walk::Walk};
 use rosey_wire::{
     call::{Call, Returned},
     effect::{Effect, Effects, Scope},
@@ -74,6 +74,11 @@ impl<'a> Store<'a> {
     #[must_use]
     pub fn member(self) -> Self {
         Self { scope: Scope::Member, ..self }
+    }
+
+    /// A way through all keys of all scopes. For `#[migrate]`; the host refuses it elsewhere.
+    pub fn walk(&self) -> Walk<'a> {
+        Walk::new(self.journal, self.event)
     }
 
     /// Reads the value of a key; `None` if there is none. Asks the host at the first read of a key; later reads in the

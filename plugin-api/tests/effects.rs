@@ -173,6 +173,15 @@ impl Subject {
     #[migrate]
     async fn upgrade(&self, cx: &Context, from: u32) -> Result<()> {
         let old: Option<u64> = cx.store().get("count").await?;
+        let mut walk = cx.store().walk();
+        while let Some(entry) = walk.next().await? {
+            match entry.key.as_str() {
+                "where" => walk.put(&entry, &format!("{} was {}", entry.value::<String>()?, entry.scope))?,
+                "p/a" => walk.delete(&entry)?,
+                key if key.starts_with("p/") => walk.rename(&entry, &format!("q{}", &key[1..]))?,
+                _ => {}
+            }
+        }
         cx.store().put("counts", &(from, old))
     }
 }
@@ -275,6 +284,21 @@ fn a_migration_reads_and_changes_the_store() {
     assert_eq!((manifest.store_version, manifest.migrates, manifest.subscriptions.len()), (2, true, 11));
     let every = manifest.subscriptions[9];
     assert_eq!((every.kind, every.pattern, every.cron, every.zone), ("timer", "every-five", "*/5 * * * *", "UTC"));
+}
+
+#[test]
+fn a_migration_walks_through_all_keys_of_all_scopes() {
+    let bot = Bot::<Subject>::new();
+    bot.say("!scopes");
+    let many: Vec<_> = (0..600).map(|n| format!("k{n}")).collect();
+    for some in many.chunks(200) {
+        bot.say(&format!("!fill a b {}", some.join(" ")));
+    }
+    assert_eq!(bot.migrate(1), Answer::Ignored);
+    let whose = "global was  channel was channel #test user was user alice member was member #test alice";
+    assert_eq!(bot.say("!whose").text(), whose);
+    let stored = |key: &str| bot.stored::<String>(key);
+    assert_eq!((stored("p/a"), stored("p/k7"), stored("q/k7").as_deref()), (None, None, Some("k7")));
 }
 
 #[test]

@@ -7,7 +7,10 @@ use abi_stable::{
     std_types::{RResult, RSlice, RStr},
 };
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-use plugin_api::abi::module::{HostApi, HostApiRef, PluginModRef, outcome};
+use plugin_api::abi::{
+    first,
+    module::{HostApi, HostApiRef, PluginModRef, outcome},
+};
 use rosey_wire::message::{Answer, Load, LoadStep, ToHost};
 
 /// Why a library did not load: the step, and the reason for the operator.
@@ -55,7 +58,18 @@ fn open(path: &str) -> Result<PluginModRef, LoadError> {
     // The library is never unloaded: the header and everything behind it point into it.
     std::mem::forget(library);
     let header = header.upgrade().map_err(|error| (LoadStep::CheckAbi, first_line(&error.to_string())))?;
-    header.init_root_module::<PluginModRef>().map_err(|error| (LoadStep::CheckAbi, first_line(&error.to_string())))
+    let error = match header.init_root_module::<PluginModRef>() {
+        Ok(module) => return Ok(module),
+        Err(error) => error,
+    };
+    match header.init_root_module::<first::PluginModRef>() {
+        // SAFETY: both are pointers to a prefix and what says how many of its fields are there. The fields of `first` are the
+        // first ones of today, in the same order and of the same types, as has just been checked; all later ones are optional,
+        // and read as missing where that says so. The host's functions that such a library is given begin with those that it
+        // knows.
+        Ok(first::PluginModRef(old)) => Ok(PluginModRef(unsafe { old.cast() })),
+        Err(_) => Err((LoadStep::CheckAbi, first_line(&error.to_string()))),
+    }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -7,7 +7,18 @@ use std::{
 };
 
 /// The packages to build. (`cargo test` itself builds no cdylib.)
-const PARTS: [&str; 8] = ["rosey", "rosey-shim", "dice-roller", "eight-ball", "echo", "misbehave", "quotes", "tally"];
+const PARTS: [&str; 10] = [
+    "rosey",
+    "rosey-shim",
+    "dice-roller",
+    "eight-ball",
+    "echo",
+    "misbehave",
+    "quotes",
+    "tally",
+    "keeper-1",
+    "keeper-2",
+];
 
 /// Marks the name of the variant in the library of `misbehave`.
 const MARK: &[u8] = b"ROSEY-TEST-VARIANT=";

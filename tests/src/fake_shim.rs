@@ -4,6 +4,7 @@ use rosey_wire::{
     VERSION,
     frame::encode,
     hello::{Hello, MAGIC},
+    message::ToHost,
 };
 use std::{
     io::{Read, Write},
@@ -47,6 +48,12 @@ pub fn play() -> ExitCode {
         "garbles" => vec![3, 0, 0, 0, 0xee, 0xee, 0xee],
         "boasts" => u32::MAX.to_le_bytes().to_vec(),
         "is-silent" => Vec::new(),
+        "wants-reactions" => {
+            let manifest = r#"{"name":"x","version":"1.0.0","api":"9.9.9","subscriptions":[{"kind":"reaction"}]}"#;
+            let mut bytes = hello(token.trim(), (VERSION, VERSION));
+            encode(&ToHost::Described(manifest), &mut bytes).expect("it is small");
+            bytes
+        }
         _ => hello(token.trim(), (VERSION, VERSION)),
     };
     stream.write_all(&bytes).expect("the host reads");

@@ -7,7 +7,11 @@ use rosey_tests::{
     tool,
 };
 use rustix::process::Signal;
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 const SETTINGS: &str = "[admin]\ncooldown = 0\n[metrics]\npoll_interval = 0.2\n[dashboard]\nenabled = true\nport = 0\n\
                         [plugins.dice-roller]\n";
@@ -24,6 +28,15 @@ fn on_a_mount(folder: &Folder, options: &str, more: &str) -> (Bot, PathBuf) {
     let bot = Bot::spawn(command);
     let inside = PathBuf::from(format!("/proc/{}/root{}", bot.pid(), state.display()));
     (bot, inside)
+}
+
+/// Leaves no room on the disk of a folder.
+fn fill_up(state: &Path) {
+    let filled = Command::new("dd")
+        .args(["if=/dev/zero", "bs=64k", &format!("of={}", state.join("filler").display())])
+        .output()
+        .expect("it is installed");
+    assert!(!filled.status.success(), "it ends when the disk is full");
 }
 
 fn serves(bot: &mut Bot) {
@@ -62,11 +75,7 @@ fn a_disk_that_is_full_is_a_trouble_like_any_other_until_there_is_room() {
     let address = bot.dashboard();
     until_recording(&address, true);
     // More than SQLite's own log still has room for.
-    let filled = Command::new("dd")
-        .args(["if=/dev/zero", "bs=64k", &format!("of={}", state.join("filler").display())])
-        .output()
-        .expect("it is installed");
-    assert!(!filled.status.success(), "it ends when the disk is full");
+    fill_up(&state);
     let mut refused = String::new();
     wait_until("a change is refused", || {
         refused = restart(&mut bot);
@@ -78,6 +87,30 @@ fn a_disk_that_is_full_is_a_trouble_like_any_other_until_there_is_room() {
     fs::remove_file(state.join("filler")).expect("it is there");
     until_recording(&address, true);
     assert!(restart(&mut bot).contains("restarted"));
+    assert!(bot.end().success());
+}
+
+#[test]
+fn on_a_full_disk_an_event_that_keeps_something_fails_whole_and_the_log_says_why() {
+    if !tool::may_unshare(&["-m"]) {
+        return;
+    }
+    let folder = Folder::new(&["keeper-1"]);
+    let (mut bot, state) = on_a_mount(&folder, "size=64m", "[plugins.keeper-1]\n");
+    assert_eq!(bot.ask("!keep 3"), "kept");
+    fill_up(&state);
+    let mut from = 0;
+    let mut fill = |bot: &mut Bot| {
+        let answer = bot.ask(&format!("!fill {from} {}", from + 200));
+        from += 200;
+        answer
+    };
+    let answer = std::iter::repeat_with(|| fill(&mut bot)).find(|answer| answer != "filled");
+    assert_eq!(answer.as_deref(), Some("keeper-1 could not do that; the operator can see why."));
+    bot.until_logged("failed: its changes cannot be stored: rosey.db: its disk is full; make room");
+    assert_eq!(bot.ask("!numbers"), "3 3 3 3");
+    fs::remove_file(state.join("filler")).expect("it is there");
+    assert_eq!(fill(&mut bot), "filled");
     assert!(bot.end().success());
 }
 

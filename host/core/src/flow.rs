@@ -12,6 +12,8 @@
 //! executes nothing, no event is guilty. When a process ends by itself and the cause is unknown, its events are
 //! doubtful. An event that is doubtful twice is a suspect, and suspects are delivered one at a time, so that the next
 //! crash names the guilty one.
+//!
+//! Events that read and change the same value run one at a time: see `commit`.
 
 use crate::ledger::Ledger;
 use crate::outcome::{Outcome, Rejection};
@@ -35,12 +37,15 @@ const QUARANTINED_AT: usize = 2;
 /// How often an event runs at most when other events change what it reads each time. The last run is alone.
 pub const RUNS: u32 = 3;
 
-/// An id that [`Flow`] never gives out, for the `n`th probe.
+/// An id that neither [`Flow`] nor [`probe_id`] gives out, for a migration of the store.
+pub const MIGRATION: u64 = (1 << INDEX_BITS) - 1;
+
+/// An id that [`Flow`] never gives out, for the `n`th probe, counted from 1.
 pub fn probe_id(n: u64) -> u64 {
     (n << INDEX_BITS) | ((1 << INDEX_BITS) - 1)
 }
 
-/// Whether [`probe_id`] made this id.
+/// Whether [`probe_id`] made this id, or it is [`MIGRATION`]: the id of no event.
 pub fn is_probe(id: u64) -> bool {
     id & ((1 << INDEX_BITS) - 1) == (1 << INDEX_BITS) - 1
 }

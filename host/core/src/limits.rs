@@ -159,6 +159,8 @@ limits! {
     drain_timeout: Duration = seconds(30), Duration::ZERO, HOUR, "";
     /// Time for each step that moves state from one generation to the next.
     handoff_timeout: Duration = seconds(2), millis(10), seconds(600), "";
+    /// Time for a new build to say what its migration of the store changes. Events wait meanwhile, so the default is their deadline.
+    migration_timeout: Duration = seconds(30), millis(10), HOUR, "";
     /// Time that a new build is on trial, while the generation before it stays parked.
     bake: Duration = seconds(30), Duration::ZERO, seconds(86_400), "";
     /// Events that a trial needs to prove anything.

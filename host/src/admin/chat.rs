@@ -118,13 +118,13 @@ impl Admin {
                 StateEvent::Active { generation, .. } if generation == new.generation => serves = true,
                 // A bake that ended before this generation was active belongs to the build before.
                 _ if !serves => {}
-                StateEvent::RolledBack { from, to: back, why, state, .. } if from == new.build.artifact => {
+                StateEvent::RolledBack { from, to: back, why, state, store, .. } if from == new.build.artifact => {
                     let (Some(chat), Ok(view)) = (chat.upgrade(), self.view_of(&plugin).await) else { return };
                     let back = BuildChange { from: Some(new.build), to: Some(Build::of(&view, back)) };
                     let text = format!(
                         "{} by itself, because {why}{}. See !admin logs {plugin}",
                         back.of(&plugin),
-                        left(state)
+                        left(state, store)
                     );
                     return chat.say(text).await;
                 }

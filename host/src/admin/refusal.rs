@@ -253,6 +253,8 @@ fn cause(plugin: &str, source: &PluginError, surface: Surface) -> String {
             | ChangeError::ProbeTimedOut(_)
             | ChangeError::Handoff(_)
             | ChangeError::HandoffTimedOut { .. }
+            | ChangeError::Migration(_)
+            | ChangeError::MigrationTimedOut(_)
             | ChangeError::OldDied(_),
         ) => format!("{source}; look at its log: {}", command("logs")),
         _ => source.to_string(),

@@ -441,10 +441,13 @@ fn lasts(
         None => format!("it is {} now", view.explanation.as_deref().unwrap_or(view.state.word())),
     };
     while let Ok(LifecycleEvent { plugin, kind: LifecycleKind::State(event), .. }) = followed.try_recv() {
-        if let StateEvent::RolledBack { why, state, .. } = event
+        if let StateEvent::RolledBack { why, state, store, .. } = event
             && plugin == view.plugin
         {
-            return Err(format!("the change was done and then rolled back, because {why}{}; {now}", left(state)));
+            return Err(format!(
+                "the change was done and then rolled back, because {why}{}; {now}",
+                left(state, store)
+            ));
         }
     }
     Err(format!("the change was done and did not last: {now}"))

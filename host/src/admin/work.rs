@@ -177,9 +177,10 @@ impl Work {
                 format!("{plugin} restarted: generation {generation} is active{steps}.")
             }
             (_, Some(generation)) => {
-                format!("{}: generation {generation} is active{steps}{}.", builds.of(plugin), left(done.state))
+                let left = left(done.state, done.store);
+                format!("{}: generation {generation} is active{steps}{left}.", builds.of(plugin))
             }
-            (_, None) => format!("{}: it is starting{}.", builds.of(plugin), left(done.state)),
+            (_, None) => format!("{}: it is starting{}.", builds.of(plugin), left(done.state, done.store)),
         };
         Completed { text, builds, generation: done.generation, steps: done.steps, took: Duration::ZERO }
     }

@@ -1,16 +1,19 @@
 //! The data of plugins: applies effects in one transaction each, and reads what was applied.
 //!
 //! [`Batch`] is everything that one slot needs from the store at one moment. [`run`] handles it in one transaction with
-//! one sync of the disk, so that a busy plugin pays for many events at once. `sql` has the tables of the store,
-//! `pending` those of things that wait to happen, `scope` names the owner of a key, `transfer` exports and imports.
+//! one sync of the disk, so that a busy plugin pays for many events at once. `sql` has the tables of the store, `migrate`
+//! brings a store to another version, `pending` has things that wait to happen, `scope` names the owner of a key,
+//! `transfer` exports and imports.
 //! Knows nothing of slots, links or plugins' processes.
 
+mod migrate;
 pub mod pending;
 pub mod scope;
 mod sql;
 pub mod timers;
 mod transfer;
 
+pub use migrate::{BEFORE, Migration, Rewrite, WalkedEntry, forget_before, migrate, put_back, versions};
 pub use sql::{SCHEMA, all_usage, count_keys, kept, kept_value, usage};
 pub use transfer::{GLOBAL, Import, delete, export};
 
@@ -51,6 +54,8 @@ pub struct Quota {
 /// The reads and changes of one event, or one transaction: all of it is applied, or nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Record {
+    /// The version of the store that the build reads and writes. It must be that of the store.
+    pub store_version: u32,
     /// The values read, which must be unchanged.
     pub reads: Vec<Read>,
     /// The changes, applied in order.
@@ -107,6 +112,13 @@ pub struct NewEvent {
 pub struct Applied {
     /// The numbers of its events for other plugins, in order.
     pub signals: Vec<i64>,
+}
+
+impl Record {
+    /// Whether it reads or changes what the plugin keeps.
+    fn has_store(&self) -> bool {
+        !self.reads.is_empty() || !self.changes.is_empty()
+    }
 }
 
 /// A value that was read.
@@ -179,6 +191,15 @@ pub enum Question {
     },
     /// The plugin's timers.
     Timers,
+    /// Keys of all scopes in order.
+    Walk {
+        /// Only those after this scope
+        scope: String,
+        /// and key.
+        key: String,
+        /// At most so many, and at most [`MAX_PAGE`].
+        limit: u32,
+    },
 }
 
 /// The answer to a [`Question`].
@@ -204,6 +225,13 @@ pub enum Answer {
     },
     /// The plugin's timers, by name.
     Timers(Vec<Listed>),
+    /// Keys of all scopes, as many as one page has.
+    Walked {
+        /// In the order of scope and key.
+        entries: Vec<WalkedEntry>,
+        /// Whether more follow.
+        more: bool,
+    },
     /// The reason why there is no answer.
     Failed(String),
 }
@@ -217,6 +245,14 @@ pub enum CommitError {
     /// The event has ended before, in an earlier run of the host.
     #[error("it has ended before")]
     Ended,
+    /// The store has another version than the build writes.
+    #[error("the store has version {has}, and what is to be changed in it was written for version {wrote}")]
+    OtherVersion {
+        /// Of the store.
+        has: u32,
+        /// Of the build.
+        wrote: u32,
+    },
     /// A part of it is not allowed.
     #[error("{0}")]
     Refused(String),
@@ -238,6 +274,8 @@ pub struct Batch {
     pub clock: Clock,
     /// Events to store before anything else happens to them.
     pub accepts: Vec<NewEvent>,
+    /// The version that the build which serves reads: of a store that is yet to begin.
+    pub store_version: Option<u32>,
     /// Records to apply, in this order.
     pub records: Vec<Record>,
     /// Questions to answer after that.
@@ -257,6 +295,8 @@ pub struct Results {
     pub usage: Option<Usage>,
     /// The plugin's timers, if any of them changed.
     pub timers: Option<Pending>,
+    /// The version of that, if there were records.
+    pub version: Option<u32>,
 }
 
 /// Runs a batch. Applied records are durable when this returns. Cancelled, the batch goes on.
@@ -276,6 +316,7 @@ fn failed(records: usize, questions: usize, error: &StoreError) -> Results {
         answers: (0..questions).map(|_| Answer::Failed(format!("the store cannot be read: {text}"))).collect(),
         usage: None,
         timers: None,
+        version: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Applied, Batch, Change, CommitError, Kept, MAX_CHANGES, MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE,
-    Question, Read, Record, Results, To, Usage, pending,
+    Question, Read, Record, Results, To, Usage, WalkedEntry, migrate, pending,
     timers::{self, Pending},
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS kept_version (
 pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Results> {
     let now = batch.clock.now().try_into().unwrap_or(i64::MAX);
     let (mut records, mut after, mut timer_state) = (Vec::with_capacity(batch.records.len()), None, None);
-    let mut accepts = Vec::with_capacity(batch.accepts.len());
+    let (mut accepts, mut has) = (Vec::with_capacity(batch.accepts.len()), None);
     if !batch.records.is_empty() || !batch.accepts.is_empty() {
         let mut transaction = connection.transaction()?;
         for event in &batch.accepts {
@@ -43,8 +43,22 @@ pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Resul
         let before = usage(&transaction, &batch.plugin)?;
         let mut counted = before;
         forget_expired(&transaction, &batch.plugin, now, &mut counted)?;
+        has = version(&transaction, &batch.plugin)?;
+        let was = has;
         for record in &batch.records {
-            records.push(apply(&mut transaction, batch, record, now, &mut counted, &mut timer_state)?);
+            let result = match has.or(batch.store_version) {
+                Some(has) if has != record.store_version && record.has_store() => {
+                    Err(CommitError::OtherVersion { has, wrote: record.store_version })
+                }
+                _ => apply(&mut transaction, batch, record, now, &mut counted, &mut timer_state)?,
+            };
+            if result.is_ok() && !record.changes.is_empty() && counted.keys > 0 {
+                has = Some(record.store_version);
+            }
+            records.push(result);
+        }
+        if let Some(version) = has.filter(|_| has != was) {
+            set_version(&transaction, &batch.plugin, version)?;
         }
         if let Some(state) = &mut timer_state {
             state.count = timers::count(&transaction, &batch.plugin)?;
@@ -57,7 +71,7 @@ pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Resul
     }
     let answers = batch.questions.iter().map(|question| answer(connection, &batch.plugin, question, now));
     let answers = answers.collect::<rusqlite::Result<_>>()?;
-    Ok(Results { accepts: Ok(accepts), records, answers, usage: after, timers: timer_state })
+    Ok(Results { accepts: Ok(accepts), records, answers, usage: after, timers: timer_state, version: has })
 }
 
 pub(super) fn now() -> i64 {
@@ -95,6 +109,12 @@ pub(super) fn version(connection: &Connection, plugin: &str) -> rusqlite::Result
         None if usage(connection, plugin)?.keys > 0 => Some(0),
         known => known,
     })
+}
+
+/// A plugin keeps nothing any more: the next build begins a store of its own version.
+pub(super) fn forget_version(transaction: &Transaction<'_>, plugin: &str) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM kept_version WHERE plugin = ?1", [plugin])?;
+    Ok(())
 }
 
 /// Stores the version of a plugin's data.
@@ -243,7 +263,12 @@ pub(super) fn over(limit: &str, setting: &str) -> String {
     format!("the store of the plugin is full: it may keep {limit}; delete something, or raise limits.{setting}")
 }
 
-fn is_unchanged(transaction: &Transaction<'_>, plugin: &str, read: &Read, now: i64) -> rusqlite::Result<bool> {
+pub(super) fn is_unchanged(
+    transaction: &Transaction<'_>,
+    plugin: &str,
+    read: &Read,
+    now: i64,
+) -> rusqlite::Result<bool> {
     match read {
         Read::Key { scope, key, version } => Ok(get(transaction, plugin, scope, key, now)?.1 == *version),
         Read::Prefix { scope, prefix, count, version } => {
@@ -252,7 +277,7 @@ fn is_unchanged(transaction: &Transaction<'_>, plugin: &str, read: &Read, now: i
     }
 }
 
-fn change_key(
+pub(super) fn change_key(
     transaction: &Connection,
     plugin: &str,
     change: &Change,
@@ -358,18 +383,30 @@ fn answer(connection: &Connection, plugin: &str, question: &Question, now: i64) 
             let parameters = params![plugin, scope, prefix, end_of(prefix), after, now, limit + 1];
             let mut entries: Vec<(String, String)> =
                 statement.query_map(parameters, row)?.collect::<rusqlite::Result<_>>()?;
-            let mut bytes = 0;
-            let fits = |(key, value): &&(String, String)| {
-                bytes += key.len() + value.len();
-                bytes <= MAX_PAGE_BYTES
-            };
-            // At least one, because a reader would otherwise never get past a large value.
-            let fitting = entries.iter().take(limit as usize).take_while(fits).count().max(1);
-            let more = entries.len() > fitting;
-            entries.truncate(fitting);
+            let more = cut(&mut entries, limit, |(key, value)| key.len() + value.len());
             Ok(Answer::Page { entries, more, count, version })
         }
+        Question::Walk { scope, key, limit } => {
+            let limit = (*limit).clamp(1, MAX_PAGE);
+            let mut entries = migrate::walk(connection, plugin, (scope, key), now, limit + 1)?;
+            let more = cut(&mut entries, limit, WalkedEntry::bytes);
+            Ok(Answer::Walked { entries, more })
+        }
     }
+}
+
+/// Cuts what was read to one page. True when there is more.
+fn cut<T>(entries: &mut Vec<T>, limit: u32, size: impl Fn(&T) -> usize) -> bool {
+    let mut bytes = 0;
+    let fits = |entry: &&T| {
+        bytes += size(entry);
+        bytes <= MAX_PAGE_BYTES
+    };
+    // At least one, because a reader would otherwise never get past a large value.
+    let fitting = entries.iter().take(limit as usize).take_while(fits).count().max(1);
+    let more = entries.len() > fitting;
+    entries.truncate(fitting);
+    more
 }
 
 #[cfg(test)]

@@ -263,7 +263,7 @@ pub fn delete(connection: &mut Connection, plugin: &str, prefix: &str) -> rusqli
     let mut usage = Usage { commits: before.commits + 1, ..before };
     remove(&transaction, plugin, prefix, &mut usage)?;
     if usage.keys == 0 {
-        transaction.execute("DELETE FROM kept_version WHERE plugin = ?1", [plugin])?;
+        sql::forget_version(&transaction, plugin)?;
     }
     sql::count(&transaction, plugin, usage)?;
     transaction.commit()?;

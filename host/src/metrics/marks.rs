@@ -173,11 +173,11 @@ fn describe_state(event: &StateEvent) -> Option<(MarkKind, Severity, String)> {
             (MarkKind::Restart, Severity::Warning, format!("cannot be started yet: {why}"))
         }
         StateEvent::GaveUp { why, .. } => (MarkKind::Failed, Severity::Error, format!("gave up: {why}")),
-        StateEvent::RolledBack { from, to, why, state, .. } => (
-            MarkKind::Rollback,
-            Severity::Error,
-            format!("rolled back from {} to {}: {why}{}", from.short(), to.short(), left(*state)),
-        ),
+        StateEvent::RolledBack { from, to, why, state, store, .. } => {
+            let (from, to, left) = (from.short(), to.short(), left(*state, *store));
+            (MarkKind::Rollback, Severity::Error, format!("rolled back from {from} to {to}: {why}{left}"))
+        }
+        StateEvent::StorePutBack { lost } => (MarkKind::Rollback, Severity::Warning, lost.to_string()),
         StateEvent::Unblocked { artifact } => (
             MarkKind::Bake,
             Severity::Info,

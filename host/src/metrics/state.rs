@@ -121,7 +121,7 @@ impl State {
                 let runs = self.runs.entry(event.plugin.to_string()).or_default();
                 *runs = (runs.1.take(), Some(*artifact));
             }
-            LifecycleKind::State(StateEvent::RolledBack { from, to, why, state, .. }) => {
+            LifecycleKind::State(StateEvent::RolledBack { from, to, why, state, store, .. }) => {
                 let change = Change {
                     at: time::rfc3339(event.at),
                     kind: "rollback".to_owned(),
@@ -131,7 +131,7 @@ impl State {
                     from_artifact: Some(from.to_string()),
                     to_artifact: Some(to.to_string()),
                     ok: true,
-                    result: format!("{why}{}", left(*state)),
+                    result: format!("{why}{}", left(*state, *store)),
                     ..Change::default()
                 };
                 self.keep(&event.plugin, change);

@@ -39,7 +39,7 @@ impl Plugins {
     pub async fn import(&self, name: &str, import: Import) -> Result<Usage, PluginError> {
         self.slot(name)?;
         let usage = self.database.run(move |connection| import.apply(connection)).await?;
-        self.tell(name, usage).await;
+        self.tell(name, usage).await?;
         Ok(usage)
     }
 
@@ -52,14 +52,17 @@ impl Plugins {
     pub async fn delete_kept(&self, name: &str, prefix: &str) -> Result<(u64, Usage), PluginError> {
         let (owner, prefix) = (name.to_owned(), prefix.to_owned());
         let done = self.database.run(move |connection| commit::delete(connection, &owner, &prefix)).await?;
-        self.tell(name, done.1).await;
+        self.tell(name, done.1).await?;
         Ok(done)
     }
 
-    async fn tell(&self, name: &str, usage: Usage) {
-        // There is no slot to update for a plugin without configuration, and none after the host's end.
+    async fn tell(&self, name: &str, usage: Usage) -> Result<(), PluginError> {
+        // There is no slot to update for a plugin without configuration.
         if let Ok(slot) = self.slot(name) {
-            let _ = slot.handle.tell(Command::Keeps(usage)).await;
+            let owner = name.to_owned();
+            let versions = self.database.run(move |connection| commit::versions(connection, &owner)).await?;
+            slot.handle.tell(Command::Keeps(usage, versions)).await?;
         }
+        Ok(())
     }
 }

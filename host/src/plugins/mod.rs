@@ -43,11 +43,12 @@ use tokio::{
 };
 
 /// The tables of this room in `rosey.db`.
-pub const SCHEMA: [&str; 6] = [
+pub const SCHEMA: [&str; 7] = [
     history::SCHEMA,
     dead_letter::SCHEMA,
     cooldown::SCHEMA,
     commit::SCHEMA,
+    commit::BEFORE,
     commit::timers::SCHEMA,
     commit::pending::SCHEMA,
 ];
@@ -194,9 +195,10 @@ impl Plugins {
             let (history, manifest) = history::load(&database, &config.name).await?;
             let owner = config.name.clone();
             let read = move |connection: &mut _| {
-                Ok((commit::usage(connection, &owner)?, commit::timers::count(connection, &owner)?))
+                let usage = commit::usage(connection, &owner)?;
+                Ok((usage, commit::versions(connection, &owner)?, commit::timers::count(connection, &owner)?))
             };
-            let (kept, timers) = database.run(read).await?;
+            let (kept, store, timers) = database.run(read).await?;
             let waits = cooldown::load(&database, &config.name).await?;
             let name: Arc<str> = config.name.as_str().into();
             let manifest = manifest.map(Arc::new);
@@ -225,6 +227,7 @@ impl Plugins {
                 clock: Clock::default(),
                 manifest,
                 kept,
+                store,
                 happened: Box::new(move |event| {
                     let (level, text) = event.line();
                     if level <= tracing::Level::INFO {

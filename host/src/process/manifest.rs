@@ -99,9 +99,6 @@ fn check_subscriptions(manifest: &Manifest) -> Result<(), String> {
     for subscription in messages {
         check_pattern(&subscription.pattern)?;
     }
-    if manifest.migrates {
-        return Err(format!("it migrates its store, which Rosey {} does not do yet", env!("CARGO_PKG_VERSION")));
-    }
     Ok(())
 }
 
@@ -302,7 +299,6 @@ mod tests {
                 check(Manifest { subscriptions: vec![subscription(kind)], ..manifest(&["roll"]) }).expect_err(kind);
             assert!(error.contains(text) && error.contains(kind), "{error}");
         }
-        assert!(check(Manifest { migrates: true, ..manifest(&["roll"]) }).is_err());
         let message = |pattern: &str| {
             let message = rosey_wire::manifest::Subscription { pattern: pattern.into(), ..subscription("message") };
             check(Manifest { subscriptions: vec![message], ..manifest(&[]) })

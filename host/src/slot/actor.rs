@@ -13,6 +13,7 @@ use crate::slot::{
     crash::Cause,
     lifecycle::LifecycleKind,
     live::Live,
+    migration::Migrations,
     pace::Pace,
     timers::Timers,
 };
@@ -31,7 +32,7 @@ use crate::{
 use rosey_core::{
     flow::{Blame, Ended, Flow, FlowLimits, is_probe},
     restart::Restart,
-    state::{ChangeError, ChangeKind, Done, GenerationId, PluginState, State, Ticket},
+    state::{ChangeError, ChangeKind, Done, GenerationId, PluginState, State, StoreFormat, Ticket},
 };
 use rosey_core::{
     hash::Hash,
@@ -108,6 +109,7 @@ pub(super) struct Task {
     pub(super) commits: Commits,
     pub(super) cooldowns: Cooldowns,
     pub(super) timers: Timers,
+    pub(super) migrations: Migrations,
     pub(super) account: Account,
 }
 
@@ -137,7 +139,8 @@ impl Task {
         let flow =
             Flow::new(FlowLimits { queue: limits.queue, in_flight: limits.in_flight, deadline: limits.event_deadline });
         let restart = Restart::new(setup.restart_policy(), fastrand::Rng::new());
-        let state = State::new(setup.policy(), restart, setup.history.clone());
+        let mut state = State::new(setup.policy(), restart, setup.history.clone());
+        state.know_store(setup.store);
         let mut cooldowns = Cooldowns::recall(setup.waits.clone());
         if let Some(manifest) = &setup.manifest {
             cooldowns.go_by(manifest);
@@ -165,6 +168,7 @@ impl Task {
             commits: Commits::default(),
             cooldowns,
             timers: Timers::with(setup.timers),
+            migrations: Migrations::default(),
             pace: Pace::new(Arc::clone(&setup.pacer)),
             account: Account::of(setup.kept),
             setup,
@@ -310,7 +314,7 @@ impl Task {
                 Ok(None) => break None,
                 Ok(Some(ToHost::Reply { event, answer })) if !is_probe(event) => {
                     let outcome = outcome(answer, setup.limits.reply_bytes, account);
-                    let taken = commits.take((setup, account), flow, (event, generation), outcome, &[]);
+                    let taken = commits.take((setup, account), flow, (event, generation), outcome, (&[], 0));
                     let Some(outcome) = taken else { continue };
                     flow.answered(event, generation, outcome, &mut |ended| {
                         judge_and_finish(state, setup, account, commits, now, ended);
@@ -318,6 +322,7 @@ impl Task {
                 }
                 Ok(Some(ToHost::ReplyWith { event, answer, effects })) if !is_probe(event) => {
                     let outcome = outcome(answer, setup.limits.reply_bytes, account);
+                    let effects = (effects, live.manifest.store_version);
                     let taken = commits.take((setup, account), flow, (event, generation), outcome, effects);
                     let Some(outcome) = taken else { continue };
                     flow.answered(event, generation, outcome, &mut |ended| {
@@ -370,6 +375,7 @@ impl Task {
                 self.account.custom = (generation, json);
             }
             Inbound::Call { call, event, request } => self.call(generation, call, event, &request),
+            Inbound::Migrated(said) => self.migration_said(now, generation, said),
             Inbound::Restored => self.state.restored(now, generation, Ok(())),
             // Only one of the two can be awaited.
             Inbound::StateFailed(why) => {
@@ -403,6 +409,8 @@ impl Task {
                     self.admit(now, now, event);
                 }
             }
+            Report::Migrated(generation, result) => self.migrated(now, generation, result),
+            Report::PutBack(result) => self.was_put_back(now, result),
             Report::Buried(id) => {
                 let Self { flow, setup, account, commits, .. } = self;
                 flow.buried(id, &mut |ended| finish(setup, account, commits, now, ended));
@@ -416,6 +424,7 @@ impl Task {
         let result = match result {
             Ok(started) => {
                 self.state.learn(artifact, &started.manifest.version);
+                let Manifest { store_version: version, migrates, .. } = *started.manifest;
                 self.live.push(Live::new(
                     generation,
                     artifact,
@@ -423,7 +432,7 @@ impl Task {
                     self.setup.memory_limit(),
                     self.reports.0.clone(),
                 ));
-                Ok(())
+                Ok(StoreFormat { version, migrates })
             }
             Err(error) => Err(error.problem()),
         };
@@ -521,7 +530,10 @@ impl Task {
                 // The caller may have stopped waiting.
                 let _ = answer.send(Box::new(self.view(now)));
             }
-            Command::Keeps(usage) => self.account.keeps(usage),
+            Command::Keeps(usage, store) => {
+                self.account.keeps(usage);
+                self.state.know_store(store);
+            }
             Command::TimersLeft(count) => self.timers.count = count,
             Command::Collect => {
                 let active = self.state.active();

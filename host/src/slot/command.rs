@@ -7,10 +7,10 @@ use crate::{
         spawn::Exit,
         start::{StartError, StartedGeneration},
     },
-    slot::{startup::StartupChoice, view::View},
+    slot::{migration::PutBack, startup::StartupChoice, view::View},
 };
 use rosey_core::hash::Hash;
-use rosey_core::state::{ChangeError, ChangeRequest, Done, ExpectedState, GenerationId, StartProblem};
+use rosey_core::state::{ChangeError, ChangeRequest, Done, ExpectedState, GenerationId, StartProblem, StoreVersions};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -70,7 +70,7 @@ pub enum Command {
     /// Asks for a view.
     View(oneshot::Sender<Box<View>>),
     /// The usage of the store, after a change by anything other than the plugin's events.
-    Keeps(Usage),
+    Keeps(Usage, StoreVersions),
     /// Asks the active generation for the plugin's own metrics; a later [`View`] has them.
     Collect,
 }
@@ -99,6 +99,10 @@ pub(super) enum Report {
     TimersFired(Option<Fired>),
     /// Stored events without an end.
     Pending(Vec<Event>),
+    /// The changes of a migration are durable, or none of them.
+    Migrated(GenerationId, Result<(StoreVersions, Usage), String>),
+    /// The store from before a migration is back, or is not.
+    PutBack(Result<PutBack, String>),
     /// A dead letter is durable.
     Buried(u64),
 }

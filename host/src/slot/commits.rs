@@ -9,11 +9,12 @@ use super::{
     actor::{Task, finish, judge_and_finish},
     command::Report,
     live::Live,
+    migration::not_a_migration,
     record::{self, Cause, no_scope, unreadable},
 };
 use crate::{
     commit::{
-        self, Answer, Applied, Batch, CommitError, NewEvent, Question, Quota, Record, Results,
+        self, Answer, Applied, Batch, CommitError, NewEvent, Question, Quota, Record, Results, WalkedEntry,
         pending::{self, restore},
         scope,
         timers::{Listed, TimerQuota},
@@ -22,12 +23,12 @@ use crate::{
     text::clean,
 };
 use rosey_core::{
-    flow::{Flow, RUNS, is_probe},
+    flow::{Flow, MIGRATION, RUNS, is_probe},
     outcome::{Outcome, Rejection},
-    state::GenerationId,
+    state::{GenerationId, StoreVersions},
 };
 use rosey_wire::{
-    call::{Call, Returned, TimerInfo},
+    call::{Call, Returned, TimerInfo, WalkedKey},
     frame::{decode, pack},
     message::ToShim,
 };
@@ -135,7 +136,7 @@ impl Commits {
         flow: &mut Flow<Event>,
         (id, generation): (u64, GenerationId),
         mut outcome: Outcome,
-        effects: &[u8],
+        (effects, store_version): (&[u8], u32),
     ) -> Option<Outcome> {
         let Some((event, accepted)) = flow.get(id) else { return Some(outcome) };
         let row = event.occurrence().and_then(|occurrence| occurrence.row);
@@ -147,7 +148,7 @@ impl Commits {
         let mut record = Record::default();
         if !fails && !effects.is_empty() {
             match record::read(setup, account, effects, &Cause { event: Some(event) }) {
-                Ok(read) => record = read,
+                Ok(read) => record = Record { store_version, ..read },
                 Err(detail) => outcome = Outcome::Failed { text: String::new(), detail },
             }
         }
@@ -197,19 +198,30 @@ impl Task {
     /// Takes a request of a generation.
     pub(super) fn call(&mut self, generation: GenerationId, call: u64, event: u64, request: &[u8]) {
         let id = CallId { generation, call };
-        let refusal = match self.question(event, request) {
+        let refusal = match self.question(generation, event, request) {
             Ok(_) if self.commits.records.len() + self.commits.questions.len() >= MAX_CALLS => {
                 self.account.hit("calls");
                 format!("{MAX_CALLS} questions to the host wait already")
             }
             Ok(Asked::Question(question)) => return self.commits.questions.push((id, question)),
-            Ok(Asked::Record(record)) => return self.commits.records.push((Owner::Call(id), record)),
+            Ok(Asked::Record(record)) => {
+                let store_version = self.store_version(generation);
+                let record = Record { store_version, ..record };
+                return self.commits.records.push((Owner::Call(id), record));
+            }
+            Ok(Asked::Nothing) => return self.give_back(id, &Returned::Done),
             Err(why) => why,
         };
         self.give_back(id, &Returned::Failed(&refusal));
     }
 
-    fn question(&mut self, event: u64, request: &[u8]) -> Result<Asked, String> {
+    /// The version of the store that a generation reads and writes.
+    fn store_version(&self, generation: GenerationId) -> u32 {
+        let live = self.live.iter().find(|live| live.generation == generation);
+        live.map_or(0, |live| live.manifest.store_version)
+    }
+
+    fn question(&mut self, generation: GenerationId, event: u64, request: &[u8]) -> Result<Asked, String> {
         let known = self.flow.get(event).map(|(event, _)| (&*event.place, &*event.user));
         if event != 0 && known.is_none() && !is_probe(event) {
             return Err("the event has ended; nothing can be read for it any more".to_owned());
@@ -227,6 +239,14 @@ impl Task {
                 record::of(&self.setup, &mut self.account, &effects, &Cause { event: None }).map(Asked::Record)
             }
             Call::Timers => Ok(Asked::Question(Question::Timers)),
+            Call::Walk { .. } | Call::Stage(_) if event != MIGRATION || !self.is_migrating(generation) => {
+                Err(not_a_migration())
+            }
+            Call::Walk { scope, key, limit } => {
+                let (scope, key) = (scope.to_owned(), key.to_owned());
+                Ok(Asked::Question(Question::Walk { scope, key, limit }))
+            }
+            Call::Stage(effects) => self.stage(&effects).map(|()| Asked::Nothing),
         }
     }
 
@@ -249,11 +269,14 @@ impl Task {
             Some(NewEvent { plugin: Arc::clone(&self.setup.name), what, pattern: "".into(), origin })
         });
         let limits = &self.setup.limits;
+        let active = self.state.active().and_then(|active| self.live.iter().find(|live| live.generation == active));
+        let store_version = active.map(|live| live.manifest.store_version);
         let batch = Batch {
             plugin: Arc::clone(&self.setup.name),
             quota: Quota { keys: limits.store_keys, bytes: limits.store_bytes, lines: limits.lines },
             timer_quota: TimerQuota { timers: limits.timers, bytes: limits.timer_bytes },
             clock: self.setup.clock.clone(),
+            store_version,
             accepts: written.collect(),
             records,
             questions,
@@ -297,6 +320,9 @@ impl Task {
         let Some(UnderWay { accepts, records, questions, since }) = self.commits.under_way.take() else { return };
         results.usage.into_iter().for_each(|usage| self.account.keeps(usage));
         results.timers.into_iter().for_each(|pending| self.timers.changed(pending, now));
+        if self.state.store().now.is_none() {
+            self.state.know_store(StoreVersions { now: results.version, ..self.state.store() });
+        }
         self.accepted(now, accepts, results.accepts);
         for ((owner, leads), result) in records.into_iter().zip(results.records) {
             if result.is_ok() {
@@ -333,6 +359,15 @@ impl Task {
                 }
                 Answer::Timers(timers) => {
                     self.give_back(id, &Returned::Timers(timers.iter().map(timer_info).collect()));
+                }
+                Answer::Walked { entries, more } => {
+                    let entries = entries.iter().map(|WalkedEntry { scope, key, value, expires }| WalkedKey {
+                        scope,
+                        key,
+                        value,
+                        expires_ms: *expires,
+                    });
+                    self.give_back(id, &Returned::Walked { entries: entries.collect(), more: *more });
                 }
                 Answer::Failed(why) => self.give_back(id, &Returned::Failed(why)),
             }
@@ -386,7 +421,8 @@ impl Task {
             Ok(()) => outcome,
             // It ended in the host before this one, and its answer was given.
             Err(CommitError::Ended) => Outcome::Ignored,
-            Err(CommitError::Conflict) => {
+            // Of a build whose store is gone, another one has the event next.
+            Err(CommitError::Conflict | CommitError::OtherVersion { .. }) => {
                 account.conflicts += 1;
                 if flow.conflicted(id) {
                     return;
@@ -425,4 +461,6 @@ fn timer_info(timer: &Listed) -> TimerInfo<'_> {
 enum Asked {
     Question(Question),
     Record(Record),
+    /// It is done.
+    Nothing,
 }

@@ -78,10 +78,15 @@ impl Task {
         (self.unsaved, self.saving) = (false, true);
         let (setup, reports) = (Arc::clone(&self.setup), self.reports.0.clone());
         let (memory, manifest) = (self.state.history().clone(), self.manifest.clone());
+        // Together with what says that nothing goes back to it.
+        let unneeded = self.state.store().before.filter(|_| !self.state.keeps_store_before());
+        if unneeded.is_some() {
+            self.state.store_before_gone();
+        }
         tokio::spawn(async move {
             let mut logged = false;
             while let Err(error) =
-                history::save(&setup.database, &setup.name, memory.clone(), manifest.as_deref()).await
+                history::save(&setup.database, &setup.name, memory.clone(), manifest.as_deref(), unneeded).await
             {
                 // Logged once; the trouble of the database says it until it is over.
                 if !std::mem::replace(&mut logged, true) {
@@ -119,6 +124,10 @@ impl Task {
 
     fn record_drained(&mut self, now: Instant) {
         let route = self.state.route();
+        // Nothing is delivered while events are held, so what is on its way into the store comes to an end.
+        if route.is_none() && self.commits.is_busy() {
+            return;
+        }
         for live in &self.live {
             if Some(live.generation) != route && self.flow.in_flight_in(live.generation) == 0 {
                 self.state.drained(now, live.generation);
@@ -134,6 +143,9 @@ impl Task {
             Effect::Restore { generation, snapshot } => {
                 self.push(generation, &ToShim::Restore { version: snapshot.version, state: &snapshot.bytes });
             }
+            Effect::Migrate { generation, from } => self.migrate(generation, from),
+            Effect::ApplyMigration { generation, from, to } => self.apply_migration(generation, from, to),
+            Effect::PutBack => self.put_back(),
             Effect::Retire { generation } => {
                 self.dismiss(generation);
                 self.push(generation, &ToShim::Stop);
@@ -280,7 +292,9 @@ impl Task {
             }
             StateEvent::StartFailed { .. } => self.account.start_failed(),
             StateEvent::Restarting { .. } => self.account.restarting(),
-            StateEvent::RolledBack { why, state, .. } => self.account.rolled_back(format!("{why}{}", left(*state))),
+            StateEvent::RolledBack { why, state, store, .. } => {
+                self.account.rolled_back(format!("{why}{}", left(*state, *store)));
+            }
             _ => {}
         }
         self.happened(LifecycleKind::State(event));

@@ -1,6 +1,9 @@
 //! What Rosey remembers of a plugin across restarts of the host: one row a plugin in `rosey.db`.
 
-use crate::store::{Database, StoreError};
+use crate::{
+    commit,
+    store::{Database, StoreError},
+};
 use rosey_core::{hash::Hash, state::BuildHistory};
 use rosey_wire::manifest::Manifest;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -25,7 +28,8 @@ CREATE TABLE IF NOT EXISTS plugin_trial (
     artifact TEXT NOT NULL        -- sha256 of what was on trial at an orderly stop
 ) STRICT;";
 
-/// Saves the history. Cancelled, the write continues.
+/// Saves the history. `unneeded` is the version of the store from before a migration, once nothing goes back to it: the same
+/// transaction forgets it. Cancelled, the write continues.
 ///
 /// # Errors
 ///
@@ -35,6 +39,7 @@ pub async fn save(
     plugin: &str,
     history: BuildHistory,
     manifest: Option<&Manifest>,
+    unneeded: Option<u32>,
 ) -> Result<(), StoreError> {
     let plugin = plugin.to_owned();
     // A checked manifest can always be written as JSON.
@@ -69,6 +74,9 @@ pub async fn save(
                 manifest,
             ],
         )?;
+        if let Some(version) = unneeded {
+            commit::forget_before(&transaction, &plugin, version)?;
+        }
         transaction.commit()
     };
     database.run(write).await
@@ -167,11 +175,11 @@ mod tests {
         assert_eq!(history.versions.get(&first), None);
         history.versions.insert(first, "1.0.0".to_owned());
         history.on_trial = Some(second);
-        save(&database, "x", history.clone(), None).await.expect("there is room");
+        save(&database, "x", history.clone(), None, None).await.expect("there is room");
         let (again, manifest) = load(&database, "x").await.expect("readable");
         assert_eq!(again, history);
         history.on_trial = None;
-        save(&database, "x", history.clone(), None).await.expect("there is room");
+        save(&database, "x", history.clone(), None, None).await.expect("there is room");
         assert_eq!(load(&database, "x").await.expect("readable").0, history);
         assert_eq!(
             manifest.map(|manifest| manifest.version).as_deref(),

@@ -5,7 +5,7 @@ use crate::{
     slot::account::Account,
     text::{bounded, clean},
 };
-use rosey_core::{outcome::Outcome, state::Snapshot};
+use rosey_core::{flow::MIGRATION, outcome::Outcome, state::Snapshot};
 use rosey_wire::message::{Answer, ToHost};
 use std::{sync::Arc, time::Instant};
 
@@ -28,6 +28,13 @@ pub fn outcome(answer: Answer<'_>, limit: usize, account: &mut Account) -> Outco
     }
 }
 
+fn migrated(answer: Answer<'_>, effects: &[u8]) -> Result<Vec<u8>, String> {
+    match answer {
+        Answer::Replied(_) | Answer::Ignored => Ok(effects.to_vec()),
+        Answer::Failed { text, detail } => Err(clean(if detail.is_empty() { text } else { detail }, 500)),
+    }
+}
+
 /// A message of a shim other than the answer to an event, owned.
 pub enum Inbound {
     Probe(Result<(), String>),
@@ -37,12 +44,20 @@ pub enum Inbound {
     Restored,
     StateFailed(String),
     Metrics(Arc<str>),
-    Call { call: u64, event: u64, request: Vec<u8> },
+    Call {
+        call: u64,
+        event: u64,
+        request: Vec<u8>,
+    },
+    /// The end of a migration: its last effects, or why it failed.
+    Migrated(Result<Vec<u8>, String>),
 }
 
 impl Inbound {
     pub fn of(message: ToHost<'_>, records: &mut Records, now: Instant) -> Option<Self> {
         match message {
+            ToHost::Reply { event: MIGRATION, answer } => Some(Self::Migrated(migrated(answer, &[]))),
+            ToHost::ReplyWith { event: MIGRATION, answer, effects } => Some(Self::Migrated(migrated(answer, effects))),
             ToHost::Reply { answer: Answer::Replied(_), .. } | ToHost::ReplyWith { answer: Answer::Replied(_), .. } => {
                 Some(Self::Probe(Ok(())))
             }

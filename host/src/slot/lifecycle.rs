@@ -4,7 +4,7 @@ use crate::event::PREFIX;
 use crate::process::output::last_words;
 use crate::slot::{crash::Crash, startup::StartupChoice};
 use crate::time::short;
-use rosey_core::state::{ChangeError, ChangeKind, Done, Fault, HOST_RETRY, StateEvent, StateLeft, Verdict};
+use rosey_core::state::{ChangeError, ChangeKind, Done, Fault, HOST_RETRY, StateEvent, StateLeft, StoreLost, Verdict};
 use rosey_wire::manifest::Manifest;
 use std::{
     sync::Arc,
@@ -112,9 +112,10 @@ pub fn reload(plugin: &str) -> String {
     format!("{PREFIX}admin reload {plugin}")
 }
 
-/// What a rollback leaves of a plugin's state, to follow another sentence.
-pub fn left(state: Option<StateLeft>) -> String {
-    state.map(|state| format!("; {state}")).unwrap_or_default()
+/// What a rollback leaves of a plugin's state and store, to follow another sentence.
+pub fn left(state: Option<StateLeft>, store: Option<StoreLost>) -> String {
+    let state = state.map(|state| format!("; {state}")).unwrap_or_default();
+    store.map_or(state.clone(), |store| format!("{state}; {store}"))
 }
 
 /// The next start of a plugin, and how many starts in a row did not last.
@@ -147,12 +148,15 @@ fn state_line(event: &StateEvent) -> (Level, String) {
             let text = format!("FAILED and stays down: {why}. Reload it with a new build, or start it again");
             (Level::ERROR, text)
         }
-        StateEvent::RolledBack { from, to, why, warm, state } => {
+        StateEvent::RolledBack { from, to, why, warm, state, store } => {
             let how = if *warm { "its process was still there" } else { "it is being started" };
             let (from, to) = (from.short(), to.short());
-            let text =
-                format!("ROLLED BACK from {from} to {to}: {why}; what ran before serves again ({how}){}", left(*state));
+            let left = left(*state, *store);
+            let text = format!("ROLLED BACK from {from} to {to}: {why}; what ran before serves again ({how}){left}");
             (Level::ERROR, text)
+        }
+        StateEvent::StorePutBack { lost } => {
+            (Level::WARN, format!("the build that runs is older than the last migration of its store: {lost}"))
         }
         StateEvent::Unblocked { artifact } => {
             let artifact = artifact.short();

@@ -2,7 +2,8 @@
 //!
 //! Other rooms reach a slot through [`handle::Handle`]; one task (`actor`) owns everything else. `rosey_core::flow`
 //! decides about events and `rosey_core::state` about generations. The actor carries out what they decide (`effects`),
-//! and `commits` connects it to the store. Messages of shims come in through `inbound`; [`view`] and [`lifecycle`] are
+//! and `commits` connects it to the store
+//! (`migration` brings that to another version). Messages of shims come in through `inbound`; [`view`] and [`lifecycle`] are
 //! for people. Knows nothing of connectors, admin or HTTP.
 
 mod actor;
@@ -10,6 +11,7 @@ mod commits;
 mod effects;
 mod inbound;
 mod live;
+mod migration;
 mod record;
 mod timers;
 mod timing;
@@ -40,7 +42,7 @@ use pace::Pacer;
 use rosey_core::{
     limits::Limits,
     restart::RestartPolicy,
-    state::{BuildHistory, Policy, ReloadMode},
+    state::{BuildHistory, Policy, ReloadMode, StoreVersions},
 };
 use rosey_wire::manifest::Manifest;
 use std::{sync::Arc, time::Duration};
@@ -84,6 +86,8 @@ pub struct Setup {
     pub manifest: Option<Arc<Manifest>>,
     /// The plugin's usage of the store.
     pub kept: Usage,
+    /// Which versions of that there are.
+    pub store: StoreVersions,
     /// Takes lifecycle events. Called on the slot's task: it must not block.
     pub happened: Box<dyn Fn(LifecycleEvent) + Send + Sync>,
 }
@@ -103,6 +107,7 @@ impl Setup {
             drain_timeout: limits.drain_timeout,
             stop_grace: STOP_GRACE,
             handoff_timeout: limits.handoff_timeout,
+            migration_timeout: limits.migration_timeout,
             bake: limits.bake,
             bake_min_events: limits.bake_min_events,
             bake_failure_rate: limits.bake_failure_rate,

@@ -1,6 +1,6 @@
 //! Turns the effects of a plugin into a record that the store applies, and refuses what the plugin may not do.
 
-use super::{Setup, account::Account};
+use super::{Setup, account::Account, migration::not_a_migration};
 use crate::{
     commit::{
         Change, MAX_CHANGES, NewEvent, NewLine, Read, Record, To, scope,
@@ -102,6 +102,7 @@ pub fn of(setup: &Setup, account: &mut Account, effects: &Effects<'_>, cause: &C
                 record.signals.extend(signals(setup, account, topic, payload, cause)?);
                 continue;
             }
+            Effect::Rewrite { .. } => return Err(not_a_migration()),
             Effect::SetTimer { name, when, payload } => {
                 record.timers.push(timer(name, when, payload, cause)?);
                 continue;

@@ -7,7 +7,7 @@ use crate::slot::{
     lifecycle::{LifecycleKind, reload},
     live::Live,
 };
-use rosey_core::state::{GenerationId, HOST_RETRY, Phase, PluginState, ReloadMode, Role};
+use rosey_core::state::{GenerationId, HOST_RETRY, Phase, PluginState, ReloadMode, Role, StoreTask};
 use rosey_core::{hash::Hash, ledger::Ledger, state::BuildHistory};
 use rosey_wire::manifest::Manifest;
 use std::{
@@ -132,6 +132,10 @@ impl Task {
             }
             Phase::Waiting { why } => Some(format!("{why}; tried again every {} s", HOST_RETRY.as_secs())),
             Phase::Running { .. } => self.startup.as_ref().map(|choice| choice.text(&reload(&self.setup.name))),
+            Phase::Preparing { task: StoreTask::PuttingBack, .. } => {
+                Some("its store from before is put back".to_owned())
+            }
+            Phase::Preparing { .. } => Some("its store is migrated".to_owned()),
             Phase::Stopped | Phase::Starting { .. } | Phase::Replacing => None,
         }
     }

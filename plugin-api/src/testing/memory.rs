@@ -2,7 +2,7 @@
 
 use crate::{Error, Result, effects::TimerInfo, journal::sum};
 use rosey_wire::{
-    call::{Call, Returned, TimerInfo as WireTimer},
+    call::{Call, Returned, TimerInfo as WireTimer, WalkedKey},
     effect::{Effect, Effects, Read, Scope, Target, When},
     frame::{decode, pack},
 };
@@ -62,6 +62,8 @@ struct State {
     /// The values by scope, owner within it, and key.
     values: BTreeMap<(Scope, String, String), Value>,
     last_version: u64,
+    /// What a migration under way has changed so far: each an encoded effect.
+    staged: Vec<Vec<u8>>,
     events: HashMap<u64, Place>,
     timers: BTreeMap<String, Timer>,
     sent: Vec<SentLine>,
@@ -129,11 +131,20 @@ impl Memory {
                 Ok(Commit::Conflict) => pack(&Returned::Conflict)?,
                 Err(why) => pack(&Returned::Failed(&why))?,
             },
+            Call::Walk { scope, key, limit } => state.walk((scope, key), limit)?,
+            Call::Stage(effects) => {
+                for effect in &effects.changes {
+                    state.staged.push(pack(effect)?);
+                }
+                pack(&Returned::Done)?
+            }
         })
     }
 
     pub(super) fn begin(&self, event: u64, place: &Place) {
-        self.lock().events.insert(event, place.clone());
+        let mut state = self.lock();
+        state.staged.clear();
+        state.events.insert(event, place.clone());
     }
 
     pub(super) fn end(&self, event: u64) {
@@ -202,6 +213,9 @@ impl State {
             return Ok(Commit::Conflict);
         }
         let mut next = self.clone();
+        for staged in std::mem::take(&mut next.staged) {
+            next.apply(place, &decode(&staged).map_err(|error| error.to_string())?)?;
+        }
         for effect in &effects.changes {
             next.apply(place, effect)?;
         }
@@ -246,11 +260,40 @@ impl State {
             Effect::CancelTimer { name } => {
                 self.timers.remove(name);
             }
+            Effect::Rewrite { scope, key, value, .. } => {
+                let (scope, owner) = scope_of(scope);
+                match value {
+                    Some(value) => {
+                        self.last_version += 1;
+                        let until = self.values.get(&(scope, owner.clone(), key.to_owned())).and_then(|it| it.until);
+                        let value = Value { version: self.last_version, json: value.to_owned(), until };
+                        self.values.insert((scope, owner, key.to_owned()), value);
+                    }
+                    None => drop(self.values.remove(&(scope, owner, key.to_owned()))),
+                }
+            }
             Effect::Publish { topic, payload } => {
                 self.published.push((topic.to_owned(), String::from_utf8_lossy(payload).into_owned()));
             }
         }
         Ok(())
+    }
+
+    /// A page of all keys of all scopes.
+    fn walk(&self, after: (&str, &str), limit: u32) -> Result<Vec<u8>> {
+        let mut all: Vec<_> = self.values.iter().filter(|(_, value)| value.lives()).collect();
+        let names: Vec<_> = all.iter().map(|((scope, owner, _), _)| name_of(*scope, owner)).collect();
+        let mut entries: Vec<_> = names
+            .iter()
+            .zip(all.drain(..))
+            .map(|(name, ((_, _, key), value))| WalkedKey { scope: name, key, value: &value.json, expires_ms: 0 })
+            .collect();
+        entries.sort_by_key(|entry| (entry.scope, entry.key));
+        entries.retain(|entry| (entry.scope, entry.key) > after);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        Ok(pack(&Returned::Walked { entries, more })?)
     }
 
     fn put(&mut self, scope: Scope, place: &Place, key: &str, json: String, until: Option<Instant>) {
@@ -272,6 +315,27 @@ fn seen(values: &[(&str, &Value)]) -> (u64, u64) {
 
 fn full(scope: Scope, place: &Place, key: &str) -> (Scope, String, String) {
     (scope, owner(scope, place), key.to_owned())
+}
+
+/// A scope as a migration sees it.
+fn name_of(scope: Scope, owner: &str) -> String {
+    match scope {
+        Scope::Global => String::new(),
+        Scope::Channel => format!("channel {owner}"),
+        Scope::User => format!("user {owner}"),
+        Scope::Member => format!("member {owner}"),
+    }
+}
+
+fn scope_of(name: &str) -> (Scope, String) {
+    let (kind, owner) = name.split_once(' ').unwrap_or((name, ""));
+    let scope = match kind {
+        "channel" => Scope::Channel,
+        "user" => Scope::User,
+        "member" => Scope::Member,
+        _ => Scope::Global,
+    };
+    (scope, owner.to_owned())
 }
 
 fn owner(scope: Scope, place: &Place) -> String {

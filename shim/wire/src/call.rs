@@ -32,6 +32,18 @@ pub enum Call<'a> {
     Timers,
     /// Apply changes outside of an event: all or nothing. The answer is [`Returned::Done`] or [`Returned::Conflict`].
     Transaction(Effects<'a>),
+    /// Read keys of all scopes in order. For a migration alone. The answer is [`Returned::Walked`].
+    Walk {
+        /// Only keys after this one: its scope, empty for the global one,
+        scope: &'a str,
+        /// and its name; empty for the first page.
+        key: &'a str,
+        /// At most so many; the host may give fewer.
+        limit: u32,
+    },
+    /// Changes of a migration, to be applied in this order when it ends well, before those of its answer. The answer is
+    /// [`Returned::Done`].
+    Stage(Effects<'a>),
 }
 
 /// The answer to a [`Call`].
@@ -64,6 +76,26 @@ pub enum Returned<'a> {
     Conflict,
     /// The host refuses the request or cannot do it. The text says why.
     Failed(&'a str),
+    /// To [`Call::Walk`].
+    Walked {
+        /// In the order of scope and key.
+        entries: Vec<WalkedKey<'a>>,
+        /// Whether there are more after the last one.
+        more: bool,
+    },
+}
+
+/// A key of any scope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalkedKey<'a> {
+    /// Empty for the global one; else which channel or person, in the host's own words.
+    pub scope: &'a str,
+    /// The name within the scope.
+    pub key: &'a str,
+    /// JSON.
+    pub value: &'a str,
+    /// When it is gone, in milliseconds since 1970; 0 for never.
+    pub expires_ms: u64,
 }
 
 /// A timer that is set.

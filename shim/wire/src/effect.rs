@@ -115,6 +115,17 @@ pub enum Effect<'a> {
         /// The plugin's own bytes.
         payload: &'a [u8],
     },
+    /// Store or remove a value in any scope. For a migration alone.
+    Rewrite {
+        /// The scope as [`Call::Walk`](crate::call::Call::Walk) gives it.
+        scope: &'a str,
+        /// The name within the scope.
+        key: &'a str,
+        /// JSON; `None` removes it.
+        value: Option<&'a str>,
+        /// When it is gone, in milliseconds since 1970; 0 for never.
+        expires_ms: u64,
+    },
 }
 
 /// The readers of a line.

@@ -1,7 +1,7 @@
 //! The bytes on the wire. A change here is a change of the protocol, and needs a new version.
 
 use rosey_wire::{
-    call::{Call, Returned, TimerInfo},
+    call::{Call, Returned, TimerInfo, WalkedKey},
     effect::{Effect, Effects, Read, Scope, Style, Target, When},
     event::{Body, Occurrence},
     frame::{encode, pack},
@@ -151,4 +151,18 @@ fn effects_and_calls() {
     assert_eq!(packed(&Returned::Timers(vec![TimerInfo { name: "t", due_ms: 5, cron: "" }])), "020101740500");
     assert_eq!((packed(&Returned::Done), packed(&Returned::Conflict)), ("03".to_owned(), "04".to_owned()));
     assert_eq!(packed(&Returned::Failed("x")), "050178");
+}
+
+#[test]
+fn migrations() {
+    let change = |value| Effect::Rewrite { scope: "", key: "k", value, expires_ms: 5 };
+    assert_eq!(packed(&change(Some("1"))), "07 00 016b 01 0131 05".replace(' ', ""));
+    let staged = Effects { reads: vec![], changes: vec![change(None)] };
+    assert_eq!(packed(&Call::Stage(staged)), "05 00 01 07 00 016b 00 05".replace(' ', ""));
+    assert_eq!(packed(&Call::Walk { scope: "s", key: "k", limit: 9 }), "04 0173 016b 09".replace(' ', ""));
+    let key = WalkedKey { scope: "", key: "k", value: "1", expires_ms: 0 };
+    assert_eq!(
+        packed(&Returned::Walked { entries: vec![key], more: true }),
+        "06 01 00 016b 0131 00 01".replace(' ', "")
+    );
 }

@@ -50,14 +50,14 @@ fn sources(folders: &[&str]) -> Vec<Source> {
     found
 }
 
-/// Visits all files in a folder, except build output.
+/// Visits all files in a folder, except build output and the old sources in `compat`.
 fn visit(folder: &Path, each: &mut impl FnMut(&Path)) {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for entry in entries.flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         if !path.is_dir() {
             each(&path);
-        } else if name != "target" && name != ".git" && name != ".rosey" {
+        } else if ["target", ".git", ".rosey", "compat"].iter().all(|skipped| name != *skipped) {
             visit(&path, each);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     BLOCKED_KEPT, Bake, ChangeError, Effect, GenerationId, Phase, Policy, ReloadMode, State, StateEvent, StateLeft,
-    Verdict,
+    StoreTask, Ticket, Verdict, store::GoingBack,
 };
 use crate::hash::Hash;
 use std::time::Instant;
@@ -53,6 +53,7 @@ impl Bake {
             previous,
             mode,
             old: None,
+            migrated: false,
             snapshot: None,
             events: 0,
             failed: 0,
@@ -93,7 +94,7 @@ impl State {
         bake.count(ending, most);
         if bake.events >= enough && bake.failed_for.len() > 1 && bake.fails_more_than(most) {
             let why = format!("{} of {} events failed since the reload", bake.failed, bake.events);
-            self.roll_back_bake(now, Some(why));
+            self.roll_back_bake(now, Some(why), None);
         }
     }
 
@@ -107,14 +108,23 @@ impl State {
     }
 
     /// Goes back to the build before the bake. With a reason, the slot does so by itself and blocks the current build;
-    /// without one, a person asked for it.
-    pub(super) fn roll_back_bake(&mut self, now: Instant, why: Option<String>) -> Option<StateLeft> {
-        let bake = self.bake.take()?;
+    /// without one, a person asked for it. If the swap migrated the store, the one from before is put back first.
+    pub(super) fn roll_back_bake(&mut self, now: Instant, why: Option<String>, ticket: Option<Ticket>) {
+        let Some(bake) = self.bake.take() else { return };
         let from = self.running_artifact().or(self.history.active).unwrap_or(bake.previous);
         self.abort(now, ChangeError::RolledBack);
+        let puts_back = self.in_doubt || bake.migrated && self.store.before.is_some();
         match self.phase {
-            Phase::Running { generation, artifact, .. } => self.drain(now, generation, artifact, false),
-            Phase::Starting { generation, .. } => self.kill(generation, "the build before it comes back"),
+            Phase::Running { generation, artifact, .. } => {
+                self.drain(now, generation, artifact, false);
+                if puts_back {
+                    // It would answer from a store that it cannot read; what it has is delivered again.
+                    self.kill_old(self.old.len() - 1, "its store goes back to the version before");
+                }
+            }
+            Phase::Starting { generation, .. } | Phase::Preparing { generation: Some(generation), .. } => {
+                self.kill(generation, "the build before it comes back");
+            }
             _ => {}
         }
         if why.is_some() {
@@ -122,24 +132,25 @@ impl State {
         }
         self.restart.reset();
         let parked = bake.old.and_then(|generation| self.unpark(generation));
-        let warm = parked.is_some();
         // A parked process has not changed since its snapshot, and a newly started one gets that snapshot.
         let left = if bake.snapshot.is_some() { StateLeft::OfTheSwap } else { StateLeft::Nothing };
         let state = (bake.mode == ReloadMode::Handoff).then_some(left);
-        if let Some(why) = why {
-            self.effects.push(Effect::Emit(StateEvent::RolledBack { from, to: bake.previous, why, warm, state }));
-        }
-        match parked {
-            Some(generation) => self.activate(now, generation, bake.previous),
-            None => self.spawn_active(bake.previous, bake.snapshot),
-        }
-        self.history.active = Some(bake.previous);
-        if self.history.is_good(&bake.previous) {
-            self.remember_good(bake.previous);
+        let (to, snapshot) = (bake.previous, bake.snapshot);
+        let back = GoingBack { why, ticket, from: Some(from), to, state, snapshot };
+        if puts_back {
+            let task = StoreTask::PuttingBack;
+            self.phase = Phase::Preparing { generation: parked, artifact: to, task, until: None };
+            self.begin_put_back();
+            self.going_back = Some(back);
         } else {
-            self.bake_again(now, bake.previous, bake.mode);
+            self.arrive_back(now, parked, back, None);
         }
-        state
+        self.history.active = Some(to);
+        if self.history.is_good(&to) {
+            self.remember_good(to);
+        } else {
+            self.bake_again(now, to, bake.mode);
+        }
     }
 
     /// Begins a bake again that was cut short by a build that failed, or by the end of the host. No generation is
@@ -150,7 +161,9 @@ impl State {
             && self.is_unproven(artifact)
             && let Some(previous) = self.history.last_good
         {
-            self.bake = Some(Bake::new(now, &self.policy, previous, mode));
+            // What is kept from before a migration is the store of the last good build.
+            let migrated = self.store.before.is_some();
+            self.bake = Some(Bake { migrated, ..Bake::new(now, &self.policy, previous, mode) });
         }
     }
 

@@ -121,7 +121,7 @@ impl State {
         self.effects.push(Effect::Retire { generation: self.old[at].generation });
     }
 
-    fn kill_old(&mut self, at: usize, why: &'static str) {
+    pub(super) fn kill_old(&mut self, at: usize, why: &'static str) {
         self.old[at].phase = OldPhase::Killed;
         self.kill(self.old[at].generation, why);
     }

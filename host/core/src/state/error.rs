@@ -60,6 +60,43 @@ pub enum ChangeError {
         /// How long the step may take.
         limit: Duration,
     },
+    /// It reads an older store than there is.
+    #[error(
+        "its store has version {has}, and that build reads version {reads}. An older store comes back only by a rollback while \
+         the trial of the newer build lasts; load a build that reads version {has}"
+    )]
+    StoreTooNew {
+        /// The version of the store.
+        has: u32,
+        /// What the build reads.
+        reads: u32,
+    },
+    /// It reads a newer store, and cannot make one of what there is.
+    #[error(
+        "its store has version {has}, and that build reads version {reads} and has no #[migrate] that brings it there"
+    )]
+    NoMigration {
+        /// The version of the store.
+        has: u32,
+        /// What the build reads.
+        reads: u32,
+    },
+    /// One migration at a time.
+    #[error(
+        "its store from before the last migration is still kept for a rollback; wait until the trial is over, then try again"
+    )]
+    StoreKept,
+    /// The store could not be brought to the version of the build.
+    #[error("its store could not be migrated: {0}; the old build goes on with its store")]
+    Migration(String),
+    /// The migration took too long.
+    #[error(
+        "it did not say within {} what its migration changes; raise limits.migration_timeout if it needs more", span(*.0)
+    )]
+    MigrationTimedOut(Duration),
+    /// The store is being made ready for what serves next.
+    #[error("its store is being made ready; try again in a moment")]
+    StoreBusy,
     /// The generation died that was handing over its state.
     #[error("the old build crashed while its state was handed over: {0}")]
     OldDied(String),

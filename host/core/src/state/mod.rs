@@ -11,29 +11,33 @@
 use crate::hash::Hash;
 use crate::restart::{Decision, Restart};
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 mod bake;
+mod change;
 mod drain;
 mod error;
 mod model;
 mod reload;
 mod request;
+mod store;
 #[cfg(test)]
 mod tests;
 
 pub use bake::{Ending, Tally};
+pub use change::{Change, ChangeKind, Done, Step};
 pub use drain::{OldGeneration, OldPhase};
 pub use error::ChangeError;
 pub use model::{
     Bake, BuildHistory, Effect, Fault, Phase, PluginState, Policy, Role, Snapshot, StartProblem, StateEvent, StateLeft,
     Verdict,
 };
-pub use reload::{Change, ChangeKind, Done, Step};
 pub use request::{ChangeRequest, ExpectedState};
 pub use rosey_wire::manifest::ReloadMode;
+pub use store::{StoreFormat, StoreLost, StoreTask, StoreVersions};
 
 /// The number of a generation. Each start gets the next one, and no number repeats within the life of a host.
 pub type GenerationId = u64;
@@ -72,6 +76,15 @@ pub struct State {
     works: bool,
     /// The artifact that the last crash blocked, until another crash shows whether the build or the event was to blame.
     accused: Option<Hash>,
+    store: StoreVersions,
+    /// What these artifacts say of the store.
+    formats: BTreeMap<Hash, StoreFormat>,
+    /// The store from before is being put back, perhaps because a migration was broken off while it was applied: which store
+    /// there is, is known when that is done.
+    in_doubt: bool,
+    /// When that is tried again.
+    put_back_at: Option<Instant>,
+    going_back: Option<store::GoingBack>,
     effects: Vec<Effect>,
 }
 
@@ -93,6 +106,11 @@ impl State {
             tally: Tally::default(),
             works: true,
             accused: None,
+            store: StoreVersions::default(),
+            formats: BTreeMap::new(),
+            in_doubt: false,
+            put_back_at: None,
+            going_back: None,
             effects: Vec::new(),
         }
     }
@@ -127,7 +145,7 @@ impl State {
             return;
         }
         let result = match &self.phase {
-            Phase::Starting { .. } | Phase::Replacing => return,
+            Phase::Starting { .. } | Phase::Preparing { .. } | Phase::Replacing => return,
             Phase::Running { generation, artifact, .. } => {
                 Ok(Done { generation: Some(*generation), to: Some(*artifact), ..Done::stopped() })
             }
@@ -176,18 +194,26 @@ impl State {
         match std::mem::replace(&mut self.phase, Phase::Stopped) {
             Phase::Running { generation, artifact, .. } => self.drain(now, generation, artifact, false),
             Phase::Starting { generation, .. } => self.kill(generation, "it was stopped while starting"),
-            Phase::Stopped
+            // What is told to the store is done all the same.
+            Phase::Preparing { generation: Some(generation), artifact, .. } => {
+                self.drain(now, generation, artifact, false);
+            }
+            Phase::Preparing { generation: None, .. }
+            | Phase::Stopped
             | Phase::Backoff { .. }
             | Phase::Waiting { .. }
             | Phase::Replacing
             | Phase::Failed { .. } => {}
         }
+        if let Some(ticket) = self.going_back.take().and_then(|back| back.ticket) {
+            self.refuse(ticket, ChangeError::Stopped);
+        }
         self.stopping.push(ticket);
         self.finish_stopping();
     }
 
-    /// Records that a generation came up or did not.
-    pub fn started(&mut self, now: Instant, generation: GenerationId, result: Result<(), StartProblem>) {
+    /// Records that a generation came up, and what its build declares of the store; or that it did not.
+    pub fn started(&mut self, now: Instant, generation: GenerationId, result: Result<StoreFormat, StartProblem>) {
         if self.staged() == Some(generation) {
             self.change_started(now, generation, result);
             return;
@@ -197,29 +223,38 @@ impl State {
             return;
         }
         match result {
-            Ok(()) => {
-                self.restart.on_up(now);
-                self.activate(now, generation, artifact);
-                if self.history.last_good.is_none() {
-                    self.remember_good(artifact);
-                }
-                self.bake_again(now, artifact, ReloadMode::Overlap);
+            Ok(format) => {
+                self.reads_store(artifact, format);
+                self.make_ready(now, generation, artifact);
             }
-            Err(problem) if self.is_unproven(artifact) && matches!(problem.fault, Fault::Artifact | Fault::Start) => {
-                self.bake_again(now, artifact, ReloadMode::Overlap);
-                self.roll_back_bake(now, Some(format!("it did not start: {}", problem.why)));
-            }
-            Err(problem) => {
-                // When no retry follows, `give_up` reports the reason.
-                if matches!(problem.fault, Fault::Start | Fault::Host) {
-                    self.effects.push(Effect::Emit(StateEvent::StartFailed { generation, why: problem.why.clone() }));
-                }
-                match problem.fault {
-                    Fault::Artifact | Fault::Settings => self.give_up(problem.why, problem.fault),
-                    Fault::Start => self.restart_after_failed_start(now, artifact, problem.why),
-                    Fault::Host => self.retry_for_host(now, artifact, problem.why),
-                }
-            }
+            Err(problem) => self.start_failed(now, generation, artifact, problem),
+        }
+    }
+
+    /// A generation serves that was started, or whose store is ready.
+    fn serve(&mut self, now: Instant, generation: GenerationId, artifact: Hash) {
+        self.restart.on_up(now);
+        self.activate(now, generation, artifact);
+        if self.history.last_good.is_none() {
+            self.remember_good(artifact);
+        }
+        self.bake_again(now, artifact, ReloadMode::Overlap);
+    }
+
+    fn start_failed(&mut self, now: Instant, generation: GenerationId, artifact: Hash, problem: StartProblem) {
+        if self.is_unproven(artifact) && matches!(problem.fault, Fault::Artifact | Fault::Start) {
+            self.bake_again(now, artifact, ReloadMode::Overlap);
+            self.roll_back_bake(now, Some(format!("it did not start: {}", problem.why)), None);
+            return;
+        }
+        // Where nothing is tried again, that is said with the reason.
+        if matches!(problem.fault, Fault::Start | Fault::Host) {
+            self.effects.push(Effect::Emit(StateEvent::StartFailed { generation, why: problem.why.clone() }));
+        }
+        match problem.fault {
+            Fault::Artifact | Fault::Settings => self.give_up(problem.why, problem.fault),
+            Fault::Start => self.restart_after_failed_start(now, artifact, problem.why),
+            Fault::Host => self.retry_for_host(now, artifact, problem.why),
         }
     }
 
@@ -250,7 +285,9 @@ impl State {
             }
             return;
         }
-        self.old_exited(now, generation, cause);
+        if !self.died_while_preparing(now, generation, cause) {
+            self.old_exited(now, generation, cause);
+        }
     }
 
     /// Does everything that is due.
@@ -272,6 +309,7 @@ impl State {
             }
         }
         self.tick_change(now);
+        self.tick_store(now);
         self.tick_old(now);
         if let Some(bake) = &self.bake
             && bake.until <= now
@@ -287,11 +325,12 @@ impl State {
         let phase = match self.phase {
             Phase::Backoff { until, .. } => Some(until),
             Phase::Running { since, stable: false, .. } => Some(since + self.policy.stable_after),
+            Phase::Preparing { until, .. } => until,
             _ => None,
         };
         let change = self.change.as_ref().and_then(Change::deadline);
         let bake = self.bake.as_ref().map(|bake| bake.until);
-        self.old.iter().map(OldGeneration::deadline).chain([phase, change, bake]).flatten().min()
+        self.old.iter().map(OldGeneration::deadline).chain([phase, change, bake, self.put_back_at]).flatten().min()
     }
 
     /// The generation that gets the next event; `None` while there is none, or while events are held.
@@ -346,7 +385,7 @@ impl State {
             (_, Some(_)) => PluginState::Reloading,
             (Phase::Stopped, None) if !self.old.is_empty() => PluginState::Draining,
             (Phase::Stopped, None) => PluginState::Stopped,
-            (Phase::Starting { .. } | Phase::Replacing, None) => PluginState::Starting,
+            (Phase::Starting { .. } | Phase::Preparing { .. } | Phase::Replacing, None) => PluginState::Starting,
             (Phase::Backoff { .. } | Phase::Waiting { .. }, None) => PluginState::Crashed,
             (Phase::Running { .. }, None) => PluginState::Running,
             (Phase::Failed { .. }, None) => PluginState::Failed,
@@ -358,7 +397,8 @@ impl State {
         if self.active() == Some(generation) {
             return Role::Active;
         }
-        if self.staged() == Some(generation) {
+        let prepares = matches!(self.phase, Phase::Preparing { generation: Some(ready), .. } if ready == generation);
+        if self.staged() == Some(generation) || prepares {
             return Role::Staged;
         }
         match self.old.iter().find(|old| old.generation == generation).map(|old| old.phase) {
@@ -400,7 +440,7 @@ impl State {
             self.unblock(accused);
         }
         if self.bake.is_some() && counts {
-            self.roll_back_bake(now, Some(format!("it crashed: {cause}")));
+            self.roll_back_bake(now, Some(format!("it crashed: {cause}")), None);
             self.accused = self.history.blocked.last().copied();
         } else if !counts && std::mem::take(&mut self.works) {
             self.restart.on_poison();

@@ -1,6 +1,6 @@
 //! The types of the state machine: what it knows, what it wants done, what it reports. Data only.
 
-use super::{ChangeError, Done, GenerationId, ReloadMode, Tally, Ticket};
+use super::{ChangeError, Done, GenerationId, ReloadMode, StoreLost, StoreTask, Tally, Ticket};
 use crate::hash::Hash;
 use serde::Serialize;
 use std::{
@@ -23,6 +23,8 @@ pub struct Policy {
     pub stop_grace: Duration,
     /// Time for a snapshot, and again for a restore.
     pub handoff_timeout: Duration,
+    /// For a migration of the store.
+    pub migration_timeout: Duration,
     /// How long the replaced generation stays parked.
     pub bake: Duration,
     /// Events that a bake needs to prove anything.
@@ -70,6 +72,17 @@ pub enum Phase {
     Waiting {
         /// The reason, for the operator.
         why: String,
+    },
+    /// What serves next is decided; its store is being made ready.
+    Preparing {
+        /// The one that will serve; `None` when it has to be started yet.
+        generation: Option<GenerationId>,
+        /// What it runs.
+        artifact: Hash,
+        /// What is being done.
+        task: StoreTask,
+        /// When that has failed, or is tried again.
+        until: Option<Instant>,
     },
     /// A generation serves.
     Running {
@@ -188,6 +201,8 @@ pub struct Bake {
     pub mode: ReloadMode,
     /// The generation that ran before, if its process may still be parked.
     pub old: Option<GenerationId>,
+    /// Whether the swap migrated the store, so that a rollback puts the one from before back.
+    pub migrated: bool,
     /// The state from before the swap, for a new start of the previous artifact.
     pub snapshot: Option<Arc<Snapshot>>,
     /// Events that ended in the new generation and show something about it.
@@ -263,6 +278,26 @@ pub enum Effect {
         /// The state to give.
         snapshot: Arc<Snapshot>,
     },
+    /// Have a generation migrate the store; answer with [`State::migration_said`](super::State::migration_said).
+    Migrate {
+        /// The generation that knows how.
+        generation: GenerationId,
+        /// The version that the store has.
+        from: u32,
+    },
+    /// Apply in one transaction what the generation said, nothing if it was not asked, and keep the store from before, unless an older one is kept; answer
+    /// with [`State::migrated`](super::State::migrated). After all that the store was told before.
+    ApplyMigration {
+        /// The generation that has said what changes.
+        generation: GenerationId,
+        /// The version that the store has.
+        from: u32,
+        /// The version that it then has.
+        to: u32,
+    },
+    /// Put back the store from before the last migration, if it is kept; answer with
+    /// [`State::put_back`](super::State::put_back). After all that the store was told before.
+    PutBack,
     /// Ask a generation to stop; its end comes as [`State::exited`](super::State::exited).
     Retire {
         /// The generation that is to stop.
@@ -283,7 +318,8 @@ pub enum Effect {
         /// How it ended.
         result: Result<Done, ChangeError>,
     },
-    /// Persist [`State::history`](super::State::history), which changed.
+    /// Persist [`State::history`](super::State::history), which changed. The store from before the last migration goes with
+    /// that once nothing needs it any more ([`State::keeps_store_before`](super::State::keeps_store_before)).
     Persist,
     /// Report this event to the log and to subscribers.
     Emit(StateEvent),
@@ -344,6 +380,13 @@ pub enum StateEvent {
         warm: bool,
         /// The plugin's state afterwards, if it hands its state over.
         state: Option<StateLeft>,
+        /// What was lost when the store from before was put back, if it was.
+        store: Option<StoreLost>,
+    },
+    /// The store from before was put back for a build that the host has started.
+    StorePutBack {
+        /// What was lost by that.
+        lost: StoreLost,
     },
     /// The event that ended a trial has also crashed the build before, so the newer build may run again.
     Unblocked {

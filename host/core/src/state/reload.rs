@@ -7,180 +7,17 @@
 //!
 //! A restart is an exclusive change to the same artifact, or a handoff to it.
 //!
+//! If the new build migrates the store, it does so as the last step before the swap, after the old one has finished.
+//!
 //! Until the swap every failure leaves the old generation serving, or brings its artifact back.
 
 use super::{
-    Bake, ChangeError, Effect, Fault, GenerationId, Phase, Snapshot, StartProblem, State, StateLeft, Ticket, Verdict,
+    Bake, Change, ChangeError, ChangeKind, Done, Effect, Fault, GenerationId, Phase, Snapshot, StartProblem, State,
+    StateLeft, Step, StoreFormat, StoreTask, Ticket, Verdict, store::StoreWork,
 };
 use crate::hash::Hash;
 use rosey_wire::manifest::ReloadMode;
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-/// Which artifact a change starts: a new one, the one before, or the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChangeKind {
-    /// A change to a new artifact.
-    Reload,
-    /// A change to the artifact before.
-    Rollback,
-    /// A change to a new process of the same artifact.
-    Restart,
-}
-
-/// A change under way.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// The kind of change.
-    pub kind: ChangeKind,
-    /// The mode of the change.
-    pub mode: ReloadMode,
-    /// The artifact that will run.
-    pub to: Hash,
-    /// The artifact that ran before.
-    pub from: Option<Hash>,
-    /// The time of the request. The reported duration counts from here.
-    pub began: Instant,
-    /// The step that the change has reached.
-    pub step: Step,
-    ticket: Ticket,
-    snapshot: Option<Arc<Snapshot>>,
-    step_began: Instant,
-    steps: Vec<(&'static str, Duration)>,
-}
-
-/// The steps of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Exclusive: the old generation answers the events that it has.
-    Releasing {
-        /// The generation that served until now.
-        old: GenerationId,
-        /// When it is stopped with events unanswered.
-        until: Instant,
-    },
-    /// Exclusive: the old generation was told to stop, and has not ended yet.
-    Retiring {
-        /// The generation that served until now.
-        old: GenerationId,
-    },
-    /// The new generation comes up.
-    Starting {
-        /// The staged generation.
-        new: GenerationId,
-    },
-    /// The new generation answers the probe.
-    Probing {
-        /// The staged generation.
-        new: GenerationId,
-        /// The number of the attempt; 1 for the first.
-        attempt: u32,
-        /// When the change fails.
-        until: Instant,
-    },
-    /// Handoff: the old generation answers the events that it has.
-    Emptying {
-        /// The generation that served until now.
-        old: GenerationId,
-        /// The staged generation.
-        new: GenerationId,
-        /// When the change fails.
-        until: Instant,
-    },
-    /// Handoff: the old generation writes its state.
-    Snapshotting {
-        /// The generation that served until now.
-        old: GenerationId,
-        /// The staged generation.
-        new: GenerationId,
-        /// When the change fails.
-        until: Instant,
-    },
-    /// Handoff: the new generation reads the state.
-    Restoring {
-        /// The staged generation.
-        new: GenerationId,
-        /// When the change fails.
-        until: Instant,
-    },
-}
-
-/// The successful end of a change, a start or a stop.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
-    /// The generation that serves now; `None` after a stop.
-    pub generation: Option<GenerationId>,
-    /// The artifact that ran before.
-    pub from: Option<Hash>,
-    /// The artifact that runs now.
-    pub to: Option<Hash>,
-    /// The plugin's state after a change to an earlier build, if the plugin hands its state over.
-    pub state: Option<StateLeft>,
-    /// How long each step took, in order.
-    pub steps: Vec<(&'static str, Duration)>,
-}
-
-impl Done {
-    pub(super) fn stopped() -> Self {
-        Self { generation: None, from: None, to: None, state: None, steps: Vec::new() }
-    }
-}
-
-/// The name of the admin command.
-impl fmt::Display for ChangeKind {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Reload => "reload",
-            Self::Rollback => "rollback",
-            Self::Restart => "restart",
-        })
-    }
-}
-
-impl Change {
-    /// Whether events wait in the queue during this step.
-    pub(super) fn holds(&self) -> bool {
-        self.needs_old() || matches!(self.step, Step::Releasing { .. } | Step::Retiring { .. })
-    }
-
-    /// Whether the change needs the old generation from here on.
-    pub(super) fn needs_old(&self) -> bool {
-        matches!(self.step, Step::Emptying { .. } | Step::Snapshotting { .. } | Step::Restoring { .. })
-    }
-
-    pub(super) fn staged(&self) -> Option<GenerationId> {
-        match self.step {
-            Step::Releasing { .. } | Step::Retiring { .. } => None,
-            Step::Starting { new }
-            | Step::Probing { new, .. }
-            | Step::Emptying { new, .. }
-            | Step::Snapshotting { new, .. }
-            | Step::Restoring { new, .. } => Some(new),
-        }
-    }
-
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        match self.step {
-            Step::Releasing { until, .. }
-            | Step::Probing { until, .. }
-            | Step::Emptying { until, .. }
-            | Step::Snapshotting { until, .. }
-            | Step::Restoring { until, .. } => Some(until),
-            // Both end by themselves: a start has its own timeout, and a generation that was told to stop is killed
-            // after a grace.
-            Step::Retiring { .. } | Step::Starting { .. } => None,
-        }
-    }
-
-    fn go(&mut self, now: Instant, done: &'static str, step: Step) {
-        self.steps.push((done, now.saturating_duration_since(self.step_began)));
-        self.step_began = now;
-        self.step = step;
-    }
-}
+use std::{sync::Arc, time::Instant};
 
 impl State {
     pub(super) fn begin(
@@ -196,7 +33,8 @@ impl State {
             let busy = ChangeError::Busy(change.kind);
             return self.refuse(ticket, busy);
         }
-        if let Some(refusal) = refusal {
+        let busy = self.is_preparing().then_some(ChangeError::StoreBusy);
+        if let Some(refusal) = busy.or(refusal) {
             return self.refuse(ticket, refusal);
         }
         let from = self.running_artifact().or(self.history.last_good);
@@ -217,8 +55,8 @@ impl State {
             _ => self.stage(to),
         };
         let (snapshot, steps) = (None, Vec::new());
-        let change = Change { kind, mode, to, from, began: now, step, ticket, snapshot, step_began: now, steps };
-        self.change = Some(change);
+        let (began, step_began, migrated) = (now, now, false);
+        self.change = Some(Change { kind, mode, to, from, began, step, ticket, migrated, snapshot, step_began, steps });
     }
 
     fn stage(&mut self, artifact: Hash) -> Step {
@@ -227,7 +65,18 @@ impl State {
         Step::Starting { new }
     }
 
-    pub(super) fn change_started(&mut self, now: Instant, new: GenerationId, result: Result<(), StartProblem>) {
+    pub(super) fn change_started(
+        &mut self,
+        now: Instant,
+        new: GenerationId,
+        result: Result<StoreFormat, StartProblem>,
+    ) {
+        if let (Ok(format), Some(to)) = (&result, self.change.as_ref().map(|change| change.to)) {
+            self.reads_store(to, *format);
+            if let Err(error) = self.store_for_change(to) {
+                return self.abort(now, error);
+            }
+        }
         if let Err(problem) = result {
             let restarts = self.change.as_ref().filter(|change| change.kind == ChangeKind::Restart);
             if let (Some(artifact), Fault::Host, Phase::Replacing) =
@@ -249,35 +98,55 @@ impl State {
         let attempts = self.policy.probe_attempts;
         let handoff = now + self.policy.handoff_timeout;
         let active = self.active();
-        let Some(change) = &mut self.change else { return };
+        let Some(change) = &self.change else { return };
         let Step::Probing { new, attempt: expected, until } = change.step else { return };
         if new != generation || attempt != expected {
             return;
         }
-        match (result, change.mode, active) {
-            (Ok(()), ReloadMode::Handoff, Some(old)) => {
-                change.go(now, "probe", Step::Emptying { old, new, until: handoff });
+        let holds = change.mode == ReloadMode::Handoff || self.store_for_change(change.to) != Ok(StoreWork::Nothing);
+        match (result, active) {
+            (Ok(()), Some(old)) if holds => {
+                if let Some(change) = &mut self.change {
+                    change.go(now, "probe", Step::Emptying { old, new, until: handoff });
+                }
             }
-            (Ok(()), ..) => {
-                change.go(now, "probe", Step::Starting { new });
-                self.swap(now, new);
-            }
-            (Err(why), ..) if attempt >= attempts => self.abort(now, ChangeError::Probe { attempts, why }),
-            (Err(_), ..) => {
-                change.step = Step::Probing { new, attempt: attempt + 1, until };
+            (Ok(()), _) => self.take_over(now, new, "probe"),
+            (Err(why), _) if attempt >= attempts => self.abort(now, ChangeError::Probe { attempts, why }),
+            (Err(_), _) => {
+                if let Some(change) = &mut self.change {
+                    change.step = Step::Probing { new, attempt: attempt + 1, until };
+                }
                 self.effects.push(Effect::Probe { generation: new, attempt: attempt + 1 });
             }
+        }
+    }
+
+    /// The new generation is ready, and the old one has finished where it had to: the store comes next, and then the swap.
+    fn take_over(&mut self, now: Instant, new: GenerationId, done: &'static str) {
+        let Some(to) = self.change.as_ref().map(|change| change.to) else { return };
+        match self.store_for_change(to) {
+            Ok(StoreWork::Nothing) => {
+                if let Some(change) = &mut self.change {
+                    change.go(now, done, Step::Starting { new });
+                }
+                self.swap(now, new);
+            }
+            Ok(StoreWork::Migrate(from)) => self.migrate(now, new, from, done),
+            Ok(StoreWork::Begin(from)) => self.begin_store(now, new, from, done),
+            Err(error) => self.abort(now, error),
         }
     }
 
     pub(super) fn change_drained(&mut self, now: Instant, generation: GenerationId) {
         let until = now + self.policy.handoff_timeout;
         let Some(change) = &mut self.change else { return };
+        let hands_over = change.mode == ReloadMode::Handoff;
         match change.step {
-            Step::Emptying { old, new, .. } if old == generation => {
+            Step::Emptying { old, new, .. } if old == generation && hands_over => {
                 change.go(now, "finish", Step::Snapshotting { old, new, until });
                 self.effects.push(Effect::TakeSnapshot { generation: old });
             }
+            Step::Emptying { old, new, .. } if old == generation => self.take_over(now, new, "finish"),
             Step::Releasing { old, .. } if old == generation => self.release(now, old),
             _ => {}
         }
@@ -357,15 +226,12 @@ impl State {
 
     /// Records whether a generation took over the state.
     pub fn restored(&mut self, now: Instant, generation: GenerationId, result: Result<(), String>) {
-        let Some(change) = &mut self.change else { return };
+        let Some(change) = &self.change else { return };
         if !matches!(change.step, Step::Restoring { new, .. } if new == generation) {
             return;
         }
         match result {
-            Ok(()) => {
-                change.go(now, "restore", Step::Starting { new: generation });
-                self.swap(now, generation);
-            }
+            Ok(()) => self.take_over(now, generation, "restore"),
             Err(why) => self.abort(now, ChangeError::Handoff(why)),
         }
     }
@@ -381,7 +247,8 @@ impl State {
             Step::Emptying { .. } => self.handoff_timed_out(now, "the old build", "answer what it had"),
             Step::Snapshotting { .. } => self.handoff_timed_out(now, "the old build", "write its state"),
             Step::Restoring { .. } => self.handoff_timed_out(now, "the new build", "read the state"),
-            Step::Retiring { .. } | Step::Starting { .. } => {}
+            Step::Migrating { .. } => self.abort(now, ChangeError::MigrationTimedOut(self.policy.migration_timeout)),
+            Step::Retiring { .. } | Step::Starting { .. } | Step::Applying { .. } => {}
         }
     }
 
@@ -390,7 +257,7 @@ impl State {
     }
 
     /// Makes the new generation the active one, and answers the ticket.
-    fn swap(&mut self, now: Instant, new: GenerationId) {
+    pub(super) fn swap(&mut self, now: Instant, new: GenerationId) {
         let Some(mut change) = self.change.take() else { return };
         change.steps.push(("swap", now.saturating_duration_since(change.step_began)));
         let left = if change.snapshot.is_some() { StateLeft::HandedBack } else { StateLeft::Nothing };
@@ -418,8 +285,14 @@ impl State {
         self.activate(now, new, change.to);
         match change.from {
             Some(previous) if bakes => {
-                let snapshot = change.snapshot;
-                self.bake = Some(Bake { old, snapshot, usual, ..Bake::new(now, &self.policy, previous, change.mode) });
+                let (snapshot, migrated) = (change.snapshot, change.migrated);
+                self.bake = Some(Bake {
+                    old,
+                    migrated,
+                    snapshot,
+                    usual,
+                    ..Bake::new(now, &self.policy, previous, change.mode)
+                });
             }
             // The same artifact in another process proves nothing new about it.
             _ if is_same && self.history.last_good.is_some() => {}
@@ -430,7 +303,8 @@ impl State {
                 self.remember_good(change.to);
             }
         }
-        let done = Done { generation: Some(new), from: change.from, to: Some(change.to), state, steps: change.steps };
+        let (from, to, steps) = (change.from, Some(change.to), change.steps);
+        let done = Done { generation: Some(new), from, to, state, store: None, steps };
         self.effects.push(Effect::Finish { ticket: change.ticket, result: Ok(done) });
     }
 
@@ -439,6 +313,13 @@ impl State {
         let Some(change) = self.change.take() else { return };
         if let Some(new) = change.staged() {
             self.kill(new, "its reload was refused");
+        }
+        if matches!(change.step, Step::Applying { .. }) {
+            self.begin_put_back();
+            if let Phase::Running { generation, artifact, .. } = self.phase {
+                let task = StoreTask::PuttingBack;
+                self.phase = Phase::Preparing { generation: Some(generation), artifact, task, until: None };
+            }
         }
         if self.phase == Phase::Replacing && !matches!(error, ChangeError::Stopped) {
             match (change.kind, change.from) {

@@ -1,10 +1,10 @@
 //! Requests for a change. A person confirms a change of one artifact to another; the slot refuses the request if its
 //! artifact has changed meanwhile.
 
-use super::{ChangeError, ChangeKind, Done, Effect, Phase, State, Ticket};
+use super::{ChangeError, ChangeKind, Effect, Phase, State, Ticket};
 use crate::hash::Hash;
 use rosey_wire::manifest::ReloadMode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A change that a person asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,9 @@ impl State {
         match self.phase {
             Phase::Stopped => None,
             Phase::Failed { .. } | Phase::Waiting { .. } | Phase::Replacing => self.history.active,
-            Phase::Running { .. } | Phase::Starting { .. } | Phase::Backoff { .. } => self.running_artifact(),
+            Phase::Running { .. } | Phase::Starting { .. } | Phase::Preparing { .. } | Phase::Backoff { .. } => {
+                self.running_artifact()
+            }
         }
     }
 
@@ -159,14 +161,11 @@ impl State {
             let busy = ChangeError::Busy(change.kind);
             return self.refuse(ticket, busy);
         }
-        let from = self.running_artifact().or(self.history.active);
-        if let Some(previous) = self.bake.as_ref().map(|bake| bake.previous) {
-            let state = self.roll_back_bake(now, None);
-            let generation = self.active();
-            let steps = if generation.is_some() { vec![("swap", Duration::ZERO)] } else { Vec::new() };
-            let result = Done { generation, from, to: Some(previous), state, steps };
-            self.effects.push(Effect::Finish { ticket, result: Ok(result) });
-            return;
+        if self.is_preparing() {
+            return self.refuse(ticket, ChangeError::StoreBusy);
+        }
+        if self.bake.is_some() {
+            return self.roll_back_bake(now, None, Some(ticket));
         }
         match self.rollback_target() {
             Some(to) => self.begin(now, ticket, ChangeKind::Rollback, to, mode, None),
@@ -176,11 +175,17 @@ impl State {
 
     pub(super) fn running_artifact(&self) -> Option<Hash> {
         match self.phase {
-            Phase::Running { artifact, .. } | Phase::Starting { artifact, .. } | Phase::Backoff { artifact, .. } => {
-                Some(artifact)
-            }
+            Phase::Running { artifact, .. }
+            | Phase::Starting { artifact, .. }
+            | Phase::Preparing { artifact, .. }
+            | Phase::Backoff { artifact, .. } => Some(artifact),
             Phase::Stopped | Phase::Waiting { .. } | Phase::Replacing | Phase::Failed { .. } => None,
         }
+    }
+
+    /// Whether the store is being made ready. No change begins meanwhile.
+    pub(super) fn is_preparing(&self) -> bool {
+        self.in_doubt || matches!(self.phase, Phase::Preparing { .. })
     }
 
     /// Answers a request with an error.

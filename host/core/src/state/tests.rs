@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
+mod store;
 mod trial;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -19,6 +20,7 @@ fn policy() -> Policy {
         drain_timeout: 30 * SECOND,
         stop_grace: 2 * SECOND,
         handoff_timeout: 2 * SECOND,
+        migration_timeout: 10 * SECOND,
         bake: 30 * SECOND,
         bake_min_events: 10,
         bake_failure_rate: 0.5,
@@ -68,6 +70,7 @@ enum Asked {
     Probe(u32),
     Snapshot,
     Restore,
+    Migrate,
 }
 
 /// The environment of the state machine.
@@ -84,6 +87,7 @@ struct World {
     forced: Vec<Hash>,
     /// Artifacts that have been good.
     good: HashSet<Hash>,
+    disk: store::Disk,
 }
 
 impl World {
@@ -104,6 +108,7 @@ impl World {
             checked: 0,
             forced: Vec::new(),
             good: HashSet::new(),
+            disk: store::Disk::default(),
         }
     }
 
@@ -142,6 +147,14 @@ impl World {
                 Effect::Probe { generation, attempt } => self.asked.push((generation, Asked::Probe(attempt))),
                 Effect::TakeSnapshot { generation } => self.asked.push((generation, Asked::Snapshot)),
                 Effect::Restore { generation, .. } => self.asked.push((generation, Asked::Restore)),
+                Effect::Migrate { generation, from } => {
+                    assert_eq!(self.disk.versions.now, Some(from), "it migrates from another version");
+                    self.asked.push((generation, Asked::Migrate));
+                }
+                Effect::ApplyMigration { generation, from, to } => {
+                    self.disk.jobs.push_back(store::Job::Apply { generation, from, to });
+                }
+                Effect::PutBack => self.disk.jobs.push_back(store::Job::PutBack),
                 Effect::Retire { generation } => {
                     if let Some(fake) = self.fakes.get_mut(&generation) {
                         fake.0 = Fake::Going;
@@ -156,7 +169,7 @@ impl World {
                 Effect::Finish { ticket, result } => {
                     assert!(self.finished.insert(ticket, result).is_none(), "ticket {ticket} answered twice");
                 }
-                Effect::Persist => {}
+                Effect::Persist => self.disk.unsaved = true,
                 Effect::Emit(event) => self.events.push(event),
             }
         }
@@ -175,7 +188,7 @@ impl World {
             let is_old = self.state.old().iter().any(|old| old.generation == *generation);
             let is_starting = matches!(self.state.phase(), Phase::Starting { generation: g, .. } if g == generation);
             let known = is_old || is_starting || self.state.active() == Some(*generation);
-            let known = known || self.state.staged() == Some(*generation);
+            let known = known || self.state.role(*generation) == Role::Staged;
             assert!(known || *fake == Fake::Going, "generation {generation} is forgotten");
         }
         if let (Some(bake), Phase::Running { artifact, .. }) = (self.state.bake(), self.state.phase()) {
@@ -192,6 +205,7 @@ impl World {
             assert!(self.events[self.checked..].iter().any(is_over), "good before the end of its bake");
         }
         self.checked = self.events.len();
+        self.check_store();
         assert!(self.state.old().len() <= OLD_KEPT + 3, "old generations pile up");
     }
 
@@ -202,7 +216,7 @@ impl World {
         }
         let result = if well {
             fake.0 = Fake::Up;
-            Ok(())
+            Ok(self.disk.format(fake.1))
         } else {
             self.fakes.remove(&generation);
             Err(StartProblem { why: "it does not start".into(), fault: Fault::Start })
@@ -224,6 +238,7 @@ impl World {
                 self.state.snapshot_taken(self.now, generation, result.map(|()| snapshot));
             }
             Asked::Restore => self.state.restored(self.now, generation, result),
+            Asked::Migrate => self.state.migration_said(self.now, generation, result),
         }
         self.apply_effects();
     }
@@ -263,6 +278,10 @@ impl World {
             while !self.asked.is_empty() {
                 self.answer(0, true);
             }
+            while !self.disk.jobs.is_empty() {
+                self.work(true);
+            }
+            self.save();
             self.drained();
             self.pass(SECOND);
         }
@@ -606,6 +625,9 @@ enum Op {
     Exit(usize),
     Drained,
     Outcome(u64, bool),
+    /// The disk does the next thing, or cannot.
+    Work(bool),
+    Save,
     Pass(u64),
 }
 
@@ -621,6 +643,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => any::<usize>().prop_map(Op::Exit),
         3 => Just(Op::Drained),
         4 => (0u64..3, any::<bool>()).prop_map(|(person, failed)| Op::Outcome(person, failed)),
+        4 => prop::bool::weighted(0.8).prop_map(Op::Work),
+        2 => Just(Op::Save),
         5 => (1u64..20_000).prop_map(Op::Pass),
     ]
 }
@@ -667,8 +691,11 @@ fn apply(world: &mut World, op: &Op) {
         Op::Outcome(person, failed) => {
             if let Some(active) = world.state.active() {
                 world.state.outcome(world.now, active, ending(person, failed));
+                world.keep(!failed);
             }
         }
+        Op::Work(well) => world.work(well),
+        Op::Save => world.save(),
         Op::Pass(millis) => world.pass(Duration::from_millis(millis)),
         Op::Answer(..) | Op::Exit(_) => {}
     }
@@ -678,8 +705,9 @@ fn apply(world: &mut World, op: &Op) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
-    fn whatever_happens_the_slot_stays_sane_and_comes_to_rest(ops in prop::collection::vec(op(), 1..80)) {
+    fn whatever_happens_the_slot_stays_sane_and_comes_to_rest(migrates in any::<bool>(), ops in prop::collection::vec(op(), 1..80)) {
         let mut world = World::new();
+        world.disk.migrates = migrates;
         for op in &ops {
             apply(&mut world, op);
         }
@@ -706,11 +734,11 @@ fn a_host_that_starts_again_goes_on_counting_failures() {
     let now = Instant::now();
     let mut state = State::new(policy(), restart(), history);
     state.start(artifact(1));
-    state.started(now, 1, Ok(()));
+    state.started(now, 1, Ok(StoreFormat::default()));
     state.exited(now, 1, "SIGSEGV");
     assert_eq!(state.word(), "failed", "the fifth in a row");
     state.start(artifact(1));
-    state.started(now, 2, Ok(()));
+    state.started(now, 2, Ok(StoreFormat::default()));
     state.exited(now, 2, "SIGSEGV");
     assert_eq!(state.word(), "starting", "by hand it is tried anew");
 }
@@ -735,7 +763,7 @@ fn what_the_host_could_not_do_is_tried_again_and_never_counted() {
         now = until;
         state.tick(now);
     }
-    state.started(now, 100, Ok(()));
+    state.started(now, 100, Ok(StoreFormat::default()));
     assert_eq!((state.word(), state.history().failures), ("running", 0));
     // A restart that finds the disk full.
     state.restart(now, 7, ReloadMode::Overlap);
@@ -746,6 +774,6 @@ fn what_the_host_could_not_do_is_tried_again_and_never_counted() {
         now += HOST_RETRY;
         state.tick(now);
     }
-    state.started(now, 200, Ok(()));
+    state.started(now, 200, Ok(StoreFormat::default()));
     assert_eq!((state.word(), state.history().failures), ("running", 0));
 }

@@ -22,8 +22,8 @@ fn open() -> Connection {
 
 fn batch(records: Vec<Record>, questions: Vec<Question>) -> Batch {
     let timer_quota = TimerQuota { timers: 0, bytes: 0 };
-    let (clock, accepts) = (Clock::default(), Vec::new());
-    Batch { plugin: "p".into(), quota: QUOTA, timer_quota, clock, accepts, records, questions }
+    let (plugin, clock, accepts) = ("p".into(), Clock::default(), Vec::new());
+    Batch { plugin, quota: QUOTA, timer_quota, clock, store_version: None, accepts, records, questions }
 }
 
 fn change(key: &str, to: To) -> Change {
@@ -69,6 +69,22 @@ fn of_two_that_read_the_same_only_one_writes() {
     };
     let results = run(&mut store, &batch(vec![record(), record()], Vec::new())).expect("memory").records;
     assert_eq!(results, [Ok(Applied::default()), Err(CommitError::Conflict)]);
+}
+
+#[test]
+fn what_was_written_for_another_version_is_not_applied() {
+    let mut store = open();
+    let of = |store_version, key| Record { store_version, ..put(key, "1") };
+    let results = |store: &mut Connection, serves, records| {
+        let batch = Batch { store_version: serves, ..batch(records, Vec::new()) };
+        let results = run(store, &batch).expect("memory");
+        (results.records, results.version)
+    };
+    let other = |has, wrote| Err(CommitError::OtherVersion { has, wrote });
+    let (done, version) = results(&mut store, Some(2), vec![of(1, "a"), of(2, "b"), of(1, "c")]);
+    assert_eq!((done, version), (vec![other(2, 1), Ok(Applied::default()), other(2, 1)], Some(2)));
+    let (done, version) = results(&mut store, Some(1), vec![of(1, "a")]);
+    assert_eq!((done, version), (vec![other(2, 1)], Some(2)));
 }
 
 #[test]

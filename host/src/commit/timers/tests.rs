@@ -33,6 +33,7 @@ impl Timers {
             timer_quota: self.quota,
             clock: self.clock.clone(),
             accepts: Vec::new(),
+            store_version: None,
             records,
             questions: Vec::new(),
         };
