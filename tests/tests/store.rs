@@ -144,7 +144,7 @@ async fn a_build_that_was_rolled_back_from_is_never_what_a_host_starts() {
     let rig = start().await;
     assert_eq!(rig.ask("!variant").await, "first");
     let choice = rig.until("p", |view| view.startup.is_some()).await.startup.expect("waited for");
-    assert!(choice.text("").contains("was rolled back from; build a new one"), "{choice:?}");
+    assert!(choice.text("").contains("was rolled back; build a new one"), "{choice:?}");
     let first = rig.plugins.view("p").await.expect("there").history.last_good.expect("the first");
     std::fs::remove_file(find_artifact(&rig, &first.to_string())).expect("our directory");
     rig.stop().await;
