@@ -29,6 +29,7 @@ use crate::{
         mark::{MarkKind, Severity},
     },
 };
+use interprocess::local_socket::tokio::Listener;
 use outlets::{ToOthers, line_intervals};
 use page::start_dashboard;
 use rosey_core::state::HOST_RETRY;
@@ -192,12 +193,14 @@ async fn live(
     let speech = Speech::new(database.clone(), journal, line_intervals(&config), config.repeat_lines);
     metrics.set_speech(speech.clone());
     let plugins = make_plugins(&config, starter, &database, &router, &speech, &metrics).await?;
+    // Plugins may take the last file descriptors that there are, and then nobody could stop one.
+    let control = control_socket(&state, &ops)?;
     // Before any view is possible: a plugin that is about to start must not show as stopped.
     plugins.start_all().await;
     metrics.start(Arc::clone(&plugins), &ops);
     // Before any plugin is up, so that an operator can inspect and stop a plugin that hangs at its start.
     let serving = async {
-        let admin = start_admin(&config, &state, &plugins, &router, &metrics, &ops).await?;
+        let admin = start_admin(&config, control, &plugins, &router, &metrics, &ops).await?;
         let dashboard = start_dashboard(&config, &metrics, &admin, plugins.journal().clone(), &ops).await?;
         let connectors = connect::start(&config.connect, &router, &metrics, &speech)?;
         Ok::<_, AppError>((admin, dashboard, connectors))
@@ -365,9 +368,14 @@ fn metrics_config(config: &Config) -> MetricsConfig {
     }
 }
 
+fn control_socket(state: &State, ops: &Handle) -> Result<Listener, AppError> {
+    let _runtime = ops.enter();
+    admin::socket::listen(&state.run_dir).map_err(AppError::Control)
+}
+
 async fn start_admin(
     config: &Config,
-    state: &State,
+    control: Listener,
     plugins: &Arc<Plugins>,
     router: &Arc<Router>,
     metrics: &Metrics,
@@ -390,11 +398,7 @@ async fn start_admin(
     router.set_admin(lines);
     admin.set_router(Arc::clone(router));
     ops.spawn(Arc::clone(&admin).run(waiting));
-    let listener = {
-        let _runtime = ops.enter();
-        admin::socket::listen(&state.run_dir).map_err(AppError::Control)?
-    };
-    ops.spawn(admin::socket::serve(Arc::clone(&admin), listener));
+    ops.spawn(admin::socket::serve(Arc::clone(&admin), control));
     Ok(admin)
 }
 
