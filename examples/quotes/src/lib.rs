@@ -1,8 +1,12 @@
-//! Keeps the quotes and the last link of each channel in the store, so reloads, crashes and restarts do not lose them.
+//! Keeps the quotes and the last link of each channel in the store, and reminds people, so reloads, crashes and restarts lose nothing.
 #![forbid(unsafe_code)]
 
-use plugin_api::{event::Message, prelude::*};
+use plugin_api::{
+    event::{Message, Timer},
+    prelude::*,
+};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The plugin. The store has all of its data.
 #[derive(Default)]
@@ -55,6 +59,21 @@ impl Quotes {
         })
     }
 
+    /// Be reminded of something: `!remind 10s tea`
+    #[command(cooldown = "1s")]
+    fn remind(&self, cx: &Context, when: String, what: String) -> Result<String> {
+        let wait = span(&when).ok_or_else(|| Error::new("When? Such as 30s, 10m or 2h."))?;
+        // A name of its own for each: a person may be reminded of several things.
+        cx.after(wait, &format!("remind/{}/{}", cx.user(), cx.event()), &what)?;
+        Ok(format!("In {when}."))
+    }
+
+    /// Comes in the channel and with the person of `!remind`, also when Rosey was stopped meanwhile.
+    #[timer]
+    fn due(&self, cx: &Context, timer: &Timer) -> Result<String> {
+        Ok(format!("{}: {}", cx.user(), timer.payload::<String>()?))
+    }
+
     /// The host wakes this plugin for lines that have a link in them, and for no other.
     #[on(message, regex = r"https?://\S")]
     fn heard(&self, cx: &Context, message: &Message) -> Result<()> {
@@ -63,6 +82,20 @@ impl Quotes {
             words.find(|word| word.starts_with("http")).unwrap_or(&message.text).trim_end_matches([',', '.', ')']);
         cx.store().channel().put(LINK, &Quote { text: link.to_owned(), by: cx.user().to_owned() })
     }
+}
+
+/// `30s`, `10m`, `2h` or `1d`; a year at most.
+fn span(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    let seconds = number.parse::<u64>().ok()?.checked_mul(seconds)?;
+    (seconds <= 366 * 86_400).then(|| Duration::from_secs(seconds))
 }
 
 fn key(number: u64) -> String {
@@ -83,6 +116,14 @@ mod tests {
         assert_eq!(bot.say("!quote 3").text(), "There is no quote 3 here.");
         let elsewhere = bot.channel("#other");
         assert_eq!(elsewhere.say("!quote 1").text(), "There is no quote 1 here.");
+    }
+
+    #[test]
+    fn a_reminder_comes_to_the_person_who_asked_for_it() {
+        let bot = Bot::<Quotes>::new();
+        assert_eq!(bot.say("!remind 10s tea").text(), "In 10s.");
+        assert_eq!(bot.fire(&bot.timers()[0].name).text(), "alice: tea");
+        assert_eq!((span("90m"), span("1y"), span("é")), (Some(Duration::from_secs(5400)), None, None));
     }
 
     #[test]

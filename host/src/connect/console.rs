@@ -161,8 +161,11 @@ pub async fn run(
     Ok(())
 }
 
+/// Lines to write, and who waits until they are written.
+type Written = (String, Vec<oneshot::Sender<()>>);
+
 /// Passes texts to the writer, in batches, until there are no more or it has ended.
-async fn say(mut answers: mpsc::Receiver<Outgoing>, written: mpsc::Sender<String>, traffic: &Traffic) {
+async fn say(mut answers: mpsc::Receiver<Outgoing>, written: mpsc::Sender<Written>, traffic: &Traffic) {
     let mut batch = Vec::with_capacity(DUE);
     while answers.recv_many(&mut batch, DUE).await > 0 {
         let (mut lines, mut receipts) = (String::new(), Vec::new());
@@ -176,12 +179,8 @@ async fn say(mut answers: mpsc::Receiver<Outgoing>, written: mpsc::Sender<String
             traffic.sent();
             receipts.extend(receipt);
         }
-        if written.send(lines).await.is_err() {
+        if written.send((lines, receipts)).await.is_err() {
             return;
-        }
-        // Fails when the line was taken back meanwhile.
-        for receipt in receipts {
-            let _ = receipt.send(());
         }
     }
 }
@@ -189,15 +188,19 @@ async fn say(mut answers: mpsc::Receiver<Outgoing>, written: mpsc::Sender<String
 /// Starts a thread that writes its texts, one batch at a time, and reports the result at its end.
 fn writer(
     mut output: impl Write + Send + 'static,
-) -> io::Result<(mpsc::Sender<String>, oneshot::Receiver<io::Result<()>>)> {
+) -> io::Result<(mpsc::Sender<Written>, oneshot::Receiver<io::Result<()>>)> {
     // One batch waits while one is written. Answers wait behind it, and the reader behind the answers.
-    let (lines, mut waiting) = mpsc::channel::<String>(1);
+    let (lines, mut waiting) = mpsc::channel::<Written>(1);
     let (end, ended) = oneshot::channel();
     std::thread::Builder::new().name("rosey-console".to_owned()).spawn(move || {
         let mut write = || {
-            while let Some(lines) = waiting.blocking_recv() {
+            while let Some((lines, receipts)) = waiting.blocking_recv() {
                 output.write_all(lines.as_bytes())?;
                 output.flush()?;
+                for receipt in receipts {
+                    // Fails when the speech has ended.
+                    let _ = receipt.send(());
+                }
             }
             Ok(())
         };

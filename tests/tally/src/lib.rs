@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "it is late on purpose")]
 
 use plugin_api::{
-    event::{Join, Message, Nick, Part, Signal, Start, Topic},
+    event::{Join, Message, Nick, Part, Signal, Start, Timer, Topic},
     prelude::*,
 };
 use std::time::Duration;
@@ -19,12 +19,39 @@ impl Tally {
         Ok(cx.store().get::<i64>(&what).await?.unwrap_or(0).to_string())
     }
 
+    /// Say what was heard: `!heard-text topic`
+    #[command]
+    async fn heard_text(&self, cx: &Context, what: String) -> Result<String> {
+        Ok(cx.store().get::<String>(&what).await?.unwrap_or_else(|| "nothing".to_owned()))
+    }
+
     /// Count something: `!bump apples`
     #[command]
     async fn bump(&self, cx: &Context, what: String) -> Result<String> {
         let count = cx.store().get::<i64>(&what).await?.unwrap_or(0) + 1;
         cx.store().put(&what, &count)?;
         Ok(count.to_string())
+    }
+
+    /// Enter a number into the books: `!entry 7`
+    #[command]
+    async fn entry(&self, cx: &Context, number: u64) -> Result<String> {
+        let store = cx.store();
+        let total = store.get::<u64>("total").await?.unwrap_or(0) + 1;
+        store.put("total", &total)?;
+        store.user().add("mine", 1)?;
+        store.add(&format!("entry/{number}"), 1)?;
+        cx.after(Duration::from_millis(100 + number % 7 * 50), &format!("t/{number}"), &number)?;
+        if number > 0 && number.is_multiple_of(3) {
+            cx.cancel_timer(&format!("t/{}", number - 1))?;
+        }
+        cx.say(&format!("said {number}"))?;
+        Ok(format!("entered {number}"))
+    }
+
+    #[timer]
+    fn due(&self, cx: &Context, timer: &Timer) -> Result<()> {
+        cx.store().add(&format!("fired/{}", timer.payload::<u64>()?), 1)
     }
 
     /// Show that it works: `!counts`
