@@ -357,7 +357,7 @@ fn what_happened_outlives_the_host() {
         (Some("!abort"), Some("alice"))
     );
     assert_eq!(misbehave["crash_count"], 0, "of this life");
-    assert!(marks(&address).to_string().contains("executing at two crashes"));
+    assert!(marks(&address).to_string().contains("set aside after two crashes"));
     let dice = http::get(&address, "/api/plugin/dice-roller").json();
     let change = &dice["changes"][0];
     assert_eq!((change["kind"].as_str(), change["by"].as_str()), (Some("restart"), Some("alice, chat")), "{change}");

@@ -242,7 +242,8 @@ fn host(page: &mut Page, snapshot: &Snapshot, tallies: &Tallies) {
             *count as f64,
         );
     }
-    for (plugin, lines) in &tallies.lines {
+    for Plugin { name: plugin, .. } in &snapshot.plugins {
+        let lines = tallies.lines.get(plugin).copied().unwrap_or_default();
         for (result, count) in [("said", lines.said), ("dropped", lines.dropped), ("throttled", lines.throttled)] {
             let (labels, help) =
                 ([("plugin", plugin.as_str()), ("result", result)], "Lines beside answers, by what became of them.");
