@@ -266,6 +266,6 @@ fn an_address_that_cannot_be_served_is_a_clear_error() {
     third.until_logged("another program has the port");
     assert!(third.end().success());
     let log = second.log();
-    assert_eq!(log.matches("Address already in use").count(), 1, "once is enough: {log}");
+    assert_eq!(log.matches("address already in use").count(), 1, "once is enough: {log}");
     assert!(bot.end().success());
 }
