@@ -30,23 +30,24 @@ fn seconds_of(at: &str) -> Option<u64> {
     Some(days * DAY + number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?)
 }
 
-/// The age of a time: `6 s ago`, `2 min ago`, `3 h ago`, `5 d ago`.
+/// How far away a time is: `6 s ago`, `2 min ago`, `3 h ago`, `5 d ago`; one that is still to come is `in 3 h`.
 pub fn ago(at: &str, now: u64) -> String {
-    let Some(passed) = seconds_of(at).map(|at| now.saturating_sub(at)) else { return String::new() };
-    match passed {
-        0..60 => format!("{passed} s ago"),
-        60..3600 => format!("{} min ago", passed / 60),
-        3600..DAY => format!("{} h ago", passed / 3600),
-        _ => format!("{} d ago", passed / DAY),
-    }
+    let Some(at) = seconds_of(at) else { return String::new() };
+    let span = match at.abs_diff(now) {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min", seconds / 60),
+        seconds @ 3600..DAY => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / DAY),
+    };
+    if at > now { format!("in {span}") } else { format!("{span} ago") }
 }
 
-/// A time as HTML: `03:28:34 · 2 min ago`, with the date if it is older than a day, and in full as a title.
+/// A time as HTML: `03:28:34 · 2 min ago`, with the date if it is more than a day away, and in full as a title.
 pub fn when(at: &str) -> String {
     let now = now();
-    let is_old = seconds_of(at).is_some_and(|then| now.saturating_sub(then) >= DAY);
+    let is_far = seconds_of(at).is_some_and(|then| now.abs_diff(then) >= DAY);
     let clock = at.get(11..19).unwrap_or(at);
-    let short = if is_old { format!("{} {clock}", at.get(..10).unwrap_or_default()) } else { clock.to_owned() };
+    let short = if is_far { format!("{} {clock}", at.get(..10).unwrap_or_default()) } else { clock.to_owned() };
     let (at, short, ago) = (escape(at), escape(&short), ago(at, now));
     format!(
         "<time class=\"nowrap\" datetime=\"{at}\" title=\"{at}\">{short} <span class=\"quiet\">· {ago}</span></time>"
@@ -210,8 +211,9 @@ mod tests {
             assert_eq!(seconds_of(&at(seconds)), Some(seconds));
         }
         assert_eq!(
-            [ago(&at(94), 100), ago(&at(0), 150), ago(&at(0), 7300), ago(&at(0), 200_000)].join(", "),
-            "6 s ago, 2 min ago, 2 h ago, 2 d ago"
+            [ago(&at(94), 100), ago(&at(0), 150), ago(&at(0), 7300), ago(&at(0), 200_000), ago(&at(7300), 0)]
+                .join(", "),
+            "6 s ago, 2 min ago, 2 h ago, 2 d ago, in 2 h"
         );
         assert!(when("<script>").contains("&lt;script&gt;") && seconds_of("nonsense").is_none());
         assert!(when(&at(0)).contains(">1970-01-01 00:00:00 <"));
