@@ -138,6 +138,10 @@ impl Commits {
         mut outcome: Outcome,
         (effects, store_version): (&[u8], u32),
     ) -> Option<Outcome> {
+        // Nearly every event changes nothing and has no row: it is not looked up for that.
+        if effects.is_empty() && self.held.is_empty() {
+            return Some(outcome);
+        }
         let Some((event, accepted)) = flow.get(id) else { return Some(outcome) };
         let row = event.occurrence().and_then(|occurrence| occurrence.row);
         let must_commit = row.is_some() || matches!(event.reply_to, ReplyTo::Line);
