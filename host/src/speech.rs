@@ -31,6 +31,9 @@ const KEEP: Duration = Duration::from_secs(24 * 3600);
 /// Pause before another try in a channel that did not take a line.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// Interval between two searches for lines that are too old.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+
 /// Most channels of one connector in which a line is on its way at one time.
 const AT_ONCE: usize = 64;
 
@@ -91,6 +94,7 @@ impl Speech {
             retry_at: HashMap::new(),
             ready_at: HashMap::new(),
             under_way: JoinSet::new(),
+            forget_at: Instant::now(),
         };
         tokio::spawn(speaker.run());
     }
@@ -121,6 +125,8 @@ struct Speaker {
     /// The time at which a plugin's allowance is full again.
     ready_at: HashMap<String, Instant>,
     under_way: JoinSet<(Line, bool)>,
+    /// When lines that are too old are dropped next.
+    forget_at: Instant,
 }
 
 impl Speaker {
@@ -151,10 +157,13 @@ impl Speaker {
     async fn speak(&mut self) -> Result<Option<Duration>, StoreError> {
         let now = Instant::now();
         self.retry_at.retain(|_, at| *at > now);
-        self.forget_old().await?;
+        if self.forget_at <= now {
+            self.forget_old().await?;
+            self.forget_at = now + FORGET_EVERY;
+        }
         let connector = self.connector.clone();
         let first = self.shared.database.run(move |connection| pending::first_lines(connection, &connector)).await?;
-        let mut next = KEEP / 24;
+        let mut next = FORGET_EVERY;
         for line in first {
             let channel = &line.new.channel;
             if self.busy.contains(channel) || self.busy.len() >= AT_ONCE {

@@ -24,6 +24,9 @@ const FILES: usize = 4;
 /// Time for another program that has locked the file, such as a backup, to release it.
 const LOCKED_WITHIN: Duration = Duration::from_secs(5);
 
+/// Statements that stay prepared: all that an event can need, with room for more.
+const STATEMENTS: usize = 64;
+
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// Access to the database. Cheap to clone; the file is closed with the last clone.
@@ -252,6 +255,7 @@ fn has_room_for_files(path: &Path) -> Result<(), StoreError> {
 
 fn connect(path: &Path, schema: &[&str]) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open(path)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.busy_timeout(LOCKED_WITHIN)?;
     // One that reads first and then finds another program writing would not wait for it.
     connection.set_transaction_behavior(TransactionBehavior::Immediate);

@@ -6,7 +6,10 @@ use super::{
     timers::{self, Pending},
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    borrow::Cow,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// The tables.
 pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS kept (
@@ -36,7 +39,7 @@ pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Resul
     let (mut records, mut after, mut timer_state) = (Vec::with_capacity(batch.records.len()), None, None);
     let (mut accepts, mut has) = (Vec::with_capacity(batch.accepts.len()), None);
     if !batch.records.is_empty() || !batch.accepts.is_empty() {
-        let mut transaction = connection.transaction()?;
+        let transaction = connection.transaction()?;
         for event in &batch.accepts {
             accepts.push(pending::accept(&transaction, event)?);
         }
@@ -50,7 +53,7 @@ pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Resul
                 Some(has) if has != record.store_version && record.has_store() => {
                     Err(CommitError::OtherVersion { has, wrote: record.store_version })
                 }
-                _ => apply(&mut transaction, batch, record, now, &mut counted, &mut timer_state)?,
+                _ => apply(&transaction, batch, record, now, &mut counted, &mut timer_state)?,
             };
             if result.is_ok() && !record.changes.is_empty() && counted.keys > 0 {
                 has = Some(record.store_version);
@@ -191,7 +194,39 @@ fn forget_expired(transaction: &Transaction<'_>, plugin: &str, now: i64, counted
 
 /// Applies one record, or nothing of it. The inner error is this record's own; the outer one is the database's.
 fn apply(
-    transaction: &mut Transaction<'_>,
+    transaction: &Transaction<'_>,
+    batch: &Batch,
+    record: &Record,
+    now: i64,
+    counted: &mut Usage,
+    timer_state: &mut Option<Pending>,
+) -> rusqlite::Result<Result<Applied, CommitError>> {
+    for read in &record.reads {
+        if !is_unchanged(transaction, &batch.plugin, read, now)? {
+            return Ok(Err(CommitError::Conflict));
+        }
+    }
+    if record.writes_nothing() {
+        return Ok(Ok(Applied::default()));
+    }
+    let changes = record.changes.len() + record.timers.len();
+    if changes > MAX_CHANGES {
+        let text = format!("it changes {changes} keys and timers, and one event may change {MAX_CHANGES}");
+        return Ok(Err(CommitError::Refused(text)));
+    }
+    // Prepared once, because each event has one: SQLite would otherwise parse the text each time.
+    transaction.prepare_cached("SAVEPOINT record")?.execute([])?;
+    let result = change_all(transaction, batch, record, now, counted, timer_state)?;
+    if result.is_err() {
+        transaction.prepare_cached("ROLLBACK TO record")?.execute([])?;
+    }
+    transaction.prepare_cached("RELEASE record")?.execute([])?;
+    Ok(result)
+}
+
+/// Makes the changes of one record. After an error the caller undoes them.
+fn change_all(
+    transaction: &Transaction<'_>,
     batch: &Batch,
     record: &Record,
     now: i64,
@@ -200,35 +235,21 @@ fn apply(
 ) -> rusqlite::Result<Result<Applied, CommitError>> {
     let (plugin, quota) = (&*batch.plugin, batch.quota);
     let mut applied = Applied::default();
-    for read in &record.reads {
-        if !is_unchanged(transaction, plugin, read, now)? {
-            return Ok(Err(CommitError::Conflict));
-        }
-    }
-    if record.writes_nothing() {
-        return Ok(Ok(applied));
-    }
-    let changes = record.changes.len() + record.timers.len();
-    if changes > MAX_CHANGES {
-        let text = format!("it changes {changes} keys and timers, and one event may change {MAX_CHANGES}");
-        return Ok(Err(CommitError::Refused(text)));
-    }
     let mut after = *counted;
     after.commits += 1;
-    let savepoint = transaction.savepoint()?;
     if let Some(row) = record.settles
-        && !pending::settle(&savepoint, row)?
+        && !pending::settle(transaction, row)?
     {
         return Ok(Err(CommitError::Ended));
     }
     for change in &record.changes {
-        if let Err(error) = change_key(&savepoint, plugin, change, now, &mut after)? {
+        if let Err(error) = change_key(transaction, plugin, change, now, &mut after)? {
             return Ok(Err(error));
         }
     }
     let mut next = timer_state.and_then(|state| state.next);
     for change in &record.timers {
-        if let Err(error) = timers::change(&savepoint, batch, change, &mut next)? {
+        if let Err(error) = timers::change(transaction, batch, change, &mut next)? {
             return Ok(Err(error));
         }
     }
@@ -240,17 +261,16 @@ fn apply(
         return Ok(Err(CommitError::Refused(over(&format!("{} bytes", quota.bytes), "store_bytes"))));
     }
     for line in &record.lines {
-        if let Err(error) = pending::add_line(&savepoint, plugin, line, quota.lines, now)? {
+        if let Err(error) = pending::add_line(transaction, plugin, line, quota.lines, now)? {
             return Ok(Err(error));
         }
     }
     for signal in &record.signals {
-        match pending::publish(&savepoint, signal)? {
+        match pending::publish(transaction, signal)? {
             Ok(row) => applied.signals.push(row),
             Err(error) => return Ok(Err(error)),
         }
     }
-    savepoint.commit()?;
     if !record.timers.is_empty() {
         timer_state.get_or_insert_default().next = next;
     }
@@ -293,8 +313,8 @@ pub(super) fn change_key(
     }
     let (old, version) = get(transaction, plugin, scope, key, now)?;
     let (value, expires) = match to {
-        To::Value(value, 0) => (Some(value.clone()), 0),
-        To::Value(value, ttl) => (Some(value.clone()), now.saturating_add_unsigned(*ttl)),
+        To::Value(value, 0) => (Some(Cow::Borrowed(value)), 0),
+        To::Value(value, ttl) => (Some(Cow::Borrowed(value)), now.saturating_add_unsigned(*ttl)),
         To::Nothing => (None, 0),
         To::Sum(by) => {
             let number = if version == 0 { Some(0) } else { old.parse::<i64>().ok() };
@@ -304,7 +324,7 @@ pub(super) fn change_key(
                 );
                 return Ok(Err(CommitError::Refused(text)));
             };
-            (Some(sum.to_string()), 0)
+            (Some(Cow::Owned(sum.to_string())), 0)
         }
     };
     if version > 0 {
