@@ -1,6 +1,7 @@
 //! `rosey.db`: one SQLite file that an operator can open. This module owns the connection; each room owns its SQL.
 //!
-//! One thread does all reads and writes, in the order of the requests. So there is no lock, and no event loop blocks.
+//! One thread does all writes, and the reads that go with them, in the order of the requests. So there is no lock, and no
+//! event loop blocks. A second thread reads for plugins, so that a read does not wait until the disk has what was written.
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use std::{
@@ -15,11 +16,11 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// Jobs that may wait for the thread. Each is one small transaction of about a millisecond.
+/// Jobs that may wait for a thread. Each is one small transaction of about a millisecond.
 const QUEUE: usize = 1024;
 
-/// Most files that SQLite has open at a time: the database, those beside it, and one in between.
-const FILES: usize = 4;
+/// Most files that SQLite has open at a time: for each of two threads the database and those beside it, and one in between.
+const FILES: usize = 7;
 
 /// Time for another program that has locked the file, such as a backup, to release it.
 const LOCKED_WITHIN: Duration = Duration::from_secs(5);
@@ -33,6 +34,7 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 #[derive(Debug, Clone)]
 pub struct Database {
     jobs: mpsc::Sender<Job>,
+    reads: mpsc::Sender<Job>,
     files: Arc<Files>,
     /// Why the last write failed.
     trouble: Arc<Mutex<Option<String>>>,
@@ -146,12 +148,10 @@ impl Database {
         prepare(path)?;
         has_room_for_files(path)?;
         let connection = connect(path, schema).map_err(|error| StoreError::of(error, path))?;
+        let reader = connect_to_read(path).map_err(|error| StoreError::of(error, path))?;
         let files = Files::of(path);
-        let trouble = Arc::<Mutex<Option<String>>>::default();
-        let (jobs, waiting) = mpsc::channel(QUEUE);
-        let thread = thread::Builder::new().name("rosey-db".to_owned());
-        thread.spawn(move || work(connection, waiting)).map_err(StoreError::Thread)?;
-        Ok(Self { jobs, trouble, files: Arc::new(files) })
+        let (jobs, reads) = (work("rosey-db", connection)?, work("rosey-db-read", reader)?);
+        Ok(Self { jobs, reads, trouble: Arc::default(), files: Arc::new(files) })
     }
 
     /// Runs a job and waits for its result. Cancellation does not stop the job.
@@ -161,6 +161,26 @@ impl Database {
     /// when the thread is gone.
     pub async fn run<T: Send + 'static>(
         &self,
+        job: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.run_on(&self.jobs, job).await
+    }
+
+    /// As [`Database::run`], for a job that only reads. It sees what finished jobs have written, and does not wait for
+    /// the others.
+    ///
+    /// # Errors
+    /// As [`Database::run`].
+    pub async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.run_on(&self.reads, |connection| job(connection)).await
+    }
+
+    async fn run_on<T: Send + 'static>(
+        &self,
+        thread: &mpsc::Sender<Job>,
         job: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
@@ -175,7 +195,7 @@ impl Database {
             // The caller may have gone.
             let _ = answer.send(result);
         });
-        self.jobs.send(job).await.map_err(|_| StoreError::Busy)?;
+        thread.send(job).await.map_err(|_| StoreError::Busy)?;
         answered.await.map_err(|_| StoreError::Busy)?
     }
 
@@ -271,6 +291,14 @@ fn connect(path: &Path, schema: &[&str]) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.busy_timeout(LOCKED_WITHIN)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
 /// Shows whether the files are still those that were opened.
 #[derive(Debug)]
 struct Files {
@@ -294,10 +322,16 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
-fn work(mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(job) = jobs.blocking_recv() {
-        job(&mut connection);
-    }
+/// Starts a thread that does jobs with a connection, until nobody can send it one.
+fn work(name: &str, mut connection: Connection) -> Result<mpsc::Sender<Job>, StoreError> {
+    let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
+    let serve = move || {
+        while let Some(job) = waiting.blocking_recv() {
+            job(&mut connection);
+        }
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(serve).map_err(StoreError::Thread)?;
+    Ok(jobs)
 }
 
 #[cfg(test)]

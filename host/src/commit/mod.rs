@@ -1,7 +1,7 @@
 //! The data of plugins: applies effects in one transaction each, and reads what was applied.
 //!
-//! [`Batch`] is everything that one slot needs from the store at one moment. [`run`] handles it in one transaction with
-//! one sync of the disk, so that a busy plugin pays for many events at once. `sql` has the tables of the store, `migrate`
+//! [`Batch`] is everything that one slot wants stored at one moment. [`run`] handles it in one transaction with one sync
+//! of the disk, so that a busy plugin pays for many events at once. [`ask`] reads meanwhile. `sql` has the tables of the store, `migrate`
 //! brings a store to another version, `pending` has things that wait to happen, `scope` names the owner of a key,
 //! `transfer` exports and imports.
 //! Knows nothing of slots, links or plugins' processes.
@@ -261,10 +261,10 @@ pub enum CommitError {
     Store(String),
 }
 
-/// Everything that one slot needs from the store at one moment.
+/// Everything that one slot wants stored at one moment.
 #[derive(Debug)]
 pub struct Batch {
-    /// The plugin of the records and questions.
+    /// The plugin of the records.
     pub plugin: Arc<str>,
     /// Limits of its data.
     pub quota: Quota,
@@ -278,8 +278,6 @@ pub struct Batch {
     pub store_version: Option<u32>,
     /// Records to apply, in this order.
     pub records: Vec<Record>,
-    /// Questions to answer after that.
-    pub questions: Vec<Question>,
 }
 
 /// The results of a [`Batch`], each in its order.
@@ -289,8 +287,6 @@ pub struct Results {
     pub accepts: Result<Vec<i64>, CommitError>,
     /// For each record: applied and durable, or why not.
     pub records: Vec<Result<Applied, CommitError>>,
-    /// The answers to the questions.
-    pub answers: Vec<Answer>,
     /// The plugin's usage after that, if there were records.
     pub usage: Option<Usage>,
     /// The plugin's timers, if any of them changed.
@@ -301,23 +297,31 @@ pub struct Results {
 
 /// Runs a batch. Applied records are durable when this returns. Cancelled, the batch goes on.
 pub async fn run(database: &Database, batch: Batch) -> Results {
-    let (records, questions) = (batch.records.len(), batch.questions.len());
+    let records = batch.records.len();
     match database.run(move |connection| sql::run(connection, &batch)).await {
         Ok(results) => results,
-        Err(error) => failed(records, questions, &error),
+        Err(error) => failed(records, &error),
     }
 }
 
-fn failed(records: usize, questions: usize, error: &StoreError) -> Results {
+fn failed(records: usize, error: &StoreError) -> Results {
     let text = error.to_string();
     Results {
         accepts: Err(CommitError::Store(text.clone())),
-        records: vec![Err(CommitError::Store(text.clone())); records],
-        answers: (0..questions).map(|_| Answer::Failed(format!("the store cannot be read: {text}"))).collect(),
+        records: vec![Err(CommitError::Store(text)); records],
         usage: None,
         timers: None,
         version: None,
     }
+}
+
+/// Answers questions, in their order, from what is durable. `now` is the time in milliseconds since 1970.
+pub async fn ask(database: &Database, plugin: Arc<str>, questions: Vec<Question>, now: u64) -> Vec<Answer> {
+    let count = questions.len();
+    let answers = database.read(move |connection| sql::answer_all(connection, &plugin, &questions, now));
+    answers.await.unwrap_or_else(|error| {
+        (0..count).map(|_| Answer::Failed(format!("the store cannot be read: {error}"))).collect()
+    })
 }
 
 /// The usage of the store by a plugin.

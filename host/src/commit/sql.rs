@@ -72,9 +72,7 @@ pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Resul
         transaction.commit()?;
         after = Some(counted);
     }
-    let answers = batch.questions.iter().map(|question| answer(connection, &batch.plugin, question, now));
-    let answers = answers.collect::<rusqlite::Result<_>>()?;
-    Ok(Results { accepts: Ok(accepts), records, answers, usage: after, timers: timer_state, version: has })
+    Ok(Results { accepts: Ok(accepts), records, usage: after, timers: timer_state, version: has })
 }
 
 pub(super) fn now() -> i64 {
@@ -378,6 +376,18 @@ fn extent(connection: &Connection, plugin: &str, scope: &str, prefix: &str, now:
 /// The first text after all keys with this prefix, in the order of bytes in which SQLite compares texts.
 pub(super) fn end_of(prefix: &str) -> String {
     format!("{prefix}{}", char::MAX)
+}
+
+/// Answers questions, in their order, all from the same state of the store.
+pub fn answer_all(
+    connection: &Connection,
+    plugin: &str,
+    questions: &[Question],
+    now: u64,
+) -> rusqlite::Result<Vec<Answer>> {
+    let now = now.try_into().unwrap_or(i64::MAX);
+    let transaction = connection.unchecked_transaction()?;
+    questions.iter().map(|question| answer(&transaction, plugin, question, now)).collect()
 }
 
 fn answer(connection: &Connection, plugin: &str, question: &Question, now: i64) -> rusqlite::Result<Answer> {

@@ -206,6 +206,7 @@ impl Task {
         more |= self.poll_timer(cx, now);
         self.tick_timers(now);
         self.apply_effects(now);
+        self.send_questions();
         self.send_commits(now);
         self.pump(cx, now, has_turn);
         self.poll_flush(cx);
@@ -401,6 +402,7 @@ impl Task {
             Report::Looked(generation, beyond) => self.looked_at(generation, beyond),
             Report::Saved(written) => self.saved(written),
             Report::Committed(results) => self.committed(now, results),
+            Report::Answered(answers) => self.answered(answers),
             Report::TimersTold(count) => self.timers.told(count, now),
             Report::TimersFired(fired) => self.timers_fired(now, fired),
             Report::CooldownsSaved { lost } => self.cooldowns_saved(now, lost),

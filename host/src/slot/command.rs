@@ -1,7 +1,7 @@
 //! The messages that a slot takes.
 
 use crate::{
-    commit::{Results, Usage, timers::Fired},
+    commit::{Answer, Results, Usage, timers::Fired},
     event::Event,
     process::{
         spawn::Exit,
@@ -88,6 +88,8 @@ pub(super) enum Report {
     Saved(bool),
     /// The store has finished a batch.
     Committed(Results),
+    /// The store has answered questions.
+    Answered(Vec<Answer>),
     /// Cooldowns are saved, except those that could not be.
     CooldownsSaved {
         /// The waits to save again.

@@ -1,6 +1,7 @@
 //! The slot's connection to the store: effects that wait to be applied, and requests that wait for an answer.
 //!
-//! Everything of one turn goes to the store together, and the rest collects while the store works. So a plugin pays for
+//! Everything of one turn goes to the store together, and the rest collects while the store works. Questions do not wait
+//! for effects. So a plugin pays for
 //! one sync of the disk at a time, however many events wait for it.
 
 use super::{
@@ -46,6 +47,8 @@ pub(super) struct Commits {
     accepts: Vec<(Instant, Event)>,
     records: Vec<(Owner, Record)>,
     questions: Vec<(CallId, Question)>,
+    /// The requests whose questions the store answers now, in their order.
+    asking: Option<Vec<CallId>>,
     /// The batch that the store has now, in its order.
     under_way: Option<UnderWay>,
     /// Rows of `accepted` whose events this slot has.
@@ -60,7 +63,6 @@ pub(super) struct Commits {
 struct UnderWay {
     accepts: Vec<(Instant, Event)>,
     records: Vec<(Owner, Leads)>,
-    questions: Vec<CallId>,
     since: Instant,
 }
 
@@ -254,18 +256,32 @@ impl Task {
         }
     }
 
+    /// Sends the questions that have collected to the store, unless it is busy with those before.
+    pub(super) fn send_questions(&mut self) {
+        let commits = &mut self.commits;
+        if commits.asking.is_some() || commits.questions.is_empty() {
+            return;
+        }
+        let (calls, questions) = std::mem::take(&mut commits.questions).into_iter().unzip();
+        commits.asking = Some(calls);
+        let (database, reports) = (self.setup.database.clone(), self.reports.0.clone());
+        let (plugin, now) = (Arc::clone(&self.setup.name), self.setup.clock.now());
+        tokio::spawn(async move {
+            let answers = commit::ask(&database, plugin, questions, now).await;
+            // Fails only when the slot has ended, and with it everything that waits.
+            let _ = reports.send(Report::Answered(answers)).await;
+        });
+    }
+
     /// Sends everything that has collected to the store, unless the store is busy with the last batch.
     pub(super) fn send_commits(&mut self, now: Instant) {
         let commits = &mut self.commits;
-        if commits.under_way.is_some()
-            || (commits.records.is_empty() && commits.questions.is_empty() && commits.accepts.is_empty())
-        {
+        if commits.under_way.is_some() || (commits.records.is_empty() && commits.accepts.is_empty()) {
             return;
         }
         let records = std::mem::take(&mut commits.records).into_iter();
         let (leads, records) =
             records.map(|(owner, record)| ((owner, Leads::of(&record)), record)).unzip::<_, _, Vec<_>, Vec<_>>();
-        let (calls, questions) = std::mem::take(&mut commits.questions).into_iter().unzip();
         let accepts = std::mem::take(&mut commits.accepts);
         let written = accepts.iter().filter_map(|(_, event)| {
             let what = crate::event::What::Command(event.command()?.clone());
@@ -283,9 +299,8 @@ impl Task {
             store_version,
             accepts: written.collect(),
             records,
-            questions,
         };
-        commits.under_way = Some(UnderWay { accepts, records: leads, questions: calls, since: now });
+        commits.under_way = Some(UnderWay { accepts, records: leads, since: now });
         let (database, reports) = (self.setup.database.clone(), self.reports.0.clone());
         tokio::spawn(async move {
             let results = commit::run(&database, batch).await;
@@ -321,7 +336,7 @@ impl Task {
 
     /// Takes the results of a batch.
     pub(super) fn committed(&mut self, now: Instant, results: Results) {
-        let Some(UnderWay { accepts, records, questions, since }) = self.commits.under_way.take() else { return };
+        let Some(UnderWay { accepts, records, since }) = self.commits.under_way.take() else { return };
         results.usage.into_iter().for_each(|usage| self.account.keeps(usage));
         results.timers.into_iter().for_each(|pending| self.timers.changed(pending, now));
         if self.state.store().now.is_none() {
@@ -351,7 +366,14 @@ impl Task {
                 }
             }
         }
-        for (id, answer) in questions.into_iter().zip(results.answers) {
+        if self.is_written() {
+            self.answer_stops();
+        }
+    }
+
+    /// Takes the answers to questions.
+    pub(super) fn answered(&mut self, answers: Vec<Answer>) {
+        for (id, answer) in self.commits.asking.take().into_iter().flatten().zip(answers) {
             match &answer {
                 Answer::Value { value, version } => {
                     self.give_back(id, &Returned::Value { version: *version, value });
@@ -375,9 +397,6 @@ impl Task {
                 }
                 Answer::Failed(why) => self.give_back(id, &Returned::Failed(why)),
             }
-        }
-        if self.is_written() {
-            self.answer_stops();
         }
     }
 

@@ -20,16 +20,16 @@ fn open() -> Connection {
     connection
 }
 
-fn batch(records: Vec<Record>, questions: Vec<Question>) -> Batch {
+fn batch(records: Vec<Record>) -> Batch {
     let timer_quota = TimerQuota { timers: 0, bytes: 0 };
     let (plugin, clock, accepts) = ("p".into(), Clock::default(), Vec::new());
-    Batch { plugin, quota: QUOTA, timer_quota, clock, store_version: None, accepts, records, questions }
+    Batch { plugin, quota: QUOTA, timer_quota, clock, store_version: None, accepts, records }
 }
 
 fn put(store: &mut Connection, store_version: u32, scope: &str, key: &str, value: &str) -> Result<(), CommitError> {
     let change = Change { scope: scope.into(), key: key.to_owned(), to: To::Value(value.to_owned(), 0) };
     let records = vec![Record { store_version, changes: vec![change], ..Record::default() }];
-    sql::run(store, &batch(records, Vec::new())).expect("memory").records.remove(0).map(drop)
+    sql::run(store, &batch(records)).expect("memory").records.remove(0).map(drop)
 }
 
 fn all(store: &Connection) -> Keys {
@@ -125,7 +125,7 @@ fn a_walk_passes_all_keys_of_all_scopes_in_pages() {
     let (mut seen, mut after) = (Vec::new(), (String::new(), String::new()));
     loop {
         let walk = Question::Walk { scope: after.0.clone(), key: after.1.clone(), limit: 7 };
-        let answer = sql::run(&mut store, &batch(Vec::new(), vec![walk])).expect("memory").answers.remove(0);
+        let answer = sql::answer_all(&store, "p", &[walk], 0).expect("memory").remove(0);
         let Answer::Walked { entries, more } = answer else { panic!("{answer:?}") };
         seen.extend(entries.iter().map(|one| (one.scope.clone(), one.key.clone())));
         if !more {

@@ -20,10 +20,10 @@ fn open() -> Connection {
     connection
 }
 
-fn batch(records: Vec<Record>, questions: Vec<Question>) -> Batch {
+fn batch(records: Vec<Record>) -> Batch {
     let timer_quota = TimerQuota { timers: 0, bytes: 0 };
     let (plugin, clock, accepts) = ("p".into(), Clock::default(), Vec::new());
-    Batch { plugin, quota: QUOTA, timer_quota, clock, store_version: None, accepts, records, questions }
+    Batch { plugin, quota: QUOTA, timer_quota, clock, store_version: None, accepts, records }
 }
 
 fn change(key: &str, to: To) -> Change {
@@ -31,7 +31,7 @@ fn change(key: &str, to: To) -> Change {
 }
 
 fn one(connection: &mut Connection, record: Record) -> Result<Applied, CommitError> {
-    run(connection, &batch(vec![record], Vec::new())).expect("memory").records.remove(0)
+    run(connection, &batch(vec![record])).expect("memory").records.remove(0)
 }
 
 fn put(key: &str, value: &str) -> Record {
@@ -67,7 +67,7 @@ fn of_two_that_read_the_same_only_one_writes() {
         changes: vec![change("a", To::Value("8".into(), 0))],
         ..Record::default()
     };
-    let results = run(&mut store, &batch(vec![record(), record()], Vec::new())).expect("memory").records;
+    let results = run(&mut store, &batch(vec![record(), record()])).expect("memory").records;
     assert_eq!(results, [Ok(Applied::default()), Err(CommitError::Conflict)]);
 }
 
@@ -76,7 +76,7 @@ fn what_was_written_for_another_version_is_not_applied() {
     let mut store = open();
     let of = |store_version, key| Record { store_version, ..put(key, "1") };
     let results = |store: &mut Connection, serves, records| {
-        let batch = Batch { store_version: serves, ..batch(records, Vec::new()) };
+        let batch = Batch { store_version: serves, ..batch(records) };
         let results = run(store, &batch).expect("memory");
         (results.records, results.version)
     };
@@ -94,7 +94,7 @@ fn a_list_notices_what_comes_and_goes() {
         one(&mut store, put(key, "0")).expect("there is room");
     }
     let list = Question::List { scope: "".into(), prefix: "q:".into(), limit: 1, after: String::new() };
-    let answers = run(&mut store, &batch(Vec::new(), vec![list])).expect("memory").answers;
+    let answers = answer_all(&store, "p", &[list], 0).expect("memory");
     let [Answer::Page { entries, more: true, count: 2, version }] = &answers[..] else { panic!("{answers:?}") };
     assert_eq!(entries, &[("q:1".to_owned(), "0".to_owned())]);
     let unchanged = |store: &mut Connection| {
@@ -136,7 +136,7 @@ fn what_waits_is_written_with_its_cause_and_only_once() {
     let waiting = pending::accepted(&store, "q").expect("memory");
     assert_eq!((waiting.len(), waiting[0].place.channel.as_str()), (1, "#a"));
     let settle = || Record { settles: Some(rows[0]), ..put("b", "1") };
-    let mut settled = batch(vec![settle(), settle()], Vec::new());
+    let mut settled = batch(vec![settle(), settle()]);
     settled.plugin = "q".into();
     let results = run(&mut store, &settled).expect("memory").records;
     assert_eq!(results, [Ok(Applied::default()), Err(CommitError::Ended)]);

@@ -35,7 +35,6 @@ impl Timers {
             accepts: Vec::new(),
             store_version: None,
             records,
-            questions: Vec::new(),
         };
         sql::run(&mut self.connection, &batch).expect("memory")
     }

@@ -19,8 +19,8 @@ fn put(connection: &mut Connection, scope: &str, key: &str, value: &str, ttl: u6
     let change = Change { scope: scope.into(), key: key.to_owned(), to: To::Value(value.to_owned(), ttl) };
     let records = vec![Record { changes: vec![change], ..Record::default() }];
     let timer_quota = TimerQuota { timers: 0, bytes: 0 };
-    let (plugin, clock, questions, accepts) = ("p".into(), Clock::default(), Vec::new(), Vec::new());
-    let batch = Batch { plugin, quota: QUOTA, timer_quota, clock, store_version: None, accepts, records, questions };
+    let (plugin, clock, accepts) = ("p".into(), Clock::default(), Vec::new());
+    let batch = Batch { plugin, quota: QUOTA, timer_quota, clock, store_version: None, accepts, records };
     let results = sql::run(connection, &batch).expect("memory").records;
     assert_eq!(results, [Ok(Applied::default())]);
 }
