@@ -1,14 +1,17 @@
-//! A bot whose plugin keeps books, while a test kills the plugin and the *host* at random. At the end the books must
-//! agree, to the event: each accepted command counts once, each line is said once, each timer fires once.
+//! A bot whose plugin keeps books, while a test kills the plugin and the *host* at random, migrates its store and puts
+//! it back. At the end the books must agree, to the event: each accepted command counts once, each line is said once, each
+//! timer fires once. A rollback takes back what the newer build has entered, and nothing else.
 
 use crate::{
     bot::{Bot, Folder, runs, signal_process},
+    build,
     rig::PATIENCE,
 };
+use rosey::commit;
 use rusqlite::Connection;
 use rustix::process::Signal;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     time::{Duration, Instant},
 };
@@ -37,6 +40,14 @@ pub struct Account {
     pub plugin_kills: u64,
     /// Requested restarts of the plugin.
     pub restarts: u64,
+    /// Requested reloads, to the build with the newer store if the other one serves.
+    pub reloads: u64,
+    /// Requested rollbacks.
+    pub rollbacks: u64,
+    /// Commands that the newer build has answered. A rollback takes back some of what they entered.
+    pub newer: u64,
+    /// Commands whose entries were taken back.
+    pub taken_back: u64,
     /// Lines and answers said again, because the host was killed while they were on their way.
     pub said_again: u64,
     /// Timers that fired.
@@ -49,7 +60,7 @@ backoff_first = \"1ms\"
 backoff_max = \"50ms\"
 crash_loop_starts = 1000
 crash_loop_hour = 100000
-bake = 0
+bake = 3600
 lines = 100000
 lines_per_minute = 1000000
 timers = 1000000
@@ -59,7 +70,8 @@ store_keys = 10000000
 per_minute = 10000
 cooldown = 0
 
-[plugins.tally]
+[plugins.books]
+library = 'plugins/libbooks.so'
 journal = true
 ";
 
@@ -69,14 +81,15 @@ journal = true
 ///
 /// A condition does not hold.
 pub fn play(plan: Plan) -> Account {
-    let folder = Folder::new(&["tally"]);
+    let folder = Folder::new(&[]);
+    put(&folder, "books-1");
     let (mut account, mut random) = (Account::default(), fastrand::Rng::with_seed(plan.seed));
     let mut heard = Heard::default();
     let began = Instant::now();
     while began.elapsed() < plan.lasts {
         let mut bot = folder.start(SETTINGS);
         let until = Instant::now() + Duration::from_millis(random.u64(300..3000));
-        talk(&mut bot, until, &plan, &mut random, &mut account, &mut heard);
+        talk(&folder, &mut bot, until, &plan, &mut random, &mut account, &mut heard);
         signal_process(bot.pid(), Signal::KILL);
         account.host_kills += 1;
         bot.rest().iter().for_each(|line| heard.hear(line));
@@ -90,12 +103,14 @@ pub fn play(plan: Plan) -> Account {
     }
     assert!(bot.end().success(), "{}", bot.log());
     bot.rest().iter().for_each(|line| heard.hear(line));
+
     check(&database, &heard, &mut account);
     account
 }
 
 /// Types commands and kills processes, until it is time to kill the host.
 fn talk(
+    folder: &Folder,
     bot: &mut Bot,
     until: Instant,
     plan: &Plan,
@@ -121,7 +136,18 @@ fn talk(
             }
             5..7 => {
                 account.restarts += 1;
-                bot.say("!admin restart tally");
+                bot.say("!admin restart books");
+                bot.say("yes");
+            }
+            7..10 => {
+                account.reloads += 1;
+                put(folder, if heard.newest_serves { "books-1" } else { "books-2" });
+                bot.say("!admin reload books force");
+                bot.say("yes");
+            }
+            10..12 => {
+                account.rollbacks += 1;
+                bot.say("!admin rollback books");
                 bot.say("yes");
             }
             _ => {}
@@ -130,29 +156,48 @@ fn talk(
     heard.answers = 0;
 }
 
-/// The answers and lines of the bot.
+/// Puts a build where the bot looks for one, as a linker does.
+fn put(folder: &Folder, package: &str) {
+    let (library, beside) = (folder.library("books"), folder.path().join("plugins/new"));
+    std::fs::copy(build::library(package), &beside).expect("it is built");
+    std::fs::rename(beside, library).expect("our directory");
+}
+
+/// The answers and lines of the bot, by their numbers.
 #[derive(Debug, Default)]
 struct Heard {
     answers: u64,
     entered: BTreeMap<u64, u64>,
     said: BTreeMap<u64, u64>,
+    fired: BTreeMap<u64, u64>,
+    /// What the newer build has entered, and the timers that have fired in it.
+    entered_newer: BTreeSet<u64>,
+    fired_newer: BTreeSet<u64>,
+    /// Whether the last line was of the newer build.
+    newest_serves: bool,
 }
 
 impl Heard {
     fn hear(&mut self, line: &str) {
-        let number = |line: &str| line.rsplit(' ').next().and_then(|number| number.parse::<u64>().ok());
-        if line.contains("entered ")
-            && let Some(number) = number(line)
-        {
-            self.answers += 1;
-            *self.entered.entry(number).or_default() += 1;
-        } else if line.starts_with("said ")
-            && let Some(number) = number(line)
-        {
-            *self.said.entry(number).or_default() += 1;
-        } else if line.starts_with("tally ") {
-            // The answer says that the plugin is restarting, or that it cannot restart now.
-            self.answers += 1;
+        let Some(number) = line.rsplit(' ').next().and_then(|number| number.parse::<u64>().ok()) else {
+            // An answer of the host: the plugin restarts, or cannot restart now.
+            self.answers += u64::from(line.starts_with("books "));
+            return;
+        };
+        let counts = match line.rsplit(' ').nth(3) {
+            Some("entered") => {
+                self.answers += 1;
+                &mut self.entered
+            }
+            Some("said") => &mut self.said,
+            Some("fired") => &mut self.fired,
+            _ => return,
+        };
+        let is_timer = line.starts_with("fired");
+        *counts.entry(number).or_default() += 1;
+        self.newest_serves = line.contains(" by two ");
+        if self.newest_serves {
+            (if is_timer { &mut self.fired_newer } else { &mut self.entered_newer }).insert(number);
         }
     }
 }
@@ -168,14 +213,11 @@ fn waiting(database: &Path) -> u64 {
 
 fn check(database: &Path, heard: &Heard, account: &mut Account) {
     let connection = Connection::open(database).expect("it is there");
-    let mut all = connection.prepare("SELECT scope, key, value FROM kept WHERE plugin = 'tally'").expect("a table");
-    let row =
-        |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?));
-    let kept: Vec<_> = all.query_map([], row).expect("readable").map(|row| row.expect("readable")).collect();
+    let kept = commit::kept(&connection, "books", "", u32::MAX).expect("readable");
     let number = |value: &str| value.parse::<u64>().expect("a number");
     let of = |prefix: &str| -> BTreeMap<u64, u64> {
         let found =
-            kept.iter().filter_map(|(_, key, value)| Some((key.strip_prefix(prefix)?.parse().ok()?, number(value))));
+            kept.iter().filter_map(|kept| Some((kept.key.strip_prefix(prefix)?.parse().ok()?, number(&kept.value))));
         found.collect()
     };
     let (entries, fired) = (of("entry/"), of("fired/"));
@@ -185,21 +227,32 @@ fn check(database: &Path, heard: &Heard, account: &mut Account) {
         assert_eq!(*times, 1, "{number} was entered {times} times");
         assert!(heard.said.contains_key(number), "the line of {number} was not said");
     }
-    for number in heard.said.keys().chain(heard.entered.keys()) {
-        assert!(entries.contains_key(number), "{number} was said and not entered");
+    // Only what the newer build has entered can be taken back.
+    let all: BTreeSet<u64> = heard.said.keys().chain(heard.entered.keys()).copied().collect();
+    let taken_back: Vec<u64> = all.into_iter().filter(|number| !entries.contains_key(number)).collect();
+    for number in &taken_back {
+        assert!(heard.entered_newer.contains(number), "{number} was said and not entered");
     }
-    let total = |key: &str| kept.iter().find(|(_, name, _)| name == key).map_or(0, |(_, _, value)| number(value));
-    assert_eq!((total("total"), total("mine")), (account.entered, account.entered), "the sums and the entries");
+    (account.taken_back, account.newer) = (taken_back.len() as u64, heard.entered_newer.len() as u64);
+    let total = |key: &str| kept.iter().find(|kept| kept.key == key).map(|kept| number(&kept.value));
+    let versions = commit::versions(&connection, "books").expect("readable");
+    let (here, elsewhere) = if versions.now == Some(2) { ("sum", "total") } else { ("total", "sum") };
+    let sums = (total(here), total("mine"), total(elsewhere));
+    assert_eq!(sums, (Some(account.entered), Some(account.entered), None), "the sums and the entries, {versions:?}");
+    let said = heard.said.values().chain(heard.fired.values());
     // The answer to a command that the host took up again after its start is a line too.
-    account.said_again = heard.said.values().chain(heard.entered.values()).map(|times| times - 1).sum();
+    account.said_again = said.chain(heard.entered.values()).map(|times| times - 1).sum();
     // Only one line is on its way at a time, because all are in one channel.
     assert!(account.said_again <= account.host_kills, "{} lines were said again", account.said_again);
+    let was_entered = |number: &u64| entries.contains_key(number) || taken_back.contains(number);
     for number in entries.keys() {
         let times = fired.get(number).copied().unwrap_or(0);
-        let is_cancelled = entries.contains_key(&(number + 1)) && (number + 1) % 3 == 0;
-        assert!(times == 1 || (times == 0 && is_cancelled), "the timer of {number} fired {times} times");
+        let is_cancelled = was_entered(&(number + 1)) && (number + 1) % 3 == 0;
+        // A rollback takes back the count of a timer that has fired, too.
+        let missing = is_cancelled || heard.fired_newer.contains(number);
+        assert!(times == 1 || (times == 0 && missing), "the timer of {number} fired {times} times");
     }
-    assert!(fired.keys().all(|number| entries.contains_key(number)), "a timer fired of an event that was not entered");
+    assert!(fired.keys().all(was_entered), "a timer fired of an event that was not entered");
 }
 
 /// The running processes that a process has started.

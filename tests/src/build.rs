@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The packages to build. (`cargo test` itself builds no cdylib.)
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 12] = [
     "rosey",
     "rosey-shim",
     "dice-roller",
@@ -17,6 +17,8 @@ const PARTS: [&str; 10] = [
     "misbehave",
     "quotes",
     "tally",
+    "books-1",
+    "books-2",
     "keeper-1",
     "keeper-2",
 ];

@@ -119,3 +119,8 @@ impl Drop for Server {
         let _ = self.child.wait();
     }
 }
+
+/// The number behind `name` on the command line of this process.
+pub fn argument(name: &str) -> Option<u64> {
+    std::env::args().skip_while(|argument| argument != name).nth(1)?.parse().ok()
+}

@@ -1,20 +1,18 @@
 //! The long version of the chaos test: `cargo run --release -p rosey-tests --bin chaos -- --seconds 600 --seed 7`.
 
-use rosey_tests::chaos::{Plan, play};
+use rosey_tests::{
+    chaos::{Plan, play},
+    tool::argument,
+};
 use std::time::Duration;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    let number = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1).and_then(|value| value.parse::<u64>().ok())
-    };
     let plan = Plan {
-        seed: number("--seed").unwrap_or(7),
-        plugins: number("--plugins").map_or(12, |count| count as usize),
+        seed: argument("--seed").unwrap_or(7),
+        plugins: argument("--plugins").map_or(12, |count| count as usize),
         channels: 8,
         window: 64,
-        lasts: Duration::from_secs(number("--seconds").unwrap_or(60)),
+        lasts: Duration::from_secs(argument("--seconds").unwrap_or(60)),
         fault_every: Duration::from_millis(100),
     };
     println!("{plan:?}");

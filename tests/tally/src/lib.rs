@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "it is late on purpose")]
 
 use plugin_api::{
-    event::{Join, Message, Nick, Part, Signal, Start, Timer, Topic},
+    event::{Join, Message, Nick, Part, Signal, Start, Topic},
     prelude::*,
 };
 use std::time::Duration;
@@ -31,27 +31,6 @@ impl Tally {
         let count = cx.store().get::<i64>(&what).await?.unwrap_or(0) + 1;
         cx.store().put(&what, &count)?;
         Ok(count.to_string())
-    }
-
-    /// Enter a number into the books: `!entry 7`
-    #[command]
-    async fn entry(&self, cx: &Context, number: u64) -> Result<String> {
-        let store = cx.store();
-        let total = store.get::<u64>("total").await?.unwrap_or(0) + 1;
-        store.put("total", &total)?;
-        store.user().add("mine", 1)?;
-        store.add(&format!("entry/{number}"), 1)?;
-        cx.after(Duration::from_millis(100 + number % 7 * 50), &format!("t/{number}"), &number)?;
-        if number > 0 && number.is_multiple_of(3) {
-            cx.cancel_timer(&format!("t/{}", number - 1))?;
-        }
-        cx.say(&format!("said {number}"))?;
-        Ok(format!("entered {number}"))
-    }
-
-    #[timer]
-    fn due(&self, cx: &Context, timer: &Timer) -> Result<()> {
-        cx.store().add(&format!("fired/{}", timer.payload::<u64>()?), 1)
     }
 
     /// Show that it works: `!counts`
