@@ -396,6 +396,8 @@ async fn start_admin(
     admin.on_action(Box::new(move |record| count(&counts, record)));
     let (lines, waiting) = mpsc::channel(admin::chat::QUEUE);
     router.set_admin(lines);
+    let roles = admin.permissions().clone();
+    router.set_roles(move |user, role| roles.has(user, role));
     admin.set_router(Arc::clone(router));
     ops.spawn(Arc::clone(&admin).run(waiting));
     ops.spawn(admin::socket::serve(Arc::clone(&admin), control));

@@ -3,6 +3,7 @@
 
 use crate::{
     Finished, Reply, Result, Store,
+    args::first_word,
     event::Kind,
     journal::{Journal, LazyJournal},
 };
@@ -19,6 +20,9 @@ pub struct Context {
     /// The end of each text in `text`, in the order of `Part`. All texts fit one frame of the link, so a `u32` is
     /// enough, and the small context moves in registers.
     ends: [u32; PARTS],
+    /// The length of the subcommand at the start of the arguments, and of the arguments up to the text after it. Both are
+    /// 0 without a subcommand.
+    subcommand: (u32, u32),
     id: u64,
     probe: bool,
     kind: Kind,
@@ -65,7 +69,7 @@ impl Context {
         });
         let Incoming { id, probe, deadline_ms, .. } = *event;
         let (kind, journal) = (Kind::Command, LazyJournal::default());
-        Self { text, ends, id, probe, kind, deadline_ms, since: Instant::now(), journal }
+        Self { text, ends, subcommand: (0, 0), id, probe, kind, deadline_ms, since: Instant::now(), journal }
     }
 
     /// As [`new`](Self::new), for an event that is no command.
@@ -107,9 +111,41 @@ impl Context {
         self.part(Part::Command)
     }
 
-    /// The text after the command, trimmed, before it becomes arguments. Empty for an event that is no command.
+    /// The subcommand as the user typed it: `search` in `!quotes search WORD`. Empty without one.
+    ///
+    /// ```
+    /// use plugin_api::{prelude::*, testing::Bot};
+    ///
+    /// #[derive(Default)]
+    /// struct Quotes;
+    ///
+    /// #[plugin]
+    /// impl Quotes {
+    ///     /// Find a quote: `!quotes search tea`
+    ///     #[command(path = "quotes search", aliases("find"))]
+    ///     fn search(&self, cx: &Context, word: String) -> String {
+    ///         format!("{} {}: {word}", cx.command(), cx.subcommand())
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(Bot::<Quotes>::new().say("!quotes find tea").text(), "quotes find: tea");
+    /// ```
+    pub fn subcommand(&self) -> &str {
+        &self.part(Part::Args)[..self.subcommand.0 as usize]
+    }
+
+    /// The text after the command and its subcommand, trimmed, before it becomes arguments. Empty for an event that is
+    /// no command.
     pub fn args(&self) -> &str {
-        self.part(Part::Args)
+        &self.part(Part::Args)[self.subcommand.1 as usize..]
+    }
+
+    /// Takes the first word of the arguments as the subcommand.
+    pub(crate) fn take_subcommand(&mut self) {
+        let args = self.part(Part::Args);
+        let (word, rest) = first_word(args);
+        let length = |text: &str| u32::try_from(text.len()).expect("an event fits a frame");
+        self.subcommand = (length(word), length(args) - length(rest));
     }
 
     /// The person who caused the event, as chat shows the name; empty without a person. Do not trust it: a user may
@@ -187,6 +223,10 @@ mod tests {
         assert_eq!((cx.command(), cx.args(), cx.user()), ("roll", "2d6 é", "alice"));
         assert_eq!((cx.channel(), cx.connector(), cx.traceparent()), ("#dice", "irc", None));
         assert_eq!((cx.event(), cx.is_probe()), (7, true));
+        let mut with = Context::new(&Incoming { args: "search  two words", ..event });
+        assert_eq!((with.subcommand(), with.args()), ("", "search  two words"));
+        with.take_subcommand();
+        assert_eq!((with.subcommand(), with.args()), ("search", "two words"));
         assert_eq!(cx.deadline() - cx.since, Duration::from_millis(1500));
     }
 }

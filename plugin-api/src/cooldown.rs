@@ -28,8 +28,14 @@ pub(crate) struct Cooldowns {
 
 impl Cooldowns {
     /// Lets the call pass and begins a cooldown, or returns the time that the user must wait. An event that is
-    /// delivered again passes again.
-    pub(crate) fn pass(&self, command: usize, cooldown_ms: u64, cx: &Context, now: Instant) -> Result<(), Duration> {
+    /// delivered again passes again. `command` is the place of the command in the manifest, and of the subcommand in it.
+    pub(crate) fn pass(
+        &self,
+        command: (usize, Option<usize>),
+        cooldown_ms: u64,
+        cx: &Context,
+        now: Instant,
+    ) -> Result<(), Duration> {
         let key = self.hasher.hash_one((command, cx.connector(), cx.user()));
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         let others = until.get(&key).filter(|wait| wait.event != cx.event());
@@ -63,20 +69,20 @@ mod tests {
     fn a_user_waits_and_others_do_not() {
         let (cooldowns, start) = (Cooldowns::default(), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
-        assert_eq!(cooldowns.pass(0, 1000, &by("ann"), at(0)), Ok(()));
-        assert_eq!(cooldowns.pass(0, 1000, &by("ann"), at(400)), Err(Duration::from_millis(600)));
-        assert_eq!(cooldowns.pass(1, 1000, &by("ann"), at(400)), Ok(()));
-        assert_eq!(cooldowns.pass(0, 1000, &by("bob"), at(400)), Ok(()));
+        assert_eq!(cooldowns.pass((0, None), 1000, &by("ann"), at(0)), Ok(()));
+        assert_eq!(cooldowns.pass((0, None), 1000, &by("ann"), at(400)), Err(Duration::from_millis(600)));
+        assert_eq!(cooldowns.pass((1, None), 1000, &by("ann"), at(400)), Ok(()));
+        assert_eq!(cooldowns.pass((0, None), 1000, &by("bob"), at(400)), Ok(()));
         let again = by("ann");
-        assert_eq!(cooldowns.pass(0, 1000, &again, at(1000)), Ok(()));
-        assert_eq!(cooldowns.pass(0, 1000, &again, at(1001)), Ok(()), "the same event, delivered again");
+        assert_eq!(cooldowns.pass((0, None), 1000, &again, at(1000)), Ok(()));
+        assert_eq!(cooldowns.pass((0, None), 1000, &again, at(1001)), Ok(()), "the same event, delivered again");
     }
 
     #[test]
     fn a_crowd_does_not_grow_it() {
         let (cooldowns, now) = (Cooldowns::default(), Instant::now());
         for user in 0..REMEMBERED + 10 {
-            assert_eq!(cooldowns.pass(0, 1000, &by(&user.to_string()), now), Ok(()));
+            assert_eq!(cooldowns.pass((0, None), 1000, &by(&user.to_string()), now), Ok(()));
         }
         assert_eq!(cooldowns.until.lock().expect("no panic above").len(), REMEMBERED);
     }

@@ -163,12 +163,25 @@ pub mod store;
 pub mod testing;
 pub mod walk;
 
+pub use args::Choice;
 pub use context::Context;
 pub use error::{Error, Result};
-pub use plugin::{Finished, Handling, Plugin};
-pub use plugin_api_macros::plugin;
+pub use plugin::{Finished, Handling, Plugin, Slot};
+pub use plugin_api_macros::{Choice, plugin};
 pub use reply::Reply;
 pub use store::{Store, background};
+
+/// Exports a plugin whose [`Plugin`] is written by hand. Under `cfg(test)` it exports nothing, so that tests may have many
+/// plugins. The documentation of [`Plugin`] has an example.
+#[macro_export]
+macro_rules! export {
+    ($plugin:ty) => {
+        // abi_stable defines this name; `plugin_api` checks that it has not changed.
+        #[cfg(not(test))]
+        #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
+        static ROOT_MODULE: $crate::__private::LibHeader = $crate::__private::lib_header::<$plugin>();
+    };
+}
 
 /// What the code that `#[plugin]` writes needs. Not for authors: it changes without notice.
 #[doc(hidden)]

@@ -1,4 +1,5 @@
-//! A plugin's description of itself: plain data, known at compile time.
+//! A plugin's description of itself: plain data, known at compile time. `#[plugin]` writes it; by hand it begins with
+//! [`Manifest::new`]. The documentation of [`Plugin`](crate::Plugin) has a whole plugin without `#[plugin]`.
 
 use serde::Serialize;
 
@@ -62,6 +63,69 @@ pub struct Command {
     pub channel_cooldown_ms: u64,
     /// Milliseconds that everyone must wait between two uses by anyone; 0 for none.
     pub global_cooldown_ms: u64,
+    /// The role that a person needs: `viewer`, `operator` or `owner`; empty for everyone. The host checks it before it
+    /// wakes the plugin. A subcommand needs what its command needs too.
+    pub requires: &'static str,
+    /// The commands behind the first word of the arguments, in one level: `search` in `!quotes search WORD`.
+    pub subcommands: &'static [Self],
+}
+
+impl Command {
+    /// A command with this name and nothing else.
+    ///
+    /// ```
+    /// use plugin_api::manifest::Command;
+    ///
+    /// const ROLL: Command = Command { usage: "!roll 2d6", help: "Roll dice", ..Command::new("roll") };
+    /// assert_eq!(ROLL.name, "roll");
+    /// ```
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            aliases: &[],
+            usage: "",
+            help: "",
+            cooldown_ms: 0,
+            channel_cooldown_ms: 0,
+            global_cooldown_ms: 0,
+            requires: "",
+            subcommands: &[],
+        }
+    }
+
+    /// Whether people may type this word for the command. Upper and lower case are alike.
+    pub(crate) fn is_named(&self, word: &str) -> bool {
+        let folded = word.to_lowercase();
+        std::iter::once(&self.name).chain(self.aliases).any(|name| *name == word || name.to_lowercase() == folded)
+    }
+}
+
+impl Manifest {
+    /// A manifest with this name and version, without commands, handlers and probe.
+    ///
+    /// ```
+    /// use plugin_api::manifest::{Command, Manifest};
+    ///
+    /// const MANIFEST: Manifest =
+    ///     Manifest { commands: &[Command::new("tea")], ..Manifest::new("tea", env!("CARGO_PKG_VERSION")) };
+    /// assert_eq!(MANIFEST.commands[0].name, "tea");
+    /// ```
+    pub const fn new(name: &'static str, version: &'static str) -> Self {
+        Self {
+            name,
+            version,
+            api: API_VERSION,
+            description: "",
+            commands: &[],
+            probe: None,
+            reload: Reload::Overlap,
+            state_version: 1,
+            reads_state: [1, 1],
+            subscriptions: &[],
+            store_version: 0,
+            migrates: false,
+        }
+    }
 }
 
 /// The reload mode that a plugin asks for.
@@ -86,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_json_is_what_the_host_expects() {
-        let commands = &[Command {
+        const COMMANDS: &[Command] = &[Command {
             name: "roll",
             aliases: &["r"],
             usage: "!roll 2d6",
@@ -94,13 +158,15 @@ mod tests {
             cooldown_ms: 1000,
             channel_cooldown_ms: 0,
             global_cooldown_ms: 5,
+            requires: "operator",
+            subcommands: &[Command::new("again")],
         }];
         let manifest = Manifest {
             name: "dice",
             version: "1.0.0",
             api: "1.0.0",
             description: "",
-            commands,
+            commands: COMMANDS,
             probe: None,
             reload: Reload::Handoff,
             state_version: 2,
@@ -111,7 +177,7 @@ mod tests {
         };
         assert_eq!(
             serde_json::to_string(&manifest).expect("plain data"),
-            r#"{"name":"dice","version":"1.0.0","api":"1.0.0","description":"","commands":[{"name":"roll","aliases":["r"],"usage":"!roll 2d6","help":"Roll","cooldown_ms":1000,"channel_cooldown_ms":0,"global_cooldown_ms":5}],"probe":null,"reload":"handoff","state_version":2,"reads_state":[1,2],"subscriptions":[{"kind":"message","pattern":"x","cron":"","zone":""}],"store_version":3,"migrates":true}"#
+            r#"{"name":"dice","version":"1.0.0","api":"1.0.0","description":"","commands":[{"name":"roll","aliases":["r"],"usage":"!roll 2d6","help":"Roll","cooldown_ms":1000,"channel_cooldown_ms":0,"global_cooldown_ms":5,"requires":"operator","subcommands":[{"name":"again","aliases":[],"usage":"","help":"","cooldown_ms":0,"channel_cooldown_ms":0,"global_cooldown_ms":0,"requires":"","subcommands":[]}]}],"probe":null,"reload":"handoff","state_version":2,"reads_state":[1,2],"subscriptions":[{"kind":"message","pattern":"x","cron":"","zone":""}],"store_version":3,"migrates":true}"#
         );
     }
 }

@@ -2,11 +2,12 @@
 
 use crate::{
     Context, Error, Reply, Result,
-    args::ArgError,
+    args::{ArgError, first_word, shown},
     cooldown::Cooldowns,
     guard,
     journal::Journal,
     manifest::{Command, Manifest},
+    testing,
 };
 use rosey_wire::event::{Body, Occurrence};
 use std::{
@@ -14,10 +15,50 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Mutex, PoisonError},
-    time::Instant,
 };
 
-/// A plugin. `#[plugin]` writes this implementation; there is no reason to implement it by hand.
+/// A plugin. `#[plugin]` writes this implementation. By hand it looks like this, with [`export!`](crate::export) at the
+/// end:
+///
+/// ```
+/// use plugin_api::{
+///     Handling, Slot,
+///     args::{ArgError, Args},
+///     manifest::{Command, Manifest},
+///     prelude::*,
+///     testing::Bot,
+/// };
+///
+/// struct Echo;
+///
+/// impl Plugin for Echo {
+///     const MANIFEST: Manifest = Manifest {
+///         commands: &[Command { usage: "!echo WORDS", help: "Repeats", ..Command::new("echo") }],
+///         probe: Some("echo hello"),
+///         ..Manifest::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+///     };
+///
+///     fn create(_settings: &[u8]) -> Result<Self> {
+///         Ok(Self)
+///     }
+///
+///     fn call(&self, _command: usize, cx: Context) -> Result<Handling<'_>, ArgError> {
+///         let words: String = Args::new(cx.args()).last("words")?;
+///         Ok(Handling::Done(cx.finish(Ok(words.into()))))
+///     }
+///
+///     fn slot() -> &'static Slot<Self> {
+///         static SLOT: Slot<Echo> = Slot::new();
+///         &SLOT
+///     }
+/// }
+///
+/// plugin_api::export!(Echo);
+///
+/// # fn main() {
+/// assert_eq!(Bot::<Echo>::new().say("!ECHO hello moon").text(), "hello moon");
+/// # }
+/// ```
 pub trait Plugin: Sized + Send + Sync + 'static {
     /// The plugin's description of itself.
     const MANIFEST: Manifest;
@@ -37,14 +78,27 @@ pub trait Plugin: Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// The index in `MANIFEST.commands` of the command with this name or alias.
-    fn find(command: &str) -> Option<usize>;
+    /// The index in `MANIFEST.commands` of the command with this name or alias. The default compares all of them;
+    /// `#[plugin]` writes a `match`. A word that it does not find is looked up in other cases of its letters.
+    fn find(command: &str) -> Option<usize> {
+        let named = |it: &Command| it.name == command || it.aliases.contains(&command);
+        Self::MANIFEST.commands.iter().position(named)
+    }
 
     /// Reads the arguments in `cx` and calls the command with this index.
     ///
     /// # Errors
     /// When the arguments do not fit the command. The user then gets the usage.
     fn call(&self, command: usize, cx: Context) -> Result<Handling<'_>, ArgError>;
+
+    /// Reads the arguments in `cx` and calls the subcommand with this index in the `subcommands` of a command.
+    ///
+    /// # Errors
+    /// When the arguments do not fit the subcommand. The user then gets its usage.
+    fn call_subcommand(&self, command: usize, subcommand: usize, cx: Context) -> Result<Handling<'_>, ArgError> {
+        let _ = (command, subcommand, cx);
+        Err(ArgError::Subcommand)
+    }
 
     /// Calls the handler with this index in `MANIFEST.subscriptions`. `None` when there is no such handler, or it is
     /// for another kind.
@@ -82,8 +136,7 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// The last call before the process ends. The host kills the process 2 s after it asked for the stop.
     fn shutdown(&self) {}
 
-    /// The one instance of this plugin in its library.
-    #[doc(hidden)]
+    /// The place of the one instance of this plugin in its library: a `static` of this plugin's own.
     fn slot() -> &'static Slot<Self>;
 }
 
@@ -139,7 +192,7 @@ impl fmt::Debug for Finished {
     }
 }
 
-/// A plugin, with the cooldowns of its commands.
+/// A plugin, with the cooldowns of its commands. Only [`Slot`] names it.
 #[doc(hidden)]
 pub struct Instance<P> {
     pub(crate) plugin: P,
@@ -147,8 +200,7 @@ pub struct Instance<P> {
     cooldowns: Option<Cooldowns>,
 }
 
-/// Holds the one instance of a library's plugin.
-#[doc(hidden)]
+/// Holds the one instance of a library's plugin; empty until the host creates it. See [`Plugin`] for its use.
 pub type Slot<P> = std::sync::OnceLock<Instance<P>>;
 
 impl<P: Plugin> Instance<P> {
@@ -179,21 +231,29 @@ impl<P: Plugin> Instance<P> {
         guard::catch(|| self.plugin.migrate(cx, from)).unwrap_or_else(|panic| Handling::Done(panic.into()))
     }
 
-    fn dispatch(&self, cx: Context) -> Handling<'_> {
-        let Some((index, command)) =
-            P::find(cx.command()).and_then(|index| Some((index, P::MANIFEST.commands.get(index)?)))
-        else {
+    fn dispatch(&self, mut cx: Context) -> Handling<'_> {
+        let Some((index, command)) = find::<P>(cx.command()) else {
             return Handling::Done(Error::internal(format!("this plugin has no command {:?}", cx.command())).into());
         };
-        if command.cooldown_ms > 0
+        let subcommand = subcommand(command, cx.args());
+        let called = subcommand.map_or(command, |at| &command.subcommands[at]);
+        if subcommand.is_some() {
+            cx.take_subcommand();
+        }
+        if called.cooldown_ms > 0
             && let Some(cooldowns) = &self.cooldowns
             && !cx.is_probe()
-            && let Err(wait) = cooldowns.pass(index, command.cooldown_ms, &cx, Instant::now())
+            && let Err(wait) = cooldowns.pass((index, subcommand), called.cooldown_ms, &cx, testing::now())
         {
-            let text = format!("Wait {} s before !{}.", wait.as_secs() + 1, cx.command());
+            let text = format!("Wait {} s before !{}.", wait.as_secs() + 1, typed(&cx));
             return Handling::Done(Ok(Reply::text(text)).into());
         }
-        self.plugin.call(index, cx).unwrap_or_else(|error| Handling::Done(Ok(usage(command, &error)).into()))
+        let word = word_for_hint(command, &cx);
+        let handling = match subcommand {
+            Some(at) => self.plugin.call_subcommand(index, at, cx),
+            None => self.plugin.call(index, cx),
+        };
+        handling.unwrap_or_else(|error| Handling::Done(Ok(usage(called, &error, &word)).into()))
     }
 
     /// Takes over a state, if the plugin reads its version.
@@ -208,14 +268,67 @@ impl<P: Plugin> Instance<P> {
     }
 }
 
-/// The reply to arguments that do not fit the command.
-fn usage(command: &Command, error: &ArgError) -> Reply {
+/// The command with this name, in upper or lower case.
+fn find<P: Plugin>(word: &str) -> Option<(usize, &'static Command)> {
+    let commands = P::MANIFEST.commands;
+    let index = P::find(word).or_else(|| commands.iter().position(|command| command.is_named(word)))?;
+    Some((index, commands.get(index)?))
+}
+
+/// The index of the subcommand that the arguments begin with.
+fn subcommand(command: &Command, args: &str) -> Option<usize> {
+    let (word, _) = if command.subcommands.is_empty() { return None } else { first_word(args) };
+    command.subcommands.iter().position(|it| it.is_named(word))
+}
+
+/// The command and the subcommand as the user typed them.
+fn typed(cx: &Context) -> String {
+    format!("{} {}", cx.command(), cx.subcommand()).trim_end().to_owned()
+}
+
+/// What the user typed in place of a subcommand; empty for a command without subcommands.
+fn word_for_hint(command: &Command, cx: &Context) -> String {
+    if command.subcommands.is_empty() { String::new() } else { first_word(cx.args()).0.to_owned() }
+}
+
+/// The reply to arguments that do not fit the command. `word` stands where a subcommand may stand.
+fn usage(command: &Command, error: &ArgError, word: &str) -> Reply {
     let usage = command.usage;
     Reply::text(match error {
-        ArgError::Missing(_) => format!("Usage: {usage}"),
+        ArgError::Subcommand if !word.is_empty() => {
+            let names = command.subcommands.iter().map(|it| it.name);
+            let meant =
+                nearest(word, names).map(|name| format!("; did you mean {name}?")).unwrap_or_else(|| ".".into());
+            format!("!{} has no {}{meant} Usage: {usage}", command.name, shown(word))
+        }
+        ArgError::Missing(_) | ArgError::Subcommand => format!("Usage: {usage}"),
         ArgError::Invalid(why) => {
             let why = why.trim_end_matches('.');
             format!("{why}. Usage: {usage}")
         }
     })
+}
+
+/// The name that is meant by a word in which at most two letters are wrong, as the host finds unknown commands.
+fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let near = names
+        .map(|name| (distance(&word, name), name))
+        .filter(|(distance, name)| *distance <= 2 && *distance < name.chars().count().min(word.chars().count()));
+    near.min().map(|(_, name)| name)
+}
+
+/// Levenshtein distance in letters, of the first 32 of each.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(32).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(32).enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let change = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
 }

@@ -1,7 +1,7 @@
 //! Everything that a plugin imports: `use plugin_api::prelude::*;`
 
 pub use crate::{
-    Context, Plugin, Reply,
+    Choice, Context, Plugin, Reply,
     args::Rest,
     error::{Error, OrTell, Result},
     plugin,

@@ -88,7 +88,7 @@ fn arguments_are_read_by_type() {
 fn wrong_arguments_are_answered_with_the_usage() {
     assert_eq!(reply("!echo-it"), "Usage: !echo-it 2 words");
     assert_eq!(reply("!echo-it 2"), "Usage: !echo-it 2 words");
-    assert_eq!(reply("!echo-it x y"), "invalid digit found in string. Usage: !echo-it 2 words");
+    assert_eq!(reply("!echo-it x y"), "count: \"x\" is not a whole number. Usage: !echo-it 2 words");
 }
 
 #[test]

@@ -207,6 +207,11 @@ impl Admin {
         }))
     }
 
+    /// Who has which role.
+    pub fn permissions(&self) -> &Permissions {
+        &self.permissions
+    }
+
     /// Sets the state of the dashboard.
     pub fn set_dashboard(&self, dashboard: Dashboard) {
         // A second call changes nothing.

@@ -92,6 +92,12 @@ impl Permissions {
         }
     }
 
+    /// Whether this user has at least the role with this name, which a plugin's command needs.
+    pub fn has(&self, user: &User, role: &str) -> bool {
+        let needed = [Role::Viewer, Role::Operator, Role::Owner].into_iter().find(|it| it.to_string() == role);
+        needed.is_some_and(|needed| self.role(user) >= Some(needed))
+    }
+
     fn on_network(&self, network: &Network, name: &str) -> Option<Role> {
         self.named(network.id.as_str(), name, Some(network.case))
     }

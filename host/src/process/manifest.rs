@@ -7,7 +7,7 @@ use crate::{
 use regex::RegexBuilder;
 use rosey_wire::{
     event::Kind,
-    manifest::{Manifest, Subscription},
+    manifest::{Command, Manifest, ROLES, Subscription},
 };
 use std::collections::HashSet;
 use unicode_security::{MixedScript, skeleton};
@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 256 << 10;
 /// Handlers of events other than commands, in one plugin.
 const MAX_SUBSCRIPTIONS: usize = 64;
 
-/// Commands of one plugin, including aliases. `!help` must stay readable.
+/// Commands of one plugin, including aliases and subcommands. `!help` must stay readable.
 const MAX_COMMANDS: usize = 64;
 
 /// Longest expression of a message handler, in bytes.
@@ -58,8 +58,25 @@ pub fn check(mut manifest: Manifest) -> Result<Manifest, String> {
     manifest.api = clean(&manifest.api, 64);
     manifest.description = clean(&manifest.description, 200);
     manifest.probe = manifest.probe.map(|probe| clean(&probe, 200));
-    let mut names = HashSet::new();
+    let api = manifest.api.clone();
+    let mut count = check_commands(&mut manifest.commands, &api)?;
     for command in &mut manifest.commands {
+        count += check_commands(&mut command.subcommands, &api)?;
+        if command.subcommands.iter().any(|it| !it.subcommands.is_empty()) {
+            return Err(format!("a subcommand of {:?} has subcommands itself", command.name));
+        }
+    }
+    check_subscriptions(&manifest)?;
+    if count > MAX_COMMANDS {
+        return Err(format!("{count} commands, subcommands and aliases are over the limit of {MAX_COMMANDS}"));
+    }
+    Ok(manifest)
+}
+
+/// Checks commands that users tell apart by their names, and counts the names.
+fn check_commands(commands: &mut [Command], api: &str) -> Result<usize, String> {
+    let mut names = HashSet::new();
+    for command in commands {
         command.usage = clean(&command.usage, 200);
         command.help = clean(&command.help, 300);
         for name in std::iter::once(&command.name).chain(&command.aliases) {
@@ -70,12 +87,18 @@ pub fn check(mut manifest: Manifest) -> Result<Manifest, String> {
                 return Err(format!("it has the command {name:?} twice"));
             }
         }
+        let role = command.requires.as_str();
+        if !role.is_empty() && !ROLES.contains(&role) {
+            return Err(format!(
+                "it was built with plugin-api {api}, and {:?} needs the role {:?}, which Rosey {} does not know; install a \
+                 newer Rosey",
+                command.name,
+                clean(role, 32),
+                env!("CARGO_PKG_VERSION")
+            ));
+        }
     }
-    check_subscriptions(&manifest)?;
-    if names.len() > MAX_COMMANDS {
-        return Err(format!("{} commands and aliases are over the limit of {MAX_COMMANDS}", names.len()));
-    }
-    Ok(manifest)
+    Ok(names.len())
 }
 
 fn check_subscriptions(manifest: &Manifest) -> Result<(), String> {
@@ -182,7 +205,7 @@ fn problem_of_name(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rosey_wire::manifest::{Command, ReloadMode};
+    use rosey_wire::manifest::ReloadMode;
 
     fn manifest(names: &[&str]) -> Manifest {
         let command = |name: &&str| Command {
@@ -250,6 +273,27 @@ mod tests {
         }
         let many: Vec<String> = (0..65).map(|n| format!("c{n}")).collect();
         assert!(check(manifest(&many.iter().map(String::as_str).collect::<Vec<_>>())).is_err());
+    }
+
+    #[test]
+    fn subcommands_are_checked_as_commands_are() {
+        let sub =
+            |name: &str, requires: &str| Command { name: name.into(), requires: requires.into(), ..Command::default() };
+        let with = |subcommands: Vec<Command>| {
+            let quotes = Command { subcommands, ..sub("quotes", "viewer") };
+            check(Manifest { commands: vec![quotes], ..manifest(&[]) })
+        };
+        assert!(with(vec![sub("quotes", ""), sub("help", "operator")]).is_ok());
+        for (subcommands, why) in [
+            (vec![sub("a", ""), sub("A", "")], "it has the command \"A\" twice"),
+            (vec![sub("a b", "")], "a b cannot be a command"),
+            (vec![sub("a", "admin")], "\"a\" needs the role \"admin\", which Rosey"),
+            (vec![Command { subcommands: vec![sub("b", "")], ..sub("a", "") }], "a subcommand of \"quotes\" has"),
+            ((0..65).map(|n| sub(&format!("s{n}"), "")).collect(), "66 commands, subcommands and aliases are over"),
+        ] {
+            let text = with(subcommands).expect_err(why);
+            assert!(text.contains(why), "{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Sends each chat line to a plugin or to the admin, or answers it with help.
 
+mod help;
 mod listeners;
 mod persist;
 mod table;
@@ -18,10 +19,11 @@ use listeners::Listeners;
 use rosey_wire::{event::Kind, manifest::Manifest};
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
-use table::{Known, Table};
+use table::{Known, NeededRole, Table};
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     watch,
@@ -57,6 +59,19 @@ pub enum Routed {
     Closed,
 }
 
+/// Whether a person has at least this role.
+type HasRole = Box<dyn Fn(&User, &str) -> bool + Send + Sync>;
+
+/// Who has which role, once the admin is there.
+#[derive(Default)]
+struct Roles(OnceLock<HasRole>);
+
+impl fmt::Debug for Roles {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Roles")
+    }
+}
+
 /// The routes. Readers take no lock.
 #[derive(Debug, Default)]
 pub struct Router {
@@ -66,6 +81,7 @@ pub struct Router {
     /// Held while subscriptions are compiled.
     compiling: Mutex<()>,
     admin: OnceLock<mpsc::Sender<AdminLine>>,
+    roles: Roles,
     /// Whether plugins are starting whose commands are not known yet. Sent again for each plugin that the router
     /// learns.
     starting: watch::Sender<bool>,
@@ -76,6 +92,12 @@ impl Router {
     pub fn set_admin(&self, admin: mpsc::Sender<AdminLine>) {
         // The first one stays.
         let _ = self.admin.set(admin);
+    }
+
+    /// Sets who has which role. Until then, nobody gets a command that needs one.
+    pub fn set_roles(&self, has_role: impl Fn(&User, &str) -> bool + Send + Sync + 'static) {
+        // The first one stays.
+        let _ = self.roles.0.set(Box::new(has_role));
     }
 
     /// Sets whether plugins are starting for the first time.
@@ -221,9 +243,16 @@ impl Router {
         };
         let found = {
             let table = self.table.load();
-            table.find(command).map(|route| (route.handle.clone(), route.spell(line, command)))
+            table.find(command).map(|route| {
+                let needed = table.needed_role(route, line, command);
+                let refusal = needed.and_then(|needed| self.refusal(user, &needed));
+                (route.handle.clone(), route.spell(line, command), refusal)
+            })
         };
-        if let Some((handle, line)) = found {
+        if let Some((handle, line, refusal)) = found {
+            if let Some(text) = refusal {
+                return answer(text, user, place, outgoing).await;
+            }
             let Some(reply_to) = reserve(outgoing).await else { return Routed::Closed };
             handle.deliver(Event::new(line, Arc::clone(user), Arc::clone(place), reply_to)).await;
             return Routed::Taken;
@@ -231,10 +260,9 @@ impl Router {
         match command.to_lowercase().as_str() {
             "admin" => self.to_admin(line, user, place, outgoing).await,
             "help" => {
-                let topic = line.split_whitespace().nth(1);
+                let topic = line.trim_end().split_once(char::is_whitespace).map(|(_, topic)| topic.trim_start());
                 let text = self.table.load().help(topic);
-                let answer = Outgoing::answer(Arc::clone(place), Arc::clone(user), text);
-                if outgoing.send(answer).await.is_ok() { Routed::Taken } else { Routed::Closed }
+                answer(text, user, place, outgoing).await
             }
             _ => Routed::Unknown,
         }
@@ -264,6 +292,13 @@ impl Router {
         }
     }
 
+    /// Why this person may not give a command; `None` when the person may.
+    fn refusal(&self, user: &User, needed: &NeededRole) -> Option<String> {
+        let has = |role: &String| self.roles.0.get().is_some_and(|has_role| has_role(user, role));
+        let lacking = needed.roles.iter().find(|role| !has(role))?;
+        Some(format!("{} needs the role {lacking}, which you do not have.", needed.command))
+    }
+
     async fn to_admin(
         &self,
         line: &str,
@@ -289,6 +324,12 @@ impl Router {
             Err(_) => Routed::Chat,
         }
     }
+}
+
+/// Answers a line itself.
+async fn answer(text: String, user: &Arc<User>, place: &Arc<Place>, outgoing: &mpsc::Sender<Outgoing>) -> Routed {
+    let answer = Outgoing::answer(Arc::clone(place), Arc::clone(user), text);
+    if outgoing.send(answer).await.is_ok() { Routed::Taken } else { Routed::Closed }
 }
 
 /// Room for one answer, as soon as there is some; `None` when the connector has ended.

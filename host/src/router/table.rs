@@ -1,4 +1,4 @@
-//! Which plugin has which command, and the texts of `!help`. Pure: `H` is a handle to a plugin.
+//! Which plugin has which command. Pure: `H` is a handle to a plugin.
 //!
 //! A command belongs to one plugin. It stays with that plugin: neither a reload of another plugin nor a restart of the
 //! host takes it away. Of plugins that start together for the first time, the first by name gets the command.
@@ -6,7 +6,7 @@
 
 use crate::{
     event::{PREFIX, RESERVED},
-    text::{nearest, visible},
+    text::nearest,
 };
 use rosey_wire::manifest::{Command, Manifest};
 use rustc_hash::FxHashMap;
@@ -15,9 +15,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-
-/// Most commands in one line of help; a chat line carries no more.
-const NAMED: usize = 40;
 
 /// Most commands that a sentence names; it counts the others.
 const LISTED: usize = 8;
@@ -127,13 +124,15 @@ impl<H: Clone> Known<H> {
 
     /// The table for the router.
     pub fn table(&self) -> Table<H> {
-        let mut table = Table { routes: FxHashMap::default(), entries: Vec::new() };
+        let mut table = Table::default();
         for (plugin, (handle, manifest)) in &self.plugins {
+            table.descriptions.insert(plugin.clone(), manifest.description.clone());
             for command in &manifest.commands {
                 let is_owned = |name: &str| self.owners.get(name) == Some(plugin);
                 for spelled in std::iter::once(&command.name).chain(&command.aliases) {
                     let (folded, entry) = (fold(spelled), table.entries.len());
-                    let route = Route { handle: handle.clone(), spelled: spelled.as_str().into(), entry };
+                    let needs_role = needs_role(command) || command.subcommands.iter().any(needs_role);
+                    let route = Route { handle: handle.clone(), spelled: spelled.as_str().into(), entry, needs_role };
                     if is_owned(&folded) {
                         table.routes.insert(folded.clone(), route.clone());
                     }
@@ -164,7 +163,7 @@ fn names(manifest: &Manifest) -> impl Iterator<Item = String> {
 }
 
 /// A command in lower case, for comparisons.
-fn fold(command: &str) -> String {
+pub(super) fn fold(command: &str) -> String {
     command.to_lowercase()
 }
 
@@ -174,9 +173,11 @@ pub struct Route<H> {
     /// The handle to the plugin.
     pub handle: H,
     /// The command as the plugin spells it.
-    spelled: Arc<str>,
+    pub(super) spelled: Arc<str>,
     /// Its place in [`Table::entries`].
-    entry: usize,
+    pub(super) entry: usize,
+    /// Whether the command or a subcommand of it needs a role.
+    needs_role: bool,
 }
 
 impl<H> Route<H> {
@@ -192,23 +193,34 @@ impl<H> Route<H> {
 
 /// One command of one plugin.
 #[derive(Debug)]
-struct Entry {
-    plugin: String,
-    command: Command,
+pub(super) struct Entry {
+    pub(super) plugin: String,
+    pub(super) command: Command,
     /// How users reach it: by its name, or with the plugin's name too if another plugin owns the name.
-    shown: String,
+    pub(super) shown: String,
 }
 
-/// The routes, and the texts of help.
+/// What a person needs for a command.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NeededRole {
+    /// The command, with its subcommand and the prefix: `!quotes delete`.
+    pub command: String,
+    /// The roles, of which the person needs each: that of the command, and that of the subcommand.
+    pub roles: Vec<String>,
+}
+
+/// The routes, and what `!help` says about them.
 #[derive(Debug)]
 pub struct Table<H> {
     routes: FxHashMap<String, Route<H>>,
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
+    /// The description of each plugin, by its name in the configuration.
+    pub(super) descriptions: BTreeMap<String, String>,
 }
 
 impl<H> Default for Table<H> {
     fn default() -> Self {
-        Self { routes: FxHashMap::default(), entries: Vec::new() }
+        Self { routes: FxHashMap::default(), entries: Vec::new(), descriptions: BTreeMap::new() }
     }
 }
 
@@ -227,36 +239,22 @@ impl<H> Table<H> {
         Some(fold(command)).filter(|command| is_long(command)).and_then(|command| nearest(&command, names))
     }
 
-    /// The text of `!help`: about one command, or about all.
-    pub fn help(&self, topic: Option<&str>) -> String {
-        let Some(topic) = topic.map(|topic| topic.trim_start_matches(PREFIX)) else { return self.list() };
-        let Some(route) = self.find(topic) else {
-            return match fold(topic).as_str() {
-                "admin" => "!admin help lists what an admin can do.".to_owned(),
-                topic => format!("There is no command {PREFIX}{}. {PREFIX}help lists all.", visible(topic)),
-            };
-        };
-        let Entry { plugin, command, .. } = &self.entries[route.entry];
-        let name = fold(&route.spelled);
-        let same = |other: &&Entry| {
-            let mut names = std::iter::once(&other.command.name).chain(&other.command.aliases);
-            other.plugin != *plugin && names.any(|other| fold(other) == name)
-        };
-        let others: Vec<_> =
-            self.entries.iter().filter(same).map(|other| format!("{PREFIX}{}:{name}", other.plugin)).collect();
-        let also = if others.is_empty() { String::new() } else { format!("; also {}", others.join(", ")) };
-        format!("{} — {} ({plugin}{also})", command.usage, command.help)
-    }
-
-    fn list(&self) -> String {
-        let names: Vec<_> = self.entries.iter().take(NAMED).map(|entry| format!("{PREFIX}{}", entry.shown)).collect();
-        let more = self.entries.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        match names.is_empty() {
-            true => "No plugin is running yet.".to_owned(),
-            false => format!("Commands: {}{more}. {PREFIX}help COMMAND says more.", names.join(" ")),
+    /// The roles that a line with this command needs; `None` when everyone may give it.
+    pub fn needed_role(&self, route: &Route<H>, line: &str, command: &str) -> Option<NeededRole> {
+        if !route.needs_role {
+            return None;
         }
+        let Entry { command: declared, .. } = self.entries.get(route.entry)?;
+        let subcommand = declared.subcommand(&line[PREFIX.len_utf8() + command.len()..]);
+        let roles = std::iter::once(declared).chain(subcommand).map(|it| it.requires.clone());
+        let roles: Vec<_> = roles.filter(|role| !role.is_empty()).collect();
+        let name = subcommand.map(|it| format!(" {}", it.name)).unwrap_or_default();
+        (!roles.is_empty()).then(|| NeededRole { command: format!("{PREFIX}{}{name}", declared.name), roles })
     }
+}
+
+fn needs_role(command: &Command) -> bool {
+    !command.requires.is_empty()
 }
 
 #[cfg(test)]
@@ -353,15 +351,31 @@ mod tests {
     }
 
     #[test]
-    fn help_names_each_command_once_and_says_which_plugin_is_meant() {
-        let table = known(&[("dice", &["roll/r"]), ("other", &["roll", "spin"])], false).table();
-        assert_eq!(table.help(None), "Commands: !roll !other:roll !spin. !help COMMAND says more.");
-        assert_eq!(table.help(Some("!R")), "!roll ARGS — Does it (dice)");
-        assert_eq!(table.help(Some("ROLL")), "!roll ARGS — Does it (dice; also !other:roll)");
-        assert_eq!(table.help(Some("other:roll")), "!roll ARGS — Does it (other; also !dice:roll)");
-        assert_eq!(table.help(Some("dance\u{200b}")), r"There is no command !dance\u{200b}. !help lists all.");
-        assert!(Table::<()>::default().help(None).contains("No plugin"));
+    fn a_role_is_needed_by_the_command_or_by_its_subcommand() {
+        let of = |name: &str, requires: &str, subcommands: Vec<Command>| Command {
+            name: name.into(),
+            requires: requires.into(),
+            subcommands,
+            ..Command::default()
+        };
+        let subcommands = vec![of("search", "", vec![]), of("delete", "operator", vec![])];
+        let commands =
+            vec![of("quotes", "", subcommands.clone()), of("vault", "viewer", subcommands), of("roll", "", vec![])];
+        let mut known = Known::default();
+        known.learn("q", "q", Arc::new(Manifest { commands, ..Manifest::default() }), true);
+        let table = known.table();
+        let needed = |line: &str| {
+            let command = crate::event::command_of(line).expect("a command");
+            let needed = table.needed_role(table.find(command).expect("there"), line, command)?;
+            Some(format!("{} {}", needed.command, needed.roles.join("+")))
+        };
+        assert_eq!((needed("!roll delete"), needed("!quotes"), needed("!quotes search delete")), (None, None, None));
+        assert_eq!(needed("!QUOTES \u{3000} DELETE 7").as_deref(), Some("!quotes delete operator"));
+        assert_eq!(needed("!q:quotes delete").as_deref(), Some("!quotes delete operator"));
+        assert_eq!(needed("!vault delete").as_deref(), Some("!vault delete viewer+operator"));
+        assert_eq!(needed("!vault").as_deref(), Some("!vault viewer"));
     }
+
     proptest! {
         #[test]
         fn a_plugin_gets_nothing_but_its_own_commands_and_what_stood_behind_them(

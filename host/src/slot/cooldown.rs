@@ -14,9 +14,14 @@ use crate::{
     time::span,
 };
 use rosey_core::outcome::Outcome;
-use rosey_wire::{effect::Scope, event::Kind, manifest::Manifest};
+use rosey_wire::{
+    effect::Scope,
+    event::Kind,
+    manifest::{Command, Manifest},
+};
 use rusqlite::{Connection, params};
 use std::{
+    borrow::Cow,
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     time::{Duration, Instant},
@@ -47,6 +52,8 @@ const LEFT_TO_HOST: semver::Version = semver::Version::new(1, 1, 0);
 pub struct Cooldowns {
     /// For each name of a command with cooldowns: the command's own name, and its cooldowns.
     commands: HashMap<String, (String, Lengths)>,
+    /// For each name of a command whose subcommands have cooldowns: that command.
+    with_subcommands: HashMap<String, Command>,
     /// The end of each wait, in milliseconds since 1970.
     until: HashMap<u64, u64>,
     /// Waits that began since the last save.
@@ -72,39 +79,46 @@ impl Cooldowns {
 
     /// Uses the cooldowns of this manifest from now on. Waits that have begun continue.
     pub fn go_by(&mut self, manifest: &Manifest) {
-        // Plugins built before that version keep the cooldown of a person themselves.
         let is_older = semver::Version::parse(&manifest.api).is_ok_and(|api| api < LEFT_TO_HOST);
         self.commands.clear();
+        self.with_subcommands.clear();
         for command in &manifest.commands {
-            let person = if is_older { 0 } else { command.cooldown_ms };
-            let lengths = [
-                (Scope::User, person.into()),
-                (Scope::Channel, command.channel_cooldown_ms.into()),
-                (Scope::Global, command.global_cooldown_ms.into()),
-            ];
-            if lengths.iter().any(|(_, length)| *length > 0) {
-                let names = std::iter::once(&command.name).chain(&command.aliases);
-                self.commands.extend(names.map(|name| (name.clone(), (command.name.clone(), lengths))));
+            let names = std::iter::once(&command.name).chain(&command.aliases);
+            let own = lengths(command, is_older);
+            if has_any(&own) {
+                self.commands.extend(names.clone().map(|name| (name.clone(), (command.name.clone(), own))));
+            }
+            if command.subcommands.iter().any(|it| has_any(&lengths(it, false))) {
+                self.with_subcommands.extend(names.map(|name| (name.clone(), command.clone())));
             }
         }
     }
 
     /// Whether the plugin has no cooldowns, so that no check is needed.
     pub fn is_empty(&self) -> bool {
-        self.commands.is_empty()
+        self.commands.is_empty() && self.with_subcommands.is_empty()
     }
 
-    /// Checks whether a command may be called at this time, in milliseconds since 1970.
+    /// The cooldowns of a command, or those of its subcommand in place of them. The name tells waits apart.
+    fn of(&self, command: &str, args: &str) -> Option<(Cow<'_, str>, Lengths)> {
+        let subcommand = self.with_subcommands.get(command).and_then(|it| Some((it, it.subcommand(args)?)));
+        match subcommand {
+            Some((command, it)) => Some((format!("{} {}", command.name, it.name).into(), lengths(it, false))),
+            None => self.commands.get(command).map(|(name, lengths)| (name.as_str().into(), *lengths)),
+        }
+    }
+
+    /// Checks whether a command may be called with these arguments at this time, in milliseconds since 1970.
     ///
     /// # Errors
     ///
     /// The time to wait.
-    pub fn check(&self, command: &str, place: &Place, user: &User, now: u64) -> Result<Pass, Duration> {
-        let Some((name, lengths)) = self.commands.get(command) else { return Ok(Pass::default()) };
+    pub fn check(&self, called: (&str, &str), place: &Place, user: &User, now: u64) -> Result<Pass, Duration> {
+        let Some((name, lengths)) = self.of(called.0, called.1) else { return Ok(Pass::default()) };
         let (mut begin, mut longest) = (Vec::with_capacity(lengths.len()), 0);
-        for &(scope, length) in lengths.iter().filter(|(_, length)| *length > 0) {
+        for (scope, length) in lengths.into_iter().filter(|(_, length)| *length > 0) {
             let mut wait = DefaultHasher::new();
-            (name, scope::name(scope, Some((place, user)))).hash(&mut wait);
+            (name.as_ref(), scope::name(scope, Some((place, user)))).hash(&mut wait);
             let wait = wait.finish();
             let left = self.until.get(&wait).map_or(0, |until| until.saturating_sub(now));
             // A wait longer than its cooldown comes from a clock that was set back since.
@@ -167,6 +181,20 @@ impl Cooldowns {
     }
 }
 
+/// The cooldowns that a command declares. A plugin built before [`LEFT_TO_HOST`] keeps that of a person itself.
+fn lengths(command: &Command, is_older: bool) -> Lengths {
+    let person = if is_older { 0 } else { command.cooldown_ms };
+    [
+        (Scope::User, person.into()),
+        (Scope::Channel, command.channel_cooldown_ms.into()),
+        (Scope::Global, command.global_cooldown_ms.into()),
+    ]
+}
+
+fn has_any(lengths: &Lengths) -> bool {
+    lengths.iter().any(|(_, length)| *length > 0)
+}
+
 impl Task {
     /// Accepts an event, unless its user has to wait: then the slot answers at once and wakes no process.
     pub(super) fn admit_in_turn(&mut self, now: Instant, at: Instant, event: Event) {
@@ -176,7 +204,7 @@ impl Task {
             return;
         };
         let clock = self.setup.clock.now();
-        match self.cooldowns.check(command.name(), &event.place, &event.user, clock) {
+        match self.cooldowns.check((command.name(), command.args()), &event.place, &event.user, clock) {
             Ok(pass) => {
                 if self.admit(now, at, event) {
                     self.cooldowns.begin(pass, clock, now);
@@ -274,7 +302,6 @@ pub async fn load(database: &Database, plugin: &str) -> Result<Vec<(u64, u64)>, 
 mod tests {
     use super::*;
     use crate::event::Identity;
-    use rosey_wire::manifest::Command;
 
     fn cooldowns(api: &str, (user, channel, all): (u32, u32, u32)) -> Cooldowns {
         let command = Command {
@@ -293,7 +320,8 @@ mod tests {
     /// Calls a command, and returns the milliseconds to wait.
     fn call(cooldowns: &mut Cooldowns, command: &str, user: &str, channel: &str, now: u64) -> u128 {
         let user = User { name: user.into(), identity: Identity::System(user.into()) };
-        match cooldowns.check(command, &Place::new("irc", channel), &user, now) {
+        match cooldowns.check(command.split_once(' ').unwrap_or((command, "")), &Place::new("irc", channel), &user, now)
+        {
             Ok(pass) => {
                 cooldowns.begin(pass, now, Instant::now());
                 0
@@ -313,6 +341,20 @@ mod tests {
         assert_eq!(call(&mut it, "roll", "ann", "#a", 9999), 1);
         assert_eq!(call(&mut it, "roll", "ann", "#a", 10_000), 0);
         assert_eq!(call(&mut it, "other", "ann", "#a", 10_000), 0);
+    }
+
+    #[test]
+    fn a_subcommand_has_a_cooldown_of_its_own() {
+        let named = |name: &str, cooldown_ms| Command { name: name.into(), cooldown_ms, ..Command::default() };
+        let quotes = Command { subcommands: vec![named("add", 10_000), named("search", 0)], ..named("quotes", 1000) };
+        let mut it = Cooldowns::default();
+        it.go_by(&Manifest { api: "1.1.0".into(), commands: vec![quotes], ..Manifest::default() });
+        assert_eq!(call(&mut it, "quotes add tea", "ann", "#a", 0), 0);
+        assert_eq!(call(&mut it, "quotes ADD milk", "ann", "#a", 1), 9999);
+        assert_eq!(call(&mut it, "quotes 7", "ann", "#a", 1), 0);
+        assert_eq!(call(&mut it, "quotes 7", "ann", "#a", 2), 999);
+        assert_eq!(call(&mut it, "quotes search x", "ann", "#a", 3), 0);
+        assert_eq!(call(&mut it, "quotes search x", "ann", "#a", 4), 0);
     }
 
     #[test]

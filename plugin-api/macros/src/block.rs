@@ -1,13 +1,10 @@
 //! The `impl` block: its commands, handlers and hooks.
 
 use crate::{
+    command::{self, Command},
     handler::{self, Handler},
-    options::CommandOptions,
 };
-use proc_macro2::Span;
-use syn::{
-    Attribute, Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, Result, ReturnType, Type, spanned::Spanned,
-};
+use syn::{Attribute, Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Result, ReturnType, Type, spanned::Spanned};
 
 /// The attributes of methods that this macro understands, besides those of handlers.
 const HELPERS: [&str; 6] = ["command", "create", "snapshot", "restore", "shutdown", "migrate"];
@@ -31,28 +28,6 @@ pub(crate) struct Migrate {
     pub(crate) is_async: bool,
 }
 
-/// A parsed method with `#[command]`.
-pub(crate) struct Command {
-    pub(crate) method: Ident,
-    pub(crate) name: String,
-    pub(crate) name_span: Span,
-    pub(crate) aliases: Vec<(String, Span)>,
-    pub(crate) cooldown_ms: u64,
-    pub(crate) channel_cooldown_ms: u64,
-    pub(crate) global_cooldown_ms: u64,
-    pub(crate) docs: String,
-    pub(crate) is_async: bool,
-    pub(crate) parameters: Vec<Parameter>,
-}
-
-/// One parameter of a command.
-pub(crate) struct Parameter {
-    pub(crate) name: String,
-    pub(crate) span: Span,
-    pub(crate) ty: Type,
-    pub(crate) optional: bool,
-}
-
 /// The `#[create]` hook.
 pub(crate) struct Create {
     pub(crate) method: Ident,
@@ -71,7 +46,9 @@ impl Block {
         let (mut commands, mut handlers, mut hooks) = (Vec::new(), Vec::new(), Hooks::default());
         for method in item.items.iter().filter_map(as_method) {
             match helper(method)? {
-                Some(attribute) if attribute.path().is_ident("command") => commands.push(command(method, attribute)?),
+                Some(attribute) if attribute.path().is_ident("command") => {
+                    commands.push(command::read(method, attribute)?)
+                }
                 Some(attribute) if is_one_of(&handler::HELPERS, attribute) => {
                     handlers.push(handler::read(method, attribute)?);
                 }
@@ -84,7 +61,7 @@ impl Block {
                 "a plugin has at least one command or handler: write `#[command]` or `#[on(message)]` above a method";
             return Err(Error::new_spanned(&item.self_ty, text));
         }
-        unique(&commands)?;
+        command::unique(&commands)?;
         handler::unique(&handlers)?;
         let Hooks { create, snapshot, restore, shutdown, migrate } = hooks;
         Ok(Self { item: without_helpers(item), commands, handlers, create, snapshot, restore, shutdown, migrate })
@@ -171,89 +148,6 @@ fn set_once<T>(hook: &mut Option<T>, value: T, name: &Ident) -> Result<()> {
     }
 }
 
-fn command(method: &ImplItemFn, attribute: &Attribute) -> Result<Command> {
-    let options = CommandOptions::parse(attribute)?;
-    let signature = &method.sig;
-    if !signature.generics.params.is_empty() {
-        return Err(Error::new_spanned(&signature.generics, "a command cannot be generic: name the types"));
-    }
-    let inputs = signature.inputs.iter().skip(2);
-    if !takes_context(method)? {
-        let text = format!("write `fn {}(&self, cx: &Context)`, and the arguments after `cx`", signature.ident);
-        return Err(Error::new_spanned(signature, text));
-    }
-    let (name, name_span) = match options.name {
-        Some(name) => (name.value(), name.span()),
-        None => (plain(&signature.ident).replace('_', "-"), signature.ident.span()),
-    };
-    Ok(Command {
-        method: signature.ident.clone(),
-        name,
-        name_span,
-        aliases: options.aliases.iter().map(|alias| (alias.value(), alias.span())).collect(),
-        cooldown_ms: options.cooldown_ms,
-        channel_cooldown_ms: options.channel_cooldown_ms,
-        global_cooldown_ms: options.global_cooldown_ms,
-        docs: crate::usage::first_paragraph(&method.attrs),
-        is_async: signature.asyncness.is_some(),
-        parameters: inputs.map(parameter).collect::<Result<_>>()?,
-    })
-}
-
-fn parameter(input: &FnArg) -> Result<Parameter> {
-    let FnArg::Typed(typed) = input else {
-        return Err(Error::new_spanned(input, "`self` comes first"));
-    };
-    if let Type::Reference(reference) = &*typed.ty {
-        let text = "an argument is owned: take a `String`, or `Rest` if it may be empty";
-        return Err(Error::new_spanned(reference, text));
-    }
-    let name = match &*typed.pat {
-        Pat::Ident(pattern) => plain(&pattern.ident),
-        _ => "argument".to_owned(),
-    };
-    let optional = last_ident(&typed.ty).is_some_and(|ident| ident == "Option" || ident == "Rest");
-    Ok(Parameter { name, span: typed.ty.span(), ty: (*typed.ty).clone(), optional })
-}
-
-/// The host finds commands by name, so each name belongs to one command.
-fn unique(commands: &[Command]) -> Result<()> {
-    let mut seen = std::collections::HashSet::new();
-    for command in commands {
-        let own = std::iter::once((&command.name, command.name_span));
-        for (name, span) in own.chain(command.aliases.iter().map(|(name, span)| (name, *span))) {
-            usable(name).map_err(|text| Error::new(span, text))?;
-            if !seen.insert(name.as_str()) {
-                return Err(Error::new(
-                    span,
-                    format!("another command or alias is named {name:?}: choose another name"),
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The host checks this again, and also whether another plugin has the name, which the macro cannot know.
-fn usable(name: &str) -> std::result::Result<(), String> {
-    if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) || name.len() > 32 {
-        return Err("a command's name is one word of at most 32 bytes".to_owned());
-    }
-    if let Some(bare) = name.strip_prefix('!') {
-        return Err(format!("a command's name has no prefix: write {bare:?}"));
-    }
-    if name != name.to_lowercase() {
-        return Err(format!(
-            "a command's name is in lower case, and users may type any: write {:?}",
-            name.to_lowercase()
-        ));
-    }
-    if ["admin", "help"].contains(&name) {
-        return Err(format!("`!{name}` belongs to Rosey itself: choose another name"));
-    }
-    Ok(())
-}
-
 /// Whether a method takes `&self`.
 ///
 /// # Errors
@@ -316,7 +210,7 @@ pub(crate) fn without_helpers(mut item: ItemImpl) -> ItemImpl {
     item
 }
 
-fn last_ident(ty: &Type) -> Option<&Ident> {
+pub(crate) fn last_ident(ty: &Type) -> Option<&Ident> {
     match ty {
         Type::Path(path) => path.path.segments.last().map(|segment| &segment.ident),
         _ => None,

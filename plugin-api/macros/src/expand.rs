@@ -1,10 +1,10 @@
 //! Writes the implementation of `Plugin` and the exported symbol.
 
 use crate::{
-    block::{Block, Command, Create},
+    block::{Block, Create},
+    command::{Command, Group, groups},
     handler::Handler,
     options::Options,
-    usage,
 };
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -14,10 +14,11 @@ pub(crate) fn plugin(options: &Options, block: &Block) -> Result<TokenStream> {
     let this = &block.item.self_ty;
     check(options, block)?;
     let item = &block.item;
-    let manifest = manifest(options, block);
+    let groups = groups(&block.commands);
+    let manifest = manifest(options, block, &groups);
     let create = create(block);
-    let find = find(block);
-    let calls = block.commands.iter().enumerate().map(|(index, command)| call(index, command));
+    let find = find(&groups);
+    let calls = calls(&groups);
     let hear = hear(block);
     let hooks = hooks(block);
     Ok(quote! {
@@ -31,16 +32,7 @@ pub(crate) fn plugin(options: &Options, block: &Block) -> Result<TokenStream> {
                 const MANIFEST: __api::Manifest = #manifest;
                 #create
                 #find
-                fn call(
-                    &self,
-                    command: usize,
-                    cx: ::plugin_api::Context,
-                ) -> ::core::result::Result<::plugin_api::Handling<'_>, __api::ArgError> {
-                    match command {
-                        #(#calls)*
-                        _ => ::core::unreachable!("`find` knows only these"),
-                    }
-                }
+                #calls
                 #hear
                 #hooks
                 fn slot() -> &'static __api::Slot<Self> {
@@ -62,10 +54,9 @@ fn check(options: &Options, block: &Block) -> Result<()> {
     if let Some(probe) = &options.probe {
         let line = probe.value();
         let first = line.split_whitespace().next().unwrap_or_default();
-        let known =
-            |command: &Command| command.name == first || command.aliases.iter().any(|(alias, _)| alias == first);
+        let is_known = groups(&block.commands).iter().any(|group| group.is_named(first));
         let hears = block.handlers.iter().any(|handler| handler.kind == "message");
-        if !block.commands.iter().any(known) && !hears {
+        if !is_known && !hears {
             let text =
                 format!("{first:?} is not a command of this plugin: write a line as a user types it, without the `!`");
             return Err(Error::new(probe.span(), text));
@@ -86,24 +77,32 @@ fn check(options: &Options, block: &Block) -> Result<()> {
     Ok(())
 }
 
-fn manifest(options: &Options, block: &Block) -> TokenStream {
-    let commands = block.commands.iter().map(|command| {
-        let Command { name, cooldown_ms, channel_cooldown_ms, global_cooldown_ms, docs, .. } = command;
-        let aliases = command.aliases.iter().map(|(alias, _)| alias);
-        let parameters: Vec<_> = command.parameters.iter().map(|it| (it.name.clone(), it.optional)).collect();
-        let usage = usage::usage(docs, name, &parameters);
-        let help = usage::help(docs);
-        quote! {
-            __api::Command {
-                name: #name,
-                aliases: &[#(#aliases),*],
-                usage: #usage,
-                help: #help,
-                cooldown_ms: #cooldown_ms,
-                channel_cooldown_ms: #channel_cooldown_ms,
-                global_cooldown_ms: #global_cooldown_ms,
-            }
+/// A command of the manifest, without subcommands or with them.
+fn entry(name: &str, command: Option<&Command>, usage: &str, subcommands: &[TokenStream]) -> TokenStream {
+    let Some(Command { requires, cooldown_ms, channel_cooldown_ms, global_cooldown_ms, aliases, .. }) = command else {
+        return quote!(__api::Command { usage: #usage, subcommands: &[#(#subcommands),*], ..__api::Command::new(#name) });
+    };
+    let help = command.map(Command::help).unwrap_or_default();
+    let aliases = aliases.iter().map(|(alias, _)| alias);
+    quote! {
+        __api::Command {
+            name: #name,
+            aliases: &[#(#aliases),*],
+            usage: #usage,
+            help: #help,
+            cooldown_ms: #cooldown_ms,
+            channel_cooldown_ms: #channel_cooldown_ms,
+            global_cooldown_ms: #global_cooldown_ms,
+            requires: #requires,
+            subcommands: &[#(#subcommands),*],
         }
+    }
+}
+
+fn manifest(options: &Options, block: &Block, groups: &[Group<'_>]) -> TokenStream {
+    let commands = groups.iter().map(|group| {
+        let subcommands = group.subcommands.iter().map(|it| entry(&it.name, Some(it), &it.usage(), &[]));
+        entry(group.name, group.own, &group.usage(), &subcommands.collect::<Vec<_>>())
     });
     let probe = match &options.probe {
         Some(probe) => quote!(::core::option::Option::Some(#probe)),
@@ -180,10 +179,10 @@ fn create(block: &Block) -> TokenStream {
     }
 }
 
-fn find(block: &Block) -> TokenStream {
-    let arms = block.commands.iter().enumerate().map(|(index, command)| {
-        let name = &command.name;
-        let aliases = command.aliases.iter().map(|(alias, _)| alias);
+fn find(groups: &[Group<'_>]) -> TokenStream {
+    let arms = groups.iter().enumerate().map(|(index, group)| {
+        let name = group.name;
+        let aliases = group.own.into_iter().flat_map(|own| &own.aliases).map(|(alias, _)| alias);
         quote!(#name #(| #aliases)* => ::core::option::Option::Some(#index),)
     });
     quote! {
@@ -196,8 +195,50 @@ fn find(block: &Block) -> TokenStream {
     }
 }
 
+/// The functions that call commands and subcommands. A plugin without subcommands keeps the trait's default.
+fn calls(groups: &[Group<'_>]) -> TokenStream {
+    let commands = groups.iter().enumerate().map(|(index, group)| match group.own {
+        Some(command) => call(&quote!(#index), command),
+        None => quote!(#index => ::core::result::Result::Err(__api::ArgError::Subcommand),),
+    });
+    let subcommands: Vec<_> = groups
+        .iter()
+        .enumerate()
+        .flat_map(|(index, group)| group.subcommands.iter().enumerate().map(move |(at, it)| (index, at, *it)))
+        .map(|(index, at, command)| call(&quote!((#index, #at)), command))
+        .collect();
+    let subcommands = (!subcommands.is_empty()).then(|| {
+        quote! {
+            fn call_subcommand(
+                &self,
+                command: usize,
+                subcommand: usize,
+                cx: ::plugin_api::Context,
+            ) -> ::core::result::Result<::plugin_api::Handling<'_>, __api::ArgError> {
+                match (command, subcommand) {
+                    #(#subcommands)*
+                    _ => ::core::unreachable!("the manifest has only these"),
+                }
+            }
+        }
+    });
+    quote! {
+        fn call(
+            &self,
+            command: usize,
+            cx: ::plugin_api::Context,
+        ) -> ::core::result::Result<::plugin_api::Handling<'_>, __api::ArgError> {
+            match command {
+                #(#commands)*
+                _ => ::core::unreachable!("`find` knows only these"),
+            }
+        }
+        #subcommands
+    }
+}
+
 /// The arm that reads the arguments of a command and calls it.
-fn call(index: usize, command: &Command) -> TokenStream {
+fn call(pattern: &TokenStream, command: &Command) -> TokenStream {
     let span = located(command.method.span());
     let method = &command.method;
     let names: Vec<_> =
@@ -215,7 +256,7 @@ fn call(index: usize, command: &Command) -> TokenStream {
     };
     let handling = handling(span, command.is_async, &quote_spanned!(span=> self.#method(&cx, #(#names),*)));
     quote! {
-        #index => {
+        #pattern => {
             #args
             #(#reads)*
             ::core::result::Result::Ok(#handling)

@@ -1,10 +1,12 @@
 //! The `#[plugin]` attribute of `plugin-api`.
 //!
 //! The macro takes an inherent `impl` block. It returns the block without the helper attributes, an implementation of
-//! `plugin_api::Plugin`, and the exported root module. `options` reads the attributes, `block` the `impl` block,
-//! `usage` the doc comments, and `expand` writes the code.
+//! `plugin_api::Plugin`, and the exported root module. `options` reads the attributes, `block` the `impl` block, `command`
+//! and `handler` its methods, `usage` the doc comments, and `expand` writes the code. `choice` is a derive of its own.
 
 mod block;
+mod choice;
+mod command;
 mod expand;
 mod handler;
 mod options;
@@ -12,7 +14,7 @@ mod usage;
 
 use proc_macro::TokenStream;
 use quote::ToTokens;
-use syn::{Error, Item, ItemImpl};
+use syn::{DeriveInput, Error, Item, ItemImpl};
 
 /// Makes an `impl` block a plugin.
 ///
@@ -29,6 +31,8 @@ use syn::{Error, Item, ItemImpl};
 /// | `#[command]` | `fn` or `async fn (&self, cx: &Context, …)`; see `plugin_api::args` and `plugin_api::reply` |
 /// | `#[command(name = "8ball")]` | the command's name; default: that of the method with `-` for `_` |
 /// | `#[command(aliases("r", "d"))]` | further names |
+/// | `#[command(path = "quotes search")]` | a subcommand: `!quotes search WORD`; its aliases are further names for `search` |
+/// | `#[command(requires = "operator")]` | who may use it: `viewer`, `operator` or `owner` by the operator's `[roles]`, which the host checks before it wakes the plugin; a subcommand needs what its command needs too |
 /// | `#[command(cooldown = "1s")]` | how long one user must wait between two uses: `ms`, `s` or `m`, at most 49 days |
 /// | `#[command(channel_cooldown = "5s")]` | how long a channel must wait between two uses by anyone |
 /// | `#[command(global_cooldown = "1s")]` | how long everyone must wait between two uses by anyone |
@@ -50,6 +54,9 @@ use syn::{Error, Item, ItemImpl};
 /// The doc comment of a command is its help, and its code spans that begin with `!` are its usage. The plugin has the name,
 /// version and description of its package.
 ///
+/// Subcommands are methods of their own. A method whose name is the first word of their path is called when no subcommand
+/// is named. Without such a method the user gets the usages of the subcommands.
+///
 /// The crate may say `#![forbid(unsafe_code)]`. Under `cfg(test)` the macro exports no symbol, so that tests may have many
 /// plugins.
 #[proc_macro_attribute]
@@ -69,6 +76,24 @@ pub fn plugin(options: TokenStream, item: TokenStream) -> TokenStream {
             quote::quote!(#rest #error)
         })
         .into()
+}
+
+/// Makes an enum an argument of commands: a user types the name of a variant. The enum must be `Copy`.
+///
+/// | on a variant | |
+/// | --- | --- |
+/// | (nothing) | the name is that of the variant, `VeryBig` as `very-big` |
+/// | `#[choice(name = "big")]` | another name |
+/// | `#[choice(aliases("large", "l"))]` | further names, which answers do not list |
+///
+/// Names are in lower case, and users may type any. `plugin_api::args` has an example.
+#[proc_macro_derive(Choice, attributes(choice))]
+pub fn derive_choice(item: TokenStream) -> TokenStream {
+    let input: DeriveInput = match syn::parse(item) {
+        Ok(input) => input,
+        Err(error) => return error.into_compile_error().into(),
+    };
+    choice::expand(&input).unwrap_or_else(Error::into_compile_error).into()
 }
 
 /// The author wrote `#[plugin]` on something else, most likely on the type. The item stays; otherwise every use of it

@@ -64,6 +64,8 @@ pub(crate) struct Versions {
 /// What the author writes in `#[command(…)]`.
 pub(crate) struct CommandOptions {
     pub(crate) name: Option<LitStr>,
+    pub(crate) path: Option<LitStr>,
+    pub(crate) requires: Option<LitStr>,
     pub(crate) aliases: Vec<LitStr>,
     pub(crate) cooldown_ms: u64,
     pub(crate) channel_cooldown_ms: u64,
@@ -72,7 +74,7 @@ pub(crate) struct CommandOptions {
 
 impl CommandOptions {
     pub(crate) fn parse(attribute: &Attribute) -> Result<Self> {
-        let (mut name, mut aliases) = (None, None);
+        let (mut name, mut aliases, mut path, mut requires) = (None::<LitStr>, None, None::<LitStr>, None);
         let (mut user, mut channel, mut global) = (None, None, None);
         if let Meta::NameValue(_) = attribute.meta {
             return Err(Error::new_spanned(attribute, "write options in parentheses: `#[command(name = \"roll\")]`"));
@@ -81,6 +83,10 @@ impl CommandOptions {
             attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("name") {
                     once(&meta, &mut name, value(&meta, "name = \"roll\"")?)
+                } else if meta.path.is_ident("path") {
+                    once(&meta, &mut path, value(&meta, PATH)?)
+                } else if meta.path.is_ident("requires") {
+                    once(&meta, &mut requires, role(&meta)?)
                 } else if meta.path.is_ident("aliases") {
                     once(&meta, &mut aliases, list(&meta)?)
                 } else if meta.path.is_ident("cooldown") {
@@ -90,18 +96,51 @@ impl CommandOptions {
                 } else if meta.path.is_ident("global_cooldown") {
                     once(&meta, &mut global, milliseconds(&value(&meta, "global_cooldown = \"1s\"")?)?)
                 } else {
-                    Err(unknown(&meta, "`name`, `aliases`, `cooldown`, `channel_cooldown` and `global_cooldown`"))
+                    Err(unknown(&meta, KNOWN))
                 }
             })?;
         }
+        if let (Some(_), Some(path)) = (&name, &path) {
+            let text = "a path has the name in it: remove `name`, or write the name alone and remove `path`";
+            return Err(Error::new(path.span(), text));
+        }
         Ok(Self {
             name,
+            path,
+            requires,
             aliases: aliases.unwrap_or_default(),
             cooldown_ms: user.unwrap_or(0),
             channel_cooldown_ms: channel.unwrap_or(0),
             global_cooldown_ms: global.unwrap_or(0),
         })
     }
+}
+
+/// The options of `#[command(…)]`.
+const KNOWN: &str = "`name`, `path`, `aliases`, `requires`, `cooldown`, `channel_cooldown` and `global_cooldown`";
+
+/// How to write a path.
+const PATH: &str = "path = \"quotes search\"";
+
+/// The command and the subcommand of a path.
+pub(crate) fn words(path: &LitStr) -> Result<(String, String)> {
+    let text = path.value();
+    match text.split_whitespace().collect::<Vec<_>>()[..] {
+        [command, subcommand] => Ok((command.to_owned(), subcommand.to_owned())),
+        [_] => {
+            Err(Error::new(path.span(), format!("a path has two words: write `{PATH}`, or `name` for a command alone")))
+        }
+        _ => Err(Error::new(path.span(), format!("a path is a command and a subcommand: write `{PATH}`"))),
+    }
+}
+
+/// `"viewer"`, `"operator"` or `"owner"`.
+fn role(meta: &ParseNestedMeta<'_>) -> Result<LitStr> {
+    let role: LitStr = value(meta, "requires = \"operator\"")?;
+    if ["viewer", "operator", "owner"].contains(&role.value().as_str()) {
+        return Ok(role);
+    }
+    Err(Error::new(role.span(), "there is no such role: write \"viewer\", \"operator\" or \"owner\""))
 }
 
 /// Sets an option, which may be given once.
@@ -130,7 +169,7 @@ fn version(meta: &ParseNestedMeta<'_>, form: &str) -> Result<u32> {
 }
 
 /// `("r", "d")`.
-fn list(meta: &ParseNestedMeta<'_>) -> Result<Vec<LitStr>> {
+pub(crate) fn list(meta: &ParseNestedMeta<'_>) -> Result<Vec<LitStr>> {
     let read = || {
         let inner;
         syn::parenthesized!(inner in meta.input);

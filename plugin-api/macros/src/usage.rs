@@ -1,5 +1,6 @@
 //! The help and the usage of a command, from its doc comment.
 
+use crate::command::Form;
 use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
 /// The text of a doc comment, up to its first empty line.
@@ -23,14 +24,18 @@ pub(crate) fn help(text: &str) -> String {
 }
 
 /// The usage: the code spans that begin with `!`, or else the signature.
-pub(crate) fn usage(text: &str, command: &str, parameters: &[(String, bool)]) -> String {
+pub(crate) fn usage(text: &str, command: &str, parameters: &[(String, Form)]) -> String {
     let examples: Vec<_> = spans(text).filter(|span| span.starts_with('!')).collect();
     if !examples.is_empty() {
         return examples.join(", ");
     }
     let mut usage = format!("!{command}");
-    for (name, optional) in parameters {
-        usage.push_str(&if *optional { format!(" [{name}]") } else { format!(" <{name}>") });
+    for (name, form) in parameters {
+        usage.push_str(&match form {
+            Form::Required => format!(" <{name}>"),
+            Form::Optional => format!(" [{name}]"),
+            Form::Repeated => format!(" [{name} …]"),
+        });
     }
     usage
 }
@@ -56,8 +61,9 @@ mod tests {
 
     #[test]
     fn without_examples_the_signature_is_the_usage() {
-        let parameters = [("count".to_owned(), false), ("what".to_owned(), true)];
+        let of = |name: &str, form| (name.to_owned(), form);
+        let parameters = [of("count", Form::Required), of("what", Form::Optional), of("more", Form::Repeated)];
         assert_eq!(help("Counts `things`."), "Counts things.");
-        assert_eq!(usage("Counts `things`.", "count", &parameters), "!count <count> [what]");
+        assert_eq!(usage("Counts `things`.", "count", &parameters), "!count <count> [what] [more …]");
     }
 }

@@ -366,6 +366,11 @@ impl<P: Plugin> Bot<P> {
     }
 }
 
+/// The time for cooldowns.
+pub(crate) fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
 fn answer(result: Result<crate::Reply>) -> Answer {
     match result {
         Ok(reply) => reply.as_text().map_or(Answer::Ignored, |text| Answer::Replied(text.to_owned())),

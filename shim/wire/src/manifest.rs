@@ -103,6 +103,9 @@ impl From<ManifestV1> for Manifest {
     }
 }
 
+/// The names that [`Command::requires`] may have, each including those before it.
+pub const ROLES: [&str; 3] = ["viewer", "operator", "owner"];
+
 /// One command of a plugin.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -121,6 +124,22 @@ pub struct Command {
     pub channel_cooldown_ms: u32,
     /// How long everyone must wait between two uses by anyone, in milliseconds; 0 for not at all.
     pub global_cooldown_ms: u32,
+    /// The role that a person needs: `viewer`, `operator` or `owner`; empty for everyone. The host refuses a plugin with
+    /// a role that it does not know.
+    pub requires: String,
+    /// The commands behind the first word of the arguments: `search` in `!quotes search WORD`. They have none
+    /// themselves.
+    pub subcommands: Vec<Self>,
+}
+
+impl Command {
+    /// The subcommand that these arguments begin with, in upper or lower case.
+    pub fn subcommand(&self, args: &str) -> Option<&Self> {
+        let word = args.split_whitespace().next().filter(|_| !self.subcommands.is_empty())?.to_lowercase();
+        self.subcommands
+            .iter()
+            .find(|it| std::iter::once(&it.name).chain(&it.aliases).any(|name| name.to_lowercase() == word))
+    }
 }
 
 /// How a new generation replaces the old one.

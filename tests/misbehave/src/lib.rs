@@ -288,6 +288,18 @@ impl Misbehave {
         }
     }
 
+    /// For operators.
+    #[command(path = "vault open", requires = "operator")]
+    fn open(&self, cx: &Context, doors: Vec<u8>) -> String {
+        format!("{} opens {}", cx.user(), doors.len())
+    }
+
+    /// For everyone.
+    #[command(path = "vault look", aliases("l"), channel_cooldown = "1m")]
+    fn look(&self, _cx: &Context) -> &'static str {
+        "closed"
+    }
+
     #[snapshot]
     fn save(&self) -> Result<Vec<u8>> {
         match variant() {
