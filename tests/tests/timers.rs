@@ -115,8 +115,8 @@ async fn what_is_due_while_nothing_runs_fires_late_in_its_own_channel() {
     assert_eq!(fired(directory.path()), BTreeMap::from([("late".to_owned(), 1), ("tea".to_owned(), 1)]));
     let database = Connection::open(directory.path().join("rosey.db")).expect("it is there");
     let late = commit::kept(&database, "p", "late/", 10).expect("readable");
-    let seconds = |key: &str| late.iter().find(|kept| kept.key == key).map(|kept| kept.value.parse::<u64>());
-    assert!(matches!(seconds("late/tea"), Some(Ok(1_000_000_000..))), "late since 1970: {late:?}");
+    let millis = |key: &str| late.iter().find(|kept| kept.key == key).map(|kept| kept.value.parse::<u64>());
+    assert!(matches!(millis("late/tea"), Some(Ok(1_000_000_000_000..))), "late since 1970: {late:?}");
     assert_eq!(late[0].scope, "channel test:asking", "whoever set it, and where: {late:?}");
     rig.stop().await;
 }
@@ -182,6 +182,34 @@ fn each_fires_once_though_the_host_is_killed() {
     let kept = commit::kept(&database, "misbehave", "fired/", 1000).expect("readable");
     assert_eq!(kept.len(), 40);
     assert!(kept.iter().all(|kept| kept.value == "1"), "{kept:?}");
+}
+
+#[tokio::test]
+async fn one_of_the_manifest_fires_once_at_each_time_and_goes_with_its_handler() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let library = directory.path().join("libp.so");
+    std::fs::copy(build::library("tally"), &library).expect("it is built");
+    let state = directory.path().join("state");
+    let rig = Rig::start_in(&state, vec![plugin("p", &library)]).await;
+    rig.until("p", |view| view.timers == 1).await;
+    let database = Connection::open(state.join("rosey.db")).expect("it is there");
+    let due = || timers::list(&database, "p", 10).expect("readable").into_iter().map(|timer| timer.due).next();
+    let first = due().expect("the manifest has one");
+    rig.stop().await;
+    database.execute("UPDATE timer SET due = 1000", []).expect("it is there");
+
+    let rig = Rig::start_in(&state, vec![plugin("p", &library)]).await;
+    let fired = || commit::kept_value(&database, "p", "", "every").expect("readable");
+    rig.until("p", |view| fired().is_some() && view.timers == 1 && view.queued + view.in_flight == 0).await;
+    assert_eq!(fired().as_deref(), Some("1"), "once, however many times have passed");
+    assert!(due().is_some_and(|due| due >= first), "{:?}, and before {first}", due());
+
+    std::fs::remove_file(&library).expect("ours");
+    std::fs::copy(build::library("misbehave"), &library).expect("it is built");
+    let candidate = rig.plugins.inspect("p").await.expect("it loads");
+    rig.plugins.reload("p", candidate.artifact, true).await.expect("a good build");
+    rig.until("p", |view| view.timers == 0).await;
+    rig.stop().await;
 }
 
 #[test]

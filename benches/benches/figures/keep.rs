@@ -1,21 +1,29 @@
-//! Durable events compared with what the disk can do, and messages that nearly no plugin wants.
+//! Durable events compared with what the disk can do, timers, and messages that nearly no plugin wants.
 
 use crate::{RUNS, limits};
 use benches::{
     limit,
-    table::{Row, median, quantile},
+    table::{Row, median, quantile, time},
     used::Used,
 };
 use rosey::{
+    commit,
     event::{Place, User},
     plugins::{self, PluginConfig},
+    process::memory::resident_bytes,
+    time::unix_millis,
 };
+use rosey_core::limits::Limits;
 use rosey_tests::{
     build,
     rig::{Rig, plugin},
 };
 use rusqlite::{Connection, params};
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
 
 /// Events that read a key and write it, each durable before it is answered.
@@ -86,6 +94,64 @@ fn bare(path: &Path, window: usize, events: usize) -> f64 {
         transaction.commit().expect("room");
     }
     (events.div_ceil(window) * window) as f64 / began.elapsed().as_secs_f64()
+}
+
+/// Timers that are set, and a few of them that fire.
+pub fn timers(rows: &mut Vec<Row>) {
+    const PENDING: u32 = 100_000;
+    const FIRING: u32 = 500;
+    limit::pin(false);
+    let folder = tempfile::tempdir().expect("a directory");
+    plugins::runtime().expect("a runtime").block_on(async {
+        let config = || PluginConfig {
+            limits: Limits { timers: u64::from(PENDING + FIRING), ..limits() },
+            ..plugin("misbehave", &build::library("misbehave"))
+        };
+        let host = || resident_bytes(std::process::id()).unwrap_or_default();
+        let rig = Rig::start_in(folder.path(), vec![config()]).await;
+        let without = host();
+        rig.stop().await;
+        let path = folder.path().join("rosey.db");
+        let mut database = Connection::open(&path).expect("it is there");
+        let transaction = database.transaction().expect("no other");
+        let day_off = unix_millis() + 24 * 3600 * 1000;
+        for n in 0..PENDING {
+            let sql = "INSERT INTO timer (plugin, name, due, cron, zone, payload, origin, declared)
+                       VALUES ('misbehave', ?1, ?2, '', '', x'00', '', 0)";
+            let mut insert = transaction.prepare_cached(sql).expect("SQL");
+            insert.execute(params![format!("pending/{n}"), day_off + u64::from(n)]).expect("room");
+        }
+        transaction.commit().expect("room");
+        let rig = Rig::start_in(folder.path(), vec![config()]).await;
+        rig.until("misbehave", |view| view.timers == u64::from(PENDING)).await;
+        let with = host();
+        for n in 0..FIRING {
+            let answer = rig.ask(&format!("!remind {} firing/{n}", 1000 + n)).await;
+            assert_eq!(answer, "set");
+        }
+        rig.until("misbehave", |view| view.timers == u64::from(PENDING) && view.queued + view.in_flight == 0).await;
+        let late = commit::kept(&database, "misbehave", "late/", u32::MAX).expect("readable");
+        let millis = |kept: &commit::Kept| Duration::from_millis(kept.value.parse().expect("a number"));
+        let mut late: Vec<_> = late.iter().map(millis).collect();
+        assert_eq!(late.len(), FIRING as usize, "each has fired");
+        let size = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+        rows.push(Row {
+            what: "memory of the host with 100,000 timers set, without one".to_owned(),
+            figure: size(with),
+            limit: size(without),
+            ratio: with as f64 / without as f64,
+            target: String::new(),
+        });
+        let (middle, worst) = (quantile(&mut late, 0.5), quantile(&mut late, 0.99));
+        rows.push(Row {
+            what: format!("500 timers fire beside 100,000 others: late by p50, p99 ({})", time(worst)),
+            figure: time(middle),
+            limit: "1 ms, the unit of a timer".to_owned(),
+            ratio: middle.as_secs_f64() * 1e3,
+            target: String::new(),
+        });
+        rig.stop().await;
+    });
 }
 
 fn tally(name: &str) -> PluginConfig {

@@ -30,7 +30,7 @@ fn main() {
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     type Figure = fn(&mut Vec<Row>);
-    let figures: [(&str, Figure); 15] = [
+    let figures: [(&str, Figure); 16] = [
         // First, because the others leave memory behind in this process, which is the host.
         ("footprint", processes::footprint),
         ("roundtrip", events::round_trip),
@@ -38,6 +38,7 @@ fn main() {
         ("cost", events::cost),
         ("instructions", events::instructions),
         ("durable", keep::durable),
+        ("timers", keep::timers),
         ("listening", keep::listening),
         ("overload", events::overload),
         ("reload", reload::reload),

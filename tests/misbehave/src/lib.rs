@@ -274,12 +274,12 @@ impl Misbehave {
         Ok(if names.is_empty() { "none".to_owned() } else { names.join(" ") })
     }
 
-    /// Counts, and keeps how late it was, in seconds.
+    /// Counts, and keeps how late it was, in milliseconds.
     #[timer]
     fn ring(&self, cx: &Context, timer: &Timer) -> Result<()> {
         cx.store().add(&format!("fired/{}", timer.name), 1)?;
         if !cx.channel().is_empty() {
-            cx.store().channel().put(&format!("late/{}", timer.name), &timer.late.as_secs())?;
+            cx.store().channel().put(&format!("late/{}", timer.name), &(timer.late.as_millis() as u64))?;
         }
         match timer.name.as_str() {
             "fail" => Err(Error::internal("this timer fails")),

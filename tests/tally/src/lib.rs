@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "it is late on purpose")]
 
 use plugin_api::{
-    event::{Join, Message, Nick, Part, Signal, Start, Topic},
+    event::{Join, Message, Nick, Part, Signal, Start, Timer, Topic},
     prelude::*,
 };
 use std::time::Duration;
@@ -99,6 +99,11 @@ impl Tally {
     #[on(topic)]
     fn topic(&self, cx: &Context, topic: &Topic) -> Result<()> {
         cx.store().put("topic", &topic.text)
+    }
+
+    #[every("0 0 29 2 *", tz = "Europe/Berlin")]
+    fn every(&self, cx: &Context, _timer: &Timer) -> Result<()> {
+        cx.store().add("every", 1)
     }
 
     #[start]
