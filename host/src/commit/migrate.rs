@@ -225,7 +225,8 @@ fn change(
         }
     }
     for change in &migration.changes {
-        if let Err(error) = sql::change_key(transaction, plugin, change, now, after)? {
+        if let Err(error) = sql::change_key(transaction, plugin, change, now, &mut sql::Known::default(), after, None)?
+        {
             return Ok(Err(error));
         }
     }

@@ -77,6 +77,12 @@ impl Record {
         let leads_nowhere = self.lines.is_empty() && self.signals.is_empty();
         changes_nothing && leads_nowhere && self.settles.is_none()
     }
+
+    /// Whether it changes one key, and does nothing else.
+    fn writes_once(&self) -> bool {
+        let is_alone = self.timers.is_empty() && self.lines.is_empty() && self.signals.is_empty();
+        self.changes.len() == 1 && is_alone && self.settles.is_none()
+    }
 }
 
 /// A line to say.

@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Applied, Batch, Change, CommitError, Kept, MAX_CHANGES, MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE,
-    Question, Read, Record, Results, To, Usage, WalkedEntry, migrate, pending,
+    Question, Quota, Read, Record, Results, To, Usage, WalkedEntry, migrate, pending,
     timers::{self, Pending},
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -199,8 +199,17 @@ fn apply(
     counted: &mut Usage,
     timer_state: &mut Option<Pending>,
 ) -> rusqlite::Result<Result<Applied, CommitError>> {
+    let mut known = Known::default();
     for read in &record.reads {
-        if !is_unchanged(transaction, &batch.plugin, read, now)? {
+        let is_unchanged = match read {
+            Read::Key { scope, key, version } => {
+                let (value, found) = get(transaction, &batch.plugin, scope, key, now)?;
+                known.0.push((scope, key, value, found));
+                found == *version
+            }
+            Read::Prefix { .. } => is_unchanged(transaction, &batch.plugin, read, now)?,
+        };
+        if !is_unchanged {
             return Ok(Err(CommitError::Conflict));
         }
     }
@@ -212,14 +221,30 @@ fn apply(
         let text = format!("it changes {changes} keys and timers, and one event may change {MAX_CHANGES}");
         return Ok(Err(CommitError::Refused(text)));
     }
-    // Prepared once, because each event has one: SQLite would otherwise parse the text each time.
+    if record.writes_once() {
+        // Whatever can go wrong with it does so before the write.
+        return change_all(transaction, batch, record, now, &mut known, counted, timer_state);
+    }
+    // Prepared once, because many events have one: SQLite would otherwise parse the text each time.
     transaction.prepare_cached("SAVEPOINT record")?.execute([])?;
-    let result = change_all(transaction, batch, record, now, counted, timer_state)?;
+    let result = change_all(transaction, batch, record, now, &mut known, counted, timer_state)?;
     if result.is_err() {
         transaction.prepare_cached("ROLLBACK TO record")?.execute([])?;
     }
     transaction.prepare_cached("RELEASE record")?.execute([])?;
     Ok(result)
+}
+
+/// The values that a record has read, with their scopes, keys and versions, until one of them is changed.
+#[derive(Default)]
+pub(super) struct Known<'a>(Vec<(&'a str, &'a str, String, u64)>);
+
+impl Known<'_> {
+    fn take(&mut self, scope: &str, key: &str) -> Option<(String, u64)> {
+        let at = self.0.iter().position(|(of, known, ..)| *of == scope && *known == key)?;
+        let (_, _, value, version) = self.0.swap_remove(at);
+        Some((value, version))
+    }
 }
 
 /// Makes the changes of one record. After an error the caller undoes them.
@@ -228,6 +253,7 @@ fn change_all(
     batch: &Batch,
     record: &Record,
     now: i64,
+    known: &mut Known<'_>,
     counted: &mut Usage,
     timer_state: &mut Option<Pending>,
 ) -> rusqlite::Result<Result<Applied, CommitError>> {
@@ -240,8 +266,10 @@ fn change_all(
     {
         return Ok(Err(CommitError::Ended));
     }
-    for change in &record.changes {
-        if let Err(error) = change_key(transaction, plugin, change, now, &mut after)? {
+    let last = record.changes.len().saturating_sub(1);
+    for (at, change) in record.changes.iter().enumerate() {
+        let limit = (at == last).then_some((quota, *counted));
+        if let Err(error) = change_key(transaction, plugin, change, now, known, &mut after, limit)? {
             return Ok(Err(error));
         }
     }
@@ -250,13 +278,6 @@ fn change_all(
         if let Err(error) = timers::change(transaction, batch, change, &mut next)? {
             return Ok(Err(error));
         }
-    }
-    let grew = (after.keys > counted.keys, after.bytes > counted.bytes);
-    if grew.0 && after.keys > quota.keys {
-        return Ok(Err(CommitError::Refused(over(&format!("{} keys", quota.keys), "store_keys"))));
-    }
-    if grew.1 && after.bytes > quota.bytes {
-        return Ok(Err(CommitError::Refused(over(&format!("{} bytes", quota.bytes), "store_bytes"))));
     }
     for line in &record.lines {
         if let Err(error) = pending::add_line(transaction, plugin, line, quota.lines, now)? {
@@ -274,6 +295,17 @@ fn change_all(
     }
     *counted = after;
     Ok(Ok(applied))
+}
+
+/// The error for a store that has grown beyond its quota. One that is full may change, and shrink.
+fn check_quota(quota: Quota, before: Usage, after: Usage) -> Result<(), CommitError> {
+    if after.keys > before.keys.max(quota.keys) {
+        return Err(CommitError::Refused(over(&format!("{} keys", quota.keys), "store_keys")));
+    }
+    if after.bytes > before.bytes.max(quota.bytes) {
+        return Err(CommitError::Refused(over(&format!("{} bytes", quota.bytes), "store_bytes")));
+    }
+    Ok(())
 }
 
 /// The error for a full store.
@@ -295,12 +327,16 @@ pub(super) fn is_unchanged(
     }
 }
 
+/// Changes one key. With `limit`, the quota and the usage before, it first makes sure that the store has room for what
+/// `counted` then has.
 pub(super) fn change_key(
     transaction: &Connection,
     plugin: &str,
     change: &Change,
     now: i64,
+    known: &mut Known<'_>,
     counted: &mut Usage,
+    limit: Option<(Quota, Usage)>,
 ) -> rusqlite::Result<Result<(), CommitError>> {
     let Change { scope, key, to } = change;
     if key.is_empty() || key.len() > MAX_KEY {
@@ -309,7 +345,10 @@ pub(super) fn change_key(
             key.len()
         ))));
     }
-    let (old, version) = get(transaction, plugin, scope, key, now)?;
+    let (old, version) = match known.take(scope, key) {
+        Some(known) => known,
+        None => get(transaction, plugin, scope, key, now)?,
+    };
     let (value, expires) = match to {
         To::Value(value, 0) => (Some(Cow::Borrowed(value)), 0),
         To::Value(value, ttl) => (Some(Cow::Borrowed(value)), now.saturating_add_unsigned(*ttl)),
@@ -329,20 +368,25 @@ pub(super) fn change_key(
         counted.keys -= 1;
         counted.bytes -= (key.len() + old.len()) as u64;
     }
+    if let Some(value) = &value {
+        if value.len() > MAX_VALUE {
+            return Ok(Err(CommitError::Refused(format!(
+                "a value has at most {MAX_VALUE} bytes, and that of {key:?} has {}",
+                value.len()
+            ))));
+        }
+        counted.keys += 1;
+        counted.bytes += (key.len() + value.len()) as u64;
+    }
+    if let Some(Err(error)) = limit.map(|(quota, before)| check_quota(quota, before, *counted)) {
+        return Ok(Err(error));
+    }
     let Some(value) = value else {
         transaction
             .prepare_cached("DELETE FROM kept WHERE plugin = ?1 AND scope = ?2 AND key = ?3")?
             .execute(params![plugin, scope, key])?;
         return Ok(Ok(()));
     };
-    if value.len() > MAX_VALUE {
-        return Ok(Err(CommitError::Refused(format!(
-            "a value has at most {MAX_VALUE} bytes, and that of {key:?} has {}",
-            value.len()
-        ))));
-    }
-    counted.keys += 1;
-    counted.bytes += (key.len() + value.len()) as u64;
     transaction
         .prepare_cached(
             "INSERT INTO kept (plugin, scope, key, value, version, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
