@@ -7,12 +7,13 @@ use crate::{
     admin::permission::Role,
     connect::config::{Connect, ConsoleConfig},
     dashboard::instead,
-    plugins::PluginConfig,
+    plugins::{PluginConfig, Sandbox},
     settings::{Document, Problem, in_link},
 };
 pub use limits::LimitsConfig;
 use rosey_core::limits::Limits;
 use rosey_wire::manifest::ReloadMode;
+pub use sandbox::{Require, SandboxConfig};
 use std::{
     collections::BTreeMap,
     fmt,
@@ -22,6 +23,7 @@ use std::{
 
 mod limits;
 mod read;
+mod sandbox;
 
 /// All settings.
 #[derive(Debug, Clone)]
@@ -52,6 +54,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// Limits of all plugins.
     pub limits: LimitsConfig,
+    /// What the sandbox of every plugin must hold.
+    pub sandbox: Require,
     /// The tables under `[plugins]`, by name.
     pub plugins: BTreeMap<String, Plugin>,
     /// The file of the configuration.
@@ -123,6 +127,8 @@ pub struct Plugin {
     pub speaks_in: Vec<String>,
     /// The plugin's own settings.
     pub config: serde_json::Map<String, serde_json::Value>,
+    /// What it may do beside handling events.
+    pub sandbox: SandboxConfig,
     /// Limits that differ from those of all plugins.
     pub limits: LimitsConfig,
 }
@@ -143,6 +149,7 @@ impl Default for Config {
             dashboard: Dashboard::default(),
             metrics: Metrics::default(),
             limits: LimitsConfig::default(),
+            sandbox: Require::default(),
             plugins: BTreeMap::new(),
             file: None,
         }
@@ -191,6 +198,7 @@ impl Default for Plugin {
             journal: false,
             speaks_in: Vec::new(),
             config: serde_json::Map::new(),
+            sandbox: SandboxConfig::default(),
             limits: LimitsConfig::default(),
         }
     }
@@ -342,7 +350,20 @@ impl Config {
             speaks_in: plugin.speaks_in.clone(),
             config: serde_json::Value::Object(plugin.config.clone()),
             config_file: self.file.clone(),
+            sandbox: self.sandbox_of(&plugin.sandbox),
             limits,
+        }
+    }
+
+    fn sandbox_of(&self, plugin: &SandboxConfig) -> Sandbox {
+        Sandbox {
+            profile: plugin.profile,
+            network: plugin.network(),
+            files: plugin.files.clone(),
+            writable: plugin.writable.clone(),
+            processes: plugin.processes,
+            require: self.sandbox.rules(),
+            landlock: None,
         }
     }
 
@@ -354,6 +375,7 @@ impl Config {
         self.connect.resolve(base);
         for plugin in self.plugins.values_mut() {
             plugin.library = plugin.library.take().map(|library| base.join(library));
+            plugin.sandbox.resolve(base);
         }
     }
 }

@@ -104,10 +104,23 @@ pub struct Plugin {
     pub dead_letters: u64,
     /// What the plugin keeps in the store.
     pub store: Store,
+    /// What the sandbox of the active generation holds; empty while there is none.
+    pub sandbox: Vec<SandboxRule>,
     /// What happened within the last minutes and hour.
     pub lately: Lately,
     /// What is wrong with the plugin, the worst first; empty when nothing is.
     pub troubles: Vec<Trouble>,
+}
+
+/// One rule of a sandbox, as its process found out before it opened the library.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct SandboxRule {
+    /// The name of the rule.
+    pub rule: &'static str,
+    /// `enforced`, `unavailable` on this machine, or `off` by the configuration.
+    pub state: &'static str,
+    /// More for the operator; may be empty.
+    pub detail: String,
 }
 
 /// The data of a plugin in the store, and the time that commits take.

@@ -13,16 +13,16 @@ use rustix::{
 use std::{
     cell::Cell,
     io::{self, Read, Write},
-    os::unix::net::UnixStream,
+    os::{
+        fd::{AsRawFd, RawFd},
+        unix::net::UnixStream,
+    },
     sync::{Mutex, MutexGuard, OnceLock},
 };
 
 /// Bytes of replies that a batch may collect before they are written. A batch of small replies takes one write, and the
 /// host does not wait for the end of a batch with large ones.
 const WRITE_AT: usize = 64 << 10;
-
-/// The longest token line accepted, in bytes. The host sends 32 hex digits.
-const MAX_TOKEN: u64 = 256;
 
 static STREAM: OnceLock<UnixStream> = OnceLock::new();
 static OUT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -36,16 +36,13 @@ thread_local! {
 ///
 /// # Errors
 /// A text for the operator.
-pub fn open(socket: &str) -> Result<(), String> {
-    let mut token = String::new();
-    io::BufRead::read_line(&mut io::BufReader::new(io::stdin().take(MAX_TOKEN)), &mut token)
-        .map_err(|error| format!("reading the token: {error}"))?;
+pub fn open(socket: &str, token: &str) -> Result<(), String> {
     let stream = UnixStream::connect(socket).map_err(|error| format!("connecting to {socket}: {error}"))?;
     let hello = Hello {
         magic: MAGIC,
         min_version: MIN_VERSION,
         max_version: VERSION,
-        token: token.trim_end(),
+        token,
         shim_version: env!("CARGO_PKG_VERSION"),
     };
     let mut bytes = Vec::new();
@@ -61,6 +58,11 @@ pub fn open(socket: &str) -> Result<(), String> {
     }
     FLUSHES_LATER.set(true);
     STREAM.set(stream).map_err(|_| "opened twice".to_owned())
+}
+
+/// The descriptor of the connection.
+pub fn descriptor() -> Option<RawFd> {
+    STREAM.get().map(AsRawFd::as_raw_fd)
 }
 
 /// Reads exactly the one frame of the host's answer, so that the frames behind it stay for the reader.

@@ -1,6 +1,6 @@
 //! Opens the plugin library, checks its ABI, and creates the plugin.
 
-use crate::{link, page};
+use crate::{link, page, sandbox};
 use abi_stable::{
     library::{AbiHeaderRef, ROOT_MODULE_LOADER_NAME_WITH_NUL},
     prefix_type::WithMetadata,
@@ -11,21 +11,26 @@ use plugin_api::abi::{
     first,
     module::{HostApi, HostApiRef, PluginModRef, outcome},
 };
-use rosey_wire::message::{Answer, Load, LoadStep, ToHost};
+use rosey_wire::{
+    message::{Answer, Load, LoadStep, ToHost},
+    sandbox::SandboxPolicy,
+};
 
 /// Why a library did not load: the step, and the reason for the operator.
 pub type LoadError = (LoadStep, String);
 
-/// Loads the library and, unless the host only inspects it, creates the plugin. Returns its module and its manifest as
-/// JSON.
+/// Loads the library and, unless the host only inspects it, creates the plugin. Confines this process before, and
+/// says what holds. Returns the module of the library and its manifest as JSON.
 ///
 /// # Errors
 /// The step that failed and why. The process cannot load another library then.
-pub fn load(request: &Load<'_>) -> Result<(PluginModRef, String), LoadError> {
-    page::map(request.page).map_err(|error| (LoadStep::Open, error))?;
+pub fn load(request: &Load<'_>, policy: &SandboxPolicy) -> Result<(PluginModRef, String), LoadError> {
     // The host started this process in the folder of all working directories, and created the plugin's own there.
-    std::env::set_current_dir(request.plugin)
-        .map_err(|error| (LoadStep::Open, format!("its working directory {}: {error}", request.plugin)))?;
+    let own = std::env::set_current_dir(request.plugin).and_then(|()| std::env::current_dir());
+    let own = own.map_err(|error| (LoadStep::Open, format!("its working directory {}: {error}", request.plugin)))?;
+    let found = sandbox::confine(policy, &own, request.library);
+    link::send(&ToHost::Confined(found.iter().map(sandbox::Found::finding).collect()));
+    sandbox::check_required(policy, &found).map_err(|missing| (LoadStep::Sandbox, missing))?;
     let module = open(request.library)?;
     let json = module.manifest()();
     let manifest = String::from_utf8(json.into()).map_err(|_| (LoadStep::Manifest, "it is not UTF-8".to_owned()))?;

@@ -1,8 +1,8 @@
 //! `rosey-shim`: loads one plugin library and serves it to the host that spawned it.
 //!
 //! All plugins use the same executable. It binds itself to the life of the host (`life`), connects and proves itself
-//! (`link`), and then reads frames until the host tells it to stop (`serve`). The first frame names the library to load
-//! (`load`). The shim has one thread, which sleeps in `poll`; a plugin that awaits gets a second one from its own
+//! (`link`), and then reads frames until the host tells it to stop (`serve`). The first frame says what the plugin may do
+//! (`sandbox`), the second names the library to load (`load`). The shim has one thread, which sleeps in `poll`; a plugin that awaits gets a second one from its own
 //! library.
 //!
 //! One more rosey-shim runs beside each host as its `keeper`.
@@ -14,6 +14,7 @@ mod life;
 mod link;
 mod load;
 mod page;
+mod sandbox;
 mod serve;
 
 use std::process::ExitCode;
@@ -55,7 +56,7 @@ fn run(socket: &str, host: &str) -> u8 {
         eprintln!("rosey-shim: {problem}");
         return exit::USAGE;
     }
-    if let Err(problem) = link::open(socket) {
+    if let Err(problem) = page::map().and_then(|token| link::open(socket, &token)) {
         eprintln!("rosey-shim: {problem}");
         return exit::LINK;
     }

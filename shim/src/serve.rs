@@ -6,6 +6,7 @@ use plugin_api::abi::module::{PluginModRef, RawEvent, flags};
 use rosey_wire::{
     frame::{FrameError, Reader, decode},
     message::{Answer, Event, LoadStep, ToHost, ToShim},
+    sandbox::SandboxPolicy,
 };
 
 /// Serves until the host says stop or goes away.
@@ -14,10 +15,10 @@ use rosey_wire::{
 /// A text that names what the host sent against the protocol.
 pub fn serve() -> Result<(), String> {
     let mut reader = Reader::default();
-    let mut plugin = None;
+    let (mut plugin, mut policy) = (None, None);
     while link::read(&mut reader) {
         while let Some(frame) = reader.next_frame().map_err(protocol_error)? {
-            let goes_on = handle(decode(frame).map_err(protocol_error)?, &mut plugin)?;
+            let goes_on = handle(decode(frame).map_err(protocol_error)?, &mut plugin, &mut policy)?;
             if !goes_on {
                 link::flush();
                 return Ok(());
@@ -32,30 +33,47 @@ fn protocol_error(error: FrameError) -> String {
     format!("the host sent {error}")
 }
 
-fn handle(message: ToShim<'_>, plugin: &mut Option<PluginModRef>) -> Result<bool, String> {
-    let Some(module) = *plugin else {
-        return match message {
-            ToShim::Load(request) => {
-                match load::load(&request) {
-                    Ok((module, manifest)) => {
-                        *plugin = Some(module);
-                        link::send(&ToHost::Described(&manifest));
-                    }
-                    Err((step, message)) => link::send(&ToHost::LoadFailed { step, message: &message }),
+fn handle(
+    message: ToShim<'_>,
+    plugin: &mut Option<PluginModRef>,
+    policy: &mut Option<SandboxPolicy>,
+) -> Result<bool, String> {
+    match *plugin {
+        Some(module) => Ok(pass_on(message, module)),
+        None => begin(message, plugin, policy),
+    }
+}
+
+/// Takes a message before there is a plugin.
+fn begin(
+    message: ToShim<'_>,
+    plugin: &mut Option<PluginModRef>,
+    policy: &mut Option<SandboxPolicy>,
+) -> Result<bool, String> {
+    match message {
+        ToShim::Confine(rules) => *policy = Some(rules),
+        ToShim::Load(request) => {
+            let Some(policy) = policy else { return Err("the host sent a library before its sandbox".to_owned()) };
+            match load::load(&request, policy) {
+                Ok((module, manifest)) => {
+                    *plugin = Some(module);
+                    link::send(&ToHost::Described(&manifest));
                 }
-                Ok(true)
+                Err((step, message)) => link::send(&ToHost::LoadFailed { step, message: &message }),
             }
-            ToShim::Ping(number) => {
-                link::send(&ToHost::Pong(number));
-                Ok(true)
-            }
-            ToShim::Stop => {
-                link::send(&ToHost::Stopped);
-                Ok(false)
-            }
-            _ => Err("the host sent work before the library to load".to_owned()),
-        };
-    };
+        }
+        ToShim::Ping(number) => link::send(&ToHost::Pong(number)),
+        ToShim::Stop => {
+            link::send(&ToHost::Stopped);
+            return Ok(false);
+        }
+        _ => return Err("the host sent work before the library to load".to_owned()),
+    }
+    Ok(true)
+}
+
+/// Passes a message on to the plugin. Returns false at the last one.
+fn pass_on(message: ToShim<'_>, module: PluginModRef) -> bool {
     match message {
         ToShim::Event(event) => module.handle()(&raw(&event)),
         ToShim::Ping(number) => link::send(&ToHost::Pong(number)),
@@ -71,7 +89,7 @@ fn handle(message: ToShim<'_>, plugin: &mut Option<PluginModRef>) -> Result<bool
             let json = module.metrics()();
             link::send(&ToHost::Metrics(std::str::from_utf8(&json).unwrap_or_default()));
         }
-        ToShim::Load(_) => {
+        ToShim::Load(_) | ToShim::Confine(_) => {
             link::send(&ToHost::LoadFailed { step: LoadStep::Open, message: "this shim has a plugin already" });
         }
         ToShim::Occur { id, probe, deadline_ms, event } => match module.occur() {
@@ -90,10 +108,10 @@ fn handle(message: ToShim<'_>, plugin: &mut Option<PluginModRef>) -> Result<bool
         ToShim::Stop => {
             module.shutdown()();
             link::send(&ToHost::Stopped);
-            return Ok(false);
+            return false;
         }
     }
-    Ok(true)
+    true
 }
 
 fn fail(event: u64, detail: &str) {

@@ -51,6 +51,7 @@ pub fn play() -> ExitCode {
         "wants-reactions" => {
             let manifest = r#"{"name":"x","version":"1.0.0","api":"9.9.9","subscriptions":[{"kind":"reaction"}]}"#;
             let mut bytes = hello(token.trim(), (VERSION, VERSION));
+            encode(&ToHost::Confined(Vec::new()), &mut bytes).expect("it is small");
             encode(&ToHost::Described(manifest), &mut bytes).expect("it is small");
             bytes
         }

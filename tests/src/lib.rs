@@ -1,8 +1,9 @@
 //! The harness of the end-to-end tests: the parts under test (`build`), a bot in the test's own process (`rig`), the
-//! executable as users have it (`bot`), the storm (`chaos`), the parsers with any bytes (`fuzz`), and the programs that
+//! executable as users have it (`bot`), the storm (`chaos`), what a hostile plugin tries (`acts`), the parsers with any bytes (`fuzz`), and the programs that
 //! run beside it: an HTTP client (`http`), Prometheus and others (`tool`), a browser (`browser`), IRC servers and
 //! people on them (`irc`).
 
+pub mod acts;
 pub mod books;
 pub mod bot;
 pub mod browser;

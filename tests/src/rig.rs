@@ -5,7 +5,7 @@ use rosey::{
     app, artifact,
     event::{Event, Identity, Outgoing, Place, ReplyTo, User, What},
     journal::Journal,
-    plugins::{self, PluginConfig, Plugins},
+    plugins::{self, PluginConfig, Plugins, Sandbox},
     process::{
         spawn::Spawner,
         start::{Shims, Starter},
@@ -59,6 +59,7 @@ pub fn plugin(name: &str, library: &Path) -> PluginConfig {
         config_file: None,
         journal: false,
         speaks_in: Vec::new(),
+        sandbox: Sandbox::default(),
         limits: Limits { bake: Duration::ZERO, ..Limits::default() },
     }
 }

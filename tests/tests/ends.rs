@@ -113,7 +113,7 @@ fn as_many_files_may_be_open_as_the_system_lets_this_user_have() {
 #[test]
 fn the_last_line_is_kept_though_it_has_no_end() {
     let folder = Folder::new(&["misbehave"]);
-    let mut bot = folder.start("[plugins.misbehave]\n");
+    let mut bot = folder.start("[plugins.misbehave]\nsandbox = { processes = true }\n");
     bot.say("!sh for n in 1 2 3 4 5 6 7 8; do echo line $n >&2; done; printf 'the moon is full' >&2; kill -KILL $PPID");
     bot.until_logged("its last words: line 7 | line 8 | the moon is full");
     assert!(bot.ask("!admin logs misbehave").contains("line"));

@@ -18,8 +18,8 @@ const RELOADS: usize = 1000;
 /// The plugin's shim, and the spare.
 const SHIMS: usize = 2;
 
-/// The artifact, and the pages of both.
-const FILES: usize = 1 + SHIMS;
+/// The artifact.
+const FILES: usize = 1;
 
 /// The things that could be left behind.
 #[derive(Debug)]

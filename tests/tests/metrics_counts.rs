@@ -20,7 +20,8 @@ fn family(pid: u32) -> Vec<u32> {
 fn what_forks_share_counts_once() {
     let folder = Folder::new(&["misbehave"]);
     // A slow machine takes long to start forty processes.
-    let mut bot = folder.start(&format!("{SETTINGS}limits = {{ hang_timeout = 60 }}\n"));
+    let mut bot =
+        folder.start(&format!("{SETTINGS}limits = {{ hang_timeout = 60 }}\nsandbox = {{ processes = true }}\n"));
     let (address, pid) = (bot.dashboard(), bot.pid_of("misbehave"));
     // Each of the forty is a fork of the shell that waits for a program.
     bot.say("!sh for i in $(seq 40); do (sleep 6; :) & done; wait");

@@ -9,7 +9,8 @@ use rosey_tests::{
 use rustix::process::Signal;
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
-const SETTINGS: &str = "[admin]\ncooldown = 0\n[plugins.misbehave]\n[plugins.dice-roller]\n";
+const SETTINGS: &str =
+    "[admin]\ncooldown = 0\n[plugins.misbehave]\nsandbox = { processes = true }\n[plugins.dice-roller]\n";
 
 fn start(folder: &Folder) -> Bot {
     let mut bot = folder.start(SETTINGS);
@@ -17,12 +18,12 @@ fn start(folder: &Folder) -> Bot {
     bot
 }
 
-/// Lets the plugin start a daemon, with this prefix before its command: fully detached by a double fork and its own
-/// session. Returns its process id.
+/// Lets the plugin start a daemon, with this prefix before its command: fully detached by a double fork. The sandbox lets it have no session
+/// of its own. Returns its process id.
 fn daemon(folder: &Folder, bot: &mut Bot, prefix: &str) -> u32 {
     let file = folder.path().join("state/data/misbehave/daemon");
     bot.ask(&format!(
-        "!sh rm -f daemon; ({prefix} setsid /bin/sh -c 'echo $$ > daemon.new; mv daemon.new daemon; exec sleep 1000' \
+        "!sh rm -f daemon; ({prefix} /bin/sh -c 'echo $$ > daemon.new; mv daemon.new daemon; exec sleep 1000' \
          < /dev/null > /dev/null 2>&1 &); echo started"
     ));
     let mut pid = None;
@@ -87,11 +88,11 @@ fn as_process_1_on_a_read_only_root_it_reaps_what_falls_to_it_and_drains_when_as
     command.arg(build::rosey()).args(["run", "--config"]).arg(file).current_dir(folder.path());
     let mut bot = Bot::spawn(command);
     assert_eq!(bot.ask("!echo hello"), "hello");
-    assert_eq!(bot.ask("!sh touch /somewhere 2> error || echo read-only"), "read-only");
+    assert_eq!(bot.ask("!sh touch file && touch /somewhere 2> error || echo read-only"), "read-only");
     let [rosey] = children(bot.pid())[..] else { panic!("unshare has one child") };
     let fallen = || children(rosey).iter().filter(|pid| !runs(**pid)).count();
     for _ in 0..20 {
-        bot.ask("!sh (setsid /bin/sh -c 'exit 0' &); echo started");
+        bot.ask("!sh (/bin/sh -c 'exit 0' &); echo started");
     }
     wait_until("all are reaped", || fallen() == 0);
     assert_eq!(bot.ask("!echo still there"), "still there");

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     plugins::PluginError,
-    process::memory,
+    process::{memory, sandbox},
     slot::{dead_letter, view::View},
     text::bounded,
     time::{rfc3339, span},
@@ -202,6 +202,7 @@ fn status(admin: &Admin, view: &View, surface: Surface) -> String {
     line += &format!(", {}", figures(admin, view));
     if let Some(active) = view.active() {
         line += &format!(", generation {}, artifact {}, pid {}", active.number, active.artifact.short(), active.pid);
+        line += &format!(", sandbox: {}", sandbox::text(&active.sandbox));
     }
     if view.queued + view.in_flight > 0 {
         line += &format!(", {} queued, {} in flight", view.queued, view.in_flight);

@@ -55,6 +55,7 @@ impl Room {
             config_file: None,
             journal: false,
             speaks_in: Vec::new(),
+            sandbox: plugins::Sandbox::default(),
             limits: Limits::default(),
         };
         let (outlets, listener) = (Arc::new(Nowhere), Arc::new(|_| {}));

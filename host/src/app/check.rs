@@ -10,7 +10,7 @@ use crate::{
     journal::Journal,
     plugins::{self, PluginConfig, PluginError},
     process::{
-        manifest,
+        manifest, sandbox,
         spawn::Spawner,
         start::{Shims, StartError, Starter},
     },
@@ -20,10 +20,19 @@ use crate::{
 use rosey_wire::manifest::Manifest;
 use std::{io, net::ToSocketAddrs, path::Path, sync::Arc};
 
+/// What a check has found.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// Every problem.
+    pub problems: Vec<Problem>,
+    /// What the sandbox of each plugin would hold on this machine, for people.
+    pub sandboxes: Vec<(String, String)>,
+}
+
 /// Finds every problem: no connector, no shim, a folder that is missing or not Rosey's, and each library that is
 /// missing, is no plugin, or refuses its settings. It loads each library in its own process, creates no plugin, and
 /// changes nothing in the state directory. Blocks for up to `start_timeout` for each library.
-pub fn problems(config: &Config) -> Vec<Problem> {
+pub fn check(config: &Config) -> Checked {
     let mut problems = Vec::new();
     if config.connect.names().next().is_none() {
         let text = "no connector is configured, so users cannot reach the bot; add [connect.console] or [connect.irc]";
@@ -41,14 +50,12 @@ pub fn problems(config: &Config) -> Vec<Problem> {
         let text = "no address is known for this name; write an address, such as 127.0.0.1 or 0.0.0.0";
         problems.push(Problem::new("dashboard.host", text));
     }
-    match plugins(config) {
-        Ok(of_plugins) => problems.extend(of_plugins),
-        Err(problem) => problems.push(problem),
-    }
-    problems
+    let plugins = plugins(config).unwrap_or_else(|problem| Checked { problems: vec![problem], ..Checked::default() });
+    problems.extend(plugins.problems);
+    Checked { problems, sandboxes: plugins.sandboxes }
 }
 
-fn plugins(config: &Config) -> Result<Vec<Problem>, Problem> {
+fn plugins(config: &Config) -> Result<Checked, Problem> {
     let shim = shim(config);
     if !shim.is_file() {
         return Err(Problem::new("shim", AppError::NoShim(shim).to_string()));
@@ -71,14 +78,17 @@ fn plugins(config: &Config) -> Result<Vec<Problem>, Problem> {
         };
         let starter = Starter::new(shims, store, tokio::runtime::Handle::current(), Journal::default());
         let starter = Arc::new(starter);
-        let mut problems = Vec::new();
+        let mut checked = Checked::default();
         for config in config.plugins() {
-            problems.extend(match plugins::inspect(&starter, &config, config.own()).await {
-                Ok(candidate) => unknown_probe(&config, &candidate.manifest),
+            checked.problems.extend(match plugins::inspect(&starter, &config, config.own()).await {
+                Ok(candidate) => {
+                    checked.sandboxes.push((config.name.clone(), sandbox::text(&candidate.sandbox)));
+                    unknown_probe(&config, &candidate.manifest)
+                }
                 Err(error) => Some(problem(&config, error)),
             });
         }
-        Ok(problems)
+        Ok(checked)
     })
 }
 

@@ -1,6 +1,6 @@
 //! Reads a configuration from a file, and checks the settings together.
 
-use super::{Admin, Config, ConfigFile, Connect, Dashboard, LimitsConfig, Metrics, Plugin};
+use super::{Admin, Config, ConfigFile, Connect, Dashboard, LimitsConfig, Metrics, Plugin, Require, SandboxConfig};
 use crate::{
     admin::permission::{Role, SOURCES, source},
     dashboard::{LEAST_TOKEN, Network, host_of},
@@ -69,6 +69,7 @@ impl Config {
             dashboard: all.table("dashboard", Dashboard::read).unwrap_or_default(),
             metrics: all.table("metrics", Metrics::read).unwrap_or_default(),
             limits: all.table("limits", LimitsConfig::read).unwrap_or_default(),
+            sandbox: all.table("sandbox", Require::read).unwrap_or_default(),
             plugins: all.tables("plugins", Plugin::read).into_iter().collect(),
             file: None,
         }
@@ -126,7 +127,19 @@ impl Config {
             problem("dashboard.trusted_proxies", why);
         }
         problems.extend(self.connect.problems());
+        problems.extend(self.sandbox_problems());
         problems
+    }
+}
+
+impl Config {
+    fn sandbox_problems(&self) -> Vec<Problem> {
+        let mut secret = vec![("the state directory", self.state_dir.as_path())];
+        secret.extend(self.file.as_deref().map(|file| ("the configuration", file)));
+        let of_plugins = self.plugins.iter().flat_map(|(name, plugin)| {
+            plugin.sandbox.problems(&format!("plugins.{}.sandbox", name.escape_debug()), &secret)
+        });
+        of_plugins.chain(self.sandbox.problems()).collect()
     }
 }
 
@@ -181,6 +194,7 @@ impl Plugin {
             journal: section.or("journal", false),
             speaks_in: section.or("speaks_in", Vec::new()),
             config: section.foreign("config"),
+            sandbox: section.table("sandbox", SandboxConfig::read).unwrap_or_default(),
             limits: section.table("limits", LimitsConfig::read).unwrap_or_default(),
         }
     }

@@ -73,7 +73,7 @@ mood = "dark"
 fn the_documentation_is_true() {
     let text = include_str!("../../../docs/CONFIG.md");
     let examples: Vec<_> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     for example in examples {
         load("rosey.toml", example).unwrap_or_else(|error| panic!("an example of docs/CONFIG.md: {error}"));
     }

@@ -6,7 +6,7 @@
 use super::{Connector, DASHBOARD_LIMITS, Tallies, traffic::Dropped};
 use crate::{
     slot::{crash::Cause, view::View},
-    view::{Custom, Plugin, Snapshot, Store},
+    view::{Custom, Plugin, SandboxRule, Snapshot, Store},
 };
 use prometheus::{
     TextEncoder,
@@ -16,6 +16,7 @@ use rosey_core::{
     histogram::{EDGES, Histogram},
     state::PluginState,
 };
+use rosey_wire::sandbox::{Rule, RuleState};
 use std::collections::BTreeMap;
 
 /// The limits whose hits are counted, by their names in the configuration.
@@ -166,10 +167,24 @@ fn one_plugin(page: &mut Page, plugin: &Plugin) {
         let is_it = f64::from(u8::from(state == plugin.state));
         page.gauge("rosey_plugin_state", "1 for the state that the plugin is in.", &labels, is_it);
     }
+    sandbox(page, of[0], &plugin.sandbox);
     if let (Some(artifact), Some(generation)) = (&plugin.artifact, plugin.generation) {
         let (artifact, generation) = (artifact.get(..12).unwrap_or(artifact), generation.to_string());
         let labels = [of[0], ("version", plugin.version.as_str()), ("artifact", artifact), ("generation", &generation)];
         page.gauge("rosey_plugin_info", "The build of the active generation.", &labels, 1.0);
+    }
+}
+
+/// All rules in all states, from the start: an alert must not wait for a series.
+fn sandbox(page: &mut Page, plugin: (&str, &str), rules: &[SandboxRule]) {
+    let help = "1 for the state of each rule of the sandbox in the active generation.";
+    for rule in Rule::ALL {
+        let stands = rules.iter().find(|one| one.rule == rule.name()).map(|one| one.state);
+        for state in RuleState::ALL {
+            let labels = [plugin, ("rule", rule.name()), ("state", state.name())];
+            let is_it = f64::from(u8::from(stands == Some(state.name())));
+            page.gauge("rosey_plugin_sandbox", help, &labels, is_it);
+        }
     }
 }
 

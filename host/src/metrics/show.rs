@@ -5,7 +5,7 @@ use crate::{
     commit::timers::Listed,
     event::origin,
     plugins::PluginConfig,
-    process::memory,
+    process::{memory, sandbox::RuleReport},
     slot::{
         crash,
         dead_letter::DeadLetter,
@@ -14,8 +14,8 @@ use crate::{
     text::clean,
     time::{of_millis, rfc3339},
     view::{
-        Command, Crash, Detail, Generation, Lately, Letter, Plugin, Point, Sample, Snapshot, Store, System, Timer,
-        mebibytes, trouble,
+        Command, Crash, Detail, Generation, Lately, Letter, Plugin, Point, Sample, SandboxRule, Snapshot, Store,
+        System, Timer, mebibytes, trouble,
     },
 };
 use rosey_core::state::PluginState;
@@ -126,6 +126,7 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
             commit_p50: account.commit_times.quantile(0.5).map(rounded),
             commit_p99: account.commit_times.quantile(0.99).map(rounded),
         },
+        sandbox: active.map(|active| active.sandbox.iter().map(sandbox_rule).collect()).unwrap_or_default(),
         lately: Lately {
             ended: recent.ended,
             failed: recent.failed,
@@ -136,6 +137,10 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
     };
     plugin.troubles = trouble::of_plugin(&plugin);
     plugin
+}
+
+fn sandbox_rule(report: &RuleReport) -> SandboxRule {
+    SandboxRule { rule: report.rule.name(), state: report.state.name(), detail: report.detail.clone() }
 }
 
 impl super::Metrics {

@@ -10,12 +10,15 @@ mod kept;
 mod startup;
 mod waiting;
 
-pub use config::PluginConfig;
+pub use config::{PluginConfig, Sandbox};
 
 use crate::{
     artifact, commit,
     journal::Journal,
-    process::start::{self, OwnSettings, StartError, StartSpec, Starter},
+    process::{
+        sandbox::RuleReport,
+        start::{self, OwnSettings, StartError, StartSpec, Starter},
+    },
     slot::{
         self, Setup,
         command::Command,
@@ -83,13 +86,14 @@ pub async fn inspect(
         generation: 0,
         artifact,
         config: own,
+        sandbox: config.policy(),
         inspect: true,
         restore: None,
         timeout: config.limits.start_timeout,
         log_lines: config.limits.log_lines,
     };
     let started = start::start(Arc::clone(starter), order).await?;
-    Ok(Candidate { artifact, manifest: started.manifest })
+    Ok(Candidate { artifact, manifest: started.manifest, sandbox: started.sandbox })
 }
 
 /// All plugins of this host. The set is fixed while it runs.
@@ -113,6 +117,8 @@ pub struct Candidate {
     pub artifact: Hash,
     /// What the plugin says about itself: its name, its version, its commands.
     pub manifest: Arc<Manifest>,
+    /// What the sandbox of its process held.
+    pub sandbox: Arc<[RuleReport]>,
 }
 
 /// Why a request about a plugin was not carried out.
@@ -218,6 +224,7 @@ impl Plugins {
                 speaks_in: config.speaks_in.clone(),
                 outlets: Arc::clone(&outlets),
                 config: Arc::clone(&own),
+                sandbox: config.policy(),
                 starter: Arc::clone(&starter),
                 pacer: Arc::clone(&pacer),
                 database: database.clone(),

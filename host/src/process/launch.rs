@@ -4,7 +4,7 @@ use crate::process::{page::Page, start::StartError};
 use crate::{
     process::{
         link::{Link, LinkError},
-        spawn::{Exit, Process, SpawnRequest, Spawner},
+        spawn::{Exit, Process, SpawnError, SpawnRequest, Spawner},
     },
     report,
     text::clean,
@@ -79,16 +79,16 @@ impl Launcher {
         let socket = self.file("sock");
         let listener = listen(&socket)?;
         let token = new_token()?;
+        let page = Page::create(&token)?;
+        let input = page.as_input().map_err(|source| SpawnError::Os { program: self.program.clone(), source })?;
         let request = SpawnRequest {
             program: self.program.clone(),
             args: vec![super::start::text(&socket)?.to_owned(), std::process::id().to_string()],
             directory: self.data_dir.clone(),
-            token: token.clone(),
+            input,
         };
         let mut process = self.spawner.spawn(request).await?;
         let pid = process.pid();
-        // Created while the shim comes up, and long before a spare needs it.
-        let page = Page::create(self.file("page"))?;
         let greeted = tokio::select! {
             // The end of the process first, because it explains more than the broken connection that comes with it.
             biased;

@@ -2,7 +2,7 @@
 //!
 //! `start` brings a generation up: `launch` starts a shim (or takes the one of `spare`), `link` connects to it,
 //! `manifest` checks the plugin's description of itself. `spawn` owns the process through its pidfd, `page` is the
-//! memory shared with it, `output` reads what it prints, `memory` measures it, and `orphans` ends the processes that it
+//! memory shared with it, `sandbox` what it may do, `output` reads what it prints, `memory` measures it, and `orphans` ends the processes that it
 //! leaves behind. Knows nothing about queues, routes or people.
 
 pub mod launch;
@@ -12,6 +12,7 @@ pub mod memory;
 pub mod orphans;
 pub mod output;
 pub mod page;
+pub mod sandbox;
 pub mod spare;
 pub mod spawn;
 pub mod start;

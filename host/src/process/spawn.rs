@@ -14,8 +14,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid},
 };
 use std::{
-    fmt,
-    io::{self, Write},
+    fmt, io,
     path::{Path, PathBuf},
     process::{ChildStdin, Command, Stdio},
     sync::mpsc as blocking,
@@ -30,7 +29,7 @@ use tokio::{
 const QUEUE: usize = 1024;
 
 /// A process to start.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SpawnRequest {
     /// The executable.
     pub program: PathBuf,
@@ -38,9 +37,8 @@ pub struct SpawnRequest {
     pub args: Vec<String>,
     /// Its working directory.
     pub directory: PathBuf,
-    /// Written to its standard input as one line, which then ends. Not an argument, because every user can read
-    /// arguments.
-    pub token: String,
+    /// Its standard input. Secrets go there, because every user can read arguments.
+    pub input: OwnedFd,
 }
 
 /// Why a process could not be started.
@@ -103,7 +101,7 @@ impl Spawner {
             });
             while let Some((request, answer)) = waiting.blocking_recv() {
                 // The caller may have gone. Then the dropped answer ends the process.
-                let _ = answer.send(spawn(&request, &family, &reaper));
+                let _ = answer.send(spawn(request, &family, &reaper));
             }
         })?;
         Ok(Self { jobs })
@@ -170,14 +168,15 @@ fn start_keeper(program: &Path, family: &Family) -> io::Result<(ChildStdin, Memb
     keeper.stdin.take().zip(member).ok_or_else(|| io::Error::other("it has no input"))
 }
 
-fn spawn(request: &SpawnRequest, family: &Family, reaper: &Reaper) -> Result<Spawned, SpawnError> {
-    let problem = |source| SpawnError::Os { program: request.program.clone(), source };
+fn spawn(request: SpawnRequest, family: &Family, reaper: &Reaper) -> Result<Spawned, SpawnError> {
+    let program = request.program.clone();
+    let problem = |source| SpawnError::Os { program: program.clone(), source };
     #[expect(clippy::disallowed_methods, reason = "the one place")]
     let mut command = Command::new(&request.program);
     // The environment has the operator's secrets, such as chat passwords. A plugin gets its configuration instead.
     command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "RUST_BACKTRACE" || name == "TZ"));
     command.args(&request.args).current_dir(&request.directory);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(request.input).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut members = family.members();
     command.env(MARK, family.mark(&members));
     let mut process = command.spawn().map_err(problem)?;
@@ -190,10 +189,6 @@ fn spawn(request: &SpawnRequest, family: &Family, reaper: &Reaper) -> Result<Spa
     // Not a clone: the reaper must block, and a clone would share the non-blocking mode.
     let own = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| problem(error.into()))?;
     let child = Child { pid, fd: Some(fd), own: Some((own, member)), reaper: reaper.clone() };
-    if let Some(mut input) = process.stdin.take() {
-        // A pipe has room for a line. If the process is already gone, its exit says so.
-        let _ = input.write_all(format!("{}\n", request.token).as_bytes());
-    }
     match (process.stdout.take(), process.stderr.take()) {
         (Some(stdout), Some(stderr)) => Ok(Spawned { child, stdout: stdout.into(), stderr: stderr.into() }),
         _ => Err(problem(io::Error::other("it has no output"))),
@@ -331,6 +326,7 @@ impl Reaper {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::page::Page;
     use std::path::Path;
 
     async fn sh(spawner: &Spawner, script: &str) -> Process {
@@ -338,7 +334,7 @@ mod tests {
             program: "/bin/sh".into(),
             args: vec!["-c".into(), script.into()],
             directory: std::env::temp_dir(),
-            token: "secret".into(),
+            input: Page::create("secret").expect("there is memory").as_input().expect("a descriptor"),
         };
         spawner.spawn(request).await.expect("there is a shell")
     }
@@ -379,7 +375,7 @@ mod tests {
             program: "/nonexistent/shim".into(),
             args: vec![],
             directory: std::env::temp_dir(),
-            token: String::new(),
+            input: std::fs::File::open("/dev/null").expect("it is always there").into(),
         };
         let error = spawner.spawn(request).await.expect_err("it is not there");
         assert!(error.to_string().contains("/nonexistent/shim"), "{error}");

@@ -3,6 +3,7 @@
 use crate::process::{
     launch::{Launcher, Shim},
     page::Page,
+    sandbox::{self, RuleReport},
     spare::{Spare, StartGuard},
 };
 use crate::text::clean;
@@ -24,6 +25,7 @@ use rosey_wire::{
     frame::decode,
     manifest::Manifest,
     message::{Load, LoadStep, ToHost, ToShim},
+    sandbox::{RuleState, SandboxPolicy},
 };
 use rustix::fs::StatVfsMountFlags;
 use std::{
@@ -101,6 +103,8 @@ pub struct StartSpec {
     pub artifact: Hash,
     /// The plugin's own settings.
     pub config: Arc<OwnSettings>,
+    /// What the plugin may do.
+    pub sandbox: Arc<SandboxPolicy>,
     /// Whether to read only the manifest and check the settings. Such a generation cannot serve.
     pub inspect: bool,
     /// State to restore before its first event.
@@ -126,6 +130,8 @@ pub struct StartedGeneration {
     pub records: Records,
     /// The page with the ids of the events that it executes.
     pub page: Page,
+    /// What its sandbox holds.
+    pub sandbox: Arc<[RuleReport]>,
     /// The duration of the start.
     pub took: Duration,
     /// While this exists, the host makes no new spare, which would take a processor from a generation that must prove
@@ -196,6 +202,9 @@ pub enum StartError {
         /// The file that has it, if it comes from a file.
         file: Option<PathBuf>,
     },
+    /// The shim says nothing about the sandbox, so it may have applied none.
+    #[error("the shim did not say what its sandbox holds; install host and shim of one release")]
+    Unconfined,
     /// The manifest is not acceptable.
     #[error("its manifest is not acceptable: {0}; correct it and build again")]
     Manifest(String),
@@ -224,6 +233,9 @@ fn explain(step: LoadStep, message: &str) -> String {
         LoadStep::Manifest => format!("the library has no readable manifest: {message}"),
         LoadStep::Create => format!("the plugin refused to start: {message}"),
         LoadStep::Settings => format!("the plugin refused its settings: {message}"),
+        LoadStep::Sandbox => format!(
+            "this machine cannot enforce what sandbox.require names: {message}; use a machine that can, or take it from the list"
+        ),
     }
 }
 
@@ -254,6 +266,7 @@ impl StartError {
             Self::Settings { .. } => Fault::Settings,
             Self::Artifact(error) if !error.is_lost() => Fault::Host,
             Self::Artifact(_) | Self::Version { .. } | Self::Manifest(_) => Fault::Artifact,
+            Self::Load { step: LoadStep::Sandbox, .. } | Self::Unconfined => Fault::Host,
             // A plugin may refuse to start because of something outside of it, which may pass.
             Self::Load { step: LoadStep::Create, .. } => Fault::Start,
             Self::Load { .. } => Fault::Artifact,
@@ -305,13 +318,13 @@ async fn bring_up(starter: &Arc<Starter>, spec: &StartSpec) -> Result<StartedGen
                 read.map_err(StartError::Artifact)?
             }
         };
-        let manifest = load(&mut link, spec, &artifact, &page, &mut records).await?;
+        let loaded = load(&mut link, spec, &artifact, &mut records).await?;
         if let Some(snapshot) = &spec.restore {
             restore(&mut link, snapshot).await?;
         }
-        Ok::<_, StartError>(manifest)
+        Ok::<_, StartError>(loaded)
     };
-    let manifest = tokio::select! {
+    let (manifest, rules) = tokio::select! {
         // The end of the process first, because it explains more than the broken connection that comes with it.
         biased;
         exit = process.exited() => return Err(died(exit, &tail).await),
@@ -324,6 +337,10 @@ async fn bring_up(starter: &Arc<Starter>, spec: &StartSpec) -> Result<StartedGen
             other => other?,
         },
     };
+    let missing = rules.iter().filter(|report| report.state == RuleState::Unavailable).cloned().collect::<Vec<_>>();
+    if !missing.is_empty() {
+        tracing::warn!("{}: its sandbox is weaker than it should be: {}", spec.plugin, sandbox::text(&missing));
+    }
     Ok(StartedGeneration {
         process,
         link,
@@ -331,6 +348,7 @@ async fn bring_up(starter: &Arc<Starter>, spec: &StartSpec) -> Result<StartedGen
         tail,
         records,
         page,
+        sandbox: rules.into(),
         took: began.elapsed(),
         start,
     })
@@ -345,19 +363,36 @@ async fn load(
     link: &mut Link,
     spec: &StartSpec,
     artifact: &Artifact,
-    page: &Page,
     records: &mut Records,
-) -> Result<Manifest, StartError> {
+) -> Result<(Manifest, Vec<RuleReport>), StartError> {
     let load = Load {
         plugin: &spec.plugin,
         generation: spec.generation,
         library: text(&artifact.path)?,
-        page: text(page.path())?,
+        page: "",
         config: &spec.config.json,
         inspect: spec.inspect,
     };
+    link.push(&ToShim::Confine((*spec.sandbox).clone())).map_err(LinkError::from)?;
     link.push(&ToShim::Load(load)).map_err(LinkError::from)?;
     link.flush().await?;
+    let frame = link.frame().await?;
+    let sandbox = match decode::<ToHost<'_>>(&frame).map_err(LinkError::from)? {
+        ToHost::Confined(findings) => RuleReport::all(&findings),
+        ToHost::LoadFailed { step, message } => return Err(StartError::Load { step, message: clean(message, 500) }),
+        // Nothing else can come before the library is open.
+        _ => return Err(StartError::Unconfined),
+    };
+    let manifest = manifest(link, spec, artifact, records).await?;
+    Ok((manifest, sandbox))
+}
+
+async fn manifest(
+    link: &mut Link,
+    spec: &StartSpec,
+    artifact: &Artifact,
+    records: &mut Records,
+) -> Result<Manifest, StartError> {
     loop {
         let frame = link.frame().await?;
         match decode::<ToHost<'_>>(&frame).map_err(LinkError::from)? {

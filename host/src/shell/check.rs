@@ -13,12 +13,15 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path};
 /// Checks a file, and shows the settings in force if nothing is wrong.
 pub fn check_file(path: &Path) -> u8 {
     let mut file = ConfigFile::read(path);
+    let mut sandboxes = String::new();
     if file.is_readable {
-        for problem in app::check::problems(&file.config) {
+        let checked = app::check::check(&file.config);
+        sandboxes = lines(&checked);
+        for problem in checked.problems {
             file.add(problem);
         }
     }
-    let summary = file.config.summary() + &warnings(&file.config, path);
+    let summary = file.config.summary() + &sandboxes + &warnings(&file.config, path);
     match file.into_config() {
         Ok(_) => say(&summary),
         Err(error) => fail(exit::CONFIG, &error.to_string()),
@@ -27,13 +30,18 @@ pub fn check_file(path: &Path) -> u8 {
 
 /// Checks the default without a file.
 pub fn check_default(config: &Config) -> u8 {
-    let problems = app::check::problems(config);
+    let checked = app::check::check(config);
     let unread = super::unread().map(|text| format!("{:<10} WARNING: {text}\n", "config")).unwrap_or_default();
-    if problems.is_empty() {
-        return say(&(config.summary() + &unread));
+    if checked.problems.is_empty() {
+        return say(&(config.summary() + &lines(&checked) + &unread));
     }
-    let error = ConfigError { file: "the built-in default".into(), problems };
+    let error = ConfigError { file: "the built-in default".into(), problems: checked.problems };
     fail(exit::CONFIG, &error.to_string())
+}
+
+/// What the sandbox of each plugin would hold here.
+fn lines(checked: &app::check::Checked) -> String {
+    checked.sandboxes.iter().map(|(plugin, text)| format!("{:<10} {plugin}: {text}\n", "sandbox")).collect()
 }
 
 /// Warnings about files with secrets that other users of the machine can read.

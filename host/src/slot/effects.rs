@@ -163,6 +163,7 @@ impl Task {
             generation,
             artifact,
             config: Arc::clone(&self.setup.config),
+            sandbox: Arc::clone(&self.setup.sandbox),
             inspect: false,
             restore,
             timeout: self.setup.limits.start_timeout,

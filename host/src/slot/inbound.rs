@@ -80,6 +80,8 @@ impl Inbound {
             // A larger text than this is of no use to a reader.
             ToHost::Metrics(json) => (json.len() <= MAX_METRICS).then(|| Self::Metrics(json.into())),
             ToHost::Loaded(_) | ToHost::Described(_) | ToHost::LoadFailed { .. } | ToHost::Stopped => None,
+            // Told before the library was open. What comes now comes from the plugin.
+            ToHost::Confined(_) => None,
             // The slot takes these where it reads the message; those of a probe are dropped.
             ToHost::Call { .. } => None,
         }

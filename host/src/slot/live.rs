@@ -12,6 +12,7 @@ use crate::{
         memory,
         output::{Records, Tail},
         page::Page,
+        sandbox::RuleReport,
         spare::StartGuard,
         spawn::Exit,
         start::StartedGeneration,
@@ -53,6 +54,7 @@ pub struct Live {
     pub page: Page,
     pub tail: Tail,
     pub records: Records,
+    pub sandbox: Arc<[RuleReport]>,
     pub pid: u32,
     pub ready: Instant,
     pub ready_at: SystemTime,
@@ -87,7 +89,7 @@ impl Live {
         memory_limit: u64,
         reports: mpsc::Sender<Report>,
     ) -> Self {
-        let StartedGeneration { mut process, link, manifest, tail, records, page, took, start } = started;
+        let StartedGeneration { mut process, link, manifest, tail, records, page, sandbox, took, start } = started;
         let end = Arc::new(Notify::new());
         let told = Arc::clone(&end);
         let (pid, last_words) = (process.pid(), tail.clone());
@@ -120,6 +122,7 @@ impl Live {
             page,
             tail,
             records,
+            sandbox,
             pid,
             ready: Instant::now(),
             ready_at: SystemTime::now(),
@@ -278,6 +281,7 @@ impl Live {
             since: self.ready_at,
             start_took: self.start_took,
             in_flight,
+            sandbox: Arc::clone(&self.sandbox),
         }
     }
 }

@@ -44,7 +44,7 @@ use rosey_core::{
     restart::RestartPolicy,
     state::{BuildHistory, Policy, ReloadMode, StoreVersions},
 };
-use rosey_wire::manifest::Manifest;
+use rosey_wire::{manifest::Manifest, sandbox::SandboxPolicy};
 use std::{sync::Arc, time::Duration};
 
 /// Time between the stop of a generation and its kill. Its events are answered by then.
@@ -68,6 +68,8 @@ pub struct Setup {
     pub outlets: Arc<dyn Outlets>,
     /// The plugin's own settings.
     pub config: Arc<OwnSettings>,
+    /// What it may do.
+    pub sandbox: Arc<SandboxPolicy>,
     /// Parts that all plugins share.
     pub starter: Arc<Starter>,
     /// Decides when a slot wakes its shim; all plugins share it.

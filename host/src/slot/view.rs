@@ -1,5 +1,6 @@
 //! The view of a slot for other rooms.
 
+use crate::process::sandbox::RuleReport;
 use crate::slot::account::Account;
 use crate::slot::startup::StartupChoice;
 use crate::slot::{
@@ -34,6 +35,8 @@ pub struct GenerationView {
     pub start_took: Duration,
     /// Events that it has.
     pub in_flight: usize,
+    /// What its sandbox holds.
+    pub sandbox: Arc<[RuleReport]>,
 }
 
 /// A slot at one moment: all figures belong together.

@@ -12,12 +12,13 @@ pub mod frame;
 pub mod hello;
 pub mod manifest;
 pub mod message;
+pub mod sandbox;
 
 /// The version that introduced events of every kind, effects and calls.
 pub const EFFECTS_SINCE: u16 = 2;
 
 /// The newest protocol version of this build.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
-/// The oldest protocol version that this build still speaks.
-pub const MIN_VERSION: u16 = 1;
+/// The oldest protocol version that this build still speaks. A shim of an older one applies no sandbox.
+pub const MIN_VERSION: u16 = 3;

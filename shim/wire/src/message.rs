@@ -1,6 +1,9 @@
 //! All messages after the hello. They borrow from the frame. The order of variants is the protocol.
 
-use crate::manifest::ManifestV1;
+use crate::{
+    manifest::ManifestV1,
+    sandbox::{Finding, SandboxPolicy},
+};
 use serde::{Deserialize, Serialize};
 
 /// From the host to a shim.
@@ -51,6 +54,8 @@ pub enum ToShim<'a> {
         /// The present version of the store.
         from: u32,
     },
+    /// Give up all rights but these, and answer with [`ToHost::Confined`]. Comes once, before [`ToShim::Load`]. Since 3.
+    Confine(SandboxPolicy),
 }
 
 /// The library, and everything that the shim needs to serve it.
@@ -62,8 +67,7 @@ pub struct Load<'a> {
     pub generation: u64,
     /// The absolute path of the library.
     pub library: &'a str,
-    /// The path of the page that host and shim share, with the events in execution: [`PAGE_BYTES`] bytes, one
-    /// little-endian `u64` a lane.
+    /// Empty since 3. Before, the path of the page that host and shim share.
     pub page: &'a str,
     /// The plugin's own settings, a JSON object.
     pub config: &'a str,
@@ -71,7 +75,8 @@ pub struct Load<'a> {
     pub inspect: bool,
 }
 
-/// Size of the page of [`Load::page`], in bytes.
+/// Size in bytes of the page that host and shim share, with the events in execution: one little-endian `u64` a lane. It is
+/// the beginning of the sealed memory that a shim gets as its standard input. The line with the token follows it.
 pub const PAGE_BYTES: usize = 64;
 
 /// Lanes in the page: how many events a plugin can execute at a time.
@@ -173,6 +178,11 @@ pub enum ToHost<'a> {
         /// An encoded [`Call`](crate::call::Call).
         request: &'a [u8],
     },
+    /// What holds of the rules of [`ToShim::Confine`]. The first frame after it; the library is not open yet. Since 3.
+    Confined(
+        /// One for each rule.
+        Vec<Finding<'a>>,
+    ),
 }
 
 /// A plugin's answer to an event.
@@ -206,4 +216,6 @@ pub enum LoadStep {
     Create,
     /// Reading the plugin's settings. After [`LoadStep::Manifest`] and before [`LoadStep::Create`].
     Settings,
+    /// Applying the sandbox, before [`LoadStep::Open`]: a required rule does not hold. Since 3.
+    Sandbox,
 }

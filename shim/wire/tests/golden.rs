@@ -8,6 +8,7 @@ use rosey_wire::{
     hello::{self, Hello},
     manifest::{CommandV1, ManifestV1, ReloadMode},
     message::{Answer, Event, Load, LoadStep, ToHost, ToShim},
+    sandbox::{Finding, Network, Profile, Rule, RuleState, SandboxPolicy},
 };
 
 fn packed<T: serde::Serialize>(part: &T) -> String {
@@ -165,4 +166,23 @@ fn migrations() {
         packed(&Returned::Walked { entries: vec![key], more: true }),
         "06 01 00 016b 0131 00 01".replace(' ', "")
     );
+}
+
+#[test]
+fn what_version_3_adds() {
+    let policy = SandboxPolicy {
+        profile: Profile::Standard,
+        network: Network::Ports(vec![443]),
+        files: vec!["/f".to_owned()],
+        writable: vec!["/w".to_owned()],
+        processes: false,
+        data_bytes: 5,
+        require: vec![Rule::Files],
+        landlock: 7,
+    };
+    let bytes = "13000000 0a 01 01 01 bb03 01 022f66 01 022f77 00 05 01 03 07";
+    assert_eq!(hex(&ToShim::Confine(policy)), bytes.replace(' ', ""));
+    let finding = Finding { rule: Rule::Calls, state: RuleState::Unavailable, detail: "d" };
+    assert_eq!(hex(&ToHost::Confined(vec![finding])), "06000000 0d 01 08 01 0164".replace(' ', ""));
+    assert_eq!(hex(&ToHost::LoadFailed { step: LoadStep::Sandbox, message: "x" }), "0400000002060178");
 }

@@ -2,6 +2,8 @@
 #![cfg_attr(test, allow(dead_code, reason = "there are no unit tests, and #[plugin] exports nothing to them"))]
 #![expect(clippy::disallowed_methods, reason = "it is late on purpose")]
 
+mod acts;
+
 use plugin_api::{event::Timer, prelude::*};
 use std::{
     hint::black_box,
@@ -183,6 +185,16 @@ impl Misbehave {
         let mut shell = std::process::Command::new("/bin/sh");
         let output = shell.arg("-c").arg(&*script.to_string()).stderr(std::process::Stdio::inherit()).output()?;
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    /// Does one act of the catalogue, and answers `done` or with the name of the error.
+    #[command]
+    fn act(&self, _cx: &Context, name: String) -> Result<String> {
+        let done = acts::act(&name).ok_or_else(|| Error::internal(format!("there is no act {name}")))?;
+        Ok(match done {
+            Ok(()) => "done".to_owned(),
+            Err(error) => acts::error_name(&error),
+        })
     }
 
     /// More output than anyone wants.
