@@ -6,11 +6,13 @@ use crate::{
     args::first_word,
     event::Kind,
     journal::{Journal, LazyJournal},
+    random::Random,
+    testing,
 };
 use std::{
     fmt,
     sync::MutexGuard,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// The context of one event. It owns its texts, so a handler may keep it over an `await`.
@@ -179,6 +181,38 @@ impl Context {
     /// its effects. The handler itself must not change anything else, such as files or counters.
     pub fn is_probe(&self) -> bool {
         self.probe
+    }
+
+    /// The time of the clock. In a test it is the time of [`Bot`](crate::testing::Bot::advance), so handlers that compare
+    /// times read it here.
+    ///
+    /// ```
+    /// use plugin_api::{prelude::*, testing::Bot};
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// #[derive(Default)]
+    /// struct Clock;
+    ///
+    /// #[plugin]
+    /// impl Clock {
+    ///     /// The seconds since 1970: `!seconds`
+    ///     #[command]
+    ///     fn seconds(&self, cx: &Context) -> String {
+    ///         cx.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs().to_string()
+    ///     }
+    /// }
+    ///
+    /// let bot = Bot::<Clock>::new().starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1000));
+    /// bot.advance(Duration::from_secs(5));
+    /// assert_eq!(bot.say("!seconds").text(), "1005");
+    /// ```
+    pub fn now(&self) -> SystemTime {
+        testing::current().map_or_else(SystemTime::now, |memory| memory.now())
+    }
+
+    /// Random numbers, which a test can repeat: [`Random`] has an example.
+    pub fn random(&self) -> Random {
+        testing::current().map_or_else(Random::new, |memory| Random::seeded(memory.seed(self.id)))
     }
 
     /// When the event times out. The host then stops waiting and ends the event, and `plugin-api` drops a handler that

@@ -14,16 +14,11 @@
 //! }
 //!
 //! /// The table `[plugins.greeter.config]` of the operator's configuration.
-//! #[derive(serde::Deserialize)]
-//! #[serde(default)]
+//! #[derive(Settings)]
 //! struct Settings {
+//!     /// The word before the name.
+//!     #[setting(default = "Hello")]
 //!     greeting: String,
-//! }
-//!
-//! impl Default for Settings {
-//!     fn default() -> Self {
-//!         Self { greeting: "Hello".into() }
-//!     }
 //! }
 //!
 //! #[plugin(probe = "hello world")]
@@ -62,10 +57,10 @@
 //! it. A handler that is not ready then moves to a second thread, where tokio's timers and tasks work as usual. At the event's
 //! [deadline](Context::deadline) a handler that still awaits is dropped.
 //!
-//! The host reads the settings, with serde, before anything else. `rosey check` and the question before a reload refuse settings
-//! that do not fit, with the name of the setting and what it needs. So put a rule into the type
-//! (`#[serde(try_from = "u32")]`) rather than into `#[create]`: the host assumes that an error of `#[create]` may pass, and starts
-//! the plugin again.
+//! The host has the [`settings`] read before anything else. `rosey check` and the question before a reload refuse settings
+//! that do not fit, with the name of the setting and what it needs. So put a rule into the settings
+//! (`#[setting(range = 1..=100)]`, or a type that refuses what does not fit) rather than into `#[create]`: the host assumes
+//! that an error of `#[create]` may pass, and starts the plugin again.
 //!
 //! # What it may do besides answering
 //!
@@ -156,8 +151,9 @@ pub mod manifest;
 pub mod metrics;
 mod plugin;
 pub mod prelude;
+mod random;
 pub mod reply;
-mod settings;
+pub mod settings;
 pub mod state;
 pub mod store;
 pub mod testing;
@@ -167,8 +163,10 @@ pub use args::Choice;
 pub use context::Context;
 pub use error::{Error, Result};
 pub use plugin::{Finished, Handling, Plugin, Slot};
-pub use plugin_api_macros::{Choice, plugin};
+pub use plugin_api_macros::{Choice, Settings, plugin};
+pub use random::Random;
 pub use reply::Reply;
+pub use settings::{Secret, Settings};
 pub use store::{Store, background};
 
 /// Exports a plugin whose [`Plugin`] is written by hand. Under `cfg(test)` it exports nothing, so that tests may have many
@@ -193,8 +191,9 @@ pub mod __private {
         manifest::{API_VERSION, Command, Manifest, Reload, Subscription},
         plugin::Slot,
         reply::IntoReply,
-        settings::settings,
+        settings::{IsSecret, NoSchema, NotSecret, SchemaOf, duration, settings},
     };
     pub use abi_stable::library::LibHeader;
     pub use rosey_wire::event::Body;
+    pub use serde;
 }

@@ -30,6 +30,44 @@ pub struct Manifest {
     pub store_version: u32,
     /// Whether it has `#[migrate]`.
     pub migrates: bool,
+    /// The settings, from [`Settings::SCHEMA`](crate::Settings::SCHEMA). Empty when nothing is known about them.
+    pub settings: &'static [Setting],
+}
+
+/// The description of one setting.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Setting {
+    /// The name in the operator's file.
+    pub name: &'static str,
+    /// What it is for, from the doc comment.
+    pub help: &'static str,
+    /// The kind of value in plain words: `text`, `whole number`, `number`, `true or false`, `duration`, `list`,
+    /// `table`. Empty for another one.
+    pub kind: &'static str,
+    /// What a number counts; may be empty.
+    pub unit: &'static str,
+    /// The values that it may have: `1 to 100`; empty for all.
+    pub range: &'static str,
+    /// The default, as the operator would write it; empty when there is none or it is not a literal.
+    pub default: &'static str,
+    /// Whether it must be set.
+    pub required: bool,
+    /// Whether nobody may see its value.
+    pub secret: bool,
+}
+
+impl Setting {
+    /// A setting with this name that need not be set.
+    ///
+    /// ```
+    /// use plugin_api::manifest::Setting;
+    ///
+    /// const CITY: Setting = Setting { kind: "text", default: "\"Bern\"", ..Setting::new("city") };
+    /// assert!(!CITY.required);
+    /// ```
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, help: "", kind: "", unit: "", range: "", default: "", required: false, secret: false }
+    }
 }
 
 /// A handler of events that are no commands.
@@ -124,6 +162,7 @@ impl Manifest {
             subscriptions: &[],
             store_version: 0,
             migrates: false,
+            settings: &[],
         }
     }
 }
@@ -161,7 +200,7 @@ mod tests {
             requires: "operator",
             subcommands: &[Command::new("again")],
         }];
-        let manifest = Manifest {
+        const MANIFEST: Manifest = Manifest {
             name: "dice",
             version: "1.0.0",
             api: "1.0.0",
@@ -174,10 +213,11 @@ mod tests {
             subscriptions: &[Subscription { kind: "message", pattern: "x", cron: "", zone: "" }],
             store_version: 3,
             migrates: true,
+            settings: &[Setting { required: true, ..Setting::new("key") }],
         };
         assert_eq!(
-            serde_json::to_string(&manifest).expect("plain data"),
-            r#"{"name":"dice","version":"1.0.0","api":"1.0.0","description":"","commands":[{"name":"roll","aliases":["r"],"usage":"!roll 2d6","help":"Roll","cooldown_ms":1000,"channel_cooldown_ms":0,"global_cooldown_ms":5,"requires":"operator","subcommands":[{"name":"again","aliases":[],"usage":"","help":"","cooldown_ms":0,"channel_cooldown_ms":0,"global_cooldown_ms":0,"requires":"","subcommands":[]}]}],"probe":null,"reload":"handoff","state_version":2,"reads_state":[1,2],"subscriptions":[{"kind":"message","pattern":"x","cron":"","zone":""}],"store_version":3,"migrates":true}"#
+            serde_json::to_string(&MANIFEST).expect("plain data"),
+            r#"{"name":"dice","version":"1.0.0","api":"1.0.0","description":"","commands":[{"name":"roll","aliases":["r"],"usage":"!roll 2d6","help":"Roll","cooldown_ms":1000,"channel_cooldown_ms":0,"global_cooldown_ms":5,"requires":"operator","subcommands":[{"name":"again","aliases":[],"usage":"","help":"","cooldown_ms":0,"channel_cooldown_ms":0,"global_cooldown_ms":0,"requires":"","subcommands":[]}]}],"probe":null,"reload":"handoff","state_version":2,"reads_state":[1,2],"subscriptions":[{"kind":"message","pattern":"x","cron":"","zone":""}],"store_version":3,"migrates":true,"settings":[{"name":"key","help":"","kind":"","unit":"","range":"","default":"","required":true,"secret":false}]}"#
         );
     }
 }

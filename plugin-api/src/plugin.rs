@@ -245,7 +245,7 @@ impl<P: Plugin> Instance<P> {
             && !cx.is_probe()
             && let Err(wait) = cooldowns.pass((index, subcommand), called.cooldown_ms, &cx, testing::now())
         {
-            let text = format!("Wait {} s before !{}.", wait.as_secs() + 1, typed(&cx));
+            let text = format!("Wait {} s before !{}.", wait.as_millis().div_ceil(1000), typed(&cx));
             return Handling::Done(Ok(Reply::text(text)).into());
         }
         let word = word_for_hint(command, &cx);

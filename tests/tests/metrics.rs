@@ -382,13 +382,17 @@ fn secrets_are_not_shown_and_commands_that_are_somebody_elses_are_marked() {
     let mut bot = folder.start(&format!(
         "{SETTINGS}[plugins.roller]\n[plugins.roller.config]\ncity = \"Bern\"\napi_key = \"hunter2\"\n\
          passphrase = \"hunter sesame\"\nfeed = \"https://bot:hunter4@example/\"\n\
-         [plugins.roller.config.db]\nPassword = \"hunter3\"\n"
+         [plugins.roller.config.db]\nPassword = \"hunter3\"\n[plugins.misbehave.config]\nword = \"sesame\"\n"
     ));
     let address = bot.dashboard();
     wait_until("it runs", || http::get(&address, "/readyz").status == 200);
     for path in ["/api/plugin/roller", "/plugin/roller"] {
         let text = http::get(&address, path).text();
         assert!(text.contains("Bern") && text.contains("(hidden)") && !text.contains("hunter"), "{path}: {text}");
+    }
+    for path in ["/api/plugin/misbehave", "/plugin/misbehave"] {
+        let text = http::get(&address, path).text();
+        assert!(text.contains("(hidden)") && !text.contains("sesame"), "a declared secret on {path}: {text}");
     }
     let roller = http::get(&address, "/api/plugin/roller").json();
     assert_eq!(roller["commands"][0]["taken"], serde_json::json!({"r": "dice-roller", "roll": "dice-roller"}));

@@ -1,7 +1,8 @@
-//! Decides which of a plugin's settings people may see. Plugins do not declare which settings are secret. So only
-//! values are shown that can hardly be secrets: switches, numbers and short words, under names that do not suggest a
-//! secret. Pure.
+//! Decides which of a plugin's settings people may see. A plugin may declare settings as secret, and need not. So of
+//! the others only values are shown that can hardly be secrets: switches, numbers and short words, under names that do
+//! not suggest a secret. Pure.
 
+use rosey_wire::manifest::Setting;
 use serde_json::Value;
 
 /// Parts of names, in lower case, whose values are secrets. It is better to hide one too many than one too few.
@@ -44,6 +45,17 @@ const LONGEST_NUMBER: usize = 8;
 
 /// Replaces a value that is not shown.
 const HIDDEN: &str = "(hidden)";
+
+/// The settings, with every value hidden that the plugin declares as a secret or that may be one.
+pub fn hidden_of(settings: &Value, declared: &[Setting]) -> Value {
+    let mut shown = hidden(settings);
+    for secret in declared.iter().filter(|setting| setting.secret) {
+        if let Some(value) = shown.get_mut(&secret.name) {
+            *value = Value::from(HIDDEN);
+        }
+    }
+    shown
+}
 
 /// The settings, with every value hidden that may be a secret.
 pub fn hidden(settings: &Value) -> Value {
@@ -105,6 +117,15 @@ mod tests {
             assert!(value.to_string().contains(HIDDEN) || name == "accounts", "{name} is {value}");
         }
         assert!(!text.contains("xoxb") && !text.contains("hunter") && !text.contains("1234"), "{text}");
+    }
+
+    #[test]
+    fn what_a_plugin_declares_as_a_secret_is_hidden_under_any_name() {
+        let settings = json!({"word": "sesame", "city": "Bern"});
+        let secret = |name: &str, secret| Setting { name: name.into(), secret, ..Setting::default() };
+        let shown = hidden_of(&settings, &[secret("word", true), secret("city", false), secret("absent", true)]);
+        assert_eq!(shown, json!({"word": HIDDEN, "city": "Bern"}));
+        assert_eq!(hidden_of(&settings, &[]), settings);
     }
 
     #[test]

@@ -208,6 +208,7 @@ pub fn crash(crash: &crash::Crash) -> Crash {
 /// The details of a plugin beyond the overview. The collector adds everything that comes from the history.
 pub fn detail(view: &View, measured: &Measured, config: &PluginConfig) -> Detail {
     let plugin = plugin(view, measured);
+    let declared = view.manifest.as_ref().map(|manifest| manifest.settings.as_slice()).unwrap_or_default();
     let mut detail = Detail {
         generations: view.generations.iter().map(generation).collect(),
         commands: view.manifest.iter().flat_map(|manifest| &manifest.commands).map(command).collect(),
@@ -217,7 +218,7 @@ pub fn detail(view: &View, measured: &Measured, config: &PluginConfig) -> Detail
             ReloadMode::Exclusive => "exclusive",
         },
         limits: limits(&config.limits),
-        config: secrets::hidden(&config.config),
+        config: secrets::hidden_of(&config.config, declared),
         ..Detail::default()
     };
     detail.metrics.current.cpu_percent = plugin.cpu_percent;

@@ -7,7 +7,7 @@ use crate::{
 use regex::RegexBuilder;
 use rosey_wire::{
     event::Kind,
-    manifest::{Command, Manifest, ROLES, Subscription},
+    manifest::{Command, Manifest, ROLES, Setting, Subscription},
 };
 use std::collections::HashSet;
 use unicode_security::{MixedScript, skeleton};
@@ -20,6 +20,9 @@ const MAX_SUBSCRIPTIONS: usize = 64;
 
 /// Commands of one plugin, including aliases and subcommands. `!help` must stay readable.
 const MAX_COMMANDS: usize = 64;
+
+/// Settings that one plugin describes.
+const MAX_SETTINGS: usize = 256;
 
 /// Longest expression of a message handler, in bytes.
 const MAX_PATTERN: usize = 1000;
@@ -58,6 +61,7 @@ pub fn check(mut manifest: Manifest) -> Result<Manifest, String> {
     manifest.api = clean(&manifest.api, 64);
     manifest.description = clean(&manifest.description, 200);
     manifest.probe = manifest.probe.map(|probe| clean(&probe, 200));
+    check_settings(&mut manifest)?;
     let api = manifest.api.clone();
     let mut count = check_commands(&mut manifest.commands, &api)?;
     for command in &mut manifest.commands {
@@ -71,6 +75,22 @@ pub fn check(mut manifest: Manifest) -> Result<Manifest, String> {
         return Err(format!("{count} commands, subcommands and aliases are over the limit of {MAX_COMMANDS}"));
     }
     Ok(manifest)
+}
+
+/// Bounds the descriptions of settings.
+fn check_settings(manifest: &mut Manifest) -> Result<(), String> {
+    let count = manifest.settings.len();
+    if count > MAX_SETTINGS {
+        return Err(format!("{count} settings are over the limit of {MAX_SETTINGS}"));
+    }
+    for setting in &mut manifest.settings {
+        let Setting { name, help, kind, unit, range, default, .. } = setting;
+        *help = clean(help, 300);
+        for text in [name, kind, unit, range, default] {
+            *text = clean(text, 100);
+        }
+    }
+    Ok(())
 }
 
 /// Checks commands that users tell apart by their names, and counts the names.

@@ -117,6 +117,12 @@ fn manifest(options: &Options, block: &Block, groups: &[Group<'_>]) -> TokenStre
         let Handler { kind, pattern, cron, zone, .. } = handler;
         quote!(__api::Subscription { kind: #kind, pattern: #pattern, cron: #cron, zone: #zone })
     });
+    let settings = block
+        .create
+        .as_ref()
+        .and_then(|create| create.settings.as_ref())
+        .map(|ty| quote!(settings: { use __api::NoSchema as _; __api::SchemaOf::<#ty>::SCHEMA }));
+    let settings = settings.unwrap_or_else(|| quote!(settings: &[]));
     let (store_version, migrates) = (options.store_version.unwrap_or(0), block.migrate.is_some());
     let version = options.state_version.unwrap_or(1);
     let (first, last) = options.reads_state.as_ref().map_or((version, version), |it| (it.first, it.last));
@@ -134,6 +140,7 @@ fn manifest(options: &Options, block: &Block, groups: &[Group<'_>]) -> TokenStre
             subscriptions: &[#(#subscriptions),*],
             store_version: #store_version,
             migrates: #migrates,
+            #settings,
         }
     }
 }

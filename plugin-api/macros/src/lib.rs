@@ -2,7 +2,8 @@
 //!
 //! The macro takes an inherent `impl` block. It returns the block without the helper attributes, an implementation of
 //! `plugin_api::Plugin`, and the exported root module. `options` reads the attributes, `block` the `impl` block, `command`
-//! and `handler` its methods, `usage` the doc comments, and `expand` writes the code. `choice` is a derive of its own.
+//! and `handler` its methods, `usage` the doc comments, and `expand` writes the code. `choice` and `settings` are
+//! derives of their own.
 
 mod block;
 mod choice;
@@ -10,6 +11,7 @@ mod command;
 mod expand;
 mod handler;
 mod options;
+mod settings;
 mod usage;
 
 use proc_macro::TokenStream;
@@ -33,7 +35,7 @@ use syn::{DeriveInput, Error, Item, ItemImpl};
 /// | `#[command(aliases("r", "d"))]` | further names |
 /// | `#[command(path = "quotes search")]` | a subcommand: `!quotes search WORD`; its aliases are further names for `search` |
 /// | `#[command(requires = "operator")]` | who may use it: `viewer`, `operator` or `owner` by the operator's `[roles]`, which the host checks before it wakes the plugin; a subcommand needs what its command needs too |
-/// | `#[command(cooldown = "1s")]` | how long one user must wait between two uses: `ms`, `s` or `m`, at most 49 days |
+/// | `#[command(cooldown = "1s")]` | how long one user must wait between two uses: `500ms`, `10s`, `5m`, `1h30m`, `1d`, at most 49 days |
 /// | `#[command(channel_cooldown = "5s")]` | how long a channel must wait between two uses by anyone |
 /// | `#[command(global_cooldown = "1s")]` | how long everyone must wait between two uses by anyone |
 /// | `#[on(message)]` | `fn` or `async fn (&self, cx: &Context, event: &Message)`: lines that are no commands; see `plugin_api::event` |
@@ -44,7 +46,7 @@ use syn::{DeriveInput, Error, Item, ItemImpl};
 /// | `#[every("0 9 * * 1-5", tz = "Europe/Berlin")]` | a repeated timer: minute, hour, day of the month, month, day of the week; default zone: UTC |
 /// | `#[start]` | the plugin's generation becomes active: `&Start` |
 /// | `#[migrate]` | `fn` or `async fn (&self, cx: &Context, from: u32) -> Result<()>`: migrates the store to `store_version` |
-/// | `#[create]` | `fn (settings: T) -> Self` or `-> Result<Self>`, `T: Deserialize`; default: `Default` |
+/// | `#[create]` | `fn (settings: T) -> Self` or `-> Result<Self>`, `T` with `#[derive(Settings)]` or `Deserialize`; default: `Default` |
 /// | `#[snapshot]` | `fn (&self) -> Result<Vec<u8>>`, for `reload = "handoff"` |
 /// | `#[restore]` | `fn (&self, version: u32, state: &[u8]) -> Result<()>`, for `reload = "handoff"` |
 /// | `#[shutdown]` | `fn (&self)`, the last call; the host kills the process after 2 s |
@@ -94,6 +96,29 @@ pub fn derive_choice(item: TokenStream) -> TokenStream {
         Err(error) => return error.into_compile_error().into(),
     };
     choice::expand(&input).unwrap_or_else(Error::into_compile_error).into()
+}
+
+/// Makes a struct the settings of a plugin, for the parameter of `#[create]`. Each field is a setting; its doc comment is
+/// shown to operators. A setting without a default that is no `Option` must be set, and unknown settings are refused.
+///
+/// | on a field | |
+/// | --- | --- |
+/// | `#[setting(default = 5)]` | the value when it is not set: a literal, an expression, or a text such as `"10m"` for a `Duration` |
+/// | `#[setting(default)]` | the same with `Default::default()` |
+/// | `#[setting(range = 1..=100)]` | the values that it may have; also `1..`, `..=100`, and `"1s"..="1h"` for a `Duration` |
+/// | `#[setting(unit = "days")]` | what a number counts |
+/// | `#[setting(name = "type")]` | its name in the operator's file; default: that of the field |
+///
+/// The struct gets `serde::Deserialize`, so do not derive that. A `Duration` is written as text (`"2h30m"`), a
+/// `plugin_api::Secret` is shown to nobody. `plugin_api::settings` has an example.
+// `serde` too, so that a mistaken `#[serde(…)]` gets this macro's message and not rustc's.
+#[proc_macro_derive(Settings, attributes(setting, serde))]
+pub fn derive_settings(item: TokenStream) -> TokenStream {
+    let input: DeriveInput = match syn::parse(item) {
+        Ok(input) => input,
+        Err(error) => return error.into_compile_error().into(),
+    };
+    settings::expand(&input).unwrap_or_else(Error::into_compile_error).into()
 }
 
 /// The author wrote `#[plugin]` on something else, most likely on the type. The item stays; otherwise every use of it

@@ -194,21 +194,31 @@ fn versions(range: ExprRange) -> Result<Versions> {
 
 /// `"500ms"`, `"1s"`, `"2m"`.
 fn milliseconds(text: &LitStr) -> Result<u64> {
-    let value = text.value();
-    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
-    let factor = match &value[digits..] {
-        "ms" => Some(1),
-        "s" => Some(1_000),
-        "m" => Some(60_000),
-        _ => None,
-    };
-    let number = value[..digits].parse::<u64>().ok();
-    number
-        .zip(factor)
-        .and_then(|(number, factor)| number.checked_mul(factor))
-        // The manifest has it as a `u32`.
-        .filter(|milliseconds| *milliseconds <= u32::MAX.into())
-        .ok_or_else(|| {
-            Error::new(text.span(), "write a number with `ms`, `s` or `m`, of 49 days at most: `cooldown = \"1s\"`")
-        })
+    // The manifest has it as a `u32`.
+    span_of(&text.value()).filter(|milliseconds| *milliseconds <= u32::MAX.into()).ok_or_else(|| {
+        let form = "write a number with `ms`, `s`, `m`, `h` or `d`, of 49 days at most: `cooldown = \"1s\"`";
+        Error::new(text.span(), form)
+    })
+}
+
+/// The milliseconds of a text such as `1h30m`, as `plugin_api::args` reads it from users.
+pub(crate) fn span_of(text: &str) -> Option<u64> {
+    let (mut total, mut left) = (0u64, text);
+    while !left.is_empty() {
+        let digits = left.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = left.split_at(digits);
+        let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let (unit, rest) = rest.split_at(letters);
+        let factor = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        total = number.parse::<u64>().ok()?.checked_mul(factor)?.checked_add(total)?;
+        left = rest;
+    }
+    (!text.is_empty()).then_some(total)
 }

@@ -57,6 +57,7 @@ mod words;
 
 pub use choice::{Choice, Chosen};
 pub use duration::Timed;
+pub(crate) use duration::read as read_duration;
 pub use place::{Channel, User};
 pub(crate) use split::first_word;
 pub(crate) use words::shown;

@@ -1,6 +1,7 @@
 //! The store, timers and lines of a plugin under test, in memory.
 
-use crate::{Error, Result, effects::TimerInfo, journal::sum};
+use super::cron::Cron;
+use crate::{Error, Result, effects::TimerInfo, journal::sum, random::Random};
 use rosey_wire::{
     call::{Call, Returned, TimerInfo as WireTimer, WalkedKey},
     effect::{Effect, Effects, Read, Scope, Target, When},
@@ -57,14 +58,19 @@ pub struct SentLine {
 #[derive(Default)]
 pub(crate) struct Memory(Mutex<State>);
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct State {
+    /// The clock, in whole milliseconds. It stands still until a test presses it forward.
+    now: SystemTime,
+    /// When the bot was made, by the clock of the day and by that of the process.
+    began: (SystemTime, Instant),
     /// The values by scope, owner within it, and key.
     values: BTreeMap<(Scope, String, String), Value>,
     last_version: u64,
     /// What a migration under way has changed so far: each an encoded effect.
     staged: Vec<Vec<u8>>,
-    events: HashMap<u64, Place>,
+    /// The events that are being handled: where each happened, and its seed.
+    events: HashMap<u64, (Place, u64)>,
     timers: BTreeMap<String, Timer>,
     sent: Vec<SentLine>,
     published: Vec<(String, String)>,
@@ -74,7 +80,24 @@ struct State {
 struct Value {
     version: u64,
     json: String,
-    until: Option<Instant>,
+    until: Option<SystemTime>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(since_1970(SystemTime::now()));
+        Self {
+            now,
+            began: (now, Instant::now()),
+            values: BTreeMap::new(),
+            last_version: 0,
+            staged: Vec::new(),
+            events: HashMap::new(),
+            timers: BTreeMap::new(),
+            sent: Vec::new(),
+            published: Vec::new(),
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -100,7 +123,7 @@ impl Memory {
     /// Answers a call as the host does.
     pub(crate) fn answer(&self, event: u64, request: &[u8]) -> Result<Vec<u8>> {
         let mut state = self.lock();
-        let place = state.events.get(&event).cloned().unwrap_or_default();
+        let place = state.events.get(&event).map(|(place, _)| place.clone()).unwrap_or_default();
         Ok(match decode(request)? {
             Call::Get { scope, key } => {
                 let value = state.get(scope, &place, key);
@@ -141,10 +164,40 @@ impl Memory {
         })
     }
 
-    pub(super) fn begin(&self, event: u64, place: &Place) {
+    pub(super) fn begin(&self, event: u64, place: &Place, seed: u64) {
         let mut state = self.lock();
         state.staged.clear();
-        state.events.insert(event, place.clone());
+        state.events.insert(event, (place.clone(), seed));
+    }
+
+    /// A seed for an event that is being handled, another one at each call.
+    pub(crate) fn seed(&self, event: u64) -> u64 {
+        let mut state = self.lock();
+        let Some((_, seed)) = state.events.get_mut(&event) else { return event };
+        let mut random = Random::seeded(*seed);
+        *seed = random.next_u64();
+        random.next_u64()
+    }
+
+    /// The time of the bot's clock.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.lock().now
+    }
+
+    /// The same by the clock of the process.
+    pub(super) fn instant(&self) -> Instant {
+        let state = self.lock();
+        let (began, instant) = state.began;
+        instant + state.now.duration_since(began).unwrap_or_default()
+    }
+
+    pub(super) fn set_now(&self, time: SystemTime) {
+        let mut state = self.lock();
+        state.now = SystemTime::UNIX_EPOCH + Duration::from_millis(since_1970(time));
+        // A clock that is set back is another beginning.
+        if state.now < state.began.0 {
+            state.began.0 = state.now;
+        }
     }
 
     pub(super) fn end(&self, event: u64) {
@@ -160,12 +213,19 @@ impl Memory {
         self.lock().sent.clone()
     }
 
+    pub(super) fn take_sent(&self) -> Vec<SentLine> {
+        std::mem::take(&mut self.lock().sent)
+    }
+
     pub(super) fn published(&self) -> Vec<(String, String)> {
         self.lock().published.clone()
     }
 
-    pub(super) fn stored(&self, key: &str) -> Option<String> {
-        self.lock().get(Scope::Global, &Place::default(), key).map(|value| value.json.clone())
+    pub(super) fn stored(&self, scope: &str, key: &str) -> Option<String> {
+        let (scope, owner) = scope_of(scope);
+        let state = self.lock();
+        let value = state.values.get(&(scope, owner, key.to_owned()));
+        value.filter(|value| value.lives(state.now)).map(|value| value.json.clone())
     }
 
     pub(super) fn timers(&self) -> Vec<TimerInfo> {
@@ -177,27 +237,32 @@ impl Memory {
         self.lock().timers.iter().map(info).collect()
     }
 
-    /// Fires a timer now. A timer that fires once is then removed.
+    /// Fires a timer now. A timer that fires once is then removed; another one is due at its next time.
     pub(super) fn fire(&self, name: &str) -> Option<Timer> {
         let mut state = self.lock();
-        let timer = state.timers.get(name)?.clone();
-        if timer.cron.is_empty() {
-            state.timers.remove(name);
+        let now = state.now;
+        let timer = state.timers.get_mut(name)?;
+        let fired = timer.clone();
+        match next(&timer.cron, now.max(timer.due)) {
+            Ok(Some(due)) if !timer.cron.is_empty() => timer.due = due,
+            _ => drop(state.timers.remove(name)),
         }
-        Some(timer)
+        Some(fired)
     }
 }
 
 impl State {
     fn get(&self, scope: Scope, place: &Place, key: &str) -> Option<&Value> {
-        self.values.get(&full(scope, place, key)).filter(|value| value.lives())
+        self.values.get(&full(scope, place, key)).filter(|value| value.lives(self.now))
     }
 
     fn under(&self, scope: Scope, place: &Place, prefix: &str) -> Vec<(&str, &Value)> {
         let owner = owner(scope, place);
         self.values
             .iter()
-            .filter(|((s, o, key), value)| (*s, o) == (scope, &owner) && key.starts_with(prefix) && value.lives())
+            .filter(|((s, o, key), value)| {
+                (*s, o) == (scope, &owner) && key.starts_with(prefix) && value.lives(self.now)
+            })
             .map(|((_, _, key), value)| (key.as_str(), value))
             .collect()
     }
@@ -227,7 +292,7 @@ impl State {
         match *effect {
             Effect::Put { scope, key, value, ttl_ms } => {
                 let until = Some(ttl_ms).filter(|ms| *ms > 0);
-                let until = until.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
+                let until = until.and_then(|ms| self.now.checked_add(Duration::from_millis(ms)));
                 self.put(scope, place, key, value.to_owned(), until);
             }
             Effect::Delete { scope, key } => {
@@ -249,9 +314,9 @@ impl State {
             }
             Effect::SetTimer { name, when, payload } => {
                 let (due, cron) = match when {
-                    When::After(ms) => (SystemTime::now().checked_add(Duration::from_millis(ms)), ""),
+                    When::After(ms) => (self.now.checked_add(Duration::from_millis(ms)), ""),
                     When::At(ms) => (SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms)), ""),
-                    When::Every { cron, .. } => (Some(SystemTime::now()), cron),
+                    When::Every { cron, .. } => (next(cron, self.now)?, cron),
                 };
                 let due = due.ok_or_else(|| format!("the timer {name:?} is set to a time beyond the clock's range"))?;
                 let (cron, payload, place) = (cron.to_owned(), payload.to_owned(), place.clone());
@@ -281,7 +346,7 @@ impl State {
 
     /// A page of all keys of all scopes.
     fn walk(&self, after: (&str, &str), limit: u32) -> Result<Vec<u8>> {
-        let mut all: Vec<_> = self.values.iter().filter(|(_, value)| value.lives()).collect();
+        let mut all: Vec<_> = self.values.iter().filter(|(_, value)| value.lives(self.now)).collect();
         let names: Vec<_> = all.iter().map(|((scope, owner, _), _)| name_of(*scope, owner)).collect();
         let mut entries: Vec<_> = names
             .iter()
@@ -296,7 +361,7 @@ impl State {
         Ok(pack(&Returned::Walked { entries, more })?)
     }
 
-    fn put(&mut self, scope: Scope, place: &Place, key: &str, json: String, until: Option<Instant>) {
+    fn put(&mut self, scope: Scope, place: &Place, key: &str, json: String, until: Option<SystemTime>) {
         self.last_version += 1;
         let value = Value { version: self.last_version, json, until };
         self.values.insert(full(scope, place, key), value);
@@ -304,9 +369,18 @@ impl State {
 }
 
 impl Value {
-    fn lives(&self) -> bool {
-        self.until.is_none_or(|until| until > Instant::now())
+    fn lives(&self, now: SystemTime) -> bool {
+        self.until.is_none_or(|until| until > now)
     }
+}
+
+/// The next time of a cron expression; `None` for an empty one, or one that never comes.
+fn next(cron: &str, after: SystemTime) -> Result<Option<SystemTime>, String> {
+    if cron.is_empty() {
+        return Ok(None);
+    }
+    let next = Cron::parse(cron)?.next(since_1970(after));
+    Ok(next.map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms)))
 }
 
 fn seen(values: &[(&str, &Value)]) -> (u64, u64) {

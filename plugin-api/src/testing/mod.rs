@@ -21,7 +21,11 @@
 //! assert_eq!(bot.say("!hello").text(), "Usage: !hello world");
 //! ```
 
+mod cron;
 mod memory;
+mod person;
+mod reload;
+mod time;
 
 use crate::{
     Context, Error, Finished, Plugin, Result,
@@ -31,10 +35,12 @@ use crate::{
     guard,
     manifest::Subscription,
     plugin::{Handling, Instance},
+    random::Random,
 };
 pub use memory::SentLine;
 pub(crate) use memory::current;
 use memory::{Commit, Entered, Memory, Place, since_1970};
+pub use person::Person;
 use regex_lite::Regex;
 use rosey_wire::event::{Body, Kind, Occurrence};
 use serde::{Serialize, de::DeserializeOwned};
@@ -45,7 +51,7 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::Poll,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant},
 };
 
 /// Time that a handler may take in a test, in milliseconds: the host's default.
@@ -55,12 +61,17 @@ const ATTEMPTS: u32 = 3;
 /// The connector of the events in a test.
 const CONNECTOR: &str = "test";
 
-/// A plugin under test, with one user in one channel.
+/// A plugin under test, with one user in one channel. [`person`](Self::person) gives more of both,
+/// [`advance`](Self::advance) lets time pass, and [`reload`](Self::reload) loads another build. When a handler fails,
+/// the test's output has the operator's text.
 pub struct Bot<P> {
     instance: Instance<P>,
     place: Place,
     events: AtomicU64,
     memory: Arc<Memory>,
+    /// A JSON object.
+    settings: String,
+    seed: u64,
 }
 
 /// How an event ended.
@@ -88,6 +99,24 @@ impl Answer {
             Self::Failed { user, .. } => user,
         }
     }
+
+    /// The reply.
+    ///
+    /// ```
+    /// # use plugin_api::testing::Answer;
+    /// assert_eq!(Answer::Replied("tea".into()).reply(), "tea");
+    /// ```
+    ///
+    /// # Panics
+    /// When there is none, with the operator's text of a failure.
+    #[track_caller]
+    pub fn reply(&self) -> &str {
+        match self {
+            Self::Replied(text) => text,
+            Self::Ignored => panic!("the plugin did not reply"),
+            Self::Failed { detail, .. } => panic!("the handler failed: {detail}"),
+        }
+    }
 }
 
 impl<P: Plugin> Default for Bot<P> {
@@ -112,7 +141,21 @@ impl<P: Plugin> Bot<P> {
     pub fn with_settings(json: &str) -> Result<Self> {
         let instance = Instance::create(json.as_bytes(), false)?;
         let place = Place { user: "alice".into(), channel: "#test".into() };
-        Ok(Self { instance, place, events: AtomicU64::new(0), memory: Arc::default() })
+        Ok(Self {
+            instance,
+            place,
+            events: AtomicU64::new(0),
+            memory: Arc::default(),
+            settings: json.to_owned(),
+            seed: 0,
+        })
+    }
+
+    /// Sets the seed of [`Context::random`]. The default is 0, so that a test repeats itself.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
     }
 
     /// Sets the user. The default is `alice`.
@@ -147,8 +190,12 @@ impl<P: Plugin> Bot<P> {
     /// # Panics
     /// Inside a tokio runtime.
     pub fn say_as(&self, user: &str, line: &str) -> Answer {
-        let place = Place { user: user.to_owned(), ..self.place.clone() };
-        self.block_on(self.command(&place, line, false))
+        self.person(user).say(line)
+    }
+
+    /// Another person, in the same channel until [`Person::in_channel`] says another.
+    pub fn person(&self, name: &str) -> Person<'_, P> {
+        Person { bot: self, place: Place { user: name.to_owned(), ..self.place.clone() } }
     }
 
     /// Says a line, with or without the prefix, in an `async` test.
@@ -185,27 +232,31 @@ impl<P: Plugin> Bot<P> {
     /// Says a line that is no command, and returns the answers of the handlers that hear it. Like all methods below, it
     /// panics inside a tokio runtime.
     pub fn hear(&self, line: &str) -> Vec<Answer> {
+        self.heard(&self.place, line)
+    }
+
+    fn heard(&self, place: &Place, line: &str) -> Vec<Answer> {
         let matches = |pattern: &str| {
             let regex =
                 Regex::new(pattern).unwrap_or_else(|error| panic!("the regular expression {pattern:?}: {error}"));
             regex.is_match(line)
         };
-        self.deliver(&self.place, &Body::Message { text: line }, |it| it.pattern.is_empty() || matches(it.pattern))
+        self.deliver(place, &Body::Message { text: line }, |it| it.pattern.is_empty() || matches(it.pattern))
     }
 
     /// A person comes into the channel.
     pub fn join(&self, user: &str) -> Vec<Answer> {
-        self.deliver(&self.person(user), &Body::Join, |_| true)
+        self.person(user).join()
     }
 
     /// A person leaves the channel.
     pub fn part(&self, user: &str, reason: &str) -> Vec<Answer> {
-        self.deliver(&self.person(user), &Body::Part { reason }, |_| true)
+        self.person(user).part(reason)
     }
 
     /// A person takes another name.
     pub fn nick(&self, user: &str, new: &str) -> Vec<Answer> {
-        self.deliver(&self.person(user), &Body::Nick { new }, |_| true)
+        self.person(user).nick(new)
     }
 
     /// The channel gets another topic.
@@ -240,7 +291,7 @@ impl<P: Plugin> Bot<P> {
         let (due, payload, place) = match self.memory.fire(name) {
             Some(timer) => (timer.due, timer.payload, timer.place),
             None if handler.cron.is_empty() => panic!("no handler has set a timer {name:?}"),
-            None => (SystemTime::now(), Vec::new(), Place::default()),
+            None => (self.memory.now(), Vec::new(), Place::default()),
         };
         let body = Body::Timer { name, payload: &payload, due_ms: since_1970(due), late_ms: 0 };
         let mut answers = self.deliver(&place, &body, |it| it.pattern == handler.pattern);
@@ -262,6 +313,33 @@ impl<P: Plugin> Bot<P> {
         self.memory.sent()
     }
 
+    /// The lines since the last call, in order.
+    ///
+    /// ```
+    /// use plugin_api::{prelude::*, testing::Bot};
+    ///
+    /// #[derive(Default)]
+    /// struct Gossip;
+    ///
+    /// #[plugin]
+    /// impl Gossip {
+    ///     /// Tell another channel: `!tell news`
+    ///     #[command]
+    ///     fn tell(&self, cx: &Context, news: String) -> Result<()> {
+    ///         cx.say_to("irc", "#tea", &news)
+    ///     }
+    /// }
+    ///
+    /// let bot = Bot::<Gossip>::new();
+    /// bot.say("!tell one");
+    /// assert_eq!(bot.take_sent()[0].text, "one");
+    /// bot.say("!tell two");
+    /// assert_eq!(bot.take_sent()[0].text, "two");
+    /// ```
+    pub fn take_sent(&self) -> Vec<SentLine> {
+        self.memory.take_sent()
+    }
+
     /// The timers that handlers have set, by name.
     pub fn timers(&self) -> Vec<TimerInfo> {
         self.memory.timers()
@@ -277,12 +355,17 @@ impl<P: Plugin> Bot<P> {
     /// # Panics
     /// When it is not a `T`.
     pub fn stored<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        let json = self.memory.stored(key)?;
-        Some(serde_json::from_str(&json).unwrap_or_else(|error| panic!("the value of {key:?}: {error}")))
+        self.stored_in("", key)
     }
 
-    fn person(&self, user: &str) -> Place {
-        Place { user: user.to_owned(), ..self.place.clone() }
+    /// The value of a key in a scope, named as in a [walk](crate::walk): `channel #test`, `user alice`, `member #test
+    /// alice`, or empty for the global scope.
+    ///
+    /// # Panics
+    /// When it is not a `T`.
+    pub fn stored_in<T: DeserializeOwned>(&self, scope: &str, key: &str) -> Option<T> {
+        let json = self.memory.stored(scope, key)?;
+        Some(serde_json::from_str(&json).unwrap_or_else(|error| panic!("the value of {key:?}: {error}")))
     }
 
     /// Delivers an event to each handler of its kind that `takes` accepts.
@@ -324,7 +407,8 @@ impl<P: Plugin> Bot<P> {
     async fn handle<'a>(&'a self, place: &Place, probe: bool, begin: impl Fn(u64) -> Handling<'a>) -> Answer {
         let id = self.events.fetch_add(1, Relaxed) + 1;
         for _ in 0..ATTEMPTS {
-            self.memory.begin(id, place);
+            // The numbers of one event say nothing about those of the next.
+            self.memory.begin(id, place, Random::seeded(self.seed).next_u64() ^ Random::seeded(id).next_u64());
             let finished = self.finish(|| begin(id)).await;
             self.memory.end(id);
             let committed = finished.effects().and_then(|effects| match effects {
@@ -366,14 +450,19 @@ impl<P: Plugin> Bot<P> {
     }
 }
 
-/// The time for cooldowns.
-pub(crate) fn now() -> std::time::Instant {
-    std::time::Instant::now()
+/// The time for cooldowns: that of the clock of the bot under test, if there is one.
+pub(crate) fn now() -> Instant {
+    current().map_or_else(Instant::now, |memory| memory.instant())
 }
 
+/// What a handler returned. The error of one that failed goes to the test's output.
+#[expect(clippy::print_stderr, reason = "the test harness shows it when the test fails")]
 fn answer(result: Result<crate::Reply>) -> Answer {
     match result {
         Ok(reply) => reply.as_text().map_or(Answer::Ignored, |text| Answer::Replied(text.to_owned())),
-        Err(error) => Answer::Failed { user: error.user().to_owned(), detail: error.detail().to_owned() },
+        Err(error) => {
+            eprintln!("a handler failed: {}", error.detail());
+            Answer::Failed { user: error.user().to_owned(), detail: error.detail().to_owned() }
+        }
     }
 }

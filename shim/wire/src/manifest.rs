@@ -32,6 +32,30 @@ pub struct Manifest {
     pub store_version: u32,
     /// Whether it can migrate a store of an older version to `store_version`.
     pub migrates: bool,
+    /// The settings. Empty when the plugin does not describe them.
+    pub settings: Vec<Setting>,
+}
+
+/// The description of one setting.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Setting {
+    /// The name in the operator's file.
+    pub name: String,
+    /// What it is for, in one line.
+    pub help: String,
+    /// The kind of value in plain words; may be empty.
+    pub kind: String,
+    /// What a number counts; may be empty.
+    pub unit: String,
+    /// The values that it may have: `1 to 100`; empty for all.
+    pub range: String,
+    /// The default, as the operator would write it; may be empty.
+    pub default: String,
+    /// Whether it must be set.
+    pub required: bool,
+    /// Whether nobody may see its value.
+    pub secret: bool,
 }
 
 /// A handler of events that are no commands.

@@ -332,8 +332,10 @@ impl Misbehave {
 }
 
 /// It does nothing with them.
-#[derive(serde::Deserialize)]
+#[derive(Settings)]
 struct Settings {
-    #[serde(default, rename = "limit")]
+    #[setting(name = "limit")]
     _limit: Option<u32>,
+    #[setting(name = "word")]
+    _word: Option<Secret>,
 }
