@@ -10,43 +10,41 @@ impl<P: Plugin> Bot<P> {
     /// and clock stay. Then the old build shuts down.
     ///
     /// ```
-    /// use plugin_api::{prelude::*, testing::Bot};
+    /// use plugin_api::{prelude::*, state, testing::Bot};
+    /// use std::sync::Mutex;
     ///
     /// #[derive(Default)]
-    /// struct V1;
+    /// struct Notes(Mutex<Vec<String>>);
     ///
-    /// #[plugin(store_version = 1)]
-    /// impl V1 {
+    /// #[plugin(reload = "handoff")]
+    /// impl Notes {
     ///     /// Keep a note: `!note tea`
     ///     #[command]
-    ///     fn note(&self, cx: &Context, text: String) -> Result<()> {
-    ///         cx.store().put("note", &text)
+    ///     fn note(&self, _cx: &Context, text: String) -> String {
+    ///         let mut notes = self.0.lock().expect("nothing panics while it is held");
+    ///         notes.push(text);
+    ///         notes.join(", ")
+    ///     }
+    ///
+    ///     #[snapshot]
+    ///     fn save(&self) -> Result<Vec<u8>> {
+    ///         state::to_bytes(&self.0)
+    ///     }
+    ///
+    ///     #[restore]
+    ///     fn load(&self, _version: u32, bytes: &[u8]) -> Result<()> {
+    ///         *self.0.lock().expect("nothing panics while it is held") = state::from_bytes(bytes)?;
+    ///         Ok(())
     ///     }
     /// }
     ///
-    /// #[derive(Default)]
-    /// struct V2;
-    ///
-    /// #[plugin(store_version = 2)]
-    /// impl V2 {
-    ///     /// Read all notes: `!notes`
-    ///     #[command]
-    ///     async fn notes(&self, cx: &Context) -> Result<String> {
-    ///         Ok(cx.store().get::<Vec<String>>("notes").await?.unwrap_or_default().join(", "))
-    ///     }
-    ///
-    ///     #[migrate]
-    ///     async fn migrate(&self, cx: &Context, _from: u32) -> Result<()> {
-    ///         let note: Option<String> = cx.store().get("note").await?;
-    ///         cx.store().put("notes", &Vec::from_iter(note))
-    ///     }
-    /// }
-    ///
-    /// let bot = Bot::<V1>::new();
+    /// let bot = Bot::<Notes>::new();
     /// bot.say("!note tea");
-    /// let bot = bot.reload::<V2>().unwrap();
-    /// assert_eq!(bot.say("!notes").text(), "tea");
+    /// let bot = bot.reload::<Notes>().unwrap();
+    /// assert_eq!(bot.say("!note milk").text(), "tea, milk");
     /// ```
+    ///
+    /// In a unit test, the build before may be a second plugin in the same file.
     ///
     /// # Errors
     /// Why a host would not take the new build: its settings, its probe, the state or the store.
