@@ -181,6 +181,11 @@ macro_rules! export {
     };
 }
 
+/// Compiles and runs the examples of the authors' guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guides/WRITING_PLUGINS.md")]
+mod guide {}
+
 /// What the code that `#[plugin]` writes needs. Not for authors: it changes without notice.
 #[doc(hidden)]
 pub mod __private {

@@ -25,6 +25,9 @@ const LINK: &str = "link";
 /// The key of the number of quotes in a channel. Each quote is under `quote/` and its own number, from 1 on.
 const COUNT: &str = "quotes";
 
+/// The longest wait of a reminder.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+
 #[plugin(probe = "quote 1")]
 impl Quotes {
     /// Write a quote down: `!addquote <bob> it works on my machine`
@@ -61,11 +64,13 @@ impl Quotes {
 
     /// Be reminded of something: `!remind 10s tea`
     #[command(cooldown = "1s")]
-    fn remind(&self, cx: &Context, when: String, what: String) -> Result<String> {
-        let wait = span(&when).ok_or_else(|| Error::new("When? Such as 30s, 10m or 2h."))?;
+    fn remind(&self, cx: &Context, wait: Duration, what: String) -> Result<String> {
+        if wait > LONGEST {
+            return Ok("I remember things for a year at most.".to_owned());
+        }
         // A name of its own for each: a person may be reminded of several things.
         cx.after(wait, &format!("remind/{}/{}", cx.user(), cx.event()), &what)?;
-        Ok(format!("In {when}."))
+        Ok(format!("In {}.", cx.args().split_whitespace().next().unwrap_or_default()))
     }
 
     /// Comes in the channel and with the person of `!remind`, also when Rosey was stopped meanwhile.
@@ -82,20 +87,6 @@ impl Quotes {
             words.find(|word| word.starts_with("http")).unwrap_or(&message.text).trim_end_matches([',', '.', ')']);
         cx.store().channel().put(LINK, &Quote { text: link.to_owned(), by: cx.user().to_owned() })
     }
-}
-
-/// `30s`, `10m`, `2h` or `1d`; a year at most.
-fn span(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    let seconds = number.parse::<u64>().ok()?.checked_mul(seconds)?;
-    (seconds <= 366 * 86_400).then(|| Duration::from_secs(seconds))
 }
 
 fn key(number: u64) -> String {
@@ -122,8 +113,12 @@ mod tests {
     fn a_reminder_comes_to_the_person_who_asked_for_it() {
         let bot = Bot::<Quotes>::new();
         assert_eq!(bot.say("!remind 10s tea").text(), "In 10s.");
-        assert_eq!(bot.fire(&bot.timers()[0].name).text(), "alice: tea");
-        assert_eq!((span("90m"), span("1y"), span("é")), (Some(Duration::from_secs(5400)), None, None));
+        assert!(bot.advance(Duration::from_secs(9)).is_empty());
+        assert_eq!(bot.advance(Duration::from_secs(1))[0].text(), "alice: tea");
+        let usage = "Usage: !remind 10s tea";
+        assert_eq!(bot.person("eve").say("!remind 400d tea").text(), "I remember things for a year at most.");
+        let text = "wait: \"soon\" is not a duration; write 10s, 5m, 2h30m or 1d";
+        assert_eq!(bot.say_as("bob", "!remind soon tea").text(), format!("{text}. {usage}"));
     }
 
     #[test]

@@ -8,17 +8,12 @@ pub struct Greeter {
     greeting: String,
 }
 
-/// The table `[plugins.my-plugin.config]` of the bot's configuration. `Default` gives the settings that are left out.
-#[derive(serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// The table `[plugins.my-plugin.config]` of the bot's configuration.
+#[derive(Settings)]
 pub struct Settings {
+    /// The word before the name.
+    #[setting(default = "Hello")]
     greeting: String,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { greeting: "Hello".to_owned() }
-    }
 }
 
 // A new build must answer the probe before it replaces the one that serves.

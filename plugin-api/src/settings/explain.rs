@@ -3,7 +3,17 @@
 use crate::{Error, Result};
 use serde::de::DeserializeOwned;
 
-/// Reads the settings for `#[create]`. Empty input means `{}`.
+/// Reads settings, as `#[create]` does: for [`Plugin::create`](crate::Plugin::create) by hand. Empty input means `{}`.
+///
+/// ```
+/// #[derive(Debug, serde::Deserialize)]
+/// struct Mine {
+///     city: String,
+/// }
+///
+/// let error = plugin_api::settings::settings::<Mine>(b"{}").unwrap_err();
+/// assert_eq!(error.detail(), "city: is not set and has no default");
+/// ```
 ///
 /// # Errors
 /// When the JSON is not a `T`. The text is the name of the setting, a colon, and what it needs. It quotes no value,
