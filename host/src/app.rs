@@ -123,7 +123,7 @@ impl AppError {
 ///
 /// # Errors
 /// [`AppError`]; everything that was started is stopped.
-pub fn run(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> Result<(), AppError> {
+pub fn run(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>, &Arc<Plugins>)) -> Result<(), AppError> {
     // Whatever the umask of the parent process: other users must not read what Rosey writes.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     raise_open_files();
@@ -164,7 +164,7 @@ async fn live(
     config: Config,
     metrics: Metrics,
     ops: Handle,
-    greet: impl FnOnce(&Config, Option<SocketAddr>),
+    greet: impl FnOnce(&Config, Option<SocketAddr>, &Arc<Plugins>),
 ) -> Result<(), AppError> {
     let mut signals = Signals::watch().map_err(AppError::Runtime)?;
     let Some(state) = when_possible(&mut signals, async || State::open(&config.state_dir)).await? else {
@@ -216,7 +216,7 @@ async fn live(
     let starting = async {
         plugins.when_started().await;
         state.say(Life::Running);
-        greet(&config, dashboard);
+        greet(&config, dashboard, &plugins);
         router.set_starting(false);
     };
     let ended = tokio::select! {

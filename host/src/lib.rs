@@ -36,4 +36,5 @@ pub mod log;
 pub mod quick_start;
 
 pub mod app;
+pub mod author;
 pub mod shell;

@@ -3,12 +3,19 @@
 
 use clap::Parser;
 use rosey::{
-    app,
+    app, author,
     cli::{Cli, Command, exit},
     config::Config,
-    log, quick_start, report, shell,
+    log,
+    plugins::Plugins,
+    quick_start, report, shell,
 };
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -17,6 +24,11 @@ fn main() -> ExitCode {
         (None | Some(Command::Run), config) => run(config),
         (Some(Command::Completions { shell }), _) => shell::completion::print(shell),
         (Some(Command::Man { directory }), _) => shell::man::write(&directory),
+        (Some(Command::New { name }), _) => match author::create(Path::new("."), &name) {
+            Ok(next) => shell::say(&next),
+            Err(problem) => shell::fail(exit::FAILED, &problem),
+        },
+        (Some(Command::Dev { folders }), _) => dev(&folders),
         (Some(Command::Check), Some(file)) => shell::check::check_file(&file),
         (Some(command), config) => {
             let given = config.is_some();
@@ -40,7 +52,19 @@ fn quick() -> u8 {
         return shell::fail(exit::FAILED, &problem);
     }
     warn_of_unread();
-    start(Config::embedded(&beside_me()), quick_start::greet)
+    start(Config::embedded(&beside_me()), |config, dashboard, _| quick_start::greet(config, dashboard))
+}
+
+fn dev(folders: &[PathBuf]) -> u8 {
+    log::start("info");
+    let opened = quick_start::build_parts().and_then(|()| author::Workshop::open(folders));
+    match opened {
+        Ok(workshop) => start(workshop.config(&beside_me()), |_, dashboard, plugins| {
+            quick_start::show_dashboard(dashboard);
+            workshop.follow(plugins);
+        }),
+        Err(problem) => shell::fail(exit::FAILED, &problem),
+    }
 }
 
 fn warn_of_unread() {
@@ -54,10 +78,10 @@ fn run(file: Option<PathBuf>) -> u8 {
     if file.is_none() {
         warn_of_unread();
     }
-    with(file, |config| start(config, |_, _| tracing::info!("ready")))
+    with(file, |config| start(config, |_, _, _| tracing::info!("ready")))
 }
 
-fn start(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>)) -> u8 {
+fn start(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>, &Arc<Plugins>)) -> u8 {
     match app::run(config, greet) {
         Ok(()) => exit::OK,
         Err(error) => shell::fail(exit::FAILED, &report::chain(&error)),

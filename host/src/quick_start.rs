@@ -55,9 +55,14 @@ pub fn build_parts() -> Result<(), String> {
 pub fn greet(config: &Config, dashboard: Option<SocketAddr>) {
     let user = config.connect.console.as_ref().map_or("nobody", |console| &console.user);
     println!("Hello {user}. Type !roll 2d6+3, !8ball will it work?, !help, or !admin help: you are the owner here.");
+    show_dashboard(dashboard);
+    println!("Ctrl-D stops Rosey. State is kept in {}.", config.state_dir.display());
+}
+
+/// Prints where the dashboard is.
+pub fn show_dashboard(dashboard: Option<SocketAddr>) {
     match dashboard {
         Some(address) => println!("Dashboard: http://{address}/"),
         None => println!("The dashboard did not start; the warning above says why."),
     }
-    println!("Ctrl-D stops Rosey. State is kept in {}.", config.state_dir.display());
 }

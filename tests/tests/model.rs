@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use rosey::{
     commit::{self, Answer, Batch, Change, CommitError, Question, Quota, Read, Record, To, timers::TimerQuota},
     store::Database,
-    time::Clock,
+    time::{Clock, unix_millis},
 };
 use rosey_core::{
     flow::{Blame, Flow, FlowLimits},
@@ -110,16 +110,15 @@ impl<'a> Bot<'a> {
         assert!(self.flow.admit(Instant::now(), key, program).is_none());
     }
 
-    fn batch(&self, records: Vec<Record>, questions: Vec<Question>) -> commit::Results {
+    fn batch(&self, records: Vec<Record>) -> commit::Results {
         let timer_quota = TimerQuota { timers: 0, bytes: 0 };
         let (plugin, clock, accepts) = ("p".into(), Clock::default(), Vec::new());
-        let batch =
-            Batch { plugin, quota: QUOTA, timer_quota, clock, store_version: None, accepts, records, questions };
+        let batch = Batch { plugin, quota: QUOTA, timer_quota, clock, store_version: None, accepts, records };
         self.runtime.block_on(commit::run(&self.database, batch))
     }
 
     fn ask(&self, question: Question) -> Answer {
-        self.batch(Vec::new(), vec![question]).answers.remove(0)
+        self.runtime.block_on(commit::ask(&self.database, "p".into(), vec![question], unix_millis())).remove(0)
     }
 
     fn deliver(&mut self) {
@@ -194,7 +193,7 @@ impl<'a> Bot<'a> {
     fn commit(&mut self) {
         let mut answered = std::mem::take(&mut self.answered);
         let records = answered.iter_mut().map(|one| std::mem::take(&mut one.record)).collect();
-        let results = self.batch(records, Vec::new()).records;
+        let results = self.batch(records).records;
         for (one, result) in answered.into_iter().zip(results) {
             match result {
                 Ok(_) => {

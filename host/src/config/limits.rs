@@ -26,6 +26,11 @@ impl LimitsConfig {
         Self(Limits::rows().into_iter().filter_map(set).collect())
     }
 
+    /// Sets a limit by its name.
+    pub fn set(&mut self, name: &'static str, value: Value) {
+        self.0.push((name, value));
+    }
+
     /// Sets these limits in `limits`.
     pub fn apply(&self, limits: &mut Limits) {
         for (name, value) in &self.0 {

@@ -1,0 +1,120 @@
+//! `rosey new` and `rosey dev` as an author uses them, with the real compiler.
+
+use rosey_tests::{bot::Bot, build};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The folder in which an author works, with the crate that `rosey new` made.
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new(names: &[&str]) -> Self {
+        let desk = Self { folder: tempfile::tempdir().expect("a directory") };
+        for name in names {
+            let made = Command::new(build::rosey()).args(["new", name]).current_dir(desk.path()).output();
+            let made = made.expect("it is built");
+            let said = String::from_utf8_lossy(&made.stdout);
+            assert!(made.status.success() && said.contains(&format!("Created {name}: Cargo.toml")), "{made:?}");
+            // It needs no download: these versions are here.
+            let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+            fs::copy(lock, desk.path().join(name).join("Cargo.lock")).expect("it is there");
+        }
+        desk
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    fn dev(&self, names: &[&str]) -> Bot {
+        let (mut command, mut first) = (Command::new(build::rosey()), Command::new(env!("CARGO")));
+        for command in [&mut command, &mut first] {
+            // The dependencies are built there already, or the next run finds them there.
+            command.env("CARGO_TARGET_DIR", build::target().parent().expect("target/<profile>").join("next"));
+            command.env("CARGO_NET_OFFLINE", "true").env("CARGO", env!("CARGO"));
+        }
+        first.args(["build", "--quiet", "--lib"]).current_dir(self.file(names[0]));
+        assert!(first.status().is_ok_and(|status| status.success()), "it does not build");
+        command.arg("dev").args(names).current_dir(self.path());
+        let bot = Bot::spawn(command);
+        bot.until_logged("save a file, and the new build answers");
+        let dashboard = bot.answer();
+        assert!(dashboard.contains("ashboard"), "{dashboard}");
+        bot
+    }
+
+    /// Saves a file of a crate with one text in place of another, and a version to know the build by.
+    fn save(&self, name: &str, file: &str, (from, to): (&str, &str), version: &str) {
+        let path = self.file(name).join(file);
+        let text = fs::read_to_string(&path).expect("it is there");
+        assert!(text.contains(from), "{from} is not in {text}");
+        let manifest = self.file(name).join("Cargo.toml");
+        let described = fs::read_to_string(&manifest).expect("it is there");
+        let line = described.lines().find(|line| line.starts_with("version = ")).expect("it has one");
+        fs::write(manifest, described.replace(line, &format!("version = {version:?}"))).expect("ours");
+        fs::write(path, text.replace(from, to)).expect("ours");
+    }
+}
+
+#[test]
+fn a_saved_file_answers_and_one_that_does_not_build_changes_nothing() {
+    let desk = Desk::new(&["quotes"]);
+    let mut bot = desk.dev(&["quotes"]);
+    assert_eq!(bot.ask("!hello world"), "Hello, world!");
+
+    desk.save("quotes", "src/lib.rs", ("\"{}, {}!\"", "\"{}, dear {}!\""), "0.2.0");
+    bot.until_logged("quotes 0.2.0 answers, ");
+    assert_eq!(bot.ask("!hello world"), "Hello, dear world!");
+
+    desk.save("quotes", "src/lib.rs", ("fn hello(", "fn hello((("), "0.3.0");
+    bot.until_logged("quotes does not build; the build before goes on.");
+    assert!(bot.log().contains("error: "), "what the compiler says:\n{}", bot.log());
+    assert_eq!(bot.ask("!hello world"), "Hello, dear world!");
+
+    let fails = "panic!(\"not today {}\", settings.greeting); #[allow(unreachable_code)] Self {";
+    desk.save("quotes", "src/lib.rs", ("fn hello(((", "fn hello("), "0.4.0");
+    bot.until_logged("quotes 0.4.0 answers, ");
+    desk.save("quotes", "src/lib.rs", ("Self { greeting: settings", &format!("{fails} greeting: settings")), "0.5.0");
+    bot.until_logged("quotes is not reloaded: ");
+    bot.until_logged("not today Hello");
+    assert_eq!(bot.ask("!hello world"), "Hello, dear world!");
+
+    // A file under another name, and one that is new.
+    fs::rename(desk.file("quotes/src/lib.rs"), desk.file("quotes/src/greeter.rs")).expect("ours");
+    fs::write(desk.file("quotes/src/lib.rs"), "mod greeter;\n").expect("ours");
+    desk.save("quotes", "src/greeter.rs", ("#![forbid(unsafe_code)]", ""), "0.6.0");
+    let text = fs::read_to_string(desk.file("quotes/src/greeter.rs")).expect("it is there");
+    fs::write(desk.file("quotes/src/greeter.rs"), text.replace(fails, "Self {").replace("dear", "old")).expect("ours");
+    bot.until_logged("quotes 0.6.0 answers, ");
+    assert_eq!(bot.ask("!hello world"), "Hello, old world!");
+    assert!(bot.end().success());
+}
+
+#[test]
+fn what_is_no_crate_of_a_plugin_is_said() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let run = |arguments: &[&str]| {
+        let output = Command::new(build::rosey())
+            .args(arguments)
+            .current_dir(folder.path())
+            .env_remove("CARGO_MANIFEST_DIR")
+            .output();
+        let output = output.expect("it is built");
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let error = run(&["dev"]);
+    assert!(error.contains("to make the crate of a plugin: rosey new NAME"), "{error}");
+    fs::create_dir(folder.path().join("taken")).expect("ours");
+    assert!(run(&["new", "taken"]).contains("exists already"));
+    assert!(run(&["new", "Taken"]).contains("1 to 64 of a-z, 0-9 and -"));
+}
