@@ -164,6 +164,7 @@ fn processes(name: &str) -> Option<Done> {
         "new-session" => call(libc::SYS_setsid, [0; 4]),
         // SAFETY: the child does nothing but end.
         "fork" => match unsafe { libc::fork() } {
+            // SAFETY: ends the child, without what the parent would do at its own end.
             0 => unsafe { libc::_exit(0) },
             result => checked(result),
         },
