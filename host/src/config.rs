@@ -7,7 +7,7 @@ use crate::{
     admin::permission::Role,
     connect::config::{Connect, ConsoleConfig},
     dashboard::instead,
-    plugins::{PluginConfig, Sandbox},
+    plugins::{PluginConfig, Sandbox, SettingsFile},
     settings::{Document, Problem, in_link},
 };
 pub use limits::LimitsConfig;
@@ -127,6 +127,8 @@ pub struct Plugin {
     pub speaks_in: Vec<String>,
     /// The plugin's own settings.
     pub config: serde_json::Map<String, serde_json::Value>,
+    /// Where they stand in the file, by name; under the empty name their table.
+    pub config_lines: BTreeMap<String, usize>,
     /// What it may do beside handling events.
     pub sandbox: SandboxConfig,
     /// Limits that differ from those of all plugins.
@@ -198,6 +200,7 @@ impl Default for Plugin {
             journal: false,
             speaks_in: Vec::new(),
             config: serde_json::Map::new(),
+            config_lines: BTreeMap::new(),
             sandbox: SandboxConfig::default(),
             limits: LimitsConfig::default(),
         }
@@ -349,7 +352,7 @@ impl Config {
             journal: plugin.journal,
             speaks_in: plugin.speaks_in.clone(),
             config: serde_json::Value::Object(plugin.config.clone()),
-            config_file: self.file.clone(),
+            config_file: self.file.clone().map(|path| SettingsFile { path, lines: plugin.config_lines.clone() }),
             sandbox: self.sandbox_of(&plugin.sandbox),
             limits,
         }

@@ -303,8 +303,10 @@ fn usage(command: &Command, error: &ArgError, word: &str) -> Reply {
         }
         ArgError::Missing(_) | ArgError::Subcommand => format!("Usage: {usage}"),
         ArgError::Invalid(why) => {
-            let why = why.trim_end_matches('.');
-            format!("{why}. Usage: {usage}")
+            let (why, name) = (why.trim_end_matches('.'), command.name);
+            let meant = nearest(word, command.subcommands.iter().map(|it| it.name));
+            let meant = meant.map(|it| format!("; did you mean !{name} {it}?")).unwrap_or_else(|| ".".into());
+            format!("{why}{meant} Usage: {usage}")
         }
     })
 }

@@ -1,8 +1,8 @@
 //! Arguments as people type them, and commands with subcommands.
 
 use plugin_api::{
-    Plugin,
-    args::{Channel, User},
+    Plugin, Random,
+    args::{Args, Channel, User},
     prelude::*,
     testing::Bot,
 };
@@ -81,6 +81,24 @@ fn what_does_not_fit_is_explained_in_plain_words() {
     }
 }
 
+#[test]
+fn any_line_is_taken_apart_into_words_of_it() {
+    let letters = ['a', 'é', ' ', ' ', '\u{3000}', '"', '“', '”', '„', '«', '»', '1', 's', '-', '\u{1f600}'];
+    let mut random = Random::seeded(1);
+    for _ in 0..20_000 {
+        let length = random.between(0..=12);
+        let line: String = (0..length).filter_map(|_| random.pick(&letters)).collect();
+        let mut args = Args::new(&line);
+        let first = args.word::<String, _>("first");
+        let all = args.last::<Vec<String>, _>("all").expect("any word is a text");
+        for word in first.iter().chain(&all) {
+            assert!(line.contains(word.as_str()), "{word:?} of {line:?}");
+        }
+        let _ = Args::new(&line).last::<Duration, _>("wait");
+        let _ = Args::new(&line).last::<Vec<u8>, _>("numbers");
+    }
+}
+
 /// Commands with subcommands, with and without a method of their own.
 #[derive(Default)]
 struct Quotes;
@@ -125,7 +143,10 @@ fn a_subcommand_is_a_method_of_its_own() {
         ("!quotes search two  words", "quotes/search: two  words"),
         ("!Q FIND tea", "Q/FIND: tea"),
         ("!quotes search", "Usage: !quotes search <word>"),
-        ("!quotes serch tea", "number: \"serch tea\" is not a whole number. Usage: !quotes 3"),
+        (
+            "!quotes serch tea",
+            "number: \"serch tea\" is not a whole number; did you mean !quotes search? Usage: !quotes 3",
+        ),
         ("!quotes delete 7", "Some(7) of 7"),
         ("!quotes delete 8", "Wait 60 s before !quotes delete."),
         ("!quotes 4", "4 \"\""),

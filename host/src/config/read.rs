@@ -194,6 +194,7 @@ impl Plugin {
             journal: section.or("journal", false),
             speaks_in: section.or("speaks_in", Vec::new()),
             config: section.foreign("config"),
+            config_lines: section.lines("config"),
             sandbox: section.table("sandbox", SandboxConfig::read).unwrap_or_default(),
             limits: section.table("limits", LimitsConfig::read).unwrap_or_default(),
         }

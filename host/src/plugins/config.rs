@@ -1,6 +1,6 @@
 //! The configuration of one plugin.
 
-use crate::process::start::OwnSettings;
+use crate::process::start::{OwnSettings, SettingsFile};
 use rosey_core::limits::Limits;
 use rosey_wire::{
     manifest::ReloadMode,
@@ -33,7 +33,7 @@ pub struct PluginConfig {
     /// The plugin's own settings, a JSON object.
     pub config: serde_json::Value,
     /// The file of these settings, for advice.
-    pub config_file: Option<PathBuf>,
+    pub config_file: Option<SettingsFile>,
     /// What it may do beside handling events.
     pub sandbox: Sandbox,
     /// Limits in force.

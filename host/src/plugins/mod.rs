@@ -10,6 +10,7 @@ mod kept;
 mod startup;
 mod waiting;
 
+pub use crate::process::start::SettingsFile;
 pub use config::{PluginConfig, Sandbox};
 
 use crate::{

@@ -29,6 +29,7 @@ use rosey_wire::{
 };
 use rustix::fs::StatVfsMountFlags;
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -89,7 +90,28 @@ pub struct OwnSettings {
     /// A JSON object.
     pub json: String,
     /// The file that they come from, if there is one, so that the operator knows where to correct them.
-    pub file: Option<PathBuf>,
+    pub file: Option<SettingsFile>,
+}
+
+/// Where settings stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The line of each setting, and under the empty name that of their table.
+    pub lines: BTreeMap<String, usize>,
+}
+
+impl SettingsFile {
+    /// The file with the line of a setting such as `hours[1]`, or with that of the table where the setting is missing.
+    fn place(&self, setting: &str) -> String {
+        let name = setting.split(['.', '[']).next().unwrap_or_default();
+        let path = self.path.display();
+        match self.lines.get(name).or_else(|| self.lines.get("")) {
+            Some(line) => format!("{path}:{line}"),
+            None => path.to_string(),
+        }
+    }
 }
 
 /// Everything that a generation needs to come up.
@@ -192,15 +214,15 @@ pub enum StartError {
     /// The plugin refuses its settings. Only an operator can correct them.
     #[error(
         "its setting {setting} is refused: {why}. Correct it{}, and restart Rosey, which reads its configuration only when it \
-         starts", in_file(.file.as_deref())
+         starts", in_file(.place.as_deref())
     )]
     Settings {
         /// The setting, as the operator writes it: `plugins.weather.config.city`.
         setting: String,
         /// What the setting needs.
         why: String,
-        /// The file that has it, if it comes from a file.
-        file: Option<PathBuf>,
+        /// The file that has it, with the line, if it comes from a file.
+        place: Option<String>,
     },
     /// The shim says nothing about the sandbox, so it may have applied none.
     #[error("the shim did not say what its sandbox holds; install host and shim of one release")]
@@ -244,19 +266,21 @@ fn is_noexec(path: &Path) -> bool {
     rustix::fs::statvfs(path).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::NOEXEC))
 }
 
-fn in_file(file: Option<&Path>) -> String {
-    file.map(|file| format!(" in {}", file.display())).unwrap_or_default()
+fn in_file(place: Option<&str>) -> String {
+    place.map(|place| format!(" in {place}")).unwrap_or_default()
 }
 
 /// A refusal of settings. plugin-api writes it as the setting, a colon, and what it needs.
 fn refused_settings(spec: &StartSpec, message: &str) -> StartError {
     let message = clean(message, 500);
     let table = format!("plugins.{}.config", spec.plugin);
-    let (setting, why) = match message.split_once(": ") {
-        Some((name, why)) if !name.contains(' ') => (format!("{table}.{name}"), why.to_owned()),
-        _ => (table, message),
+    let (name, why) = match message.split_once(": ") {
+        Some((name, why)) if !name.contains(' ') => (name, why.to_owned()),
+        _ => ("", message.clone()),
     };
-    StartError::Settings { setting, why, file: spec.config.file.clone() }
+    let place = spec.config.file.as_ref().map(|file| file.place(name));
+    let setting = if name.is_empty() { table } else { format!("{table}.{name}") };
+    StartError::Settings { setting, why, place }
 }
 
 impl StartError {

@@ -9,7 +9,7 @@ use crate::{
     text::nearest,
     time::{exact, parse_time},
 };
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 /// One table. The settings that are read are the known ones; any other entry is a problem.
 #[derive(Debug)]
@@ -151,6 +151,17 @@ impl<'a> Section<'a> {
             }
         }
         all
+    }
+
+    /// The line of each setting of such a table, and under the empty name that of the table itself.
+    pub fn lines(&self, name: &str) -> BTreeMap<String, usize> {
+        let Some(node) = self.table.get(name) else { return BTreeMap::new() };
+        let inner = match &node.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        };
+        let inner = inner.into_iter().flatten().map(|(entry, node)| (entry.clone(), node.line));
+        inner.chain([(String::new(), node.line)]).collect()
     }
 
     fn node(&mut self, name: &'static str) -> Option<&'a Node> {

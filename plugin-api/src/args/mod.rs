@@ -201,7 +201,10 @@ impl<T: Arg<Via>, Via> Arg<Repeated<Via>> for Vec<T> {
         let (mut all, mut left) = (Self::new(), text);
         while !left.is_empty() {
             let (word, rest) = split::next(left);
-            all.push(T::read(name, word)?);
+            // Quotes around nothing are no word.
+            if !word.is_empty() {
+                all.push(T::read(name, word)?);
+            }
             left = rest;
         }
         Ok(all)
