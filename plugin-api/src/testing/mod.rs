@@ -1,5 +1,6 @@
-//! Runs a plugin in its own unit tests, without a host, with the same arguments, cooldowns, usage replies and caught
-//! panics as in a bot.
+//! Runs a plugin in its own unit tests, without a host, with the same arguments, cooldowns of a person, usage replies and
+//! caught panics as in a bot. What the host checks before it wakes a plugin is not checked here: roles, and the cooldowns
+//! of a channel and of everyone.
 //!
 //! ```
 //! use plugin_api::{prelude::*, testing::Bot};
