@@ -1,5 +1,6 @@
 //! Texts of plugins, users and operators: bounded, cleaned, and compared. Knows nothing about their sources.
 
+use regex::{Regex, RegexBuilder};
 use std::borrow::Cow;
 
 /// The name that was probably meant: at most two letters different, or one with the same beginning.
@@ -80,6 +81,18 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Largest compiled expression, in bytes.
+const MAX_COMPILED: usize = 1 << 20;
+
+/// Compiles a regular expression of a plugin, in bounded memory: one MiB, and one for the table built while lines are
+/// matched.
+///
+/// # Errors
+/// The text is no expression, or takes too much memory.
+pub fn expression(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern).size_limit(MAX_COMPILED).dfa_size_limit(MAX_COMPILED).build()
 }
 
 #[cfg(test)]

@@ -78,6 +78,11 @@ impl Record {
         changes_nothing && leads_nowhere && self.settles.is_none()
     }
 
+    /// The removal of an event that has ended, by its row of `accepted`.
+    pub fn end(row: i64) -> Self {
+        Self { settles: Some(row), ..Self::default() }
+    }
+
     /// Whether it changes one key, and does nothing else.
     fn writes_once(&self) -> bool {
         let is_alone = self.timers.is_empty() && self.lines.is_empty() && self.signals.is_empty();

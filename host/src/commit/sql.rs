@@ -5,11 +5,9 @@ use super::{
     Question, Quota, Read, Record, Results, To, Usage, WalkedEntry, migrate, pending,
     timers::{self, Pending},
 };
+use crate::time::unix_millis;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use std::{
-    borrow::Cow,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::borrow::Cow;
 
 /// The tables.
 pub const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS kept (
@@ -75,9 +73,9 @@ pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Resul
     Ok(Results { accepts: Ok(accepts), records, usage: after, timers: timer_state, version: has })
 }
 
+/// The time, in milliseconds since 1970.
 pub(super) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(unix_millis()).unwrap_or(i64::MAX)
 }
 
 /// The usage of the store by a plugin.

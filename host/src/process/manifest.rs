@@ -2,9 +2,8 @@
 
 use crate::{
     schedule::Schedule,
-    text::{bounded, clean, visible},
+    text::{bounded, clean, expression, visible},
 };
-use regex::RegexBuilder;
 use rosey_wire::{
     event::Kind,
     manifest::{Command, Manifest, ROLES, Setting, Subscription},
@@ -26,9 +25,6 @@ const MAX_SETTINGS: usize = 256;
 
 /// Longest expression of a message handler, in bytes.
 const MAX_PATTERN: usize = 1000;
-
-/// Largest compiled expression, in bytes.
-const MAX_COMPILED: usize = 1 << 20;
 
 /// Bytes of a command's name.
 const MAX_COMMAND: usize = 32;
@@ -174,8 +170,7 @@ fn check_pattern(pattern: &str) -> Result<(), String> {
             "the expression of its message handler {shown:?} has {bytes} bytes; at most {MAX_PATTERN} are allowed"
         ));
     }
-    let compiled = RegexBuilder::new(pattern).size_limit(MAX_COMPILED).build();
-    compiled.map(|_| ()).map_err(|error| {
+    expression(pattern).map(|_| ()).map_err(|error| {
         // The last line of the error names the mistake.
         let why = error.to_string();
         let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
@@ -192,9 +187,8 @@ pub fn message_probe(manifest: &Manifest, line: &str) -> Option<u16> {
         return None;
     }
     let hears = |subscription: &Subscription| {
-        let is_match = |regex: regex::Regex| regex.is_match(line);
         Kind::of(&subscription.kind) == Some(Kind::Message)
-            && RegexBuilder::new(&subscription.pattern).size_limit(MAX_COMPILED).build().is_ok_and(is_match)
+            && expression(&subscription.pattern).is_ok_and(|expression| expression.is_match(line))
     };
     manifest.subscriptions.iter().position(hears).and_then(|at| u16::try_from(at).ok())
 }

@@ -4,8 +4,11 @@
 //! before any plugin gets the line. So a plugin that listens costs time for the lines that it answers, not for those
 //! that it ignores.
 
-use crate::event::{Occurrence, What};
-use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use crate::{
+    event::{Occurrence, What},
+    text::expression,
+};
+use regex::{Regex, RegexSet, RegexSetBuilder};
 use rosey_wire::{event::Kind, manifest::Manifest};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,9 +17,6 @@ const MAX_SET: usize = 64 << 20;
 
 /// Largest table built while lines are matched, in bytes. A full table is built anew, which costs time, not memory.
 const MAX_DFA: usize = 8 << 20;
-
-/// Largest compiled expression, in bytes. Every expression that passes the check of the manifest fits.
-const MAX_COMPILED: usize = 1 << 20;
 
 /// A subscription of a plugin.
 #[derive(Debug, Clone)]
@@ -69,7 +69,7 @@ impl<H: Clone> Listeners<H> {
         let matcher = match together {
             Ok(set) => Matcher::Together(set),
             // The load of a plugin whose expression does not compile is refused.
-            Err(_) => Matcher::Each(patterns().filter_map(|pattern| compile(pattern).ok()).collect()),
+            Err(_) => Matcher::Each(patterns().filter_map(|pattern| expression(pattern).ok()).collect()),
         };
         Self { of_kind, matching, matcher }
     }
@@ -110,15 +110,6 @@ impl<H: Clone> Listeners<H> {
     }
 }
 
-/// Compiles one expression, in bounded memory.
-///
-/// # Errors
-///
-/// The text is no expression, or takes too much memory.
-fn compile(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(pattern).size_limit(MAX_COMPILED).dfa_size_limit(MAX_COMPILED).build()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,7 +146,7 @@ mod tests {
             assert_eq!(heard(&listeners, &message("see http://x.y")), [("all", 0), ("links", 1)]);
             assert_eq!(heard(&listeners, &message("Coffee or tea")), [("all", 0), ("tea", 0), ("tea", 1), ("tea", 2)]);
             // As if the set were too large to be matched together.
-            let patterns = listeners.matching.iter().map(|one| compile(&one.pattern).expect("it is one")).collect();
+            let patterns = listeners.matching.iter().map(|one| expression(&one.pattern).expect("it is one")).collect();
             listeners.matcher = Matcher::Each(patterns);
         }
         assert_eq!(heard(&listeners, &What::Join), [("links", 0)]);
@@ -174,9 +165,9 @@ mod tests {
 
     #[test]
     fn an_expression_is_bounded() {
-        assert!(compile("(a{1000}){1000}").is_err());
+        assert!(expression("(a{1000}){1000}").is_err());
         let nested = format!("{}a{}", "(".repeat(10_000), ")".repeat(10_000));
-        assert!(compile(&nested).is_err());
-        assert!(compile("(a+)+$").expect("linear time").is_match(&"a".repeat(4096)));
+        assert!(expression(&nested).is_err());
+        assert!(expression("(a+)+$").expect("linear time").is_match(&"a".repeat(4096)));
     }
 }

@@ -195,7 +195,7 @@ impl Commits {
             Outcome::Rejected(_) => return Some(event),
             _ => {}
         }
-        self.records.push((Owner::End, Record { settles: Some(row), ..Record::default() }));
+        self.records.push((Owner::End, Record::end(row)));
         Some(event)
     }
 }
@@ -360,8 +360,7 @@ impl Task {
                 },
                 Owner::End => {
                     if let (Err(CommitError::Store(_)), Some(row)) = (result, leads.settles) {
-                        let record = Record { settles: Some(row), ..Record::default() };
-                        self.commits.later.push((Owner::End, record));
+                        self.commits.later.push((Owner::End, Record::end(row)));
                     }
                 }
             }
@@ -459,7 +458,7 @@ impl Task {
         if let Some(row) = row.filter(|row| commits.held.contains(row)) {
             // The event has ended, although its effects were not applied.
             commits.held.remove(&row);
-            let end = (Owner::End, Record { settles: Some(row), ..Record::default() });
+            let end = (Owner::End, Record::end(row));
             if disk_failed { commits.later.push(end) } else { commits.records.push(end) }
         }
         flow.committed(id, outcome, &mut |ended| {
