@@ -3,10 +3,12 @@
 //!
 //! Times are RFC 3339 in UTC, durations are seconds, memory is in MiB (2^20 bytes) and in bytes.
 
+mod failure;
 pub mod mark;
 pub mod trouble;
 mod waiting;
 
+pub use failure::Failure;
 pub use waiting::{Letter, Timer};
 
 use mark::{Mark, Severity};
@@ -82,6 +84,8 @@ pub struct Plugin {
     pub crash_count: u64,
     /// The newest crash, which may be from before the host started.
     pub last_crash: Option<Crash>,
+    /// Why the last event that ended badly did so.
+    pub last_failure: Option<Failure>,
     /// Crashes by cause, as in [`Crash::kind`].
     pub crash_causes: BTreeMap<&'static str, u64>,
     /// Starts that the host made by itself after a crash or a failed start.
@@ -238,6 +242,10 @@ pub struct Detail {
     pub marks: Vec<Mark>,
     /// The last crashes, the newest first.
     pub crashes: Vec<Crash>,
+    /// Why events ended badly, at most 12 reasons, the most frequent first.
+    pub failures: Vec<Failure>,
+    /// Events that ended badly for further reasons.
+    pub failures_left_out: u64,
     /// The newest dead letters, at most 50, the newest first.
     pub letters: Vec<Letter>,
     /// The timers that fire next, at most 50.

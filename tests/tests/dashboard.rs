@@ -88,8 +88,10 @@ fn a_crash_is_shown_when_it_happens_not_at_the_next_poll() {
     println!("the crash was on the page after {:.0} ms", began.elapsed().as_secs_f64() * 1e3);
     assert!(bot.answer().contains("That command crashed"));
     browser.until("#headline", "An event that crashed misbehave twice is a dead letter now.");
+    browser.until("#row-misbehave .why", "twice is a dead letter now. And 1 more.");
+    browser.click("#headline .next");
     browser.until("#troubles", "misbehave crashed twice within the last hour: killed by signal 6 (SIGABRT");
-    browser.go(&format!("{url}/plugin/misbehave"));
+    assert_eq!(browser.run("return location.hash"), "#letters", "the next step");
     assert!(browser.text("#crashes .because").starts_with("2 × SIGABRT. Last: !echo <script>"), "why, in one line");
     assert_eq!(open_details(&browser), ["true", "false"], "the newest is open");
     let crash = browser.text("details.crash");

@@ -103,15 +103,20 @@ fn the_headline_says_the_worst_and_everything_else_says_the_same() {
     for _ in 0..12 {
         assert_eq!(bot.ask("!fail"), "Sorry, something went wrong.");
     }
-    const BADLY: &str = "12 of the last 12 events of misbehave ended badly.";
+    const BADLY: &str = "12 of the last 12 events of misbehave ended badly: this handler fails.";
     browser.until("#headline", BADLY);
     assert_eq!(class_of(&browser, "#headline"), "headline error");
     browser.until("#row-misbehave .why", "12 of the last 12 events");
+    browser.until("#row-misbehave .state", "running · failing");
+    assert_eq!(class_of(&browser, "#row-misbehave .state"), "state failing", "amber, and not green");
+    assert_eq!(class_of(&browser, "#row-misbehave"), "error");
+    let first = "return document.querySelector('.plugins tbody').id";
+    assert_eq!(browser.run(first), "row-misbehave", "the worst comes first");
     let system = http::get(url.trim_start_matches("http://"), "/api/metrics").json()["system"].clone();
     assert_eq!((system["verdict"].as_str(), system["severity"].as_str()), (Some(BADLY), Some("error")));
     assert_eq!(system["troubles"][0]["kind"], "failing");
     signal_process(bot.pid_of("dice-roller"), Signal::KILL);
-    browser.until("#troubles", "dice-roller crashed once within the last hour");
+    browser.until("#row-dice-roller .why", "crashed once within the last hour");
     browser.go(&format!("{url}/?show=bad&sort=name"));
     let rows = "return [...document.querySelectorAll('.plugins tbody')].map(r => r.id).join(' ')";
     wait_until("both are found", || browser.run(rows) == "row-dice-roller row-misbehave");
@@ -121,6 +126,33 @@ fn the_headline_says_the_worst_and_everything_else_says_the_same() {
     let url_now = browser.run("return location.search").to_string();
     assert!(url_now.contains("show=bad") && url_now.contains("sort=name") && url_now.contains("q=MIS"), "{url_now}");
     assert_eq!(browser.run("return document.querySelector('[aria-sort]').innerText.trim()"), "Plugin");
+    assert!(bot.end().success());
+}
+
+#[test]
+fn why_events_fail_is_on_the_page_and_in_the_json() {
+    let Some(browser) = Browser::open() else { return };
+    let folder = folder();
+    let (mut bot, url) = start(&folder, "0.2");
+    for _ in 0..11 {
+        assert_eq!(bot.ask("!fail"), "Sorry, something went wrong.");
+    }
+    assert_eq!(bot.ask("!panic"), "Sorry, something went wrong.");
+    open(&browser, &url);
+    browser.until("#headline", "12 of the last 12 events of misbehave ended badly");
+    browser.click("#headline .next");
+    browser.until("#failures", "this handler panics");
+    let group = "return document.querySelector('#failures tbody tr').innerText";
+    let first = browser.run(group).as_str().unwrap_or_default().to_owned();
+    assert!(
+        first.contains("11") && first.contains("this handler fails") && first.contains("!fail by alice"),
+        "{first}"
+    );
+    let json = http::get(url.trim_start_matches("http://"), "/api/plugin/misbehave").json();
+    let group = &json["failures"][0];
+    assert_eq!((group["count"].as_u64(), group["outcome"].as_str()), (Some(11), Some("failed")), "{group}");
+    assert_eq!((group["line"].as_str(), group["user"].as_str()), (Some("!fail"), Some("alice")), "{group}");
+    assert_eq!(json["last_failure"]["line"], "!panic");
     assert!(bot.end().success());
 }
 

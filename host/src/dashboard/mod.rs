@@ -1,7 +1,7 @@
 //! The dashboard: shows whether the bot works and why a plugin crashed.
 //!
 //! `server` accepts and bounds connections, `client` identifies the client of a request, and `guard` refuses requests
-//! and restricts browsers. `api` has the pages for programs; `pages`, `plugin`, `words` and `chart` those for people;
+//! and restricts browsers. `api` has the pages for programs; `pages`, `plugin`, `headline`, `words` and `chart` those for people;
 //! `live` tells open pages about new boards. Every page shows the newest board and is rendered once for each board
 //! (`cache`), so readers cost the bot nothing. `auth` knows the holders of the token, `guesses` counts wrong tokens,
 //! and `action` passes the buttons to the admin.
@@ -14,6 +14,7 @@ mod chart;
 mod client;
 mod guard;
 mod guesses;
+mod headline;
 mod live;
 mod pages;
 mod plugin;

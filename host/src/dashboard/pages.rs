@@ -6,6 +6,7 @@ use super::{
     auth::Login,
     cache::Rendered,
     chart::{self, Range},
+    headline::{self, Headline},
     words,
 };
 use crate::{
@@ -170,7 +171,8 @@ pub async fn overview(State(shared): State<Arc<Shared>>, look: Asked, headers: H
 #[template(path = "overview.html")]
 struct Overview<'a> {
     snapshot: &'a Snapshot,
-    /// The troubles that the verdict does not name.
+    headline: Headline,
+    /// The troubles that neither the headline nor a row names.
     more: Vec<&'a str>,
     uptime: String,
     memory: String,
@@ -193,6 +195,10 @@ struct Head {
 
 struct Row<'a> {
     plugin: &'a Plugin,
+    /// The class and the words of its state.
+    state: (&'static str, String),
+    /// How bad it is: the class of the row.
+    severity: &'static str,
     uptime: String,
     rate: String,
     p95: String,
@@ -220,8 +226,10 @@ fn render_overview(shared: &Shared, snapshot: &Snapshot, look: &Look, login: Log
     let series = plugins.iter().map(|plugin| shared.metrics.series(&plugin.name));
     let rows: Vec<_> = plugins.iter().zip(series).map(|(plugin, points)| row(plugin, &points, range)).collect();
     let system = &snapshot.system;
-    let more = system.troubles.iter().map(|trouble| trouble.text.as_str()).filter(|text| *text != system.verdict);
+    let of_the_host = system.troubles.iter().filter(|trouble| trouble.plugin.is_none());
+    let more = of_the_host.map(|trouble| trouble.text.as_str()).filter(|text| *text != system.verdict);
     let page = Overview {
+        headline: Headline::of_all(snapshot),
         more: more.collect(),
         snapshot,
         uptime: words::span(snapshot.bot_uptime),
@@ -271,6 +279,8 @@ fn row<'a>(plugin: &'a Plugin, points: &[Point], range: Range) -> Row<'a> {
     });
     let why = why.or_else(|| plugin.explanation.clone());
     Row {
+        state: headline::state(plugin),
+        severity: plugin.troubles.first().map_or("good", |worst| worst.severity.word()),
         uptime: if plugin.pid.is_some() { words::span(plugin.uptime) } else { "–".to_owned() },
         rate: chart::number(plugin.events_per_second as f32),
         p95: words::response(plugin.response_p95),

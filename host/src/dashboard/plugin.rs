@@ -5,6 +5,7 @@ use super::{
     auth::Login,
     cache::Rendered,
     chart::{Chart, Line, Range, Shape},
+    headline,
     pages::{self, At},
     words,
 };
@@ -39,6 +40,8 @@ const LISTED: usize = 12;
 struct PluginPage<'a> {
     detail: &'a Detail,
     plugin: &'a Plugin,
+    /// The class and the words of its state.
+    state: (&'static str, String),
     mood: Severity,
     uptime: String,
     outcomes: String,
@@ -93,6 +96,7 @@ fn render(shared: &Shared, detail: &Detail, uptime: u64, login: Login) -> String
     let listed = detail.marks.iter().rev().filter(|mark| mark.at_seconds >= range.from);
     let is_down = matches!(plugin.state, PluginState::Stopped | PluginState::Failed);
     let page = PluginPage {
+        state: headline::state(plugin),
         mood: plugin.troubles.first().map_or(Severity::Good, |trouble| trouble.severity),
         uptime: if plugin.pid.is_some() { words::span(plugin.uptime) } else { "–".to_owned() },
         outcomes: words::outcomes(&plugin.outcomes),

@@ -9,12 +9,13 @@ use crate::{
     slot::{
         crash,
         dead_letter::DeadLetter,
+        failures,
         view::{GenerationView, View},
     },
     text::clean,
     time::{of_millis, rfc3339},
     view::{
-        Command, Crash, Detail, Generation, Lately, Letter, Plugin, Point, Sample, SandboxRule, Snapshot, Store,
+        Command, Crash, Detail, Failure, Generation, Lately, Letter, Plugin, Point, Sample, SandboxRule, Snapshot, Store,
         System, Timer, mebibytes, trouble,
     },
 };
@@ -28,6 +29,9 @@ use std::{
 
 /// Longest name, in bytes, of a timer and of its owner.
 const NAME: usize = 200;
+
+/// Longest text, in bytes, of a failure and of its event.
+const TEXT: usize = 500;
 
 /// What the collector knows about a plugin besides its view.
 #[derive(Debug, Clone, Default)]
@@ -106,6 +110,7 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
         response_p95: recent.minute.quantile(0.95).map(rounded),
         crash_count: account.crash_count,
         last_crash: account.crashes.back().map(|last| crash(last)),
+        last_failure: account.failures.newest().map(failure),
         crash_causes: account.causes.clone(),
         restarts: account.restarts.values().sum(),
         reloads: account.reloads.0,
@@ -183,7 +188,8 @@ impl super::Metrics {
             system,
         };
         let troubles = trouble::of_all(&snapshot);
-        (snapshot.system.verdict, snapshot.system.severity) = trouble::verdict(&snapshot, &troubles);
+        let verdict = trouble::verdict(&snapshot, &troubles);
+        (snapshot.system.verdict, snapshot.system.severity) = (verdict.text, verdict.severity);
         snapshot.system.troubles = troubles;
         snapshot
     }
@@ -205,11 +211,27 @@ pub fn crash(crash: &crash::Crash) -> Crash {
     }
 }
 
+/// A group of failures as people read it.
+fn failure(group: &failures::Failure) -> Failure {
+    Failure {
+        outcome: group.outcome,
+        text: clean(&group.text, TEXT),
+        count: group.count,
+        first: rfc3339(group.first),
+        last: rfc3339(group.last),
+        line: clean(&group.line, TEXT),
+        user: clean(&group.user, NAME),
+        generation: group.generation,
+    }
+}
+
 /// The details of a plugin beyond the overview. The collector adds everything that comes from the history.
 pub fn detail(view: &View, measured: &Measured, config: &PluginConfig) -> Detail {
     let plugin = plugin(view, measured);
     let declared = view.manifest.as_ref().map(|manifest| manifest.settings.as_slice()).unwrap_or_default();
     let mut detail = Detail {
+        failures: view.account.failures.largest_first().into_iter().map(failure).collect(),
+        failures_left_out: view.account.failures.others,
         generations: view.generations.iter().map(generation).collect(),
         commands: view.manifest.iter().flat_map(|manifest| &manifest.commands).map(command).collect(),
         reload_mode: match view.reload {

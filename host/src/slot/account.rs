@@ -2,7 +2,10 @@
 
 use crate::{
     commit::Usage,
-    slot::crash::{Cause, Crash},
+    slot::{
+        crash::{Cause, Crash},
+        failures::Failures,
+    },
 };
 use rosey_core::histogram::Histogram;
 use rosey_core::outcome::{Outcome, Rejection};
@@ -23,6 +26,8 @@ pub struct Account {
     pub kinds: [u64; Kind::ALL.len()],
     /// Time from acceptance to outcome. Rejected events do not count: they end at once, whatever the plugin does.
     pub response: Histogram,
+    /// Why events ended badly.
+    pub failures: Arc<Failures>,
     /// Number of crashes.
     pub crash_count: u64,
     /// The last crashes, the newest last.

@@ -26,6 +26,7 @@ use crate::{
     },
     slot::{
         dead_letter::{self, DeadLetter},
+        failures::Failures,
         startup::StartupChoice,
     },
 };
@@ -675,6 +676,7 @@ pub(super) fn finish(setup: &Setup, account: &mut Account, commits: &mut Commits
     if ended.generation.is_some() || !matches!(ended.outcome, Outcome::Replied(_)) {
         account.ended(&ended.outcome, waited);
     }
+    Failures::count(&mut account.failures, &ended);
     if let Outcome::Failed { detail, .. } = &ended.outcome {
         let (user, line) = (&ended.event.user.name, &*ended.event.text());
         tracing::warn!(plugin = %setup.name, generation = ended.generation, %user, line, "failed: {detail}");

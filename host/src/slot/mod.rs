@@ -21,6 +21,7 @@ pub mod command;
 pub mod cooldown;
 pub mod crash;
 pub mod dead_letter;
+pub mod failures;
 pub mod handle;
 pub mod history;
 pub mod lifecycle;

@@ -4,7 +4,7 @@
 use super::{Plugin, Snapshot, mark::Severity};
 use rosey_core::state::PluginState;
 use serde::Serialize;
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 
 /// Events that must have ended before a share of failures means anything.
 const SAMPLE: u64 = 10;
@@ -17,6 +17,9 @@ const FAILING_BADLY: f64 = 0.5;
 
 /// Share of the queue's limit at which rejections are near.
 const QUEUE: f64 = 0.5;
+
+/// Crashes within an hour that are not an accident; the alert has as many within ten minutes.
+const OFTEN: u64 = 3;
 
 /// Seconds for a reply (p95) that people in chat notice; the alert has the same.
 const SLOW: f64 = 3.0;
@@ -39,6 +42,8 @@ pub enum Kind {
     Starting,
     /// Too many events of a plugin end badly.
     Failing,
+    /// A plugin runs, and crashed often.
+    Crashing,
     /// The queue of a plugin fills.
     Queue,
     /// Replies of a plugin take long.
@@ -64,8 +69,41 @@ pub struct Trouble {
     pub severity: Severity,
     /// The plugin, if the trouble concerns one.
     pub plugin: Option<String>,
+    /// The sentence: what is wrong, and why.
+    pub text: String,
+    /// What is wrong, as a clause without its full stop.
+    #[serde(skip)]
+    pub what: String,
+    /// Why, if that is known, as a clause.
+    #[serde(skip)]
+    pub why: Option<String>,
+}
+
+impl Trouble {
+    fn new(kind: Kind, severity: Severity, plugin: Option<&str>, what: String, why: Option<String>) -> Self {
+        let text = match &why {
+            Some(why) => format!("{what}: {}.", clause(why)),
+            None => format!("{what}."),
+        };
+        Self { kind, severity, plugin: plugin.map(str::to_owned), text, what, why }
+    }
+}
+
+/// Whether all is well, and if not, what is worst.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
     /// The sentence.
     pub text: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The trouble that the sentence is about; `None` if it is about none or several.
+    pub about: Option<Trouble>,
+}
+
+/// Whether a plugin runs, and yet fails much or crashed often.
+pub fn is_failing(plugin: &Plugin) -> bool {
+    let fails = |trouble: &Trouble| matches!(trouble.kind, Kind::Failing | Kind::Crashing);
+    plugin.state == PluginState::Running && plugin.troubles.iter().any(fails)
 }
 
 fn times(count: u64) -> String {
@@ -85,61 +123,59 @@ fn clause(text: &str) -> &str {
 pub fn of_plugin(plugin: &Plugin) -> Vec<Trouble> {
     let name = &plugin.name;
     let mut found = Vec::new();
-    let mut add = |kind: Kind, severity, text: String| {
-        found.push(Trouble { kind, severity, plugin: Some(name.clone()), text });
+    let mut add = |kind: Kind, severity, what: String, why: Option<&str>| {
+        found.push(Trouble::new(kind, severity, Some(name), what, why.map(|why| clause(why).to_owned())));
     };
     let cause = plugin.last_crash.as_ref().map(|crash| clause(&crash.cause));
     let why = plugin.explanation.as_deref().map(clause);
-    let both: Vec<&str> = cause.into_iter().chain(why).collect();
-    let because = |parts: &[&str]| if parts.is_empty() { ".".to_owned() } else { format!(": {}.", parts.join("; ")) };
     match plugin.state {
         // The reason of the failure already names the last crash.
         PluginState::Failed => {
-            let why: Vec<&str> = why.or(cause).into_iter().collect();
-            add(Kind::Failed, Severity::Error, format!("{name} is down and stays down{}", because(&why)));
+            add(Kind::Failed, Severity::Error, format!("{name} is down and stays down"), why.or(cause));
         }
-        PluginState::Crashed => add(Kind::Crashed, Severity::Error, format!("{name} is down{}", because(&both))),
-        PluginState::Unhealthy => add(Kind::Unhealthy, Severity::Error, format!("{name} does not answer.")),
-        PluginState::Starting => add(Kind::Starting, Severity::Warning, format!("{name} is starting.")),
-        PluginState::Stopped => add(Kind::Stopped, Severity::Warning, format!("{name} was stopped.")),
+        PluginState::Crashed => {
+            let new = cause.filter(|cause| why.is_none_or(|why| !why.contains(cause)));
+            let both: Vec<&str> = new.into_iter().chain(why).collect();
+            let both = Some(both.join("; ")).filter(|both| !both.is_empty());
+            add(Kind::Crashed, Severity::Error, format!("{name} is down"), both.as_deref());
+        }
+        PluginState::Unhealthy => add(Kind::Unhealthy, Severity::Error, format!("{name} does not answer"), None),
+        PluginState::Starting => add(Kind::Starting, Severity::Warning, format!("{name} is starting"), None),
+        PluginState::Stopped => add(Kind::Stopped, Severity::Warning, format!("{name} was stopped"), None),
         _ => {}
     }
     let lately = &plugin.lately;
     let share = lately.failed as f64 / lately.ended.max(1) as f64;
     if lately.ended >= SAMPLE && share >= FAILING {
         let severity = if share >= FAILING_BADLY { Severity::Error } else { Severity::Warning };
-        let text = format!("{} of the last {} events of {name} ended badly.", lately.failed, lately.ended);
-        add(Kind::Failing, severity, text);
+        let what = format!("{} of the last {} events of {name} ended badly", lately.failed, lately.ended);
+        add(Kind::Failing, severity, what, plugin.last_failure.as_ref().map(|last| last.text.as_str()));
     }
     if plugin.queue_limit > 0 && plugin.queued as f64 >= plugin.queue_limit as f64 * QUEUE {
         let (queued, limit) = (plugin.queued, plugin.queue_limit);
-        let text = format!("{queued} events wait for {name}; beyond {limit} they are rejected.");
-        add(Kind::Queue, Severity::Warning, text);
+        let what = format!("{queued} events wait for {name}; beyond {limit} they are rejected");
+        add(Kind::Queue, Severity::Warning, what, None);
     }
     if let Some(p95) = plugin.response_p95.filter(|p95| *p95 > SLOW && lately.timed >= SAMPLE) {
-        add(Kind::Slow, Severity::Warning, format!("{name} takes {p95:.1} s for a reply (p95)."));
+        add(Kind::Slow, Severity::Warning, format!("{name} takes {p95:.1} s for a reply (p95)"), None);
     }
     if lately.dead_letters > 0 && plugin.dead_letters > 0 {
-        let text = match lately.dead_letters {
-            1 => format!("An event that crashed {name} twice is a dead letter now."),
-            count => format!("{count} events that crashed {name} twice each are dead letters now."),
+        let what = match lately.dead_letters {
+            1 => format!("An event that crashed {name} twice is a dead letter now"),
+            count => format!("{count} events that crashed {name} twice each are dead letters now"),
         };
-        add(Kind::DeadLetters, Severity::Warning, text);
+        add(Kind::DeadLetters, Severity::Warning, what, None);
     }
     if let Some(why) = &lately.rolled_back {
-        let text = format!("Rosey rolled {name} back to its earlier build: {}.", clause(why));
-        add(Kind::RolledBack, Severity::Warning, text);
+        add(Kind::RolledBack, Severity::Warning, format!("Rosey rolled {name} back to its earlier build"), Some(why));
     }
     if let Some(why) = &lately.refused {
-        add(Kind::Refused, Severity::Warning, format!("A change of {name} was refused: {}.", clause(why)));
+        add(Kind::Refused, Severity::Warning, format!("A change of {name} was refused"), Some(why));
     }
     if lately.crashes > 0 && !matches!(plugin.state, PluginState::Failed | PluginState::Crashed) {
-        let crashed = times(lately.crashes);
-        add(
-            Kind::Crashes,
-            Severity::Warning,
-            format!("{name} crashed {crashed} within the last hour{}", because(&cause.into_iter().collect::<Vec<_>>())),
-        );
+        let kind = if lately.crashes >= OFTEN { Kind::Crashing } else { Kind::Crashes };
+        let what = format!("{name} crashed {} within the last hour", times(lately.crashes));
+        add(kind, Severity::Warning, what, cause);
     }
     found.sort_by_key(|trouble| trouble.kind);
     found
@@ -148,18 +184,16 @@ pub fn of_plugin(plugin: &Plugin) -> Vec<Trouble> {
 /// All troubles, the worst first; among equals, plugins by name.
 pub fn of_all(snapshot: &Snapshot) -> Vec<Trouble> {
     let connectors = snapshot.system.connectors.iter().filter_map(|(name, state)| {
-        let text = match *state {
-            "disconnected" => format!("{name} is not connected, so its users cannot reach the bot."),
-            "nowhere" => format!("{name} is in none of its channels; the log says why."),
+        let what = match *state {
+            "disconnected" => format!("{name} is not connected, so its users cannot reach the bot"),
+            "nowhere" => format!("{name} is in none of its channels; the log says why"),
             _ => return None,
         };
-        Some(Trouble { kind: Kind::NoChat, severity: Severity::Error, plugin: None, text })
+        Some(Trouble::new(Kind::NoChat, Severity::Error, None, what, None))
     });
-    let database = snapshot.system.database.as_deref().map(|why| Trouble {
-        kind: Kind::Database,
-        severity: Severity::Warning,
-        plugin: None,
-        text: format!("Rosey refuses changes, because it cannot record them: {}.", clause(why)),
+    let database = snapshot.system.database.clone().map(|why| {
+        let what = "Rosey refuses changes, because it cannot record them".to_owned();
+        Trouble::new(Kind::Database, Severity::Warning, None, what, Some(why))
     });
     let of_plugins = snapshot.plugins.iter().flat_map(|plugin| plugin.troubles.iter().cloned());
     let mut all: Vec<_> = connectors.chain(database).chain(of_plugins).collect();
@@ -168,29 +202,32 @@ pub fn of_all(snapshot: &Snapshot) -> Vec<Trouble> {
 }
 
 /// Whether all is well, in a sentence, and how bad it is.
-pub fn verdict(snapshot: &Snapshot, troubles: &[Trouble]) -> (String, Severity) {
+pub fn verdict(snapshot: &Snapshot, troubles: &[Trouble]) -> Verdict {
     let is_down = |trouble: &&Trouble| matches!(trouble.kind, Kind::Failed | Kind::Crashed | Kind::Unhealthy);
     let down: Vec<&str> = troubles.iter().filter(is_down).filter_map(|trouble| trouble.plugin.as_deref()).collect();
     let of_kind = |kind: Kind| -> Vec<&str> {
         troubles.iter().filter(|one| one.kind == kind).filter_map(|one| one.plugin.as_deref()).collect()
     };
+    let of_all = |text: String, severity| Verdict { text, severity, about: None };
     let Some(worst) = troubles.first() else {
         return match () {
-            () if snapshot.timestamp.is_empty() => ("Starting.".to_owned(), Severity::Warning),
-            () if snapshot.plugins.is_empty() => ("No plugins are configured.".to_owned(), Severity::Warning),
-            () => ("All is well.".to_owned(), Severity::Good),
+            () if snapshot.timestamp.is_empty() => of_all("Starting.".to_owned(), Severity::Warning),
+            () if snapshot.plugins.is_empty() => of_all("No plugins are configured.".to_owned(), Severity::Warning),
+            () => of_all("All is well.".to_owned(), Severity::Good),
         };
     };
     match worst.kind {
-        _ if down.len() > 1 => (
-            format!("{} of {} plugins are down: {}.", down.len(), snapshot.plugins.len(), some(&down)),
-            Severity::Error,
-        ),
-        Kind::Starting if of_kind(Kind::Starting).len() > 1 => {
-            (format!("{} are starting.", some(&of_kind(Kind::Starting))), Severity::Warning)
+        _ if down.len() > 1 => {
+            let (count, all) = (down.len(), snapshot.plugins.len());
+            of_all(format!("{count} of {all} plugins are down: {}.", some(&down)), Severity::Error)
         }
-        Kind::Stopped => (format!("All is well, but {} stopped.", was(&of_kind(Kind::Stopped))), Severity::Warning),
-        _ => (worst.text.clone(), worst.severity),
+        Kind::Starting if of_kind(Kind::Starting).len() > 1 => {
+            of_all(format!("{} are starting.", some(&of_kind(Kind::Starting))), Severity::Warning)
+        }
+        Kind::Stopped => {
+            of_all(format!("All is well, but {} stopped.", was(&of_kind(Kind::Stopped))), Severity::Warning)
+        }
+        _ => Verdict { text: worst.text.clone(), severity: worst.severity, about: Some(worst.clone()) },
     }
 }
 
@@ -209,15 +246,19 @@ fn was(names: &[&str]) -> String {
 
 /// Compares two plugins for a list with the worst first.
 pub fn by_urgency(a: &Plugin, b: &Plugin) -> Ordering {
-    // `None` is less than any kind, so a plugin without trouble comes last.
-    let key = |plugin: &Plugin| plugin.troubles.first().map_or((1, None), |trouble| (0, Some(trouble.kind)));
+    // A plugin without trouble comes last. Among those that fail, the larger share of failures comes first.
+    let key = |plugin: &Plugin| {
+        let worst = plugin.troubles.first();
+        let share = plugin.lately.failed * 1000 / plugin.lately.ended.max(1);
+        (worst.is_none(), worst.map(|trouble| (trouble.kind, trouble.severity)), Reverse(share))
+    };
     key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::{Crash, Lately};
+    use crate::view::{Crash, Failure, Lately};
 
     fn plugin(name: &str, state: PluginState, change: impl FnOnce(&mut Plugin)) -> Plugin {
         let mut plugin = Plugin { name: name.into(), state, queue_limit: 100, ..Plugin::default() };
@@ -228,7 +269,12 @@ mod tests {
 
     fn verdict_of(plugins: Vec<Plugin>) -> (String, Severity) {
         let snapshot = Snapshot { timestamp: "2026-01-01T00:00:00.000Z".into(), plugins, ..Snapshot::default() };
-        verdict(&snapshot, &of_all(&snapshot))
+        said(&snapshot)
+    }
+
+    fn said(snapshot: &Snapshot) -> (String, Severity) {
+        let verdict = verdict(snapshot, &of_all(snapshot));
+        (verdict.text, verdict.severity)
     }
 
     fn running(change: impl FnOnce(&mut Plugin)) -> (String, Severity) {
@@ -239,7 +285,7 @@ mod tests {
     fn all_is_well_only_when_nothing_is_wrong() {
         assert_eq!(running(|_| {}), ("All is well.".into(), Severity::Good));
         assert_eq!(verdict_of(vec![]), ("No plugins are configured.".into(), Severity::Warning));
-        assert_eq!(verdict(&Snapshot::default(), &[]), ("Starting.".into(), Severity::Warning));
+        assert_eq!(said(&Snapshot::default()), ("Starting.".into(), Severity::Warning));
         let stopped = vec![plugin("a", PluginState::Stopped, |_| {}), plugin("b", PluginState::Running, |_| {})];
         assert_eq!(verdict_of(stopped), ("All is well, but a was stopped.".into(), Severity::Warning));
     }
@@ -287,11 +333,37 @@ mod tests {
     }
 
     #[test]
+    fn one_cause_is_said_once() {
+        let killed = || Some(Crash { cause: "killed by signal 9".into(), ..Crash::default() });
+        let crashed = plugin("a", PluginState::Crashed, |it| {
+            let why = "5 starts in a row did not stay up; the last one: killed by signal 9; next start in 2.0 s";
+            (it.last_crash, it.explanation) = (killed(), Some(why.into()));
+        });
+        let (text, _) = verdict_of(vec![crashed]);
+        assert_eq!(text.matches("killed by signal 9").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn what_runs_and_fails_or_crashed_often_is_not_simply_running() {
+        let lately = |ended, failed, crashes| Lately { ended, failed, crashes, ..Lately::default() };
+        let running = |lately| plugin("a", PluginState::Running, |it| it.lately = lately);
+        assert!(is_failing(&running(lately(100, 36, 0))) && is_failing(&running(lately(0, 0, 3))));
+        assert!(!is_failing(&running(lately(100, 5, 0))) && !is_failing(&running(lately(0, 0, 2))));
+        let why = plugin("a", PluginState::Running, |it| {
+            it.lately = lately(100, 36, 0);
+            it.last_failure = Some(Failure { text: "the disk is full".into(), ..Failure::default() });
+        });
+        assert_eq!(why.troubles[0].text, "36 of the last 100 events of a ended badly: the disk is full.");
+        let (much, more) = (running(lately(100, 36, 0)), running(lately(100, 48, 0)));
+        assert_eq!(by_urgency(&more, &much), Ordering::Less, "the worse one comes first");
+    }
+
+    #[test]
     fn a_database_that_takes_nothing_is_a_trouble() {
         let mut snapshot = Snapshot { timestamp: "2026-01-01T00:00:00.000Z".into(), ..Snapshot::default() };
         snapshot.plugins = vec![plugin("a", PluginState::Running, |_| {})];
         snapshot.system.database = Some("rosey.db: its disk is full; make room".into());
-        let found = verdict(&snapshot, &of_all(&snapshot));
+        let found = said(&snapshot);
         let text = "Rosey refuses changes, because it cannot record them: rosey.db: its disk is full; make room.";
         assert_eq!(found, (text.into(), Severity::Warning));
     }
@@ -308,7 +380,7 @@ mod tests {
         banned.timestamp = "now".into();
         banned.system.connectors.insert("irc".into(), "nowhere");
         let text = "irc is in none of its channels; the log says why.".to_owned();
-        assert_eq!(verdict(&banned, &of_all(&banned)), (text, Severity::Error));
+        assert_eq!(said(&banned), (text, Severity::Error));
         let well = plugin("0", PluginState::Running, |_| {});
         let mut sorted = [&well, &slow, &hung];
         sorted.sort_by(|a, b| by_urgency(a, b));
