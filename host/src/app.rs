@@ -176,7 +176,7 @@ async fn live(
     }
     let starter = make_starter(&config, &state, shim, &ops)?;
     let schema: Vec<_> =
-        plugins::SCHEMA.into_iter().chain(admin::SCHEMA).chain([metrics::SCHEMA, router::SCHEMA]).collect();
+        plugins::SCHEMA.into_iter().chain(admin::SCHEMA).chain(metrics::SCHEMA).chain([router::SCHEMA]).collect();
     let database = when_possible(&mut signals, async || {
         let (path, schema) = (config.state_dir.join(DATABASE), schema.clone());
         let opened = tokio::task::spawn_blocking(move || Database::open(&path, &schema)).await;

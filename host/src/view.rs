@@ -178,6 +178,12 @@ pub struct System {
     pub plugins_running: usize,
     /// Plugins that should serve and do not: `crashed`, `failed` or `unhealthy`.
     pub plugins_crashed: usize,
+    /// Plugins that run, and yet fail much or crashed often.
+    pub plugins_failing: usize,
+    /// Events of all plugins accepted a second, over the last poll.
+    pub events_per_second: f64,
+    /// CPU of the host alone, in percent of one core.
+    pub cpu_percent: f64,
     /// Events by outcome.
     pub outcomes: BTreeMap<&'static str, u64>,
     /// Events waiting for a generation.

@@ -166,20 +166,25 @@ fn it_fits_a_telephone_it_can_be_dark_and_a_keyboard_is_enough() {
     assert!(bot.ask(&format!("!echo {}", "without-end".repeat(20))).contains("That command crashed"));
     assert_eq!(bot.ask("!variant"), "echo-crashes");
     log_in(&browser, &url);
-    browser.narrow(360);
-    for page in ["/", "/plugin/misbehave", "/plugin/dice-roller", "/events", "/plugin/none"] {
-        browser.go(&format!("{url}{page}"));
-        browser.run("document.querySelectorAll('details').forEach(d => d.open = true)");
-        let width = browser.run("return document.documentElement.scrollWidth").as_u64().expect("a number");
-        assert!(width <= 360, "{page} is {width} wide");
+    for screen in [360, 768] {
+        browser.narrow(screen);
+        for page in ["/", "/plugin/misbehave", "/plugin/dice-roller", "/events", "/plugin/none"] {
+            browser.go(&format!("{url}{page}"));
+            browser.run("document.querySelectorAll('details').forEach(d => d.open = true)");
+            let width = browser.run("return document.documentElement.scrollWidth").as_u64().expect("a number");
+            assert!(width <= u64::from(screen), "{page} is {width} wide on {screen}");
+        }
     }
+    browser.go(&url);
+    let is_table = "return getComputedStyle(document.querySelector('.plugins tbody tr td')).display";
+    assert_eq!(browser.run(is_table), "table-cell", "a tablet has a real table");
     browser.wide();
     browser.go(&url);
     let colour = |scheme: &str| {
         browser.prefer(scheme);
         browser.run("return getComputedStyle(document.body).backgroundColor").to_string()
     };
-    assert_eq!((colour("light"), colour("dark")), ("\"rgb(251, 251, 250)\"".into(), "\"rgb(20, 23, 26)\"".into()));
+    assert_eq!((colour("light"), colour("dark")), ("\"rgb(246, 247, 249)\"".into(), "\"rgb(17, 20, 24)\"".into()));
     const TAB: &str = "\u{e004}";
     const ENTER: &str = "\u{e007}";
     browser.press(TAB);

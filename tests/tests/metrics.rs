@@ -256,7 +256,7 @@ fn the_json_is_as_described_and_has_every_field_that_programs_rely_on() {
     assert_eq!(dice["metrics"]["window"]["seconds"], 3600);
     assert_eq!(dice["metrics"]["window"]["outcomes"]["replied"], 3);
     let long = check("/api/plugin/dice-roller?window=99999999999999999999h", "/api/plugin/{name}", 200);
-    assert_eq!(long["metrics"]["window"]["seconds"], 3600, "as much as there is");
+    assert_eq!(long["metrics"]["window"]["seconds"], 604_800, "as much as there is");
     assert_eq!(http::get(&address, "/openapi.json").json(), described);
     for bad in ["0", "-1m", "x", "1m&window=2m"] {
         let refused = check(&format!("/api/plugin/dice-roller?window={bad}"), "/api/plugin/{name}", 400);

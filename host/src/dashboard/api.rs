@@ -2,7 +2,7 @@
 //! serves it.
 
 use super::{Shared, auth::Login, cache::Rendered, pages};
-use crate::metrics::Board;
+use crate::metrics::{Board, LONGEST};
 use axum::{
     body::Bytes,
     extract::{Path, Query, State, rejection::QueryRejection},
@@ -62,7 +62,7 @@ pub struct Asked {
     window: Option<String>,
 }
 
-/// Parses a time above zero, such as `900`, `90s`, `15m` or `1h`. A time that does not fit the number becomes the
+/// Parses a time above zero, such as `900`, `90s`, `15m`, `1h` or `7d`. A time that does not fit the number becomes the
 /// longest one.
 fn window(text: &str) -> Option<Duration> {
     let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -70,6 +70,7 @@ fn window(text: &str) -> Option<Duration> {
         "" | "s" => 1,
         "m" => 60,
         "h" => 3600,
+        "d" => 86_400,
         _ => return None,
     };
     if at == 0 {
@@ -86,11 +87,11 @@ pub async fn plugin(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
     let asked = asked.map_or_else(|_| Asked { window: Some(String::new()) }, |Query(asked)| asked);
-    let most = shared.metrics.history_duration().max(HOUR);
+    let most = shared.metrics.history_duration().max(LONGEST);
     let window = match asked.window.as_deref().map(window) {
         None => HOUR,
         Some(Some(window)) => window.min(most),
-        Some(None) => return problem(StatusCode::BAD_REQUEST, "window: a time such as 90s, 15m or 1h"),
+        Some(None) => return problem(StatusCode::BAD_REQUEST, "window: a time such as 90s, 15m, 1h or 7d"),
     };
     match shared.metrics.detail(&name, window).await {
         // The read model is plain data that JSON can represent.
@@ -165,10 +166,10 @@ mod tests {
     fn windows_are_times_and_nothing_else() {
         let seconds = |text| window(text).map(|window| window.as_secs());
         assert_eq!(
-            [seconds("900"), seconds("90s"), seconds("15m"), seconds("1h")],
-            [Some(900), Some(90), Some(900), Some(3600)]
+            [seconds("900"), seconds("90s"), seconds("15m"), seconds("7d")],
+            [Some(900), Some(90), Some(900), Some(604_800)]
         );
-        for bad in ["", "0", "m", "-1s", "1.5h", "1d", "1hm", "1 h"] {
+        for bad in ["", "0", "m", "-1s", "1.5h", "1w", "1hm", "1 h"] {
             assert_eq!(window(bad), None, "{bad}");
         }
         for long in ["99999999999999999999", "18446744073709551615h"] {

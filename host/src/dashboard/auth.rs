@@ -167,7 +167,7 @@ enum Wrong {
 
 /// Paths that need no token even if reading does, because they reveal nothing.
 pub fn is_free(path: &str) -> bool {
-    ["/healthz", "/readyz", "/openapi.json", "/login", "/style.css", "/live.js"].contains(&path)
+    ["/healthz", "/readyz", "/openapi.json", "/login", "/style.css", "/live.js", "/favicon.ico"].contains(&path)
 }
 
 /// Compares hashes, so that timing does not even reveal the length.

@@ -34,6 +34,8 @@ pub async fn stream(State(shared): State<Arc<Shared>>) -> Response {
     };
     let (lines, waiting) = mpsc::channel(1);
     let mut boards = shared.metrics.subscribe();
+    // A board may have come between the page and its stream.
+    boards.mark_changed();
     tokio::spawn(async move {
         loop {
             let line = tokio::select! {

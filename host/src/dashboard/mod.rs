@@ -1,7 +1,8 @@
 //! The dashboard: shows whether the bot works and why a plugin crashed.
 //!
 //! `server` accepts and bounds connections, `client` identifies the client of a request, and `guard` refuses requests
-//! and restricts browsers. `api` has the pages for programs; `pages`, `plugin`, `headline`, `words` and `chart` those for people;
+//! and restricts browsers. `api` has the pages for programs; `overview`, `plugin` and `events` those for people, with
+//! `pages` (what they share), `headline`, `words` and the charts (`chart`, `axis`, `timeline`);
 //! `live` tells open pages about new boards. Every page shows the newest board and is rendered once for each board
 //! (`cache`), so readers cost the bot nothing. `auth` knows the holders of the token, `guesses` counts wrong tokens,
 //! and `action` passes the buttons to the admin.
@@ -9,16 +10,20 @@
 mod action;
 mod api;
 mod auth;
+mod axis;
 mod cache;
 mod chart;
 mod client;
+mod events;
 mod guard;
 mod guesses;
 mod headline;
 mod live;
+mod overview;
 mod pages;
 mod plugin;
 mod server;
+mod timeline;
 mod words;
 
 pub use auth::LEAST_TOKEN;
@@ -196,11 +201,12 @@ fn hosts(config: &DashboardConfig, address: IpAddr) -> Vec<String> {
 fn routes(shared: Arc<Shared>) -> Router {
     let own = middleware::from_fn(guard::own_forms_only);
     Router::new()
-        .route("/", get(pages::overview))
+        .route("/", get(overview::page))
         .route("/plugin/{name}", get(plugin::page))
-        .route("/events", get(pages::events))
+        .route("/events", get(events::page))
         .route("/style.css", get(pages::style))
         .route("/live.js", get(pages::script))
+        .route("/favicon.ico", get(pages::icon))
         .route("/login", get(auth::form).post(auth::log_in).route_layer(own.clone()))
         .route("/logout", post(auth::log_out).route_layer(own.clone()))
         .route("/plugin/{name}/ask", post(action::ask).route_layer(own.clone()))

@@ -3,37 +3,43 @@
 use super::{
     Shared,
     auth::Login,
+    axis::Quantity,
     cache::Rendered,
-    chart::{Chart, Line, Range, Shape},
+    chart::{Range, Span},
     headline,
-    pages::{self, At},
+    pages::{self, At, query},
+    timeline::{Line, Panel, Shape, Timeline},
     words,
 };
 use crate::{
     journal::Line as LogLine,
+    metrics::History,
     time,
     view::{
         Crash, Detail, Plugin, Point,
-        mark::{Mark, Severity},
+        mark::{Mark, MarkKind, Severity},
     },
 };
 use askama::Template;
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, Method, Uri},
     response::Response,
 };
 use rosey_core::state::PluginState;
 use std::{sync::Arc, time::Duration};
 
-/// The history that the page shows.
+/// The window of the figures on the page.
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Lines of log on the page.
 const LINES: usize = 50;
 
+/// Marks in the charts.
+const DRAWN: usize = 100;
+
 /// Marks below the charts; `/events` has all.
-const LISTED: usize = 12;
+const LISTED: usize = 6;
 
 #[derive(Template)]
 #[template(path = "plugin.html")]
@@ -49,7 +55,8 @@ struct PluginPage<'a> {
     p95: String,
     store: String,
     starts: Option<String>,
-    charts: Vec<String>,
+    span: Span,
+    charts: String,
     marks: Vec<(Shape, &'a Mark)>,
     why: Option<String>,
     crashes: Vec<(&'a Crash, Option<String>)>,
@@ -67,34 +74,51 @@ struct Can {
     stop: bool,
 }
 
+/// What a reader chose, from the URL.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Look {
+    range: String,
+}
+
 /// `GET /plugin/{name}`.
 pub async fn page(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
+    look: Result<Query<Look>, QueryRejection>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
+    let look = look.map_or_else(|_| Look::default(), |Query(look)| look);
     let (board, login) = (shared.metrics.latest(), shared.auth.login(&headers));
+    let chosen = Span::of(&look.range);
+    let span = chosen.unwrap_or_else(|| Span::usual(board.snapshot.bot_uptime));
+    let here = format!("/plugin/{}{}", pages::encoded(&name), query(&[("range", chosen.map_or("", Span::word))]));
     let render = async || {
         let detail = shared.metrics.detail(&name, HOUR).await.ok_or(())?;
-        let html = render(&shared, &detail, board.snapshot.bot_uptime, login);
+        let html = render(&shared, &detail, span, At::new("../", login, &here)).await;
         Ok::<Rendered, ()>(shared.named(pages::HTML, html, board.number, login))
     };
-    match shared.cache.get(board.number, format!("{login:?} /plugin/{name}"), render).await {
+    match shared.cache.get(board.number, format!("{login:?} {here} {}", span.word()), render).await {
         Ok(rendered) => rendered.respond(&headers),
         Err(()) => pages::missing(&name, At::of(&Method::GET, &uri, login), &headers),
     }
 }
 
-fn render(shared: &Shared, detail: &Detail, uptime: u64, login: Login) -> String {
+async fn render(shared: &Shared, detail: &Detail, span: Span, at: At) -> String {
     let plugin = &detail.plugin;
-    let range = Range::of(uptime, words::now(), shared.metrics.poll_interval().as_secs_f32());
-    let points = shared.metrics.series(&plugin.name);
+    let history = shared.metrics.range(&plugin.name, Duration::from_secs(span.seconds())).await;
+    let range = Range::of(span, words::now(), history.step);
+    let is_shown = |mark: &Mark| {
+        let is_here = mark.plugin.as_deref() == Some(&plugin.name) || mark.kind == MarkKind::Host;
+        is_here && range.has(mark.at_seconds)
+    };
+    let marks = shared.metrics.marks_that(is_shown, DRAWN);
     let is_empty = detail.config.as_object().is_none_or(serde_json::Map::is_empty);
     let mut lines = shared.journal.last(&plugin.name, LINES);
     lines.reverse();
-    let listed = detail.marks.iter().rev().filter(|mark| mark.at_seconds >= range.from);
     let is_down = matches!(plugin.state, PluginState::Stopped | PluginState::Failed);
+    let timeline = Timeline { span, range, points: &history.points, marks: &marks };
     let page = PluginPage {
         state: headline::state(plugin),
         mood: plugin.troubles.first().map_or(Severity::Good, |trouble| trouble.severity),
@@ -104,49 +128,51 @@ fn render(shared: &Shared, detail: &Detail, uptime: u64, login: Login) -> String
         p95: words::response(plugin.response_p95),
         store: words::store(&plugin.store),
         starts: words::failed_starts(plugin),
-        charts: charts(&points, &detail.marks, range),
-        marks: listed.filter_map(|mark| Some((Shape::of(mark)?, mark))).take(LISTED).collect(),
+        span,
+        charts: charts(&timeline, detail, &history),
+        marks: marks.iter().filter_map(|mark| Some((Shape::of(mark)?, mark))).take(LISTED).collect(),
         why: words::why(&detail.crashes),
         crashes: detail.crashes.iter().map(|crash| (crash, words::guilty(crash))).collect(),
         changes: detail.changes.iter().map(|change| (change, words::versions(change))).collect(),
         config: if is_empty { None } else { serde_json::to_string_pretty(&detail.config).ok() },
         lines,
         can: Can { start: is_down, restart: !is_down, stop: !is_down },
-        at: At::new("../", login, &format!("/plugin/{}", plugin.name)),
+        at,
         plugin,
         detail,
     };
     pages::shown_page(&page)
 }
 
-fn charts(points: &[Point], marks: &[Mark], range: Range) -> Vec<String> {
-    let bad = |point: &Point| {
-        let count: u32 = point.outcomes.iter().skip(2).sum();
-        count as f32 / range.poll.max(0.001)
+fn charts(timeline: &Timeline<'_>, detail: &Detail, history: &History) -> String {
+    let limit = |name: &'static str| {
+        let limit = detail.limits.get(name).copied().filter(|limit| *limit > 0.0);
+        limit.map(|limit| (name, limit as f32))
     };
-    let chart = |title, unit, lines: &[Line<'_>]| Chart { title, unit, lines }.svg(points, marks, range);
-    vec![
-        chart("Events", "/s", &[Line { name: "events", value: &|point| point.events_per_second }]),
-        chart(
-            "Response time",
-            "ms",
-            &[
-                Line { name: "p50", value: &|point| point.response_p50 * 1e3 },
-                Line { name: "p95", value: &|point| point.response_p95 * 1e3 },
-            ],
-        ),
-        chart("Failures", "/s", &[Line { name: "failures", value: &bad }]),
-        chart(
-            "Queue",
-            "events",
-            &[
-                Line { name: "queued", value: &|point| point.queued as f32 },
-                Line { name: "in flight", value: &|point| point.in_flight as f32 },
-            ],
-        ),
-        chart("CPU", "% of one core", &[Line { name: "CPU", value: &|point| point.cpu }]),
-        chart("Memory", "MiB", &[Line { name: "memory", value: &|point| point.memory }]),
-    ]
+    let failed = |point: &Point| {
+        let count: u32 = point.outcomes.iter().skip(2).sum();
+        count as f32 / history.step_at(point).max(0.001)
+    };
+    let events =
+        [Line { name: "all", value: &|point| point.events_per_second }, Line { name: "failed", value: &failed }];
+    let response = [
+        Line { name: "p50", value: &|point| point.response_p50 },
+        Line { name: "p95", value: &|point| point.response_p95 },
+    ];
+    let queue = [
+        Line { name: "queued", value: &|point| point.queued as f32 },
+        Line { name: "in flight", value: &|point| point.in_flight as f32 },
+    ];
+    let (cpu, memory) =
+        ([Line { name: "", value: &|point| point.cpu }], [Line { name: "", value: &|point| point.memory }]);
+    let panel = |title, quantity, lines, limit| Panel { title, quantity, lines, limit };
+    timeline.html(&[
+        panel("Events", Quantity::Rate, &events, None),
+        panel("Response time", Quantity::Time, &response, limit("event_deadline")),
+        panel("Queue", Quantity::Count, &queue, limit("queue")),
+        panel("CPU of one core", Quantity::Percent, &cpu, None),
+        panel("Memory", Quantity::Memory, &memory, limit("memory_mb")),
+    ])
 }
 
 /// One line of the log.

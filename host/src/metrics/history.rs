@@ -14,6 +14,12 @@ pub struct History {
     points: VecDeque<Point>,
 }
 
+impl FromIterator<Point> for History {
+    fn from_iter<I: IntoIterator<Item = Point>>(points: I) -> Self {
+        Self { points: points.into_iter().collect() }
+    }
+}
+
 impl History {
     /// Adds a point, and removes points older than `keep`. A reload does not break the series.
     pub fn push(&mut self, point: Point, keep: Duration) {
@@ -30,6 +36,11 @@ impl History {
     /// All points.
     pub fn points(&self) -> impl ExactSizeIterator<Item = &Point> {
         self.points.iter()
+    }
+
+    /// The newest point.
+    pub fn last(&self) -> Option<&Point> {
+        self.points.back()
     }
 
     /// The points since `from`, in seconds since 1970.

@@ -1,7 +1,7 @@
 //! Measurements of every plugin, over time, for people, programs and Prometheus.
 //!
 //! The slots count where events happen. Every `poll_interval` the collector takes a view of all slots, measures the
-//! processes (`usage`), keeps a history (`series`, `history`) and makes a [`Board`]: the read model, JSON and
+//! processes (`usage`), keeps a history (`series`, `history`; `rollup` for a week, in `rosey.db`; `range` reads both) and makes a [`Board`]: the read model, JSON and
 //! Prometheus text of one moment. All readers share it until the next. A lifecycle event (`marks`) makes a new board
 //! within a quarter of a second, and outlives the host (`persist`). A plugin's own metrics are checked (`custom`,
 //! `lint`) and added up across its generations (`totals`). Knows nothing about HTTP.
@@ -13,6 +13,8 @@ mod lint;
 pub mod marks;
 mod persist;
 mod prometheus;
+mod range;
+mod rollup;
 pub mod secrets;
 mod series;
 mod show;
@@ -35,7 +37,7 @@ use crate::{
     text::clean,
     time,
     view::{
-        Change, Custom, Detail, Plugin, Point, Snapshot,
+        Change, Custom, Plugin, Point, Snapshot,
         mark::{Mark, MarkKind, Severity},
     },
 };
@@ -55,8 +57,12 @@ use tokio::{
 };
 use usage::{Meter, Usage};
 
-pub use persist::SCHEMA;
+pub use range::History;
+pub use rollup::LONGEST;
 pub use show::timer;
+
+/// The tables of this room.
+pub const SCHEMA: [&str; 2] = [persist::SCHEMA, rollup::SCHEMA];
 
 /// Time between an event and the board that shows it. Further events in that time are on the same board.
 const SOON: Duration = Duration::from_millis(200);
@@ -219,6 +225,7 @@ impl Metrics {
         let (database, life, unsaved) = {
             let mut state = self.state();
             state.mark(SystemTime::now(), None, MarkKind::Host, Severity::Info, "stopped");
+            state.finish_history();
             (state.database.take(), state.life, std::mem::take(&mut state.unsaved))
         };
         let Some(database) = database else { return };
@@ -263,21 +270,6 @@ impl Metrics {
     /// The number of the newest board; changes with each board.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.newest.subscribe()
-    }
-
-    /// One plugin in full, with its history and its figures over this window; `None` when there is no such plugin.
-    pub async fn detail(&self, plugin: &str, window: Duration) -> Option<Detail> {
-        let plugins = self.state().plugins.clone()?;
-        let (view, config) = (plugins.view(plugin).await.ok()?, plugins.config(plugin).ok()?);
-        let letters = dead_letter::list(plugins.database(), Some(plugin), MOST_LETTERS).await.unwrap_or_default();
-        let timers = plugins.timers(plugin, MOST_TIMERS).await.unwrap_or_default();
-        let state = self.state();
-        let measured = state.measured.get(plugin).cloned().unwrap_or_default();
-        let mut detail = show::detail(&view, &measured, config);
-        detail.letters = letters.into_iter().map(show::letter).collect();
-        detail.timers = timers.iter().map(|timer| show::timer(timer, view.manifest.as_deref())).collect();
-        state.fill(&mut detail, window);
-        Some(detail)
     }
 
     /// The history of a plugin, the oldest point first.
@@ -408,7 +400,8 @@ impl Metrics {
             let shown: Vec<_> = views.iter().map(shown).collect();
             let custom =
                 views.iter().map(|view| (view.plugin.to_string(), state.custom(&view.plugin))).collect::<Vec<_>>();
-            (self.snapshot(&views, shown, plugins.database().trouble()), custom)
+            let host = state.host.last().copied().unwrap_or_default();
+            (self.snapshot(&views, shown, host, plugins.database().trouble()), custom)
         };
         self.save();
         let mut tallies = self.tallies().clone();

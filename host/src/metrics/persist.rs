@@ -1,7 +1,7 @@
 //! Data that outlives the host: marks, crashes and changes in `rosey.db`, and the beginning and end of each host.
 //! Written in one transaction after each board, never on the path of an event, and read once at the start.
 
-use super::marks;
+use super::{marks, rollup};
 use crate::{
     slot::crash::Cause,
     store::{Database, StoreError},
@@ -78,6 +78,8 @@ pub struct Unsaved {
     pub crashes: Vec<(String, Crash)>,
     /// Changes, each with its plugin.
     pub changes: Vec<(String, Change)>,
+    /// Points of the history of a week.
+    pub history: Vec<rollup::Entry>,
 }
 
 /// The entries of earlier hosts, the oldest first.
@@ -98,6 +100,10 @@ pub struct Past {
 impl Unsaved {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
+        self.has_no_events() && self.history.is_empty()
+    }
+
+    fn has_no_events(&self) -> bool {
         self.marks.is_empty() && self.crashes.is_empty() && self.changes.is_empty()
     }
 
@@ -106,9 +112,11 @@ impl Unsaved {
         before.marks.append(&mut self.marks);
         before.crashes.append(&mut self.crashes);
         before.changes.append(&mut self.changes);
+        before.history.append(&mut self.history);
         before.marks.truncate(MOST_UNSAVED);
         before.crashes.truncate(MOST_UNSAVED);
         before.changes.truncate(MOST_UNSAVED);
+        before.history.truncate(MOST_UNSAVED);
         *self = before;
     }
 }
@@ -203,7 +211,10 @@ fn write(connection: &mut Connection, unsaved: &Unsaved) -> rusqlite::Result<()>
             ],
         )?;
     }
-    bound(&transaction)?;
+    rollup::write(&transaction, &unsaved.history)?;
+    if !unsaved.has_no_events() {
+        bound(&transaction)?;
+    }
     transaction.commit()
 }
 
@@ -252,6 +263,7 @@ pub async fn begin(database: &Database, began: String) -> Result<Past, StoreErro
             let life = transaction.last_insert_rowid();
             let old = "DELETE FROM life WHERE id NOT IN (SELECT id FROM life ORDER BY id DESC LIMIT ?1)";
             transaction.execute(old, [LIVES])?;
+            rollup::clear(&transaction)?;
             transaction.commit()?;
             Ok(Past {
                 marks: read_marks(connection)?,

@@ -75,6 +75,11 @@ pub fn rounded(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e6
 }
 
+/// A figure of a point, without the noise of its short format.
+fn tenths(value: f32, parts: f64) -> f64 {
+    (f64::from(value) * parts).round() / parts
+}
+
 /// One plugin of the overview.
 pub fn plugin(view: &View, measured: &Measured) -> Plugin {
     let active = view.active();
@@ -149,8 +154,8 @@ fn sandbox_rule(report: &RuleReport) -> SandboxRule {
 }
 
 impl super::Metrics {
-    /// All plugins and the host now. `database` says why Rosey cannot write to it.
-    pub fn snapshot(&self, views: &[View], plugins: Vec<Plugin>, database: Option<String>) -> Snapshot {
+    /// All plugins and the host now. `host` is its newest point, and `database` says why Rosey cannot write to it.
+    pub fn snapshot(&self, views: &[View], plugins: Vec<Plugin>, host: Point, database: Option<String>) -> Snapshot {
         let count = |states: &[PluginState]| plugins.iter().filter(|plugin| states.contains(&plugin.state)).count();
         let total = |at: usize| views.iter().map(|view| view.ledger.outcomes[at]).sum();
         let outcomes = OUTCOMES.iter().enumerate().map(|(at, name)| (*name, total(at))).collect();
@@ -170,6 +175,9 @@ impl super::Metrics {
             total_plugins: plugins.len(),
             plugins_running: count(&[PluginState::Running, PluginState::Reloading, PluginState::Draining]),
             plugins_crashed: count(&[PluginState::Crashed, PluginState::Failed, PluginState::Unhealthy]),
+            plugins_failing: plugins.iter().filter(|plugin| trouble::is_failing(plugin)).count(),
+            events_per_second: tenths(host.events_per_second, 100.0),
+            cpu_percent: tenths(host.cpu, 10.0),
             outcomes,
             queued: views.iter().map(|view| view.queued).sum(),
             in_flight: views.iter().map(|view| view.in_flight).sum(),

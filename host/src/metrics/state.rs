@@ -1,7 +1,15 @@
 //! The state of the collector: measurements, events, and entries that are not written yet.
 
 use super::{
-    MOST_CHANGES, custom, marks::Marks, now_seconds, persist, series::Series, show, show::Measured, totals::Totals,
+    MOST_CHANGES, custom,
+    history::History,
+    marks::Marks,
+    now_seconds, persist,
+    rollup::{Counts, HOST, HostMeter, Rollup},
+    series::Series,
+    show,
+    show::Measured,
+    totals::Totals,
 };
 use crate::{
     plugins::Plugins,
@@ -12,7 +20,7 @@ use crate::{
     store::{Database, StoreError},
     time,
     view::{
-        Change, Crash, Custom, Detail,
+        Change, Crash, Custom, Detail, Point,
         mark::{Mark, MarkKind, Severity},
     },
 };
@@ -43,6 +51,11 @@ pub struct State {
     pub marks: Marks,
     pub measured: HashMap<String, Measured>,
     pub series: HashMap<String, Series>,
+    /// The host itself, with the events of all plugins.
+    pub host: History,
+    host_meter: HostMeter,
+    /// The points that are not over, by plugin, and of the host.
+    pub rollups: HashMap<String, Rollup>,
     versions: HashMap<String, String>,
     /// The artifact of the active generation, and that of the one before.
     runs: HashMap<String, (Option<Hash>, Option<Hash>)>,
@@ -188,6 +201,39 @@ impl State {
             measured.custom_refused = measured.custom_refused.max(refused);
             self.totals.entry(name.to_owned()).or_default().take(*generation, metrics);
         }
+        self.roll(views, keep);
+    }
+
+    /// Adds the newest points to the history of a week, and makes the point of the host.
+    fn roll(&mut self, views: &[View], keep: Duration) {
+        let (cpu, memory) = self.host_meter.measure();
+        let nan = f32::NAN;
+        let mut host = Point { response_p50: nan, response_p95: nan, at: now_seconds(), ..Point::default() };
+        (host.cpu, host.memory) = (cpu as f32, memory as f32);
+        let (mut all, mut over) = (Counts::default(), Vec::new());
+        for view in views {
+            let Some(point) = self.series.get(&*view.plugin).and_then(|series| series.history.last()) else { continue };
+            let counts = Counts::of(view);
+            all.add(&counts);
+            host.events_per_second += point.events_per_second;
+            (host.queued, host.in_flight) = (host.queued + point.queued, host.in_flight + point.in_flight);
+            for (sum, count) in host.outcomes.iter_mut().zip(point.outcomes) {
+                *sum = sum.saturating_add(count);
+            }
+            over.extend(self.rollups.entry(view.plugin.to_string()).or_default().poll(&view.plugin, point, counts));
+        }
+        over.extend(self.rollups.entry(HOST.to_owned()).or_default().poll(HOST, &host, all));
+        self.host.push(host, keep);
+        if self.database.is_some() {
+            self.unsaved.history.extend(over);
+        }
+    }
+
+    /// Ends the points that are not over, because the host ends.
+    pub fn finish_history(&mut self) {
+        for (plugin, rollup) in &mut self.rollups {
+            self.unsaved.history.extend(rollup.finish(plugin));
+        }
     }
 
     /// Sums up the events of the last hour.
@@ -206,20 +252,21 @@ impl State {
         self.totals.get(plugin).map(Totals::shown).unwrap_or_default()
     }
 
-    /// Adds the history to a plugin's detail.
-    pub fn fill(&self, detail: &mut Detail, window: Duration) {
+    /// Adds the history to a plugin's detail. `long` has the points of a window that is longer than the memory.
+    pub fn fill(&self, detail: &mut Detail, window: Duration, long: &History) {
         let plugin = detail.plugin.name.clone();
         let now = now_seconds();
         detail.metrics.window.seconds = window.as_secs();
         if let Some(series) = self.series.get(&plugin) {
             let since = now.saturating_sub(window.as_secs());
-            let points = series.history.since(since);
+            let history = if long.last().is_some() { long } else { &series.history };
+            let points = history.since(since);
             let every = points.len().div_ceil(MOST_POINTS).max(1);
             // The newest point is always included.
             let skip = points.len().saturating_sub(1) % every;
             detail.history = points.skip(skip).step_by(every).map(show::sample).collect();
             detail.metrics.aggregates_1h = series.history.aggregates(now.saturating_sub(3600));
-            detail.metrics.window = series.history.window(since, window);
+            detail.metrics.window = history.window(since, window);
         }
         for command in &mut detail.commands {
             for name in std::iter::once(&command.name).chain(&command.aliases) {

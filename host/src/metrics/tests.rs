@@ -16,7 +16,7 @@ fn a_connector_that_drops_and_comes_back_makes_marks() {
         texts,
         [(Severity::Info, "irc connected"), (Severity::Error, "irc dropped"), (Severity::Info, "irc is back")]
     );
-    let state = |metrics: &Metrics| metrics.snapshot(&[], Vec::new(), None).system;
+    let state = |metrics: &Metrics| metrics.snapshot(&[], Vec::new(), Point::default(), None).system;
     assert_eq!(state(&metrics).connectors["irc"], "connected");
     metrics.connector("irc", false);
     let down = state(&metrics);

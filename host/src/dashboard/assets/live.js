@@ -8,7 +8,7 @@
   // Where the dashboard begins: a proxy may have put it below a path.
   const root = new URL(".", document.currentScript.src).href;
   const status = document.getElementById("live");
-  let source = null, asking = false, again = false, timer = 0, watch = 0, clock = 0;
+  let source = null, asking = false, again = false, timer = 0, watch = 0, ticking = 0;
   let seen = new Date(), lost = false, out = false;
 
   // Said once to who cannot see it, not with each update.
@@ -44,7 +44,100 @@
     while (next) { const gone = next; next = next.nextSibling; gone.remove(); }
   };
 
+  // Times of the host are in UTC; the reader's are in the zone of the browser, with UTC as a title.
+  const two = (number) => String(number).padStart(2, "0");
+  const day = (at) => `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  const clock = (at) => `${two(at.getHours())}:${two(at.getMinutes())}`;
+  const full = (at) => `${clock(at)}:${two(at.getSeconds())}`;
+  const localise = (page) => {
+    for (const time of page.querySelectorAll("time")) {
+      const at = new Date(time.dateTime), text = time.firstChild;
+      if (isNaN(at)) continue;
+      text.data = (text.data.length > 12 ? day(at) + " " : "") + full(at) + " ";
+      time.title = time.dateTime.slice(0, 19).replace("T", " ") + " UTC";
+    }
+    for (const text of page.querySelectorAll("text[data-at]")) {
+      const at = new Date(text.dataset.at * 1000);
+      text.textContent = text.textContent.includes(":") ? clock(at) : day(at).slice(5);
+    }
+    const zone = page.getElementById("zone");
+    const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (zone && here !== "UTC") zone.textContent = `Times are in ${here}; hold the pointer over one for UTC.`;
+  };
+
+  // The line through all charts, and the values at its time. `share` is its place from 0 to 1.
+  let share = null, marked = "";
+  const cross = () => {
+    const charts = document.getElementById("timeline");
+    if (!charts) return;
+    const { from, to, columns } = charts.dataset, on = share !== null;
+    const column = on ? Math.round(share * (columns - 1)) : -1;
+    for (const line of charts.querySelectorAll(".cross")) {
+      line.setAttribute("class", on ? "cross on" : "cross");
+      for (const end of ["x1", "x2"]) line.setAttribute(end, `${(share ?? 0) * 100}%`);
+    }
+    for (const value of charts.querySelectorAll("[data-values]")) {
+      value.dataset.now ??= value.textContent;
+      const then = value.dataset.values.split(",")[column];
+      value.textContent = !on ? value.dataset.now : then ? then + value.closest("[data-unit]").dataset.unit : "–";
+    }
+    const label = document.getElementById("cross"), at = new Date((+from + share * (to - from)) * 1000);
+    label.parentNode.parentNode.className = on ? "times on" : "times";
+    label.setAttribute("x", `${Math.min(95, Math.max(5, (share ?? 0) * 100))}%`);
+    label.textContent = !on ? "" : to - from > 86400 ? `${day(at).slice(5)} ${clock(at)}` : full(at);
+  };
+  const tell = () => {
+    const tip = document.getElementById("tip"), mark = document.getElementById(marked);
+    if (!tip) return;
+    tip.textContent = mark ? `${full(new Date(mark.dataset.at * 1000))} ${mark.getAttribute("aria-label")}` : "";
+    if (!mark) return;
+    const place = mark.getBoundingClientRect(), lane = tip.parentNode.getBoundingClientRect();
+    tip.style.left = `${Math.max(0, Math.min(place.left - lane.left, lane.width - tip.offsetWidth))}px`;
+  };
+  const point = (event) => {
+    const plot = document.querySelector(".panel .plot")?.getBoundingClientRect();
+    const inside = plot && event.target.closest?.("#timeline") && event.clientX >= plot.left && event.clientX <= plot.right;
+    const before = share, mark = marked;
+    share = inside ? (event.clientX - plot.left) / plot.width : null;
+    marked = (event.target.closest?.(".lane .mark") ?? document.activeElement?.closest(".lane .mark"))?.id ?? "";
+    if (share !== before) cross();
+    if (marked !== mark) tell();
+  };
+  document.addEventListener("pointermove", point);
+  document.addEventListener("pointerdown", point);
+  document.documentElement.addEventListener("pointerleave", () => { share = null; cross(); });
+  for (const kind of ["focusin", "focusout"]) document.addEventListener(kind, (event) => {
+    marked = kind === "focusin" && event.target.closest?.(".lane .mark")?.id || "";
+    tell();
+  });
+  document.addEventListener("keydown", (event) => {
+    const way = { ArrowLeft: -1, ArrowRight: 1, Escape: 0 }[event.key];
+    if (way === undefined || event.target.id !== "timeline") return;
+    const step = way * (event.shiftKey ? 10 : 1) / (event.target.dataset.columns - 1);
+    share = way ? Math.min(1, Math.max(0, (share ?? 1) + step)) : null;
+    event.preventDefault();
+    cross();
+  });
+
+  // Finds plugins while one types.
+  const box = () => document.querySelector("#filter [name=q]");
+  const find = () => {
+    const wanted = box()?.value.trim().toLowerCase() ?? "";
+    for (const row of document.querySelectorAll("#plugins tbody")) row.hidden = !row.id.slice(4).toLowerCase().includes(wanted);
+  };
+  let typed = 0;
+  document.addEventListener("input", (event) => {
+    if (event.target !== box()) return;
+    find();
+    const url = new URL(location.href), wanted = event.target.value.trim();
+    if (wanted) url.searchParams.set("q", wanted); else url.searchParams.delete("q");
+    history.replaceState(null, "", url);
+    clearTimeout(typed);
+    typed = setTimeout(update, 150);
+  });
+
   const show = (fresh) => {
+    localise(fresh);
     const focused = document.activeElement;
     for (const part of ["main", "login"]) {
       const [old, other] = [document, fresh].map((page) => page.getElementById(part));
@@ -53,16 +146,21 @@
     // One that was moved has lost it.
     if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
     document.title = fresh.title;
+    document.body.classList.remove("lost");
+    find();
+    cross();
+    tell();
   };
 
   const lose = () => {
     lost = true;
-    clearInterval(clock);
-    const tell = () => {
+    document.body.classList.add("lost");
+    clearInterval(ticking);
+    const complain = () => {
       const head = document.querySelector("main h1");
       const passed = Math.round((Date.now() - seen) / 1000);
       head.className = "headline error";
-      const since = `What you see is from ${seen.toISOString().slice(11, 19)} UTC.`;
+      const since = `What you see is from ${full(seen)}.`;
       head.textContent = out ? `Logged out. ${since} ` : `No answer from Rosey for ${passed} s. ${since}`;
       if (out) {
         const link = document.createElement("a");
@@ -73,8 +171,8 @@
       document.title = out ? "Logged out – Rosey" : "No answer – Rosey";
       say(out ? "logged out" : "no answer");
     };
-    tell();
-    if (!out) clock = setInterval(tell, 1000);
+    complain();
+    if (!out) ticking = setInterval(complain, 1000);
   };
 
   const update = async () => {
@@ -87,7 +185,7 @@
       const text = await answer.text();
       seen = new Date();
       lost = false;
-      clearInterval(clock);
+      clearInterval(ticking);
       show(new DOMParser().parseFromString(text, "text/html"));
       say(source ? "live" : "every 5 s");
     } catch { lose(); }
@@ -136,5 +234,7 @@
   document.addEventListener("visibilitychange", back);
   addEventListener("pageshow", (event) => { if (event.persisted) back(); });
   addEventListener("pagehide", stop);
+  document.documentElement.className = "js";
+  localise(document);
   listen();
 })();
