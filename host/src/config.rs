@@ -95,6 +95,8 @@ pub struct Dashboard {
     pub allowed_hosts: Vec<String>,
     /// Addresses or networks of proxies whose forwarded headers count.
     pub trusted_proxies: Vec<String>,
+    /// The path under which a proxy passes requests on, such as `/rosey`, if the proxy does not remove it; empty for none.
+    pub base_path: String,
     /// Whether the bot stops when the dashboard cannot start.
     pub required: bool,
 }
@@ -175,6 +177,7 @@ impl Default for Dashboard {
             url: None,
             allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
+            base_path: String::new(),
             required: true,
         }
     }

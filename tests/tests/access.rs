@@ -95,7 +95,7 @@ fn probes_and_scrapers_ask_by_any_name_and_nothing_else_does() {
     }
     let refused = http::request(&address, "GET", "/", &["Host: bot.lan:8080"], "");
     assert_eq!(refused.status, 421);
-    let text = refused.text();
+    let text = refused.json()["error"].as_str().unwrap_or_default().to_owned();
     assert!(text.contains("names the host \"bot.lan:8080\"") && text.contains("dashboard.allowed_hosts"), "{text}");
     let old = http::raw(&address, b"GET / HTTP/1.0\r\n\r\n");
     assert!(old.starts_with(b"HTTP/1.0 421"), "{}", String::from_utf8_lossy(&old));
@@ -185,7 +185,7 @@ fn only_headers_of_a_trusted_proxy_count() {
     let plain = [&forwarded[..2], &["X-Forwarded-Proto: http"], &origin].concat();
     let refused = http::request(&address, "POST", "/login", &plain, &body);
     assert_eq!(refused.status, 403);
-    let text = refused.text();
+    let text = refused.json()["error"].as_str().unwrap_or_default().to_owned();
     assert!(
         text.contains("Expected: Origin: \"http://bot.example\"; it came with Origin: \"https://bot.example\""),
         "{text}"
@@ -198,7 +198,8 @@ fn only_headers_of_a_trusted_proxy_count() {
     let get = |headers: &[&str]| http::request(&address, "GET", "/events", headers, "").status;
     assert_eq!((get(&forwarded), get(&["X-Forwarded-Host: evil.example"])), (200, 200));
     let refused = http::request(&address, "POST", "/login", &form, &body);
-    assert!(refused.status == 403 && refused.text().contains(&format!("Expected: Origin: \"http://{address}\"")));
+    let text = refused.json()["error"].as_str().unwrap_or_default().to_owned();
+    assert!(refused.status == 403 && text.contains(&format!("Expected: Origin: \"http://{address}\"")), "{text}");
     assert!(bot.end().success());
 }
 
@@ -214,7 +215,7 @@ fn the_page_of_one_plugin_does_not_answer_about_another() {
     wait_until("they run", || http::get(&address, "/readyz").status == 200);
     let script = [&format!("Authorization: Bearer {token}")[..], "Content-Type: application/x-www-form-urlencoded"];
     let post = |path: &str, body: &str| http::request(&address, "POST", path, &script, body);
-    let question = question_of(&post("/plugin/dice-roller/ask", "action=stop").text());
+    let question = question_of(&post("/plugin/dice-roller/ask", "action=stop"));
     let elsewhere = post("/plugin/eight-ball/confirm", &question);
     assert!(elsewhere.status == 410 && elsewhere.text().contains("about another plugin"), "{}", elsewhere.text());
     assert!(bot.ask("!roll 2d6").starts_with("2d6: "), "neither was stopped");
@@ -224,9 +225,9 @@ fn the_page_of_one_plugin_does_not_answer_about_another() {
     assert!(bot.end().success());
 }
 
-fn question_of(page: &str) -> String {
-    let id = page.split("name=\"question\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-    format!("question={}", id.unwrap_or_else(|| panic!("no question: {page}")))
+/// The form that answers yes to a question, which a script gets as JSON.
+fn question_of(asked: &http::Response) -> String {
+    format!("question={}", asked.json()["question"].as_str().expect("a question"))
 }
 
 #[test]
@@ -259,7 +260,8 @@ fn with_a_token_on_an_open_address_everything_is_behind_it_but_the_lights() {
     {
         let refused = http::get(&address, path);
         assert_eq!((refused.status, refused.header("www-authenticate")), (401, "Bearer realm=\"Rosey\""), "{path}");
-        assert!(refused.text().starts_with("Log in at /login"), "a line for a script: {}", refused.text());
+        let text = refused.json()["error"].as_str().unwrap_or_default().to_owned();
+        assert!(text.starts_with("Log in at /login"), "JSON for a script: {text}");
         let page = http::request(&address, "GET", path, &["Accept: text/html,*/*;q=0.8"], "");
         assert_eq!((page.status, page.header("content-type")), (401, "text/html; charset=utf-8"), "{path}");
         assert!(page.text().contains("Admin token"), "the form for a browser: {}", page.text());
@@ -277,7 +279,7 @@ fn with_a_token_on_an_open_address_everything_is_behind_it_but_the_lights() {
     let script = [&format!("Authorization: Bearer {token}")[..], "Content-Type: application/x-www-form-urlencoded"];
     let asked = http::request(&address, "POST", "/plugin/dice-roller/ask", &script, "action=stop");
     assert!(asked.status == 200 && asked.text().contains("Stop dice-roller 1.0.0?"), "{}", asked.text());
-    let body = question_of(&asked.text());
+    let body = question_of(&asked);
     let stopped = http::request(&address, "POST", "/plugin/dice-roller/confirm", &script, &body);
     assert!(stopped.text().contains("dice-roller is stopped."), "{}", stopped.text());
     let again = http::request(&address, "POST", "/plugin/dice-roller/confirm", &script, &body);

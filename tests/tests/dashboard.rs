@@ -129,17 +129,25 @@ fn a_reload_by_button_asks_names_versions_and_is_audited_like_any_other() {
     assert_eq!(browser.run("return document.querySelectorAll('[autofocus], script').length"), 0, "nothing in a hurry");
     assert_eq!(bot.ask("!variant"), "first", "not before it is confirmed");
     browser.click("button.strong");
-    browser.until("#main h1", "generation 2 is active");
+    browser.until("#said", "generation 2 is active");
+    assert!(browser.run("return location.pathname") == "/plugin/misbehave", "back on the page of the plugin");
     assert_eq!(bot.ask("!variant"), "second");
-    browser.go(&format!("{url}/plugin/misbehave"));
     browser.until("#changes", "dashboard, dashboard");
+    browser.until("#said", "generation 2 is active");
     // A question can be answered once.
     browser.run("history.go(-2)");
     std::fs::write(folder.library("misbehave"), "no library").expect("our directory");
     browser.go(&format!("{url}/plugin/misbehave"));
     browser.click("button[value=reload]");
-    browser.until("#main h1", "refused");
+    browser.until("#said", "refused");
     assert_eq!(bot.ask("!variant"), "second");
+    // The address of a button, and one that does not exist, are pages too.
+    browser.go(&format!("{url}/plugin/misbehave/confirm"));
+    browser.until("#headline", "misbehave is running");
+    browser.go(&format!("{url}/no/such/page"));
+    browser.until("#main h1", "there is nothing at /no/such/page");
+    browser.click("main a");
+    browser.until("#plugins", "misbehave");
     assert!(bot.ask("!abort").contains("That command crashed"));
     browser.go(&format!("{url}/plugin/misbehave"));
     browser.until("#letters", "!abort");

@@ -49,9 +49,9 @@ fn works(browser: &Browser, bot: &mut Bot, base: &str) {
     browser.click("button[value=restart]");
     browser.until("#main h1", "Restart dice-roller");
     browser.click("button.strong");
-    browser.until("#main h1", "is active");
-    browser.click("main a");
-    wait_until("the way back is right", || is_at("plugin/dice-roller"));
+    browser.until("#said", "is active");
+    let is_back = "return location.origin + location.pathname";
+    assert_eq!(browser.run(is_back), format!("{base}plugin/dice-roller"), "the way back is right");
     browser.until("#live", "live");
     browser.run("window.stays = true");
     let events = browser.text("#facts");
@@ -177,6 +177,19 @@ fn behind_nginx_as_the_guide_sets_it_up_everything_works() {
     let cookies = browser.devtools("Network.getCookies", &serde_json::json!({}));
     let cookie = &cookies["cookies"][0];
     assert_eq!((cookie["path"].as_str(), cookie["secure"].as_bool()), (Some("/rosey"), Some(true)), "{cookies}");
+    assert!(bot.end().success());
+}
+
+#[test]
+fn under_a_path_that_no_proxy_removes_everything_works() {
+    let Some(browser) = browser() else { return };
+    let folder = Folder::new(&["dice-roller"]);
+    let (mut bot, address) = start(&folder, "allowed_hosts = [\"bot.lan\"]\nbase_path = \"/bots/rosey\"");
+    let base = format!("http://bot.lan:{}/bots/rosey/", address.rsplit(':').next().expect("a port"));
+    works(&browser, &mut bot, &base);
+    browser.go(base.trim_end_matches('/'));
+    browser.until("#headline", "All is well.");
+    assert_eq!(browser.run("return location.href"), base, "links are relative to the folder");
     assert!(bot.end().success());
 }
 

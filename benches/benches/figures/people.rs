@@ -80,6 +80,7 @@ pub fn dashboard(rows: &mut Vec<Row>) {
             allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             prometheus: true,
+            base_path: String::new(),
         };
         let address = dashboard::start(settings, metrics.clone(), None, Journal::default(), rig.ops()).await;
         let address = address.expect("a port is free");

@@ -196,7 +196,7 @@ impl Admin {
             actor.log_refusal(Some(plugin), &refusal.to_string());
         }
         if refusal.is_of_the_build() && (action.is_reload() || matches!(action, Action::Rollback | Action::Restart)) {
-            self.metrics.change_refused(plugin);
+            self.metrics.change_refused(plugin, action.word());
         }
         let record = AuditRecord::new(Stage::Refused, actor, &action.in_full(), Some(plugin));
         self.record_not_done(record.between(from, to).ended(false, &refusal.to_string(), None)).await;

@@ -133,12 +133,16 @@ pub fn plain_actions() -> impl Iterator<Item = Action> {
     })
 }
 
-/// The known name of a command, for metrics; `unclear` for any other. `store` is `rosey store`.
+/// The names of commands in metrics. `store` is `rosey store`, and `unclear` any other text.
+pub fn words() -> impl Iterator<Item = &'static str> {
+    let others = [Replay(0).word(), CancelTimer(0).word(), "store", "unclear"];
+    commands().filter_map(|forms| Some(forms.first()?.name)).chain(others)
+}
+
+/// The name of a command in metrics.
 pub fn known(command: &str) -> &'static str {
     let word = command.split(' ').next().unwrap_or_default();
-    let others = [Replay(0).word(), CancelTimer(0).word(), "store"];
-    let mut words = FORMS.iter().map(|form| form.name).chain(others);
-    words.find(|known| *known == word).unwrap_or("unclear")
+    words().find(|known| *known == word).unwrap_or("unclear")
 }
 
 fn of(purpose: Purpose) -> &'static Form {

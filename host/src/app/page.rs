@@ -35,6 +35,7 @@ pub async fn start_dashboard(
         // All of them parse: the configuration was checked when it was read.
         trusted_proxies: wanted.trusted_proxies.iter().filter_map(|text| text.parse().ok()).collect(),
         prometheus: config.metrics.prometheus_enabled,
+        base_path: wanted.base_path.trim_end_matches('/').to_owned(),
     };
     match dashboard::start(settings, metrics.clone(), Some(Arc::clone(admin)), journal, ops).await {
         Ok(address) => {

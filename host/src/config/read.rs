@@ -113,6 +113,9 @@ impl Config {
         if dashboard.url.as_deref().is_some_and(|url| host_of(url).is_none()) {
             problem("dashboard.url", "needs an address such as https://bot.example/rosey/");
         }
+        if !is_path(&dashboard.base_path) {
+            problem("dashboard.base_path", "needs a path such as /rosey: letters, digits, - and _ between slashes");
+        }
         for host in &dashboard.allowed_hosts {
             if let Some(why) = host_problem(host, "the name holds for every port") {
                 problem("dashboard.allowed_hosts", &format!("\"{}\" {why}", host.escape_debug()));
@@ -143,6 +146,12 @@ impl Config {
     }
 }
 
+/// Whether this is nothing, or the path of a folder in a URL.
+fn is_path(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
+    text.is_empty() || text.starts_with('/') && text.len() > 1 && !text.contains("//") && text.chars().all(is_plain)
+}
+
 impl Admin {
     fn read(section: &mut Section<'_>) -> Self {
         let default = Self::default();
@@ -167,6 +176,7 @@ impl Dashboard {
             url: section.get("url"),
             allowed_hosts: section.or("allowed_hosts", default.allowed_hosts),
             trusted_proxies: section.or("trusted_proxies", default.trusted_proxies),
+            base_path: section.or("base_path", default.base_path),
             required: section.or("required", default.required),
         }
     }

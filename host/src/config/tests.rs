@@ -114,6 +114,7 @@ host = "[::1]"
 allowed_hosts = ["https://bot.example"]
 token = "short"
 trusted_proxies = ["127.0.0.1", "proxy"]
+base_path = "rosey"
 [metrics]
 poll_interval = -1
 [limits]
@@ -139,17 +140,18 @@ reload = "handof"
         (12, "dashboard.allowed_hosts: \"https://bot.example\" needs the name of a host alone"),
         (13, "dashboard.token: needs 16 characters or more"),
         (14, "dashboard.trusted_proxies: \"proxy\" needs to be an address such as 127.0.0.1, or a network"),
-        (16, "metrics.poll_interval: needs a time (seconds, or text such as \"250ms\") from 200 ms to 1 h"),
-        (18, "limits.queue: needs a whole number from 1 to 1,000,000"),
-        (19, "limits.bake: needs a time (seconds, or text such as \"250ms\") from 0 s to 24 h"),
-        (21, "plugins.x.limits.queu: there is no such setting; did you mean queue?"),
-        (22, "plugins.Admin_: the name of a plugin has 1 to 64 of a-z, 0-9 and -"),
-        (23, "plugins.admin: this name belongs to Rosey itself"),
-        (24, "plugins.admin.reload: needs one of \"overlap\", \"handoff\", \"exclusive\"; did you mean \"handoff\"?"),
+        (15, "dashboard.base_path: needs a path such as /rosey"),
+        (17, "metrics.poll_interval: needs a time (seconds, or text such as \"250ms\") from 200 ms to 1 h"),
+        (19, "limits.queue: needs a whole number from 1 to 1,000,000"),
+        (20, "limits.bake: needs a time (seconds, or text such as \"250ms\") from 0 s to 24 h"),
+        (22, "plugins.x.limits.queu: there is no such setting; did you mean queue?"),
+        (23, "plugins.Admin_: the name of a plugin has 1 to 64 of a-z, 0-9 and -"),
+        (24, "plugins.admin: this name belongs to Rosey itself"),
+        (25, "plugins.admin.reload: needs one of \"overlap\", \"handoff\", \"exclusive\"; did you mean \"handoff\"?"),
     ] {
         assert!(error.contains(&format!("rosey.toml:{line}: {part}")), "{part}\n{error}");
     }
-    assert!(error.starts_with("there are 19 problems with the configuration\n"), "{error}");
+    assert!(error.starts_with("there are 20 problems with the configuration\n"), "{error}");
     assert!(!error.contains("short"), "a token is a secret: {error}");
 }
 

@@ -1,8 +1,10 @@
 //! Buttons: reload, restart, rollback, start and stop. Each leads to a page that asks for confirmation, and then to the
-//! same code as chat and shell. Never by GET.
+//! same code as chat and shell. Afterwards the browser is back on the plugin's page, which says what happened. Never by
+//! GET.
 
 use super::{
     Shared,
+    answer::{self, is_browser},
     auth::{self, Login},
     client::Client,
     pages::{self, At},
@@ -19,8 +21,8 @@ use askama::Template;
 use axum::{
     Extension, Form,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode},
-    response::Response,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
 };
 use std::sync::Arc;
 
@@ -29,9 +31,8 @@ use std::sync::Arc;
 struct ActionPage<'a> {
     at: At,
     plugin: &'a str,
-    mood: &'static str,
     text: String,
-    question: Option<String>,
+    question: String,
 }
 
 /// The form of a button.
@@ -64,14 +65,14 @@ fn actor(client: &Client) -> Actor {
     Actor { user: Arc::new(user), via: Via::Dashboard, place: client.address.to_string() }
 }
 
-fn answer(headers: &HeaderMap, status: StatusCode, plugin: &str, text: String, question: Option<String>) -> Response {
-    let mood = match (status.is_success(), &question) {
-        (false, _) => "error",
-        (true, Some(_)) => "warning",
-        (true, None) => "good",
-    };
+/// The page that asks; for a program, the question as JSON.
+fn question(headers: &HeaderMap, plugin: &str, text: String, question: String) -> Response {
+    if !is_browser(headers) {
+        let body = serde_json::json!({"question": question, "text": text}).to_string();
+        return (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+    }
     let at = At::new("../../", Login::In, &format!("/plugin/{plugin}"));
-    pages::page(status, &ActionPage { at, plugin, mood, text, question }, headers)
+    pages::page(StatusCode::OK, &ActionPage { at, plugin, text, question }, headers)
 }
 
 fn denied(shared: &Shared, headers: &HeaderMap, plugin: &str) -> Response {
@@ -81,8 +82,9 @@ fn denied(shared: &Shared, headers: &HeaderMap, plugin: &str) -> Response {
             auth::ask_to_log_in(&at, headers)
         }
         Login::Off | Login::In => {
-            let text = "This dashboard is read-only: there is no dashboard.token in the configuration.".to_owned();
-            answer(headers, StatusCode::FORBIDDEN, plugin, text, None)
+            let at = At::new("../../", Login::Off, "/");
+            let text = "This dashboard is read-only: there is no dashboard.token in the configuration.";
+            answer::problem(StatusCode::FORBIDDEN, text, &at, headers)
         }
     }
 }
@@ -98,12 +100,12 @@ pub async fn ask(
     let (true, Some(admin)) = (shared.auth.login(&headers) == Login::In, &shared.admin) else {
         return denied(&shared, &headers, &plugin);
     };
+    let said = |status, text| shared.notices.said(&headers, status, &plugin, text);
     let Some(action) = form.action() else {
-        return answer(&headers, StatusCode::BAD_REQUEST, &plugin, "There is no such action.".to_owned(), None);
+        return said(StatusCode::BAD_REQUEST, "There is no such action.".to_owned());
     };
     let Some(id) = auth::random() else {
-        let text = "The system has no random numbers; try again.".to_owned();
-        return answer(&headers, StatusCode::SERVICE_UNAVAILABLE, &plugin, text, None);
+        return said(StatusCode::SERVICE_UNAVAILABLE, "The system has no random numbers; try again.".to_owned());
     };
     let actor = actor(&client);
     let asked = async {
@@ -113,8 +115,8 @@ pub async fn ask(
         Ok(text)
     };
     match asked.await {
-        Ok(text) => answer(&headers, StatusCode::OK, &plugin, text, Some(id)),
-        Err(refusal) => refused(&headers, &plugin, &refusal),
+        Ok(text) => question(&headers, &plugin, text, id),
+        Err(refusal) => said(status_of(&refusal), refusal.to_string()),
     }
 }
 
@@ -124,12 +126,11 @@ fn asked(id: &str, plugin: &str, headers: &HeaderMap) -> Asked {
     Asked { who: format!("page {id}"), place: format!("{plugin} {session}") }
 }
 
-fn refused(headers: &HeaderMap, plugin: &str, refusal: &Refusal) -> Response {
-    let status = match refusal {
+fn status_of(refusal: &Refusal) -> StatusCode {
+    match refusal {
         Refusal::TooManyQuestions => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::CONFLICT,
-    };
-    answer(headers, status, plugin, refusal.to_string(), None)
+    }
 }
 
 /// Carries out a confirmed action.
@@ -143,6 +144,7 @@ pub async fn confirm(
     let (true, Some(admin)) = (shared.auth.login(&headers) == Login::In, shared.admin.clone()) else {
         return denied(&shared, &headers, &plugin);
     };
+    let said = |status, text| shared.notices.said(&headers, status, &plugin, text);
     let proposal = match admin.confirm(&asked(&yes.question, &plugin, &headers)).map(Question::change) {
         Ok(Some(proposal)) => proposal,
         none => {
@@ -152,14 +154,14 @@ pub async fn confirm(
                     "No such question waits here: it was answered already, or it is about another plugin. Ask again."
                 }
             };
-            return answer(&headers, StatusCode::GONE, &plugin, text.to_owned(), None);
+            return said(StatusCode::GONE, text.to_owned());
         }
     };
     // In its own task, so that a browser that disconnects does not stop it halfway.
     let done = tokio::spawn(async move { admin.carry_out(&actor(&client), proposal).await }).await;
     match done {
-        Ok(Ok(completed)) => answer(&headers, StatusCode::OK, &plugin, completed.text, None),
-        Ok(Err(refusal)) => refused(&headers, &plugin, &refusal),
-        Err(error) => answer(&headers, StatusCode::INTERNAL_SERVER_ERROR, &plugin, error.to_string(), None),
+        Ok(Ok(completed)) => said(StatusCode::OK, completed.text),
+        Ok(Err(refusal)) => said(status_of(&refusal), refusal.to_string()),
+        Err(error) => said(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
 }

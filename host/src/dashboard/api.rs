@@ -1,12 +1,17 @@
 //! The pages for programs: JSON, Prometheus text, and two probes. docs/openapi.json describes them, and `/openapi.json`
 //! serves it.
 
-use super::{Shared, auth::Login, cache::Rendered, pages};
+use super::{
+    Shared, answer,
+    auth::Login,
+    cache::Rendered,
+    pages::{self, At},
+};
 use crate::metrics::{Board, LONGEST};
 use axum::{
     body::Bytes,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, Method, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use rosey_core::state::PluginState;
@@ -141,21 +146,29 @@ pub async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 /// The answer for a path without a page.
-pub async fn nothing(uri: Uri) -> Response {
-    problem(StatusCode::NOT_FOUND, &format!("there is nothing at {}", uri.path()))
+pub async fn nothing(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let at = At::of(&method, &uri, Login::Off);
+    answer::problem(StatusCode::NOT_FOUND, &format!("there is nothing at {}", uri.path()), &at, &headers)
 }
 
-/// The answer for a wrong method; axum adds the allowed ones. For `OPTIONS` that is the answer.
-pub async fn not_allowed(method: Method) -> Response {
-    match method {
-        Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
-        _ => problem(StatusCode::METHOD_NOT_ALLOWED, &format!("{method} cannot be used here; see Allow")),
+/// The answer for a wrong method; axum adds the allowed ones. For `OPTIONS` that is the answer. A browser that opens the
+/// address of a button goes to the page that has the button.
+pub async fn not_allowed(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
     }
+    let is_button = uri.path().starts_with("/plugin/") && [Method::GET, Method::HEAD].contains(&method);
+    let plugin = uri.path().rsplit('/').nth(1).filter(|_| is_button && answer::is_browser(&headers));
+    if let Some(to) = plugin.and_then(|plugin| HeaderValue::from_str(&format!("../{plugin}")).ok()) {
+        return (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response();
+    }
+    let at = At::of(&Method::GET, &uri, Login::Off);
+    let text = format!("{method} cannot be used here; see Allow");
+    answer::problem(StatusCode::METHOD_NOT_ALLOWED, &text, &at, &headers)
 }
 
 fn problem(status: StatusCode, text: &str) -> Response {
-    let body = serde_json::json!({"error": text}).to_string();
-    (status, [(header::CONTENT_TYPE, JSON)], body).into_response()
+    answer::json(status, "error", text)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use super::{
     Shared,
+    answer::{self, is_browser},
     client::Client,
     guesses::{Guesses, Throttle},
     pages::{self, At},
@@ -239,14 +240,15 @@ fn without_usual_port<'a>(scheme: &str, host: &'a str) -> &'a str {
     host.strip_suffix(usual).unwrap_or(host)
 }
 
-/// The answer for a client that must log in first: the form for a browser, a line for a script.
+/// The answer for a client that must log in first: the form for a browser, JSON for a script.
 pub fn refuse(method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
-    let accepts = headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok()).unwrap_or_default();
-    let mut response = if accepts.contains("text/html") {
-        ask_to_log_in(&At::of(method, uri, Login::Out), headers)
-    } else {
-        let text = "Log in at /login, or show the token: Authorization: Bearer …\n";
-        (StatusCode::UNAUTHORIZED, text).into_response()
+    let mut response = match is_browser(headers) {
+        true => ask_to_log_in(&At::of(method, uri, Login::Out), headers),
+        false => answer::json(
+            StatusCode::UNAUTHORIZED,
+            "error",
+            "Log in at /login, or show the token: Authorization: Bearer …",
+        ),
     };
     // Not `Basic`, so browsers do not ask for a password.
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"Rosey\""));

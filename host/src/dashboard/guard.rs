@@ -2,18 +2,19 @@
 //! do with the answer.
 
 use super::{
-    MAX_BODY, Shared,
-    auth::{self, Bearer},
+    MAX_BODY, Shared, answer,
+    auth::{self, Bearer, Login},
     client::Client,
     guesses,
+    pages::At,
 };
 use axum::{
     Extension,
     body::Body,
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use std::{
     collections::HashMap,
@@ -72,14 +73,15 @@ pub async fn guard(
 ) -> Response {
     let head = (request.version(), request.uri(), request.headers());
     let mut response = match Client::of(peer.ip(), head, &shared.proxies) {
-        Err(problem) => (StatusCode::BAD_REQUEST, problem).into_response(),
+        Err(problem) => refused(StatusCode::BAD_REQUEST, problem, request.uri(), request.headers()),
         Ok(client) => match refusal(&shared, &client, &request) {
             Some(refusal) => refusal,
             None => {
                 request.extensions_mut().insert(client);
+                let (uri, headers) = (request.uri().clone(), request.headers().clone());
                 match whole(&shared, request).await {
                     Ok(request) => next.run(request).await,
-                    Err(refusal) => refusal.into_response(),
+                    Err((status, text)) => refused(status, text, &uri, &headers),
                 }
             }
         },
@@ -106,12 +108,13 @@ fn refusal(shared: &Shared, client: &Client, request: &Request) -> Option<Respon
     let (now, path, headers) = (Instant::now(), request.uri().path(), request.headers());
     if !client.is_local() && !shared.rates.take(client.address, now) {
         shared.metrics.dashboard_limit("requests");
-        return Some((StatusCode::TOO_MANY_REQUESTS, "Too many requests; slow down.\n").into_response());
+        let text = "Too many requests; slow down.";
+        return Some(refused(StatusCode::TOO_MANY_REQUESTS, text, request.uri(), headers));
     }
     // A probe or a scraper may use any host name. It gets nothing that a cookie protects.
     let is_probe = FOR_ANY_NAME.contains(&path) && !headers.contains_key(header::COOKIE);
     if !is_probe && !client.host.as_deref().is_some_and(|named| is_one_of(named, &shared.hosts)) {
-        return Some((StatusCode::MISDIRECTED_REQUEST, unknown_name(client)).into_response());
+        return Some(refused(StatusCode::MISDIRECTED_REQUEST, &unknown_name(client), request.uri(), headers));
     }
     // The methods of a page are no secret.
     if request.method() == Method::OPTIONS {
@@ -120,8 +123,8 @@ fn refusal(shared: &Shared, client: &Client, request: &Request) -> Option<Respon
     let shown = if auth::is_free(path) { Bearer::None } else { shared.auth.shown(headers, client, now) };
     if shown == Bearer::TooOften {
         shared.metrics.dashboard_limit("guesses");
-        let text = "Too many wrong tokens; the right one still works.\n";
-        return Some((StatusCode::TOO_MANY_REQUESTS, text).into_response());
+        let text = "Too many wrong tokens; the right one still works.";
+        return Some(refused(StatusCode::TOO_MANY_REQUESTS, text, request.uri(), headers));
     }
     if shown == Bearer::Wrong || !shared.auth.may_read(headers, path, client) {
         return Some(auth::refuse(request.method(), request.uri(), headers));
@@ -133,7 +136,7 @@ fn unknown_name(client: &Client) -> String {
     let asked = client.host.as_deref().map_or_else(|| "no host".to_owned(), |host| format!("the host {host:?}"));
     format!(
         "The request names {asked}, which is no name of this dashboard. Expected: its address, or a name from \
-         dashboard.allowed_hosts. Behind a proxy see \"Behind a proxy\" in docs/guides/DASHBOARD.md.\n"
+         dashboard.allowed_hosts. Behind a proxy see \"Behind a proxy\" in docs/guides/DASHBOARD.md."
     )
 }
 
@@ -141,8 +144,13 @@ fn unknown_name(client: &Client) -> String {
 pub async fn own_forms_only(Extension(client): Extension<Client>, request: Request, next: Next) -> Response {
     match auth::is_own(request.method(), request.headers(), &client) {
         Ok(()) => next.run(request).await,
-        Err(problem) => (StatusCode::FORBIDDEN, problem).into_response(),
+        Err(problem) => refused(StatusCode::FORBIDDEN, &problem, request.uri(), request.headers()),
     }
+}
+
+/// A refusal as a page for browsers, without anything about the reader, and as JSON for programs.
+fn refused(status: StatusCode, text: &str, uri: &Uri, headers: &HeaderMap) -> Response {
+    answer::problem(status, text, &At::of(&Method::GET, uri, Login::Off), headers)
 }
 
 /// The request with its whole body. Only this place waits for a body.
@@ -153,10 +161,10 @@ async fn whole(shared: &Shared, request: Request) -> Result<Request, Refusal> {
     let (head, body) = request.into_parts();
     match tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, MAX_BODY)).await {
         Ok(Ok(body)) => Ok(Request::from_parts(head, Body::from(body))),
-        Ok(Err(_)) => Err((StatusCode::PAYLOAD_TOO_LARGE, "The form is too large.\n")),
+        Ok(Err(_)) => Err((StatusCode::PAYLOAD_TOO_LARGE, "The form is too large.")),
         Err(_) => {
             shared.metrics.dashboard_limit("body_time");
-            Err((StatusCode::REQUEST_TIMEOUT, "The rest of the request did not come in time.\n"))
+            Err((StatusCode::REQUEST_TIMEOUT, "The rest of the request did not come in time."))
         }
     }
 }

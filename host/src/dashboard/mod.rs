@@ -5,9 +5,11 @@
 //! `pages` (what they share), `headline`, `words` and the charts (`chart`, `axis`, `timeline`);
 //! `live` tells open pages about new boards. Every page shows the newest board and is rendered once for each board
 //! (`cache`), so readers cost the bot nothing. `auth` knows the holders of the token, `guesses` counts wrong tokens,
-//! and `action` passes the buttons to the admin.
+//! `action` passes the buttons to the admin, and
+//! `answer` says how something went, to browsers and to programs.
 
 mod action;
+mod answer;
 mod api;
 mod auth;
 mod axis;
@@ -63,6 +65,8 @@ pub struct DashboardConfig {
     pub trusted_proxies: Vec<Network>,
     /// Whether `/metrics` answers.
     pub prometheus: bool,
+    /// The path under which a proxy passes requests on, such as `/rosey`; empty for none.
+    pub base_path: String,
 }
 
 /// Why the dashboard cannot start.
@@ -94,6 +98,7 @@ struct Shared {
     auth: auth::Auth,
     admin: Option<Arc<Admin>>,
     journal: Journal,
+    notices: answer::Notices,
 }
 
 impl Shared {
@@ -160,9 +165,10 @@ pub async fn start(
         auth: auth::Auth::new(config.token, readers),
         admin,
         journal,
+        notices: answer::Notices::default(),
     });
     let (metrics, proxies) = (shared.metrics.clone(), shared.proxies.clone());
-    ops.spawn(server::serve(listener, routes(shared), metrics, proxies));
+    ops.spawn(server::serve(listener, routes(shared), metrics, proxies, config.base_path));
     Ok(local)
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Shared,
+    answer::Notice,
     auth::Login,
     axis::Quantity,
     cache::Rendered,
@@ -56,6 +57,8 @@ struct PluginPage<'a> {
     store: String,
     starts: Option<String>,
     span: Span,
+    /// What happened by a button.
+    notice: Option<&'a Notice>,
     charts: String,
     marks: Vec<(Shape, &'a Mark)>,
     why: Option<String>,
@@ -79,6 +82,8 @@ struct Can {
 #[serde(default)]
 pub struct Look {
     range: String,
+    /// The number of a notice.
+    said: String,
 }
 
 /// `GET /plugin/{name}`.
@@ -94,18 +99,20 @@ pub async fn page(
     let chosen = Span::of(&look.range);
     let span = chosen.unwrap_or_else(|| Span::usual(board.snapshot.bot_uptime));
     let here = format!("/plugin/{}{}", pages::encoded(&name), query(&[("range", chosen.map_or("", Span::word))]));
+    let notice = shared.notices.find(&name, &look.said).filter(|_| login == Login::In);
+    let number = if notice.is_some() { look.said.as_str() } else { "" };
     let render = async || {
         let detail = shared.metrics.detail(&name, HOUR).await.ok_or(())?;
-        let html = render(&shared, &detail, span, At::new("../", login, &here)).await;
+        let html = render(&shared, &detail, span, notice.as_deref(), At::new("../", login, &here)).await;
         Ok::<Rendered, ()>(shared.named(pages::HTML, html, board.number, login))
     };
-    match shared.cache.get(board.number, format!("{login:?} {here} {}", span.word()), render).await {
+    match shared.cache.get(board.number, format!("{login:?} {here} {} {number}", span.word()), render).await {
         Ok(rendered) => rendered.respond(&headers),
         Err(()) => pages::missing(&name, At::of(&Method::GET, &uri, login), &headers),
     }
 }
 
-async fn render(shared: &Shared, detail: &Detail, span: Span, at: At) -> String {
+async fn render(shared: &Shared, detail: &Detail, span: Span, notice: Option<&Notice>, at: At) -> String {
     let plugin = &detail.plugin;
     let history = shared.metrics.range(&plugin.name, Duration::from_secs(span.seconds())).await;
     let range = Range::of(span, words::now(), history.step);
@@ -129,6 +136,7 @@ async fn render(shared: &Shared, detail: &Detail, span: Span, at: At) -> String 
         store: words::store(&plugin.store),
         starts: words::failed_starts(plugin),
         span,
+        notice,
         charts: charts(&timeline, detail, &history),
         marks: marks.iter().filter_map(|mark| Some((Shape::of(mark)?, mark))).take(LISTED).collect(),
         why: words::why(&detail.crashes),

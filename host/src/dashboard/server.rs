@@ -6,7 +6,7 @@ use crate::metrics::Metrics;
 use axum::{
     Router,
     body::Body,
-    http::{Request, Response, StatusCode, header},
+    http::{Request, Response, StatusCode, Uri, header},
 };
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
@@ -69,12 +69,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 const FULL: &str = "All connections of the dashboard are taken; try again in a moment.\n";
 
 /// Serves for ever. A connection that misbehaves ends, and no other notices.
-pub async fn serve(listener: TcpListener, routes: Router, metrics: Metrics, proxies: Proxies) {
-    let (doors, complaints) = (Doors::new(metrics, proxies), Throttle::default());
+pub async fn serve(listener: TcpListener, routes: Router, metrics: Metrics, proxies: Proxies, base: String) {
+    let (doors, complaints, base) = (Doors::new(metrics, proxies), Throttle::default(), Arc::<str>::from(base));
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => match doors.admit(peer.ip()) {
-                Some(pass) => drop(tokio::spawn(converse(stream, peer, routes.clone(), pass))),
+                Some(pass) => drop(tokio::spawn(converse(stream, peer, routes.clone(), Arc::clone(&base), pass))),
                 None => turn_away(&stream),
             },
             Err(error) => {
@@ -178,7 +178,7 @@ fn turn_away(stream: &TcpStream) {
     let _ = stream.try_write(answer.as_bytes());
 }
 
-async fn converse(stream: TcpStream, peer: SocketAddr, routes: Router, pass: Pass) {
+async fn converse(stream: TcpStream, peer: SocketAddr, routes: Router, base: Arc<str>, pass: Pass) {
     // Fails only when the client is gone.
     let _ = stream.set_nodelay(true);
     let in_lobby = pass.in_lobby;
@@ -186,10 +186,13 @@ async fn converse(stream: TcpStream, peer: SocketAddr, routes: Router, pass: Pas
     let inner = TowerToHyperService::new(routes.layer(axum::Extension(peer)));
     let service = {
         let heard = Arc::clone(&heard);
-        hyper::service::service_fn(move |request: Request<Incoming>| {
+        hyper::service::service_fn(move |mut request: Request<Incoming>| {
             heard.store(true, Relaxed);
-            let inner = inner.clone();
+            let (inner, base) = (inner.clone(), Arc::clone(&base));
             async move {
+                if let Err(to) = strip(request.uri_mut(), &base) {
+                    return Ok(moved(&to));
+                }
                 if in_lobby && !IN_THE_LOBBY.contains(&request.uri().path()) {
                     return Ok::<_, Infallible>(full());
                 }
@@ -221,6 +224,36 @@ async fn silence(heard: &AtomicBool, within: Duration) {
     if heard.load(Relaxed) {
         std::future::pending::<()>().await;
     }
+}
+
+/// Removes the path under which a proxy passes requests on. A request without that path stays as it is, because some
+/// proxies remove it themselves.
+///
+/// # Errors
+/// Where a request for the path itself goes: all links are relative to its folder.
+fn strip(uri: &mut Uri, base: &str) -> Result<(), String> {
+    let Some(rest) = uri.path().strip_prefix(base).filter(|_| !base.is_empty()) else { return Ok(()) };
+    if rest.is_empty() {
+        return Err(format!("{}/", base.rsplit('/').next().unwrap_or_default()));
+    }
+    if !rest.starts_with('/') {
+        return Ok(());
+    }
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    // The rest of a path is a path.
+    if let Ok(stripped) = format!("{rest}{query}").parse() {
+        *uri = stripped;
+    }
+    Ok(())
+}
+
+fn moved(to: &str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    if let Ok(to) = header::HeaderValue::from_str(to) {
+        response.headers_mut().insert(header::LOCATION, to);
+    }
+    response
 }
 
 fn full() -> Response<Body> {
@@ -289,6 +322,20 @@ impl AsyncWrite for Patient {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_of_a_proxy_is_taken_away() {
+        let stripped = |uri: &str, base: &str| {
+            let mut uri: Uri = uri.parse().expect("a URI");
+            strip(&mut uri, base).map(|()| uri.to_string())
+        };
+        assert_eq!(stripped("/rosey/plugin/x?range=6h", "/rosey"), Ok("/plugin/x?range=6h".into()));
+        assert_eq!(stripped("/rosey/", "/rosey"), Ok("/".into()));
+        assert_eq!(stripped("/plugin/x", "/rosey"), Ok("/plugin/x".into()), "the proxy has taken it away");
+        assert_eq!(stripped("/roseyard", "/rosey"), Ok("/roseyard".into()));
+        assert_eq!(stripped("/plugin/x", ""), Ok("/plugin/x".into()));
+        assert_eq!(stripped("/bots/rosey", "/bots/rosey"), Err("rosey/".into()));
+    }
 
     #[test]
     fn one_address_does_not_fill_the_house_and_places_come_back() {

@@ -23,6 +23,19 @@ impl Metrics {
         self.tallies().connectors.entry(id.into()).or_default();
     }
 
+    /// Announces the admin commands, so that each has its series from the start.
+    pub fn expect_admin_commands(&self, words: impl IntoIterator<Item = &'static str>) {
+        let mut tallies = self.tallies();
+        for word in words {
+            tallies.admin.entry((word.to_owned(), "_denied".to_owned())).or_default();
+        }
+    }
+
+    /// Counts a change that someone asked for.
+    pub(super) fn count_change(&self, plugin: &str, kind: &'static str, is_done: bool) {
+        *self.tallies().changes.entry((plugin.to_owned(), kind, is_done)).or_default() += 1;
+    }
+
     /// Records that a connector connected or disconnected.
     pub fn connector(&self, id: impl Into<ConnectorId>, connected: bool) {
         let id = id.into();

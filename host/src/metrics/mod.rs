@@ -157,6 +157,8 @@ struct Tallies {
     audit: BTreeMap<&'static str, u64>,
     connectors: BTreeMap<ConnectorId, Connector>,
     dashboard_limits: BTreeMap<&'static str, u64>,
+    /// Changes on request by plugin, kind, and whether they succeeded.
+    changes: BTreeMap<(String, &'static str, bool), u64>,
     lines: BTreeMap<String, LineCounts>,
     /// The start of the host, in seconds since 1970.
     started: f64,
@@ -319,6 +321,9 @@ impl Metrics {
         if let LifecycleKind::Manifest(_) = event.kind {
             return;
         }
+        if let LifecycleKind::Changed { kind, result, .. } = &event.kind {
+            self.count_change(&event.plugin, MarkKind::from(*kind).word(), result.is_ok());
+        }
         self.state().happened(event);
         self.0.something.notify_one();
     }
@@ -334,7 +339,8 @@ impl Metrics {
     }
 
     /// Counts a reload, restart or rollback that was refused before it reached its slot. The slot counts the others.
-    pub fn change_refused(&self, plugin: &str) {
+    pub fn change_refused(&self, plugin: &str, kind: &'static str) {
+        self.count_change(plugin, kind, false);
         if let Some(measured) = self.state().measured.get_mut(plugin) {
             measured.reloads_refused += 1;
         }

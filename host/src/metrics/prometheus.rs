@@ -23,6 +23,19 @@ use std::collections::BTreeMap;
 const LIMITS: [&str; 8] =
     ["calls", "custom_metrics", "event_deadline", "hang_timeout", "log_lines", "memory_mb", "queue", "reply_bytes"];
 
+/// The stages of records of the audit.
+const AUDIT_STAGES: [&str; 7] = ["after", "alarm", "before", "denied", "dropped", "read", "refused"];
+
+/// The kinds of changes, each with both ends.
+const CHANGES: [(&str, &str); 6] = [
+    ("reload", "success"),
+    ("reload", "failure"),
+    ("restart", "success"),
+    ("restart", "failure"),
+    ("rollback", "success"),
+    ("rollback", "failure"),
+];
+
 /// Collects families. Each is written once, in the order of the names.
 #[derive(Default)]
 struct Page {
@@ -258,6 +271,13 @@ fn host(page: &mut Page, snapshot: &Snapshot, tallies: &Tallies) {
         );
     }
     for Plugin { name: plugin, .. } in &snapshot.plugins {
+        for (kind, status) in CHANGES {
+            let key = (plugin.clone(), kind, status == "success");
+            let count = tallies.changes.get(&key).copied().unwrap_or_default();
+            let labels = [("plugin", plugin.as_str()), ("kind", kind), ("status", status)];
+            let help = "Changes on request, by kind and by how they ended.";
+            page.counter("rosey_plugin_changes_total", help, &labels, count as f64);
+        }
         let lines = tallies.lines.get(plugin).copied().unwrap_or_default();
         for (result, count) in [("said", lines.said), ("dropped", lines.dropped), ("throttled", lines.throttled)] {
             let (labels, help) =
@@ -265,9 +285,10 @@ fn host(page: &mut Page, snapshot: &Snapshot, tallies: &Tallies) {
             page.counter("rosey_plugin_lines_total", help, &labels, count as f64);
         }
     }
-    for (stage, count) in &tallies.audit {
-        let labels = [("stage", *stage)];
-        page.counter("rosey_audit_records_total", "Records written to the audit.", &labels, *count as f64);
+    for stage in AUDIT_STAGES {
+        let count = tallies.audit.get(stage).copied().unwrap_or_default();
+        let labels = [("stage", stage)];
+        page.counter("rosey_audit_records_total", "Records written to the audit.", &labels, count as f64);
     }
     for limit in DASHBOARD_LIMITS {
         let count = tallies.dashboard_limits.get(limit).copied().unwrap_or_default();

@@ -403,6 +403,28 @@ mod tests {
         assert!(read(&later, "a", 60, 0).await.expect("it is read").is_empty(), "1970 is long ago");
     }
 
+    #[tokio::test]
+    async fn a_minute_of_a_hundred_plugins_is_one_transaction() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = database(&folder.path().join("rosey.db"));
+        let mut rollups: Vec<Rollup> = (0..100).map(|_| Rollup::default()).collect();
+        let mut minute = |at: u64| -> Vec<Entry> {
+            let named = rollups.iter_mut().enumerate();
+            named.flat_map(|(plugin, it)| it.poll(&plugin.to_string(), &point(at, 1.0), counts(at))).collect()
+        };
+        assert!(minute(6000).is_empty());
+        for at in 1..=60 {
+            let entries = minute(6000 + at * 60);
+            let (count, began) = (entries.len(), std::time::Instant::now());
+            add(&database, entries).await;
+            if at == 60 {
+                println!("{count} rows in {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+        assert_eq!(read(&database, "99", 60, 0).await.expect("it is read").len(), 60);
+        assert_eq!(read(&database, "99", 1800, 0).await.expect("it is read").len(), 2);
+    }
+
     #[test]
     fn the_host_measures_itself() {
         let mut meter = HostMeter::default();

@@ -15,8 +15,8 @@ use crate::{
     text::clean,
     time::{of_millis, rfc3339},
     view::{
-        Command, Crash, Detail, Failure, Generation, Lately, Letter, Plugin, Point, Sample, SandboxRule, Snapshot, Store,
-        System, Timer, mebibytes, trouble,
+        Command, Crash, Detail, Failure, Generation, Lately, Letter, Plugin, Point, Sample, SandboxRule, Snapshot,
+        Store, System, Timer, mebibytes, trouble,
     },
 };
 use rosey_core::state::PluginState;
@@ -46,6 +46,8 @@ pub struct Measured {
     pub queue_limit: usize,
     /// Most keys and bytes of the plugin in the store.
     pub store_limits: (u64, u64),
+    /// When the generation that was active last was ready.
+    pub loaded_at: Option<String>,
     /// Dead letters that wait.
     pub dead_letters: u64,
     /// Lines of its output that were left out.
@@ -99,7 +101,7 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
         explanation: view.explanation.clone(),
         pid: active.map(|active| active.pid),
         uptime: active.and_then(|active| active.since.elapsed().ok()).unwrap_or_default().as_secs(),
-        loaded_at: active.map(|active| rfc3339(active.since)),
+        loaded_at: active.map(|active| rfc3339(active.since)).or_else(|| measured.loaded_at.clone()),
         cpu_percent: (measured.usage.cpu_percent * 10.0).round() / 10.0,
         memory_mb: mebibytes(measured.usage.memory_bytes),
         memory_bytes: measured.usage.memory_bytes,

@@ -177,6 +177,9 @@ impl State {
     pub fn learn(&mut self, views: &[View], letters: &BTreeMap<String, u32>) {
         for view in views {
             let measured = self.measured.entry(view.plugin.to_string()).or_default();
+            if let Some(active) = view.active() {
+                measured.loaded_at = Some(time::rfc3339(active.since));
+            }
             measured.dead_letters = letters.get(&*view.plugin).copied().map_or(0, u64::from);
             for generation in &view.generations {
                 if self.versions.len() < MOST_VERSIONS {
