@@ -187,7 +187,6 @@ async fn live(
     let Some(database) = database.await? else { return Ok(()) };
     let router = Arc::new(Router::default());
     config.connect.names().for_each(|name| metrics.expect_connector(name));
-    metrics.expect_admin_commands(admin::command::words());
     router.set_starting(true);
     router.expect(config.plugins.iter().filter(|(_, plugin)| plugin.enabled).map(|(name, _)| name.as_str()));
     let journal = starter.journal.clone();
@@ -382,6 +381,7 @@ async fn start_admin(
     metrics: &Metrics,
     ops: &Handle,
 ) -> Result<Arc<Admin>, AppError> {
+    metrics.expect_admin_commands(admin::command::words());
     let settings = config.admin.clone();
     let admin = AdminConfig {
         owner: config.owner.clone(),

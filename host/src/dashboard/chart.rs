@@ -6,13 +6,16 @@ use crate::view::Point;
 use std::fmt::Write;
 
 /// Columns of a line in the overview, which has several lines for each plugin.
-const SPARK_COLUMNS: usize = 40;
+const SPARK_COLUMNS: usize = 32;
+
+/// The size of such a line in its own units, which are whole numbers: a page has hundreds of lines.
+const SPARK: (f32, f32) = (256.0, 80.0);
 
 /// Measurements that may be missing in a line: one may be late and the next one missing.
 const BRIDGED: f32 = 2.5;
 
-/// The width of a line in its own units, before it stretches.
-pub const WIDTH: f32 = 600.0;
+/// The size of a line in a chart in its own units, before it stretches.
+pub const BOX: (f32, f32) = (1200.0, 256.0);
 
 /// The ranges that a reader can choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,11 +183,11 @@ pub fn path(columns: &[Column], count: usize, most: f32, (width, height): (f32, 
         let goes_on = |from: u64, to: u64| (to - from) as f32 <= bridged;
         let begins = before.is_none_or(|before| !goes_on(before, at));
         // Writing to a string does not fail.
-        let _ = write!(path, "{}{x:.1} {y:.1}", if begins { "M" } else { "L" });
+        let _ = write!(path, "{}{x:.0} {y:.0}", if begins { "M" } else { "L" });
         let ends = columns.get(index + 1).is_none_or(|next| !goes_on(at, next.at));
         if begins && ends {
             // A single point becomes a visible dash.
-            let _ = write!(path, "h{}", width / 100.0);
+            let _ = write!(path, "h{:.0}", (width / 100.0).max(1.0));
         }
         before = Some(at);
     }
@@ -206,11 +209,13 @@ pub fn spark(points: &[Point], value: impl Fn(&Point) -> f32, least: f32, range:
         return String::new();
     }
     format!(
-        "<svg class=\"spark\" viewBox=\"0 0 64 20\" role=\"img\" aria-label=\"{}: at most {} lately\" \
+        "<svg class=\"spark\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}: at most {} lately\" \
          preserveAspectRatio=\"none\"><path class=\"line\" d=\"{}\"/></svg>",
+        SPARK.0,
+        SPARK.1,
         escape(what),
         number(most),
-        path(&columns, SPARK_COLUMNS, most.max(least), (64.0, 20.0), range)
+        path(&columns, SPARK_COLUMNS, most.max(least), SPARK, range)
     )
 }
 
@@ -229,7 +234,7 @@ mod tests {
 
     fn strokes(points: &[Point], range: Range) -> usize {
         let columns = columns(COLUMNS, points, |point| point.cpu, range);
-        path(&columns, COLUMNS, 10.0, (WIDTH, 80.0), range).matches('M').count()
+        path(&columns, COLUMNS, 10.0, BOX, range).matches('M').count()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::{
     axis::{Axis, Quantity},
-    chart::{self, Column, Range, Span, WIDTH, escape},
+    chart::{self, BOX, Column, Range, Span, escape},
     words,
 };
 use crate::{
@@ -226,11 +226,12 @@ impl Timeline<'_> {
         let height = HEIGHT - TOP;
         let _ = write!(
             html,
-            "<svg y=\"{TOP}\" width=\"100%\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
-             preserveAspectRatio=\"none\">"
+            "<svg y=\"{TOP}\" width=\"100%\" height=\"{height}\" viewBox=\"0 0 {} {}\" \
+             preserveAspectRatio=\"none\">",
+            BOX.0, BOX.1
         );
         for (at, columns) in lines.iter().enumerate() {
-            let path = chart::path(columns, COLUMNS, axis.top, (WIDTH, height), self.range);
+            let path = chart::path(columns, COLUMNS, axis.top, BOX, self.range);
             let _ = write!(html, "<path class=\"line l{at}{}\" d=\"{path}\"/>", bad(&panel.lines[at]));
         }
         html.push_str("</svg><line class=\"cross\" y2=\"100%\"/></svg></div>");
