@@ -52,7 +52,7 @@ pub struct Plugin {
     pub pid: Option<u32>,
     /// Seconds since the active generation was ready; 0 while there is none.
     pub uptime: u64,
-    /// When the generation was ready that is active, or was active last.
+    /// When the generation was ready that is active, or was active before the plugin went down; `None` when it is stopped.
     pub loaded_at: Option<String>,
     /// CPU of all processes of the plugin, in percent of one core.
     pub cpu_percent: f64,

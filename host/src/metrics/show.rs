@@ -77,6 +77,11 @@ pub fn rounded(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e6
 }
 
+/// When a plugin that is down was last ready; `None` for one that an operator stopped.
+fn last_loaded(view: &View, measured: &Measured) -> Option<String> {
+    measured.loaded_at.clone().filter(|_| view.state != PluginState::Stopped)
+}
+
 /// A figure of a point, without the noise of its short format.
 fn tenths(value: f32, parts: f64) -> f64 {
     (f64::from(value) * parts).round() / parts
@@ -101,7 +106,7 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
         explanation: view.explanation.clone(),
         pid: active.map(|active| active.pid),
         uptime: active.and_then(|active| active.since.elapsed().ok()).unwrap_or_default().as_secs(),
-        loaded_at: active.map(|active| rfc3339(active.since)).or_else(|| measured.loaded_at.clone()),
+        loaded_at: active.map(|active| rfc3339(active.since)).or_else(|| last_loaded(view, measured)),
         cpu_percent: (measured.usage.cpu_percent * 10.0).round() / 10.0,
         memory_mb: mebibytes(measured.usage.memory_bytes),
         memory_bytes: measured.usage.memory_bytes,
