@@ -148,7 +148,10 @@ fn raise_open_files() {
 }
 
 /// Starts the ops runtime on its own thread. It ends when the sender is dropped.
-fn start_ops() -> io::Result<(Handle, oneshot::Sender<()>)> {
+///
+/// # Errors
+/// The system has no room for a thread.
+pub fn start_ops() -> io::Result<(Handle, oneshot::Sender<()>)> {
     let ops: Runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = ops.handle().clone();
     let (end, ended) = oneshot::channel::<()>();

@@ -79,6 +79,16 @@ pub enum Command {
         #[arg(value_name = "DIR", default_value = ".", value_hint = clap::ValueHint::DirPath)]
         folders: Vec<PathBuf>,
     },
+    /// Try the library of a plugin in real processes, before a bot runs it: load, sandbox, probe, each command by its usage,
+    /// reload, crash, 100,000 events. Example: rosey test-plugin target/release/libquotes.so
+    TestPlugin {
+        /// The library. The plugin gets its default settings, and no grants.
+        #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+        library: PathBuf,
+        /// Print the results as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Give the running bot a command. Example: rosey admin reload dice-roller --yes
     #[command(disable_help_subcommand = true)]
     Admin(AdminArgs),

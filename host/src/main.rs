@@ -29,6 +29,7 @@ fn main() -> ExitCode {
             Err(problem) => shell::fail(exit::FAILED, &problem),
         },
         (Some(Command::Dev { folders }), _) => dev(&folders),
+        (Some(Command::TestPlugin { library, json }), _) => test_plugin(&library, json),
         (Some(Command::Check), Some(file)) => shell::check::check_file(&file),
         (Some(command), config) => {
             let given = config.is_some();
@@ -65,6 +66,17 @@ fn dev(folders: &[PathBuf]) -> u8 {
         }),
         Err(problem) => shell::fail(exit::FAILED, &problem),
     }
+}
+
+fn test_plugin(library: &Path, json: bool) -> u8 {
+    log::start("error");
+    let verdict = match author::try_library(library, &beside_me().join("rosey-shim")) {
+        Ok(verdict) => verdict,
+        Err(problem) => return shell::fail(exit::FAILED, &problem),
+    };
+    let text = if json { serde_json::json!(verdict).to_string() + "\n" } else { verdict.table() };
+    let said = shell::say(&text);
+    if verdict.passed { said } else { exit::FAILED }
 }
 
 fn warn_of_unread() {
