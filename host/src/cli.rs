@@ -85,6 +85,9 @@ pub enum Command {
         /// The library. The plugin gets its default settings, and no grants.
         #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
         library: PathBuf,
+        /// Number of events of the load.
+        #[arg(long, value_name = "NUMBER", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+        events: u32,
         /// Print the results as JSON.
         #[arg(long)]
         json: bool,

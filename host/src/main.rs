@@ -29,7 +29,7 @@ fn main() -> ExitCode {
             Err(problem) => shell::fail(exit::FAILED, &problem),
         },
         (Some(Command::Dev { folders }), _) => dev(&folders),
-        (Some(Command::TestPlugin { library, json }), _) => test_plugin(&library, json),
+        (Some(Command::TestPlugin { library, events, json }), _) => test_plugin(&library, events, json),
         (Some(Command::Check), Some(file)) => shell::check::check_file(&file),
         (Some(command), config) => {
             let given = config.is_some();
@@ -68,9 +68,9 @@ fn dev(folders: &[PathBuf]) -> u8 {
     }
 }
 
-fn test_plugin(library: &Path, json: bool) -> u8 {
+fn test_plugin(library: &Path, events: u32, json: bool) -> u8 {
     log::start("error");
-    let verdict = match author::try_library(library, &beside_me().join("rosey-shim")) {
+    let verdict = match author::try_library(library, &beside_me().join("rosey-shim"), events as usize) {
         Ok(verdict) => verdict,
         Err(problem) => return shell::fail(exit::FAILED, &problem),
     };

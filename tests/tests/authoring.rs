@@ -36,20 +36,22 @@ impl Desk {
     }
 
     fn dev(&self, names: &[&str]) -> Bot {
-        let (mut command, mut first) = (Command::new(build::rosey()), Command::new(env!("CARGO")));
-        for command in [&mut command, &mut first] {
-            // The dependencies are built there already, or the next run finds them there.
-            command.env("CARGO_TARGET_DIR", build::target().parent().expect("target/<profile>").join("next"));
-            command.env("CARGO_NET_OFFLINE", "true").env("CARGO", env!("CARGO"));
-        }
-        first.args(["build", "--quiet", "--lib"]).current_dir(self.file(names[0]));
-        assert!(first.status().is_ok_and(|status| status.success()), "it does not build");
+        self.build(names[0]);
+        let mut command = builds(Command::new(build::rosey()));
         command.arg("dev").args(names).current_dir(self.path());
         let bot = Bot::spawn(command);
         bot.until_logged("save a file, and the new build answers");
         let dashboard = bot.answer();
         assert!(dashboard.contains("ashboard"), "{dashboard}");
         bot
+    }
+
+    /// Builds a crate. The bot is not patient enough for its dependencies.
+    fn build(&self, name: &str) -> PathBuf {
+        let mut command = builds(Command::new(env!("CARGO")));
+        command.args(["build", "--quiet", "--lib"]).current_dir(self.file(name));
+        assert!(command.status().is_ok_and(|status| status.success()), "it does not build");
+        next().join(format!("debug/lib{}.so", name.replace('-', "_")))
     }
 
     /// Saves a file of a crate with one text in place of another, and a version to know the build by.
@@ -63,6 +65,17 @@ impl Desk {
         fs::write(manifest, described.replace(line, &format!("version = {version:?}"))).expect("ours");
         fs::write(path, text.replace(from, to)).expect("ours");
     }
+}
+
+/// Where the dependencies are built already, or the next run finds them.
+fn next() -> PathBuf {
+    build::target().parent().expect("target/<profile>").join("next")
+}
+
+/// A command that starts cargo, with what it needs for that.
+fn builds(mut command: Command) -> Command {
+    command.env("CARGO_TARGET_DIR", next()).env("CARGO_NET_OFFLINE", "true").env("CARGO", env!("CARGO"));
+    command
 }
 
 #[test]
@@ -117,4 +130,42 @@ fn what_is_no_crate_of_a_plugin_is_said() {
     fs::create_dir(folder.path().join("taken")).expect("ours");
     assert!(run(&["new", "taken"]).contains("exists already"));
     assert!(run(&["new", "Taken"]).contains("1 to 64 of a-z, 0-9 and -"));
+}
+
+/// Runs `rosey test-plugin` with this library, and returns whether it passes, with its results by name.
+fn tried(library: &Path) -> (bool, std::collections::BTreeMap<String, (bool, String)>) {
+    let mut command = Command::new(build::rosey());
+    let output =
+        command.args(["test-plugin", "--json", "--events", "1000"]).arg(library).output().expect("it is built");
+    let verdict: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let text = |step: &serde_json::Value, key: &str| step[key].as_str().expect("a text").to_owned();
+    let step = |step: &serde_json::Value| (text(step, "name"), (step["passed"] == true, text(step, "result")));
+    let steps = verdict["steps"].as_array().expect("a list").iter().map(step).collect();
+    assert_eq!(output.status.success(), verdict["passed"] == true);
+    (output.status.success(), steps)
+}
+
+#[test]
+fn a_good_library_passes_its_trial_and_each_fault_of_a_bad_one_is_named() {
+    let (passed, steps) = tried(&build::library("quotes"));
+    assert!(passed, "{steps:?}");
+    assert_eq!(steps["!addquote <bob> it works on my machine"].1, "That is quote 1.");
+    for (name, what) in
+        [("load", "quotes 1."), ("reload", "onto itself"), ("crash", "serves again"), ("sandbox", "rules")]
+    {
+        assert!(steps[name].1.contains(what), "{name}: {steps:?}");
+    }
+
+    let desk = Desk::new(&["worse"]);
+    desk.save("worse", "src/lib.rs", ("format!(", "panic!("), "0.2.0");
+    let (passed, steps) = tried(&desk.build("worse"));
+    assert!(!passed && !steps["reload"].0 && steps["reload"].1.contains("Hello, world!"), "{steps:?}");
+    desk.save("worse", "src/lib.rs", ("(probe = \"hello world\")", ""), "0.3.0");
+    let (passed, steps) = tried(&desk.build("worse"));
+    assert!(!passed && !steps["!hello world"].0 && steps["crash"].0, "{steps:?}");
+
+    let none = tempfile::tempdir().expect("a directory");
+    fs::write(none.path().join("libx.so"), "no library").expect("ours");
+    let (passed, steps) = tried(&none.path().join("libx.so"));
+    assert!(!passed && steps["load"].1.contains("is not an ELF file"), "{steps:?}");
 }

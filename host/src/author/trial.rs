@@ -30,9 +30,6 @@ use std::{
 };
 use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 
-/// Events of the load.
-const EVENTS: usize = 100_000;
-
 /// Events of the load that wait for their answer at a time.
 const WINDOW: usize = 256;
 
@@ -87,11 +84,11 @@ impl Verdict {
     }
 }
 
-/// Tries a library, in a bot of its own whose state is in a temporary folder.
+/// Tries a library, in a bot of its own whose state is in a temporary folder. The load has this many events.
 ///
 /// # Errors
 /// Why it cannot be tried at all.
-pub fn try_library(library: &Path, shim: &Path) -> Result<Verdict, String> {
+pub fn try_library(library: &Path, shim: &Path, events: usize) -> Result<Verdict, String> {
     if !shim.is_file() {
         return Err(format!(
             "there is no rosey-shim at {}; build it with: cargo build --release -p rosey-shim",
@@ -103,7 +100,7 @@ pub fn try_library(library: &Path, shim: &Path) -> Result<Verdict, String> {
     let data = plugins::runtime().map_err(|error| format!("cannot start: {error}"))?;
     let verdict = data.block_on(async {
         let trial = Trial::start(&folder.0, library, shim, ops).await?;
-        let verdict = trial.run().await;
+        let verdict = trial.run(events).await;
         trial.plugins.stop_all().await;
         Ok(verdict)
     });
@@ -180,7 +177,7 @@ impl Trial {
         Ok(Self { plugins, router, name, library: copy, user, place: Place::new("test", "trial").into() })
     }
 
-    async fn run(&self) -> Verdict {
+    async fn run(&self, events: usize) -> Verdict {
         let mut verdict = Verdict { passed: true, steps: Vec::new() };
         let candidate = match self.plugins.inspect(&self.name).await {
             Ok(candidate) => candidate,
@@ -193,11 +190,8 @@ impl Trial {
         verdict.add("sandbox", sandbox(&candidate.sandbox));
         let probe = candidate.manifest.probe.as_ref();
         let started = self.plugins.start(&self.name).await;
-        let result = match (&started, probe) {
-            (Ok(_), Some(probe)) => Ok(format!("serves with its default settings; its probe, {probe:?}, succeeds")),
-            (Ok(_), None) => Ok("serves with its default settings; it declares no probe".to_owned()),
-            (Err(error), _) => Err(report::chain(error)),
-        };
+        let result =
+            started.map(|_| "serves with its default settings".to_owned()).map_err(|error| report::chain(&error));
         if !verdict.add("start", result) {
             return verdict;
         }
@@ -209,7 +203,7 @@ impl Trial {
         verdict.add("crash", self.crash().await);
         let load = probe.map(|probe| format!("!{probe}")).or_else(|| lines.first().cloned());
         if let Some(line) = load {
-            verdict.add(format!("{EVENTS} times {line}"), self.load(&line).await);
+            verdict.add(format!("{events} times {line}"), self.load(&line, events).await);
         }
         verdict
     }
@@ -271,14 +265,14 @@ impl Trial {
         Err("it does not serve again after SIGKILL".to_owned())
     }
 
-    async fn load(&self, line: &str) -> Result<String, String> {
+    async fn load(&self, line: &str, events: usize) -> Result<String, String> {
         let pid = self.view().await?.active().map(|active| active.pid).ok_or("no process runs")?;
         let memory = || resident_bytes(pid).unwrap_or_default() as f64 / 1e6;
         let (before, began) = (memory(), Instant::now());
         let (outgoing, mut answers) = mpsc::channel::<Outgoing>(WINDOW);
         let handle = self.plugins.handle(&self.name).map_err(|error| error.to_string())?;
         let speak = async {
-            for _ in 0..EVENTS {
+            for _ in 0..events {
                 let Ok(permit) = outgoing.clone().reserve_owned().await else { return };
                 let (user, place) = (Arc::clone(&self.user), Arc::clone(&self.place));
                 handle.deliver(Event::new(line, user, place, ReplyTo::Connector(permit))).await;
@@ -287,7 +281,7 @@ impl Trial {
         let hear = async {
             let mut batch = Vec::with_capacity(WINDOW);
             let mut heard = 0;
-            while heard < EVENTS {
+            while heard < events {
                 heard += timeout(PATIENCE, answers.recv_many(&mut batch, WINDOW)).await.ok()?;
                 batch.clear();
             }
@@ -297,7 +291,7 @@ impl Trial {
         heard.ok_or("not every event has an answer")?;
         let took = began.elapsed().as_secs_f64();
         let alive = self.view().await?.active().is_some_and(|active| active.pid == pid);
-        let text = format!("{:.0} events/s, memory {before:.1} → {:.1} MB", EVENTS as f64 / took, memory());
+        let text = format!("{:.0} events/s, memory {before:.1} → {:.1} MB", events as f64 / took, memory());
         if alive { Ok(text) } else { Err(format!("its process did not survive; {text}")) }
     }
 }
@@ -315,6 +309,7 @@ fn describe(candidate: &Candidate) -> String {
     if !kinds.is_empty() {
         parts.push(format!("hears {}", kinds.join(", ")));
     }
+    parts.push(manifest.probe.as_ref().map_or("no probe".to_owned(), |probe| format!("probe {probe}")));
     parts.push(format!("artifact {}", candidate.artifact.short()));
     parts.join(" · ")
 }
