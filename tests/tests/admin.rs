@@ -277,6 +277,18 @@ fn a_dead_letter_is_listed_and_replayed() {
         }
     };
     assert!(again.contains("misbehave by alice: !abort"), "{again}");
+    assert!(bot.ask("!exit 3").contains("does not try it again"));
+    let question = bot.ask("!admin deadletters misbehave replay all");
+    assert!(
+        question.starts_with("Replay all dead letters of misbehave: 2, the newest !exit 3 by alice?"),
+        "{question}"
+    );
+    bot.ask("no");
+    bot.ask("!admin deadletters misbehave discard all");
+    bot.ask("yes");
+    assert_eq!(bot.answer(), "all 2 dead letters of misbehave are discarded.");
+    let none = bot.ask("!admin deadletters misbehave discard all");
+    assert!(none.contains("misbehave has no dead letters"), "{none}");
 }
 
 #[test]

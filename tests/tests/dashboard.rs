@@ -153,6 +153,14 @@ fn a_reload_by_button_asks_names_versions_and_is_audited_like_any_other() {
     browser.until("#letters", "!abort");
     browser.click("button[value=replay]");
     browser.until("#main h1", "Replay dead letter 1 of misbehave: !abort by alice?");
+    browser.click("main a");
+    assert!(bot.ask("!exit 3").contains("That command crashed"));
+    browser.until("#letters", "!exit 3");
+    browser.click("#letters .buttons button[value=discard]");
+    browser.until("#main h1", "Discard all dead letters of misbehave: 2, the newest !exit 3 by alice?");
+    browser.click("button.strong");
+    browser.until("#said", "all 2 dead letters of misbehave are discarded.");
+    browser.until("#letters", "None.");
     browser.click("header form button");
     browser.until("header", "Log in");
     assert!(bot.end().success());

@@ -4,12 +4,13 @@ use super::{
     Action, Actor, Admin, Refusal,
     audit::{AuditRecord, Stage},
     build_change::{Build, BuildChange},
+    command::ALL,
     work::{Completed, Work},
 };
 use crate::{
     plugins::{Candidate, PluginError},
     router::listed,
-    slot::{dead_letter, view::View},
+    slot::view::View,
     text::clean,
 };
 use rosey_core::{
@@ -47,7 +48,8 @@ impl Proposal {
 
     fn subject(&self) -> String {
         match self.action {
-            Action::Replay(id) => format!("dead letter {id} of {}", self.plugin),
+            Action::Replay(ALL) | Action::Discard(ALL) => format!("all dead letters of {}", self.plugin),
+            Action::Replay(id) | Action::Discard(id) => format!("dead letter {id} of {}", self.plugin),
             Action::CancelTimer(id) => format!("timer {id} of {}", self.plugin),
             _ => self.builds.of(&self.plugin),
         }
@@ -110,11 +112,12 @@ impl Admin {
                 let to = view.rollback_target.ok_or_else(|| fail(ChangeError::NoEarlier.into()))?;
                 builds.to = Some(Build::of(&view, to));
             }
-            Action::Replay(id) => {
-                let found = dead_letter::find(self.plugins.database(), &plugin, id).await;
-                let letter = found.map_err(|error| fail(error.into()))?;
-                let letter = letter.ok_or_else(|| fail(PluginError::NoLetter { plugin: plugin.clone(), id }))?;
-                extra = format!(": {} by {}", clean(&letter.line, LINE), letter.user);
+            Action::Replay(id) | Action::Discard(id) => {
+                let letters = self.plugins.letters(&plugin, Some(id).filter(|id| *id != ALL)).await.map_err(fail)?;
+                let newest = letters.first().map(|letter| format!("{} by {}", clean(&letter.line, LINE), letter.user));
+                let newest = newest.unwrap_or_default();
+                extra =
+                    if id == ALL { format!(": {}, the newest {newest}", letters.len()) } else { format!(": {newest}") };
             }
             Action::CancelTimer(id) => {
                 let timer = self.plugins.timer(&plugin, id).await.map_err(fail)?;
@@ -126,7 +129,7 @@ impl Admin {
         let mut proposal =
             Proposal { question: String::new(), action, plugin, builds: builds.clone(), expected, candidate };
         proposal.question = match action {
-            Action::Replay(_) | Action::CancelTimer(_) => {
+            Action::Replay(_) | Action::Discard(_) | Action::CancelTimer(_) => {
                 format!("{} {}{extra}?", action.verbs().0, proposal.subject())
             }
             _ => format!("{} {}?{extra}", action.verbs().0, proposal.subject()),

@@ -4,6 +4,9 @@
 use super::permission::Role;
 use std::mem::discriminant;
 
+/// In place of the number of a dead letter: all of them. None has this number.
+pub const ALL: i64 = 0;
+
 /// A change of a plugin. It asks for confirmation first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -19,8 +22,10 @@ pub enum Action {
     Start,
     /// Stop the plugin.
     Stop,
-    /// Deliver the dead letter with this number again.
+    /// Deliver the dead letter with this number again, or with [`ALL`] all of them.
     Replay(i64),
+    /// Remove the dead letter with this number, or with [`ALL`] all of them.
+    Discard(i64),
     /// The timer with this number never fires.
     CancelTimer(i64),
 }
@@ -79,7 +84,7 @@ pub struct Form {
     pub help: &'static str,
 }
 
-use Action::{CancelTimer, ForceReload, Reload, Replay, Restart, Rollback, Start, Stop};
+use Action::{CancelTimer, Discard, ForceReload, Reload, Replay, Restart, Rollback, Start, Stop};
 use Argument::{Number, Plugin, Word};
 use Purpose::{Ask, Change};
 use Role::{Operator, Owner, Viewer};
@@ -88,7 +93,7 @@ const ONE: &[Argument] = &[Plugin];
 
 /// All forms, in the order of help. Forms of one command are adjacent, the one with the fewest arguments first.
 #[rustfmt::skip]
-pub const FORMS: [Form; 17] = [
+pub const FORMS: [Form; 18] = [
     form("list", &[], Ask(Query::List), Viewer, "Names, versions, states, generations and artifacts of all plugins; those in trouble first."),
     form("status", &[], Ask(Query::Status), Viewer, "Uptime, CPU, memory, events and crashes of all plugins."),
     form("status", ONE, Ask(Query::Status), Viewer, "The same of one plugin, with its generation, artifact and process, whether it was rolled back, and whether another build waits. `admin` is Rosey itself."),
@@ -98,7 +103,8 @@ pub const FORMS: [Form; 17] = [
     form("logs", ONE, Ask(Query::Logs), Operator, "The last lines of a plugin: what it printed, and what happened to it. Chat shows 8, the shell all that are kept (200)."),
     form("deadletters", &[], Ask(Query::DeadLetters), Operator, "Events that were set aside because a plugin crashed on them twice."),
     form("deadletters", ONE, Ask(Query::DeadLetters), Operator, "Those of one plugin."),
-    form("deadletters", &[Plugin, Word("replay"), Number], Change(Replay(0)), Operator, "Delivers the event with this number again. Its answer is dropped."),
+    form("deadletters", &[Plugin, Word("replay"), Number], Change(Replay(0)), Operator, "Delivers the event with this number again. Its answer is dropped. `all` in place of the number: all of them."),
+    form("deadletters", &[Plugin, Word("discard"), Number], Change(Discard(0)), Operator, "Removes the event with this number, which is never delivered again. `all` in place of the number: all of them."),
     form("timers", ONE, Ask(Query::Timers), Operator, "The timers of a plugin: number, name, when each fires, and who set it."),
     form("timers", &[Plugin, Word("cancel"), Number], Change(CancelTimer(0)), Operator, "Cancels the timer with this number. A timer that the plugin declares comes back at its next start."),
     form("reload", ONE, Change(Reload), Operator, "Changes to the build in the plugin folder, while users talk."),
@@ -135,7 +141,7 @@ pub fn plain_actions() -> impl Iterator<Item = Action> {
 
 /// The names of commands in metrics. `store` is `rosey store`, and `unclear` any other text.
 pub fn words() -> impl Iterator<Item = &'static str> {
-    let others = [Replay(0).word(), CancelTimer(0).word(), "store", "unclear"];
+    let others = [Replay(0).word(), Discard(0).word(), CancelTimer(0).word(), "store", "unclear"];
     commands().filter_map(|forms| Some(forms.first()?.name)).chain(others)
 }
 
@@ -171,6 +177,7 @@ impl Action {
     pub fn word(self) -> &'static str {
         match self {
             Replay(_) => "replay",
+            Discard(_) => "discard",
             CancelTimer(_) => "cancel",
             action => of(Change(action)).name,
         }
@@ -180,7 +187,8 @@ impl Action {
     pub fn in_full(self) -> String {
         match self {
             ForceReload => "reload force".to_owned(),
-            Replay(id) => format!("replay {id}"),
+            Replay(ALL) | Discard(ALL) => format!("{} all", self.word()),
+            Replay(id) | Discard(id) => format!("{} {id}", self.word()),
             CancelTimer(id) => format!("cancel timer {id}"),
             action => action.word().to_owned(),
         }
@@ -198,7 +206,7 @@ impl Action {
 
     /// Whether it waits for the cooldown after another change. Actions for emergencies do not.
     pub fn cools(self) -> bool {
-        !matches!(self, Rollback | Stop | CancelTimer(_))
+        !matches!(self, Rollback | Stop | Discard(_) | CancelTimer(_))
     }
 
     /// The verb at the beginning of the question, and the one at the beginning of the progress.
@@ -210,6 +218,7 @@ impl Action {
             Start => ("Start", "Starting"),
             Stop => ("Stop", "Stopping"),
             Replay(_) => ("Replay", "Replaying"),
+            Discard(_) => ("Discard", "Discarding"),
             CancelTimer(_) => ("Cancel", "Cancelling"),
         }
     }
@@ -224,9 +233,12 @@ mod tests {
         use Query::{DeadLetters, Help, List, Logs, Metrics, Status, Timers};
         let words = [Help, List, Status, Metrics, Logs, DeadLetters, Timers].map(Query::word);
         assert_eq!(words, ["help", "list", "status", "metrics", "logs", "deadletters", "timers"]);
-        let actions =
-            [Reload, ForceReload, Rollback, Restart, Start, Stop, Replay(7), CancelTimer(7)].map(Action::word);
-        assert_eq!(actions, ["reload", "reload", "rollback", "restart", "start", "stop", "replay", "cancel"]);
+        let actions = [Reload, ForceReload, Rollback, Restart, Start, Stop, Replay(7), Discard(7), CancelTimer(7)]
+            .map(Action::word);
+        assert_eq!(
+            actions,
+            ["reload", "reload", "rollback", "restart", "start", "stop", "replay", "discard", "cancel"]
+        );
         let mut names: Vec<_> = commands().map(|forms| forms[0].name).collect();
         let count = names.len();
         names.sort_unstable();

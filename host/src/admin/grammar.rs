@@ -2,7 +2,7 @@
 
 use super::{
     Via,
-    command::{Action, Argument, FORMS, Form, Purpose, Query, commands},
+    command::{ALL, Action, Argument, FORMS, Form, Purpose, Query, commands},
     permission::Role,
 };
 use crate::{
@@ -69,7 +69,8 @@ impl Form {
         for (argument, word) in self.takes.iter().zip(words) {
             match argument {
                 Argument::Plugin => plugin = Some((*word).to_owned()),
-                Argument::Number => number = word.parse().ok()?,
+                Argument::Number if *word == "all" => number = ALL,
+                Argument::Number => number = word.parse().ok().filter(|number| *number != ALL)?,
                 Argument::Word(expected) if word.strip_prefix("--").unwrap_or(word) == *expected => {}
                 Argument::Word(_) => return None,
             }
@@ -77,6 +78,8 @@ impl Form {
         Some(match self.purpose {
             Purpose::Ask(query) => ParsedLine::Query(query, plugin),
             Purpose::Change(Action::Replay(_)) => ParsedLine::Change(Action::Replay(number), plugin?),
+            Purpose::Change(Action::Discard(_)) => ParsedLine::Change(Action::Discard(number), plugin?),
+            Purpose::Change(Action::CancelTimer(_)) if number == ALL => return None,
             Purpose::Change(Action::CancelTimer(_)) => ParsedLine::Change(Action::CancelTimer(number), plugin?),
             Purpose::Change(action) => ParsedLine::Change(action, plugin?),
         })
@@ -180,6 +183,8 @@ mod tests {
             ("!admin reload x force", change(Action::ForceReload, "x")),
             ("!admin reload x --force", change(Action::ForceReload, "x")),
             ("!admin deadletters x replay 7", change(Action::Replay(7), "x")),
+            ("!admin deadletters x replay all", change(Action::Replay(ALL), "x")),
+            ("!admin deadletters x discard 7", change(Action::Discard(7), "x")),
             ("!admin timers x", query(Query::Timers, Some("x"))),
             ("!admin timers x cancel 7", change(Action::CancelTimer(7), "x")),
             ("!admin deadletters x", query(Query::DeadLetters, Some("x"))),
@@ -208,7 +213,9 @@ mod tests {
             assert_eq!(parse(line), ParsedLine::Unclear(answer.to_owned()), "{line}");
         }
         let ParsedLine::Unclear(text) = parse("!admin deadletters x replay it") else { panic!("which?") };
-        assert!(text.ends_with(", or !admin deadletters <plugin> replay <number>"), "{text}");
+        assert!(text.ends_with(", or !admin deadletters <plugin> discard <number>"), "{text}");
+        assert!(matches!(parse("!admin timers x cancel all"), ParsedLine::Unclear(_)));
+        assert!(matches!(parse("!admin deadletters x discard 0"), ParsedLine::Unclear(_)));
     }
 
     #[test]
@@ -216,8 +223,8 @@ mod tests {
         let viewer = help(Role::Viewer, Surface::Chat);
         assert_eq!(viewer, "!admin list | status [plugin] | metrics | help. You are a viewer.");
         let operator = help(Role::Operator, Surface::Chat);
-        let changes = " | deadletters [plugin] | deadletters <plugin> replay <number> | timers <plugin> | timers <plugin> \
-                       cancel <number> | reload, rollback, restart, start, stop <plugin>. You are an operator. Commands that change something ask for confirmation.";
+        let changes = " | deadletters [plugin] | deadletters <plugin> replay <number> | deadletters \
+                       <plugin> discard <number> | timers <plugin> | timers <plugin> cancel <number> | reload, rollback, restart, start, stop <plugin>. You are an operator. Commands that change something ask for confirmation.";
         assert!(operator.ends_with(changes), "{operator}");
         let owner = help(Role::Owner, Surface::Shell);
         assert!(owner.starts_with("rosey admin list | status [plugin] | "), "{owner}");

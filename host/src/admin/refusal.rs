@@ -200,7 +200,9 @@ impl Refusal {
                 )
             }
             Self::Changed { plugin, now } => format!("{plugin} changed since you were asked ({now}); ask again."),
-            Self::Failed { what: "replay", plugin, source, .. } => sentence(&cause(plugin, source, surface)),
+            Self::Failed { what: "replay" | "discard", plugin, source, .. } => {
+                sentence(&cause(plugin, source, surface))
+            }
             Self::Failed { what, plugin, source, goes_on } => {
                 let goes_on = goes_on.as_ref().map(|version| format!(" {version} goes on.")).unwrap_or_default();
                 format!("{what} {plugin} refused: {}{goes_on}", sentence(&cause(plugin, source, surface)))
@@ -227,6 +229,7 @@ impl Refusal {
 fn cause(plugin: &str, source: &PluginError, surface: Surface) -> String {
     let command = |words: &str| surface.command(format_args!("{words} {plugin}"));
     match source {
+        PluginError::NoLetter { plugin, id: 0 } => format!("{plugin} has no dead letters"),
         PluginError::NoLetter { plugin, id } => {
             format!("{plugin} has no dead letter {id}; {} numbers them", command("deadletters"))
         }

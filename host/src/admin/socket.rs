@@ -428,7 +428,7 @@ fn lasts(
     let generation = active.map(|active| active.number);
     let artifact = active.map(|active| active.artifact);
     let lasts = match (action, completed.generation, &completed.builds.to) {
-        (Action::Stop | Action::Replay(_) | Action::CancelTimer(_), ..) => true,
+        (Action::Stop | Action::Replay(_) | Action::Discard(_) | Action::CancelTimer(_), ..) => true,
         // The build was still starting.
         (_, None, Some(to)) => artifact == Some(to.artifact),
         (_, expected, _) => generation == expected,

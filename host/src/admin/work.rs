@@ -5,6 +5,7 @@ use super::{
     audit::{Audit, AuditRecord, Stage},
     build_change::{Build, BuildChange},
     change::LINE,
+    command::ALL,
     limit::Cooldown,
 };
 use crate::{
@@ -108,9 +109,18 @@ impl Work {
                 return Ok(Completed { text, builds: BuildChange { from, to: None }, ..Completed::default() });
             }
             (Action::Replay(id), _) => {
-                let letter = self.plugins.replay(plugin, *id).await.map_err(|error| self.failed(error))?;
-                let line = clean(&letter.line, LINE);
-                let text = format!("{plugin} gets dead letter {id} again: {line}. Rosey drops its answer.");
+                let text = self.replay(*id).await?;
+                return Ok(Completed { text, builds: builds.clone(), ..Completed::default() });
+            }
+            (Action::Discard(id), _) => {
+                let number = Some(*id).filter(|id| *id != ALL);
+                let letters = self.plugins.discard(plugin, number).await.map_err(|error| self.failed(error))?;
+                let text = match (number, &letters[..]) {
+                    (Some(id), [letter]) => {
+                        format!("dead letter {id} of {plugin} is discarded: {}.", clean(&letter.line, LINE))
+                    }
+                    _ => format!("all {} dead letters of {plugin} are discarded.", letters.len()),
+                };
                 return Ok(Completed { text, builds: builds.clone(), ..Completed::default() });
             }
             (Action::CancelTimer(id), _) => {
@@ -124,6 +134,27 @@ impl Work {
             Err(PluginError::Change(ChangeError::Changed)) => Err(self.changed(&*self.view().await?)),
             Err(error) => Err(self.not_changed(error).await),
         }
+    }
+
+    /// Delivers one dead letter again, or all of them, the oldest first. The text says what is done.
+    async fn replay(&self, id: i64) -> Result<String, Refusal> {
+        let plugin = &self.proposal.plugin;
+        if id != ALL {
+            let letter = self.plugins.replay(plugin, id).await.map_err(|error| self.failed(error))?;
+            let line = clean(&letter.line, LINE);
+            return Ok(format!("{plugin} gets dead letter {id} again: {line}. Rosey drops its answer."));
+        }
+        let letters = self.plugins.letters(plugin, None).await.map_err(|error| self.failed(error))?;
+        for (done, letter) in letters.iter().rev().enumerate() {
+            match self.plugins.replay(plugin, letter.id).await {
+                Ok(_) => {}
+                Err(error) if done == 0 => return Err(self.failed(error)),
+                Err(error) => {
+                    return Ok(format!("{plugin} gets {done} of {} dead letters again; then: {error}.", letters.len()));
+                }
+            }
+        }
+        Ok(format!("{plugin} gets {} dead letters again. Rosey drops their answers.", letters.len()))
     }
 
     async fn view(&self) -> Result<Box<View>, Refusal> {

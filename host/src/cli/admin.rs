@@ -30,14 +30,14 @@ impl FromArgMatches for AdminCommand {
         let plugin = given.try_get_one::<String>(PLUGIN).ok().flatten();
         words.extend(plugin.map(String::as_str));
         for form in commands().flatten().filter(|form| form.name == name) {
-            match form.takes {
-                [_, Argument::Word(word)] if given.get_flag(word) => words.push(word),
-                [_, Argument::Word(word), ..] if form.takes.len() > 2 => {
-                    words.extend(given.get_many::<String>(word).into_iter().flatten().map(String::as_str));
-                }
-                _ => {}
+            if let [_, Argument::Word(word)] = form.takes
+                && given.get_flag(word)
+            {
+                words.push(word);
             }
         }
+        let change = given.try_get_many::<String>(CHANGE).ok().flatten();
+        words.extend(change.into_iter().flatten().map(String::as_str));
         Ok(Self(words.join(" ")))
     }
 
@@ -64,6 +64,9 @@ impl Subcommand for AdminCommand {
 /// The argument with the name of a plugin.
 const PLUGIN: &str = "plugin";
 
+/// The argument with a word and a number, such as `replay 7`.
+const CHANGE: &str = "change";
+
 fn subcommand(forms: &'static [Form]) -> Command {
     let last = &forms[forms.len() - 1];
     let example = last.usage(Surface::Shell).replace("<plugin>", "dice-roller").replace("<number>", "3");
@@ -75,23 +78,26 @@ fn subcommand(forms: &'static [Form]) -> Command {
         let plugin = Arg::new(PLUGIN).value_name("PLUGIN").value_parser(word).required(forms.iter().all(takes_plugin));
         command = command.arg(plugin.help("The name of a plugin, as rosey admin list shows it"));
     }
+    let mut changes = Vec::new();
     for form in forms {
         match form.takes {
             [_, Argument::Word(word)] => {
                 command = command.arg(Arg::new(*word).long(*word).action(ArgAction::SetTrue).help(sentence(form.help)));
             }
-            [_, Argument::Word(name), Argument::Number] => {
-                let words = Arg::new(*name).num_args(2).value_names([*name, "NUMBER"]).value_parser(word);
-                command = command.arg(words.requires(PLUGIN).help(sentence(form.help)));
-            }
+            [_, Argument::Word(name), Argument::Number] => changes.push((*name, form.help)),
             _ => {}
         }
     }
-    command
+    if changes.is_empty() {
+        return command;
+    }
+    let help: Vec<String> = changes.iter().map(|(name, help)| format!("{name}: {}", sentence(help))).collect();
+    let words = Arg::new(CHANGE).num_args(2).value_names(["ACTION", "NUMBER"]).value_parser(word);
+    command.arg(words.requires(PLUGIN).help(help.join("; ")))
 }
 
 /// Without a full stop at the end, like clap's own texts.
-fn sentence(help: &'static str) -> &'static str {
+fn sentence(help: &str) -> &str {
     help.trim_end_matches('.')
 }
 

@@ -39,7 +39,7 @@ struct ActionPage<'a> {
 #[derive(serde::Deserialize)]
 pub struct ActionForm {
     action: String,
-    /// For a replay: the number of the dead letter.
+    /// For a replay and to discard: the number of the dead letter; 0 for all.
     #[serde(default)]
     letter: Option<i64>,
     /// Of a cancellation: which timer.
@@ -49,7 +49,8 @@ pub struct ActionForm {
 
 impl ActionForm {
     fn action(&self) -> Option<Action> {
-        let of_one = [self.letter.map(Action::Replay), self.timer.map(Action::CancelTimer)];
+        let of_one =
+            [self.letter.map(Action::Replay), self.letter.map(Action::Discard), self.timer.map(Action::CancelTimer)];
         plain_actions().chain(of_one.into_iter().flatten()).find(|action| action.word() == self.action)
     }
 }

@@ -26,6 +26,34 @@ impl Plugins {
         Ok(letter)
     }
 
+    /// The dead letter of a plugin with this number, or all of them, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// There is no such plugin or letter, or the database cannot be read.
+    pub async fn letters(&self, name: &str, id: Option<i64>) -> Result<Vec<DeadLetter>, PluginError> {
+        let name = self.slot(name)?.handle.name();
+        let mut letters = dead_letter::list(&self.database, Some(name), u32::MAX).await?;
+        letters.retain(|letter| id.is_none_or(|id| letter.id == id));
+        if letters.is_empty() {
+            return Err(PluginError::NoLetter { plugin: name.to_string(), id: id.unwrap_or_default() });
+        }
+        Ok(letters)
+    }
+
+    /// Removes the dead letter with this number, or all of them, and returns what was removed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plugins::letters`]; or the database cannot be written.
+    pub async fn discard(&self, name: &str, id: Option<i64>) -> Result<Vec<DeadLetter>, PluginError> {
+        let letters = self.letters(name, id).await?;
+        for letter in &letters {
+            dead_letter::remove(&self.database, letter.id).await?;
+        }
+        Ok(letters)
+    }
+
     /// The timers of a plugin that fire next, at most `most`.
     ///
     /// # Errors
