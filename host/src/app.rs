@@ -127,6 +127,8 @@ pub fn run(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>, &Arc<
     // Whatever the umask of the parent process: other users must not read what Rosey writes.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     raise_open_files();
+    // Its memory has the operator's secrets: no other process of this user reads it, and no core dump keeps it.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let (ops, end_of_ops) = start_ops().map_err(AppError::Runtime)?;
     let data = plugins::runtime().map_err(AppError::Runtime)?;
     let metrics = Metrics::new(metrics_config(&config));

@@ -40,10 +40,8 @@ fn a_daemon_lives_as_long_as_the_plugin_that_started_it_and_no_longer() {
     let mut bot = start(&folder);
     for prefix in ["", "env -i"] {
         let pid = daemon(&folder, &mut bot, prefix);
-        if prefix.is_empty() {
-            assert_eq!(shell(&folder, &["admin", "restart", "dice-roller", "--yes"]).0, 0);
-            assert!(runs(pid), "it is another plugin's");
-        }
+        assert_eq!(shell(&folder, &["admin", "restart", "dice-roller", "--yes"]).0, 0);
+        assert!(runs(pid), "it is another plugin's");
         assert_eq!(shell(&folder, &["admin", "reload", "misbehave", "--force", "--yes"]).0, 0);
         wait_until("it ends with a reload", || !runs(pid));
 
@@ -65,11 +63,12 @@ fn a_daemon_lives_as_long_as_the_plugin_that_started_it_and_no_longer() {
 fn a_daemon_ends_with_a_bot_that_is_killed() {
     let folder = Folder::new(&["misbehave", "dice-roller"]);
     let mut bot = start(&folder);
-    let pid = daemon(&folder, &mut bot, "");
+    let marked = daemon(&folder, &mut bot, "");
+    let unmarked = daemon(&folder, &mut bot, "env -i");
     let all = children(bot.pid());
     bot.signal(Signal::KILL);
     bot.exit();
-    wait_until("it ends", || !runs(pid));
+    wait_until("both end", || !runs(marked) && !runs(unmarked));
     wait_until("so do all others", || !all.iter().any(|pid| runs(*pid)));
 }
 

@@ -12,7 +12,7 @@ use rosey_tests::{
     shell::shell,
 };
 use rosey_wire::sandbox::{NEWEST_LANDLOCK, Network, Profile, Rule, RuleState};
-use std::sync::Arc;
+use std::{net::TcpListener, sync::Arc};
 
 /// A rig with one plugin under this sandbox.
 async fn start(sandbox: Sandbox) -> Rig {
@@ -126,4 +126,68 @@ fn what_holds_is_told_in_chat_on_the_page_in_metrics_and_by_check() {
     let (code, out, _) = shell(&folder, &["check"]);
     assert_eq!(code, 0, "{out}");
     assert!(out.contains("sandbox    dice-roller: every rule is enforced"), "{out}");
+}
+
+#[tokio::test]
+async fn what_is_granted_works_and_nothing_else() {
+    let granted = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| granted.path().join(name);
+    for folder in ["read", "write", "other"] {
+        std::fs::create_dir(path(folder)).expect("our directory");
+        std::fs::write(path(folder).join("file"), folder).expect("our directory");
+    }
+    let listen = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let (granted_port, other_port) = (listen(), listen());
+    let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
+    let rig = start(Sandbox {
+        files: vec![path("read")],
+        writable: vec![path("write")],
+        network: Network::Ports(vec![port(&granted_port)]),
+        processes: true,
+        ..Sandbox::default()
+    })
+    .await;
+    let ask = async |script: &str| rig.ask(&format!("!sh cd {} && {script}", granted.path().display())).await;
+    assert_eq!(ask("cat read/file").await, "read");
+    assert_eq!(ask("cat write/file").await, "write");
+    assert_eq!(ask("cat other/file || echo refused").await, "refused");
+    assert_eq!(ask("echo more >> write/file && cat write/file").await, "writemore");
+    assert_eq!(ask("(echo more >> read/file) 2> /dev/null || echo refused").await, "refused");
+    assert_eq!(ask("ls other || echo refused").await, "refused");
+    // Names are resolved, and certificates are there to be read.
+    assert_eq!(rig.ask(&format!("!reach localhost:{}", port(&granted_port))).await, "done");
+    assert_eq!(rig.ask(&format!("!reach 127.0.0.1:{}", port(&other_port))).await, "EACCES");
+    assert_eq!(ask("date -d @0 +%Y").await, "1970");
+    assert_eq!(ask("kill -0 1 2> /dev/null || echo refused").await, "refused");
+    assert_eq!(ask("sleep 100 & kill $! && wait $!; echo $?").await, "143");
+    rig.stop().await;
+}
+
+#[test]
+fn no_plugin_gets_into_the_control_socket_whatever_its_profile() {
+    let folder = Folder::new(&["misbehave"]);
+    let mut bot = folder.start("[plugins.misbehave]\nsandbox = { profile = \"open\" }\n");
+    let config = folder.path().join("rosey.toml");
+    let rosey = format!("{} admin list --config {}", build::rosey().display(), config.display());
+    assert_eq!(bot.ask("!echo hello"), "hello");
+    assert_eq!(shell(&folder, &["admin", "list"]).0, 0);
+    assert_eq!(bot.ask(&format!("!sh {rosey} 2>&1")), "rosey: plugins may not use the control socket.");
+    // Nor by a process that leaves its parent.
+    bot.ask(&format!("!sh (({rosey} > out 2>&1; mv out told) &); echo started"));
+    let told = folder.path().join("state/data/misbehave/told");
+    wait_until("it was refused", || told.exists());
+    let told = std::fs::read_to_string(told).expect("it exists");
+    assert!(told.contains("plugins may not use the control socket"), "{told}");
+    assert!(bot.end().success());
+}
+
+#[test]
+fn memory_of_a_process_that_left_its_plugin_counts() {
+    let folder = Folder::new(&["misbehave"]);
+    let mut bot = folder
+        .start("[plugins.misbehave]\nsandbox = { processes = true }\nlimits = { memory_mb = 64, log_lines = 1000 }\n");
+    let hoard = "x=\\$(head -c 150M /dev/zero | tr '\\\\0' x); sleep 1000";
+    assert_eq!(bot.ask(&format!("!sh (sh -c \"{hoard}\" > /dev/null 2>&1 < /dev/null &); echo started")), "started");
+    bot.until_logged("MiB of memory; its limit is 64 MiB");
+    bot.end();
 }

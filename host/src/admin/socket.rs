@@ -2,7 +2,7 @@
 //! line.
 //!
 //! Only processes of the host's own system user get in: the socket is in a private directory with mode 0600, and the
-//! kernel names the user at the other end.
+//! kernel names the user at the other end. Processes of plugins do not get in, whatever their sandbox allows.
 
 mod store;
 
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     event::{Identity, User},
+    process::orphans,
     slot::{
         handle::Handle,
         lifecycle::{LifecycleEvent, LifecycleKind, left},
@@ -198,6 +199,11 @@ async fn client(admin: &Arc<Admin>, stream: Stream, number: u64) -> io::Result<(
     let asked = tokio::time::timeout(PATIENCE, client.request()).await.unwrap_or_else(|late| Err(late.into()));
     if peer.euid() != Some(me) {
         let text = format!("this bot belongs to {}; run rosey as that user.", user_name(me));
+        admin.deny(&actor, "connect", None, &text).await;
+        return client.tell(&Response::Refused { text, kind: RefusalKind::Denied }).await;
+    }
+    if peer.pid().and_then(|pid| u32::try_from(pid).ok()).is_none_or(orphans::is_of_a_plugin) {
+        let text = "plugins may not use the control socket.".to_owned();
         admin.deny(&actor, "connect", None, &text).await;
         return client.tell(&Response::Refused { text, kind: RefusalKind::Denied }).await;
     }

@@ -1,13 +1,15 @@
 //! The memory of processes, as the kernel counts it.
 
+use crate::process::orphans;
 use std::fs;
 
 /// Processes of one generation that are counted: the shim and the processes that it started.
 const MOST_PROCESSES: usize = 256;
 
-/// This process and all of its descendants.
+/// This process, all of its descendants, and those of its session that left it for this host.
 pub fn family(root: u32) -> Vec<u32> {
     let (mut found, mut at) = (vec![root], 0);
+    found.extend(orphans::left_behind_in(root));
     while at < found.len() && found.len() < MOST_PROCESSES {
         let tasks = fs::read_dir(format!("/proc/{}/task", found[at])).into_iter().flatten().flatten();
         for task in tasks {

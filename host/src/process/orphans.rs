@@ -1,16 +1,18 @@
 //! Ends the processes that plugins start and leave behind, together with the plugin's own process.
 //!
-//! Every process of a plugin inherits a mark in its environment that names its shim. The host is the subreaper of all
-//! of them, so a process that loses its parent becomes the host's child. The host reaps it when it has ended, lets it
-//! live while its shim lives, and then kills it. If the host itself is killed, the keeper (a second small process, see
-//! the shim's `keeper`) kills every process with a mark of that host.
+//! Every process of a plugin is in the session of its shim, which the sandbox lets it not leave, and inherits a mark in
+//! its environment that names its shim. The host is the subreaper of all of them, so a process that loses its parent
+//! becomes the host's child. The host reaps it when it has ended, lets it live while its shim lives, and then kills it. If
+//! the host itself is killed, the keeper (a second small process, see the shim's `keeper`) kills every process in a
+//! session that the host named to it, and every process with a mark of that host.
 //!
-//! A process that removes its mark and leaves its parent at the same time escapes the keeper, and if the host is
-//! process 1, also the host: it looks like a process that an operator started.
+//! Where system calls cannot be filtered, a process that leaves its session, its parent and its mark at the same time
+//! escapes the keeper, and if the host is process 1, also the host: it looks like a process that an operator started.
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::OwnedFd,
+    fs::{OFlags, fcntl_setfl},
     process::{
         Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, pidfd_open, pidfd_send_signal, set_child_subreaper,
         waitid,
@@ -18,9 +20,11 @@ use rustix::{
 };
 use std::{
     collections::HashMap,
-    fs, io,
+    fs,
+    io::{self, Write},
+    process::ChildStdin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
@@ -45,6 +49,8 @@ struct Inner {
     members: Mutex<Members>,
     /// Requests a pass over the orphans; `None` where no orphans come.
     look: Option<SyncSender<()>>,
+    /// Where the keeper reads which sessions there are.
+    keeper: OnceLock<ChildStdin>,
 }
 
 /// The processes that have not been reaped, by the numbers in their marks.
@@ -52,6 +58,8 @@ struct Inner {
 pub struct Members {
     next: u64,
     processes: HashMap<u64, Pid>,
+    /// The sessions that have ended since the last pass over the orphans.
+    ended: Vec<Pid>,
 }
 
 /// The membership of one process, from its start until it is reaped.
@@ -63,7 +71,17 @@ pub struct Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.family.members().processes.remove(&self.number);
+        let ended = {
+            let mut members = self.family.members();
+            let ended = members.processes.remove(&self.number);
+            if self.family.0.look.is_some() {
+                members.ended.extend(ended);
+            }
+            ended
+        };
+        if let Some(session) = ended {
+            self.family.tell_keeper('-', session);
+        }
         self.family.look();
     }
 }
@@ -71,7 +89,7 @@ impl Drop for Member {
 impl Family {
     /// A family that leaves orphans alone. For tests, which have other children.
     pub fn without_orphans() -> Self {
-        Self(Arc::new(Inner { host: host(), members: Mutex::default(), look: None }))
+        Self(Arc::new(Inner { host: host(), members: Mutex::default(), look: None, keeper: OnceLock::new() }))
     }
 
     /// A family whose orphans become children of this process, and end with the process that they come from. Needs a
@@ -82,7 +100,12 @@ impl Family {
     pub fn adopt_orphans() -> io::Result<Self> {
         set_child_subreaper(Some(getpid()))?;
         let (look, looks) = sync_channel(1);
-        let family = Self(Arc::new(Inner { host: host(), members: Mutex::default(), look: Some(look) }));
+        let family = Self(Arc::new(Inner {
+            host: host(),
+            members: Mutex::default(),
+            look: Some(look),
+            keeper: OnceLock::new(),
+        }));
         let mut ended = signal(SignalKind::child())?;
         let told = Arc::downgrade(&family.0);
         tokio::spawn(async move {
@@ -113,7 +136,26 @@ impl Family {
     pub fn join(&self, members: &mut Members, pid: Pid) -> Member {
         members.processes.insert(members.next, pid);
         members.next += 1;
+        self.tell_keeper('+', pid);
         Member { number: members.next - 1, family: self.clone() }
+    }
+
+    /// Sets the pipe on which the keeper learns of sessions. The keeper waits for its end, which is that of this process.
+    ///
+    /// # Errors
+    /// When the pipe cannot be made to never block.
+    pub fn set_keeper(&self, pipe: ChildStdin) -> io::Result<()> {
+        fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
+        let _ = self.0.keeper.set(pipe);
+        Ok(())
+    }
+
+    /// Tells the keeper of a session that began (`+`) or ended (`-`).
+    fn tell_keeper(&self, what: char, session: Pid) {
+        if let Some(mut keeper) = self.0.keeper.get() {
+            // A keeper that does not read misses it, and still finds processes by their mark.
+            let _ = keeper.write_all(format!("{what}{}\n", session.as_raw_nonzero()).as_bytes());
+        }
     }
 
     /// The mark of the next process.
@@ -130,6 +172,7 @@ impl Family {
 
     /// Reaps and ends orphans until none is left. Always returns true.
     fn end_orphans(&self) -> bool {
+        let ended = std::mem::take(&mut self.members().ended);
         let mut more = true;
         while more {
             let orphans: Vec<Pid> = {
@@ -138,13 +181,23 @@ impl Family {
                 children().into_iter().filter(|pid| !is_member(pid)).collect()
             };
             // The children of an ended orphan become children of this process in turn.
-            more = orphans.into_iter().filter(|pid| is_over(*pid) || (!self.is_wanted(*pid) && end(*pid))).count() > 0;
+            more =
+                orphans.into_iter().filter(|pid| is_over(*pid) || (!self.is_wanted(*pid, &ended) && end(*pid))).count()
+                    > 0;
         }
         true
     }
 
-    /// Whether an orphan's plugin still runs, or its plugin is unknown.
-    fn is_wanted(&self, pid: Pid) -> bool {
+    /// Whether an orphan's plugin still runs, or its plugin is unknown. `ended` are sessions that nobody wants.
+    fn is_wanted(&self, pid: Pid, ended: &[Pid]) -> bool {
+        if let Some(session) = session(pid) {
+            if self.members().processes.values().any(|member| *member == session) {
+                return true;
+            }
+            if ended.contains(&session) {
+                return false;
+            }
+        }
         let number = mark(pid).and_then(|mark| mark.strip_prefix(&self.0.host)?.strip_prefix('-')?.parse().ok());
         match number {
             Some(number) => self.members().processes.contains_key::<u64>(&number),
@@ -175,6 +228,33 @@ fn mark(pid: Pid) -> Option<String> {
         .split(|byte| *byte == 0)
         .find_map(|variable| variable.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="));
     String::from_utf8(value?.to_vec()).ok()
+}
+
+/// Whether a process belongs to a plugin: the leader of its session is a child of this process. Also true of a process
+/// that is gone, because nobody knows what it was.
+pub fn is_of_a_plugin(pid: u32) -> bool {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return true };
+    match session(pid) {
+        Some(session) => children().contains(&session),
+        None => !fs::exists(format!("/proc/{}", pid.as_raw_nonzero())).unwrap_or_default(),
+    }
+}
+
+/// The children of this process in the session of `root`, which leads it: their parents have ended.
+pub fn left_behind_in(root: u32) -> Vec<u32> {
+    let Some(root) = i32::try_from(root).ok().and_then(Pid::from_raw) else { return Vec::new() };
+    let left = children().into_iter().filter(|pid| *pid != root && session(*pid) == Some(root));
+    left.map(|pid| pid.as_raw_nonzero().get().unsigned_abs()).collect()
+}
+
+/// The session of a process; `None` when the process is gone, or its session is that of another PID namespace or of the
+/// kernel.
+fn session(pid: Pid) -> Option<Pid> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    // The name of the program may have spaces and parentheses.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let session = rest.split_whitespace().nth(3)?.parse().ok().filter(|session| *session > 0)?;
+    Pid::from_raw(session)
 }
 
 /// The children of this process, including those that have ended.

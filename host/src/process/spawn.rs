@@ -16,7 +16,7 @@ use rustix::{
 use std::{
     fmt, io,
     path::{Path, PathBuf},
-    process::{ChildStdin, Command, Stdio},
+    process::{Command, Stdio},
     sync::mpsc as blocking,
     thread,
 };
@@ -87,7 +87,7 @@ impl Spawner {
         let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
         thread::Builder::new().name("rosey-spawn".to_owned()).spawn(move || {
             let reaper = Reaper::start();
-            // Held for the life of this process: the keeper waits for its end.
+            // Held for the life of this process, which the keeper outlives.
             let _keeper = keeper.and_then(|program| match start_keeper(&program, &family) {
                 Ok(keeper) => Some(std::mem::ManuallyDrop::new(keeper)),
                 Err(error) => {
@@ -155,9 +155,8 @@ impl Drop for Child {
     }
 }
 
-/// Starts the keeper, which ends the processes that a killed host leaves behind. Returns the pipe whose end the keeper
-/// waits for.
-fn start_keeper(program: &Path, family: &Family) -> io::Result<(ChildStdin, Member)> {
+/// Starts the keeper, which ends the processes that a killed host leaves behind.
+fn start_keeper(program: &Path, family: &Family) -> io::Result<Member> {
     let mut members = family.members();
     #[expect(clippy::disallowed_methods, reason = "the one place")]
     let mut command = Command::new(program);
@@ -165,7 +164,9 @@ fn start_keeper(program: &Path, family: &Family) -> io::Result<(ChildStdin, Memb
     let mut keeper = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let pid = i32::try_from(keeper.id()).ok().and_then(Pid::from_raw);
     let member = pid.map(|pid| family.join(&mut members, pid));
-    keeper.stdin.take().zip(member).ok_or_else(|| io::Error::other("it has no input"))
+    let (pipe, member) = keeper.stdin.take().zip(member).ok_or_else(|| io::Error::other("it has no input"))?;
+    family.set_keeper(pipe)?;
+    Ok(member)
 }
 
 fn spawn(request: SpawnRequest, family: &Family, reaper: &Reaper) -> Result<Spawned, SpawnError> {

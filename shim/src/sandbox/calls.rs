@@ -1,11 +1,14 @@
 //! Seccomp: the system calls that the plugin may make.
 //!
-//! Three filters, of which the strictest answer counts. The first knows what ordinary programs call and answers
-//! ENOSYS to the rest, because programs then try an older call. The second does the same for calls that the other filters
-//! cannot judge: their arguments are in memory. The third answers EPERM to what harms others. The kernel remembers for
-//! each call that is always allowed that it is, so an event costs nothing.
+//! Two filters, of which the strictest answer counts. One judges the arguments of the few calls that harm only with some
+//! of them. The other decides by number (`table`): what ordinary programs call is allowed, what harms others gets EPERM, and the rest
+//! gets ENOSYS, because programs then try an older call. So do calls whose arguments are in memory, where no filter sees
+//! them. The kernel remembers which calls are always allowed, so an event costs nothing.
 
-use super::list;
+use super::{
+    list,
+    table::{self, Answer},
+};
 use libc::{
     AF_INET, AF_INET6, AF_NETLINK, CLONE_PARENT, CLONE_THREAD, EPERM, F_SETOWN, SOCK_DGRAM, SOCK_STREAM, c_long,
 };
@@ -44,38 +47,46 @@ const FORBIDDEN_CLONES: [u64; 8] =
 /// # Errors
 /// A text for the operator, when this machine cannot do it.
 pub fn filter(policy: &SandboxPolicy, landlock: u8) -> Result<(), String> {
-    // Everything is compiled before the first filter counts.
-    for program in programs(policy, landlock).map_err(|error| error.to_string())? {
+    // Both are made before the first one counts. The second one refuses further filters.
+    for program in [by_arguments(policy, landlock).map_err(|error| error.to_string())?, by_number(policy, landlock)] {
         apply_filter(&program).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
-fn programs(policy: &SandboxPolicy, landlock: u8) -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
-    let arch = TargetArch::try_from(std::env::consts::ARCH)?;
-    let refuse = |errno: i32| SeccompAction::Errno(errno.unsigned_abs());
-    let mut filters = Vec::new();
+fn by_number(policy: &SandboxPolicy, landlock: u8) -> BpfProgram {
+    let is_open = policy.profile == Profile::Open;
+    let allowed = list::allowed(policy.profile).filter(|_| !is_open).map(|call| (call, Answer::Allow));
+    let unseen = list::UNSEEN.iter().map(|call| (*call, Answer::Fail(libc::ENOSYS)));
+    let unseen = unseen.chain((landlock < 3).then_some((libc::SYS_openat2, Answer::Fail(libc::ENOSYS))));
+    let refused = harmful(policy, landlock).into_iter().map(|call| (call, Answer::Fail(EPERM)));
+    let otherwise = if is_open { Answer::Allow } else { Answer::Fail(libc::ENOSYS) };
+    table::program(allowed.chain(unseen).chain(refused), otherwise)
+}
+
+/// What harms others, whatever its arguments are.
+fn harmful(policy: &SandboxPolicy, landlock: u8) -> Vec<Call> {
+    let mut calls = list::HARMFUL.to_vec();
+    if !may_start_processes(policy) {
+        calls.extend(list::STARTS.iter().chain(&list::SIGNALS));
+    }
     if policy.profile != Profile::Open {
-        let allowed = list::allowed(policy.profile).map(|call| (call, vec![])).collect();
-        filters.push(SeccompFilter::new(allowed, refuse(libc::ENOSYS), SeccompAction::Allow, arch)?);
+        calls.extend((!may_connect(policy)).then_some(libc::SYS_socket));
+        // Before landlock 3, it does not keep files from being shortened.
+        calls.extend((landlock < 3).then_some(libc::SYS_truncate));
     }
-    filters.push(SeccompFilter::new(opaque(landlock), SeccompAction::Allow, refuse(libc::ENOSYS), arch)?);
-    filters.push(SeccompFilter::new(harmful(policy, landlock)?, SeccompAction::Allow, refuse(EPERM), arch)?);
-    filters.into_iter().map(BpfProgram::try_from).collect()
+    calls
 }
 
-fn opaque(landlock: u8) -> Rules {
-    let mut calls =
-        vec![libc::SYS_clone3, libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
-    if landlock < 3 {
-        calls.push(libc::SYS_openat2);
-    }
-    calls.into_iter().map(|call| (call, vec![])).collect()
+/// What harms others with some arguments.
+fn by_arguments(policy: &SandboxPolicy, landlock: u8) -> Result<BpfProgram, seccompiler::BackendError> {
+    let rules = harmful_arguments(policy, landlock)?;
+    let arch = TargetArch::try_from(std::env::consts::ARCH)?;
+    SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(EPERM.unsigned_abs()), arch)?.try_into()
 }
 
-/// What harms other processes, the machine, or the host.
-fn harmful(policy: &SandboxPolicy, landlock: u8) -> Result<Rules, seccompiler::BackendError> {
-    let mut rules: Rules = list::HARMFUL.iter().map(|call| (*call, vec![])).collect();
+fn harmful_arguments(policy: &SandboxPolicy, landlock: u8) -> Result<Rules, seccompiler::BackendError> {
+    let mut rules = Rules::new();
     let is_open = policy.profile == Profile::Open;
     let me = u64::from(process::id());
     // Each of them changes another process where its first argument names one.
@@ -99,7 +110,6 @@ fn harmful(policy: &SandboxPolicy, landlock: u8) -> Result<Rules, seccompiler::B
             FORBIDDEN_CLONES.iter().map(|flag| all(&[has(0, *flag)?])).collect::<Result<_, _>>()?,
         );
     } else {
-        rules.extend(list::STARTS.iter().chain(&list::SIGNALS).map(|call| (*call, vec![])));
         rules.insert(libc::SYS_clone, vec![all(&[lacks(0, CLONE_THREAD as u64)?])?]);
         rules.insert(libc::SYS_prctl, each(0, &[PR_SET_PDEATHSIG])?);
         for call in [libc::SYS_kill, libc::SYS_tgkill, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo] {
@@ -110,7 +120,6 @@ fn harmful(policy: &SandboxPolicy, landlock: u8) -> Result<Rules, seccompiler::B
         rules.extend(sockets(policy)?);
         // Before landlock 3, opening a file to read could empty it.
         if landlock < 3 {
-            rules.insert(libc::SYS_truncate, vec![]);
             let empties = (libc::O_TRUNC | libc::O_ACCMODE) as u64;
             rules.insert(libc::SYS_openat, vec![all(&[masked(2, empties, libc::O_TRUNC as u64)?])?]);
             #[cfg(target_arch = "x86_64")]
@@ -127,7 +136,6 @@ fn sockets(policy: &SandboxPolicy) -> Result<Rules, seccompiler::BackendError> {
     let no_stream = no_stream.map(|kind| all(&[masked(1, SOCKET_TYPE, *kind)?])).collect::<Result<Vec<_>, _>>()?;
     let mut rules = Rules::from([(libc::SYS_socketpair, pair.into_iter().chain(no_stream).collect())]);
     if !may_connect(policy) {
-        rules.insert(libc::SYS_socket, vec![]);
         return Ok(rules);
     }
     let families = [AF_INET, AF_INET6, AF_NETLINK].map(|family| is_not(0, family as u64));

@@ -2,7 +2,7 @@
 //! there is one thread, and then tries each rule from inside.
 //!
 //! `process` drops privileges and sets bounds. `files` restricts files, ports and signals with landlock. `calls` filters
-//! system calls with seccomp; `list` has the calls of ordinary programs. `proof` tries what each rule forbids. The order
+//! system calls with seccomp: `list` has the calls of ordinary programs, and `table` makes a filter of it. `proof` tries what each rule forbids. The order
 //! matters: each step needs calls or files that a later one takes away.
 //!
 //! Knows nothing about plugins: the host decides what is granted.
@@ -12,6 +12,7 @@ mod files;
 mod list;
 mod process;
 mod proof;
+mod table;
 
 use rosey_wire::sandbox::{Finding, Rule, RuleState, SandboxPolicy};
 use std::path::Path;

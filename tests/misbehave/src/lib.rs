@@ -197,6 +197,15 @@ impl Misbehave {
         })
     }
 
+    /// Connects by TCP, and answers `done` or with the name of the error.
+    #[command]
+    fn reach(&self, _cx: &Context, address: String) -> String {
+        match std::net::TcpStream::connect(address) {
+            Ok(_) => "done".to_owned(),
+            Err(error) => acts::error_name(&error),
+        }
+    }
+
     /// More output than anyone wants.
     #[command]
     fn shout(&self, _cx: &Context, lines: u32) -> &'static str {
