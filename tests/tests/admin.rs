@@ -53,7 +53,7 @@ fn a_reload_never_takes_a_command_of_another_plugin() {
     let mut bot = start(&folder, settings);
     build::variant(&library, "second");
     let question = bot.ask("!admin reload alias force");
-    assert!(question.contains("? It no longer has !8ball, !eightball. !abort, !bump, !chatter, "), "{question}");
+    assert!(question.contains("? It no longer has !8ball, !eightball. !abort, !act, !bump, !chatter, "), "{question}");
     assert!(question.contains(" more stay with misbehave; !alias:abort reaches alias. Type 'yes'"), "{question}");
     bot.ask("yes");
     assert!(bot.answer().contains("is active"));
