@@ -35,8 +35,7 @@ pub fn build_parts() -> Result<(), String> {
             eprintln!("Building {parts}: `cargo run` builds the host alone, and these run in processes of their own.");
         }
     });
-    #[expect(clippy::disallowed_methods, reason = "cargo is waited for, before anything else is there")]
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = cargo();
     cargo.arg("build").current_dir(manifest.parent().unwrap_or(Path::new(".")));
     cargo.args((!is_first).then_some("--quiet")).args(is_release.then_some("--release"));
     cargo.args(PARTS.iter().flat_map(|package| ["-p", package]));
@@ -49,6 +48,20 @@ pub fn build_parts() -> Result<(), String> {
     // The thread only writes a line.
     let _ = announcer.join();
     built
+}
+
+/// Cargo: the one that started this process, or the one in the path. It does not get what cargo says of the package of
+/// this process: a build script that reads it would build again each time.
+#[expect(clippy::disallowed_methods, reason = "the compiler needs the user's environment, and is waited for")]
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let bytes = name.as_encoded_bytes();
+        if bytes.starts_with(b"CARGO_PKG_") || bytes.starts_with(b"CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// Prints three lines: what to type, where the dashboard is, how to stop.

@@ -1,9 +1,8 @@
 //! The executables and libraries that the tests run, built once by each test process.
 
+use rosey::quick_start::cargo;
 use std::{
-    ffi::OsStr,
     path::{Path, PathBuf},
-    process::Command,
     sync::OnceLock,
 };
 
@@ -39,12 +38,8 @@ pub fn target() -> &'static Path {
         let me = std::env::current_exe().expect("this executable has a path");
         let is_profile = |folder: &&Path| folder.ends_with("debug") || folder.ends_with("release");
         let target = me.ancestors().find(is_profile).expect("it is in target/debug or target/release").to_owned();
-        let mut build = Command::new(env!("CARGO"));
+        let mut build = cargo();
         build.arg("build").arg("--quiet").current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
-        // What cargo says of this package to what it runs: a build script that reads it would build again each time.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| is_about_the_package(name)) {
-            build.env_remove(name);
-        }
         if target.ends_with("release") {
             build.arg("--release");
         }
@@ -54,10 +49,6 @@ pub fn target() -> &'static Path {
         assert!(build.status().is_ok_and(|status| status.success()), "cargo could not build the parts");
         target
     })
-}
-
-fn is_about_the_package(name: &OsStr) -> bool {
-    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
 }
 
 /// The host.

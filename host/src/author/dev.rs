@@ -102,8 +102,7 @@ fn renew(package: &Package, plugins: &Plugins, runtime: &Handle, saved: Instant)
                 seconds(compiled)
             )
         }
-        Ok(None) => format!("{name} is the same build as before."),
-        Err(PluginError::Change(ChangeError::Already(_))) => format!("{name} is the same build as before."),
+        Ok(None) | Err(PluginError::Change(ChangeError::Already(_))) => format!("{name} is the same build as before."),
         Err(error) => format!("{name} is not reloaded: {}. The build before goes on.", report::chain(&error)),
     }
 }

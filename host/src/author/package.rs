@@ -1,6 +1,6 @@
 //! The crate of a plugin: what cargo says of it, and building it.
 
-use super::cargo;
+use crate::quick_start::cargo;
 use serde::Deserialize;
 use std::{
     fs,
@@ -98,13 +98,6 @@ impl Package {
         let mut command = cargo();
         command.args(["build", "--lib", "--manifest-path"]).arg(&self.manifest);
         command.args((!shows_progress).then_some("--quiet")).stdin(Stdio::null());
-        // What cargo says of the host, when it started that: a build script that reads it would build again each time.
-        for (name, _) in std::env::vars_os() {
-            let bytes = name.as_encoded_bytes();
-            if bytes.starts_with(b"CARGO_PKG_") || bytes.starts_with(b"CARGO_MANIFEST_") {
-                command.env_remove(name);
-            }
-        }
         match command.stdout(Stdio::null()).status() {
             Ok(status) => status.success(),
             Err(error) => {

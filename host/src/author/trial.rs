@@ -7,7 +7,7 @@ use crate::{
     plugins::{self, Candidate, PluginConfig, Plugins, Sandbox},
     process::{
         memory::resident_bytes,
-        sandbox::RuleReport,
+        sandbox,
         spawn::Spawner,
         start::{Shims, Starter},
     },
@@ -19,7 +19,7 @@ use crate::{
     text::clean,
 };
 use rosey_core::{limits::Limits, outcome::OUTCOMES};
-use rosey_wire::{manifest::Command, sandbox::RuleState};
+use rosey_wire::manifest::Command;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use std::{
@@ -187,7 +187,8 @@ impl Trial {
             }
         };
         verdict.add("load", Ok(describe(&candidate)));
-        verdict.add("sandbox", sandbox(&candidate.sandbox));
+        let rules = &candidate.sandbox;
+        verdict.add("sandbox", Ok(format!("{} rules: {}", rules.len(), sandbox::text(rules))));
         let probe = candidate.manifest.probe.as_ref();
         let started = self.plugins.start(&self.name).await;
         let result =
@@ -253,16 +254,19 @@ impl Trial {
 
     async fn crash(&self) -> Result<String, String> {
         let pid = self.view().await?.active().map(|active| active.pid).ok_or("no process runs")?;
-        let began = Instant::now();
+        let (mut active, began) = (self.plugins.follow(), Instant::now());
         let process = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or("its process is gone")?;
         kill_process(process, Signal::KILL).map_err(|error| error.to_string())?;
-        while began.elapsed() < PATIENCE {
-            if self.view().await?.active().is_some_and(|active| active.pid != pid) {
-                return Ok(format!("serves again {:.0} ms after SIGKILL", began.elapsed().as_secs_f64() * 1e3));
+        let serves_again = async {
+            while self.view().await?.active().is_none_or(|active| active.pid == pid) {
+                // Fails when events were missed; the view has what they said.
+                let _ = active.recv().await;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        Err("it does not serve again after SIGKILL".to_owned())
+            Ok(format!("serves again {:.0} ms after SIGKILL", began.elapsed().as_secs_f64() * 1e3))
+        };
+        timeout(PATIENCE, serves_again)
+            .await
+            .unwrap_or_else(|_| Err("it does not serve again after SIGKILL".to_owned()))
     }
 
     async fn load(&self, line: &str, events: usize) -> Result<String, String> {
@@ -312,18 +316,6 @@ fn describe(candidate: &Candidate) -> String {
     parts.push(manifest.probe.as_ref().map_or("no probe".to_owned(), |probe| format!("probe {probe}")));
     parts.push(format!("artifact {}", candidate.artifact.short()));
     parts.join(" · ")
-}
-
-/// Passes when no rule that should hold fails to.
-fn sandbox(rules: &[RuleReport]) -> Result<String, String> {
-    let of = |state: RuleState| -> Vec<String> {
-        rules.iter().filter(|report| report.state == state).map(|report| report.rule.name().to_owned()).collect()
-    };
-    let text = format!("{} rules enforced", of(RuleState::Enforced).len());
-    match of(RuleState::Unavailable) {
-        none if none.is_empty() => Ok(text),
-        missing => Ok(format!("{text}; not available on this machine: {}", missing.join(", "))),
-    }
 }
 
 /// The usage examples of a command and of its subcommands; its name if it has none.

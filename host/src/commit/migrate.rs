@@ -194,7 +194,7 @@ fn change(
 ) -> rusqlite::Result<Result<(), CommitError>> {
     let (plugin, now) = (&*migration.plugin, sql::now());
     for read in &migration.reads {
-        if !sql::is_unchanged(transaction, plugin, read, now)? {
+        if !sql::is_unchanged(transaction, plugin, read, now, &mut sql::Known::default())? {
             return Ok(Err(CommitError::Conflict));
         }
     }

@@ -199,15 +199,7 @@ fn apply(
 ) -> rusqlite::Result<Result<Applied, CommitError>> {
     let mut known = Known::default();
     for read in &record.reads {
-        let is_unchanged = match read {
-            Read::Key { scope, key, version } => {
-                let (value, found) = get(transaction, &batch.plugin, scope, key, now)?;
-                known.0.push((scope, key, value, found));
-                found == *version
-            }
-            Read::Prefix { .. } => is_unchanged(transaction, &batch.plugin, read, now)?,
-        };
-        if !is_unchanged {
+        if !is_unchanged(transaction, &batch.plugin, read, now, &mut known)? {
             return Ok(Err(CommitError::Conflict));
         }
     }
@@ -311,14 +303,20 @@ pub(super) fn over(limit: &str, setting: &str) -> String {
     format!("the store of the plugin is full: it may keep {limit}; delete something, or raise limits.{setting}")
 }
 
-pub(super) fn is_unchanged(
+/// Whether a value is as it was when it was read. Adds a key's value to `known`.
+pub(super) fn is_unchanged<'a>(
     transaction: &Transaction<'_>,
     plugin: &str,
-    read: &Read,
+    read: &'a Read,
     now: i64,
+    known: &mut Known<'a>,
 ) -> rusqlite::Result<bool> {
     match read {
-        Read::Key { scope, key, version } => Ok(get(transaction, plugin, scope, key, now)?.1 == *version),
+        Read::Key { scope, key, version } => {
+            let (value, found) = get(transaction, plugin, scope, key, now)?;
+            known.0.push((scope, key, value, found));
+            Ok(found == *version)
+        }
         Read::Prefix { scope, prefix, count, version } => {
             Ok(extent(transaction, plugin, scope, prefix, now)? == (*count, *version))
         }

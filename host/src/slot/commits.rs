@@ -229,9 +229,12 @@ impl Task {
 
     fn question(&mut self, generation: GenerationId, event: u64, request: &[u8]) -> Result<Asked, String> {
         // A probe reads as a person would who has never been here.
-        let probe = (Place::new("probe", "probe"), User { name: "probe".to_owned(), identity: Identity::Console });
-        let known = self.flow.get(event).map(|(event, _)| (&*event.place, &*event.user));
-        let known = if is_probe(event) && event != MIGRATION { Some((&probe.0, &probe.1)) } else { known };
+        let probe = (is_probe(event) && event != MIGRATION)
+            .then(|| (Place::new("probe", "probe"), User { name: "probe".to_owned(), identity: Identity::Console }));
+        let known = match &probe {
+            Some((place, user)) => Some((place, user)),
+            None => self.flow.get(event).map(|(event, _)| (&*event.place, &*event.user)),
+        };
         if event != 0 && known.is_none() && !is_probe(event) {
             return Err("the event has ended; nothing can be read for it any more".to_owned());
         }
