@@ -7,7 +7,7 @@ pub mod origin;
 pub use occurrence::{CommandLine, Occurrence, What};
 
 use name::CaseMapping;
-use rosey_wire::{effect::Style, event::Kind};
+use rosey_wire::{effect::Style, event::Kind, manifest::Order};
 use rustc_hash::FxBuildHasher;
 use std::{borrow::Cow, fmt, hash::BuildHasher, sync::Arc};
 use tokio::sync::{mpsc::OwnedPermit, oneshot};
@@ -218,10 +218,15 @@ impl Event {
     }
 
     /// The key of the order of answers: of two events of one plugin with the same key, the one accepted first is
-    /// answered first, whatever happens. The key is one person in one place, so that a slow answer delays no other
-    /// person.
-    pub fn order_key(&self) -> u64 {
-        FxBuildHasher.hash_one((self.place.key, &self.user.name))
+    /// answered first, whatever happens. `None` for an event whose answer waits for no other.
+    ///
+    /// By default the key is one person in one place, so that a slow answer delays no other person.
+    pub fn order_key(&self, order: Order) -> Option<u64> {
+        match order {
+            Order::User => Some(FxBuildHasher.hash_one((self.place.key, &self.user.name))),
+            Order::Channel => Some(FxBuildHasher.hash_one(self.place.key)),
+            Order::None => None,
+        }
     }
 
     /// The text for people: the whole line, with the command as the plugin spells it; for another event, what happened.

@@ -120,6 +120,14 @@
 //! [walks](walk) through what is kept. It runs as the last step of a reload, while events wait. Until the new build has proved
 //! itself, a rollback puts the store from before back.
 //!
+//! # The order of answers
+//!
+//! Handlers run side by side, and an answer that is early waits in the host. The answers of a plugin to one person in a channel come
+//! in the order in which that person asked, so a handler that waits delays the plugin's next answer to that person and no other.
+//! `#[command(order = "none")]` takes a slow lookup out of this order. With `order = "channel"` the answers to everyone in the
+//! channel keep their order, for a game in which it matters who was first; all commands with that order share it. A subcommand has
+//! an order of its own.
+//!
 //! # Reloads
 //!
 //! When an operator loads a new build, it first answers the `probe`, and then replaces the old one between two events.
@@ -193,7 +201,7 @@ pub mod __private {
         abi::object::lib_header,
         args::{ArgError, Args},
         event::FromBody,
-        manifest::{API_VERSION, Command, Manifest, Reload, Subscription},
+        manifest::{API_VERSION, Command, Manifest, Order, Reload, Subscription},
         plugin::Slot,
         reply::IntoReply,
         settings::{IsSecret, NoSchema, NotSecret, SchemaOf, duration, settings},

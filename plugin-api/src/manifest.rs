@@ -104,6 +104,8 @@ pub struct Command {
     /// The role that a person needs: `viewer`, `operator` or `owner`; empty for everyone. The host checks it before it
     /// wakes the plugin. A subcommand needs what its command needs too.
     pub requires: &'static str,
+    /// Which answers wait for each other. A subcommand has an order of its own.
+    pub order: Order,
     /// The commands behind the first word of the arguments, in one level: `search` in `!quotes search WORD`.
     pub subcommands: &'static [Self],
 }
@@ -127,6 +129,7 @@ impl Command {
             channel_cooldown_ms: 0,
             global_cooldown_ms: 0,
             requires: "",
+            order: Order::User,
             subcommands: &[],
         }
     }
@@ -167,6 +170,28 @@ impl Manifest {
     }
 }
 
+/// Which answers come in the order in which people asked. Handlers run side by side all the same: an answer that is
+/// early waits in the host.
+///
+/// ```
+/// use plugin_api::manifest::{Command, Order};
+///
+/// const GUESS: Command = Command { order: Order::Channel, ..Command::new("guess") };
+/// assert_eq!(Command::new("ping").order, Order::User);
+/// # assert_eq!(GUESS.order, Order::Channel);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// The answers to one person in one channel. A slow answer delays the next answer of the plugin to that person.
+    User,
+    /// The answers to everyone in one channel, of all commands of the plugin with this order: for games, in which it
+    /// matters who was first. A slow answer delays those of the other players.
+    Channel,
+    /// No order: each answer comes as soon as it is there, and delays no other. For slow lookups.
+    None,
+}
+
 /// The reload mode that a plugin asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -198,6 +223,7 @@ mod tests {
             channel_cooldown_ms: 0,
             global_cooldown_ms: 5,
             requires: "operator",
+            order: Order::Channel,
             subcommands: &[Command::new("again")],
         }];
         const MANIFEST: Manifest = Manifest {
@@ -217,7 +243,7 @@ mod tests {
         };
         assert_eq!(
             serde_json::to_string(&MANIFEST).expect("plain data"),
-            r#"{"name":"dice","version":"1.0.0","api":"1.0.0","description":"","commands":[{"name":"roll","aliases":["r"],"usage":"!roll 2d6","help":"Roll","cooldown_ms":1000,"channel_cooldown_ms":0,"global_cooldown_ms":5,"requires":"operator","subcommands":[{"name":"again","aliases":[],"usage":"","help":"","cooldown_ms":0,"channel_cooldown_ms":0,"global_cooldown_ms":0,"requires":"","subcommands":[]}]}],"probe":null,"reload":"handoff","state_version":2,"reads_state":[1,2],"subscriptions":[{"kind":"message","pattern":"x","cron":"","zone":""}],"store_version":3,"migrates":true,"settings":[{"name":"key","help":"","kind":"","unit":"","range":"","default":"","required":true,"secret":false}]}"#
+            r#"{"name":"dice","version":"1.0.0","api":"1.0.0","description":"","commands":[{"name":"roll","aliases":["r"],"usage":"!roll 2d6","help":"Roll","cooldown_ms":1000,"channel_cooldown_ms":0,"global_cooldown_ms":5,"requires":"operator","order":"channel","subcommands":[{"name":"again","aliases":[],"usage":"","help":"","cooldown_ms":0,"channel_cooldown_ms":0,"global_cooldown_ms":0,"requires":"","order":"user","subcommands":[]}]}],"probe":null,"reload":"handoff","state_version":2,"reads_state":[1,2],"subscriptions":[{"kind":"message","pattern":"x","cron":"","zone":""}],"store_version":3,"migrates":true,"settings":[{"name":"key","help":"","kind":"","unit":"","range":"","default":"","required":true,"secret":false}]}"#
         );
     }
 }

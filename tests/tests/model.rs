@@ -107,7 +107,7 @@ impl<'a> Bot<'a> {
 
     fn admit(&mut self, program: usize) {
         let key = u64::try_from(program).expect("few");
-        assert!(self.flow.admit(Instant::now(), key, program).is_none());
+        assert!(self.flow.admit(Instant::now(), Some(key), program).is_none());
     }
 
     fn batch(&self, records: Vec<Record>) -> commit::Results {

@@ -5,7 +5,7 @@
 //!
 //! **Order.** Entries with one order key (the caller chooses the key) form a chain in the order of their acceptance.
 //! Generations may finish them in any order; an outcome waits in its entry until all earlier outcomes of the chain have
-//! been handed out.
+//! been handed out. An entry without a key waits for none, and none waits for it.
 //!
 //! **Guilt.** When a generation crashes, only the entries that it was *executing* are guilty. An entry that is guilty
 //! twice is quarantined: it stays here until its dead letter is durable. When another program ends a process that
@@ -104,7 +104,7 @@ pub struct Flow<E> {
 struct Entry<E> {
     event: E,
     id: u64,
-    order_key: u64,
+    order_key: Option<u64>,
     /// The place of the next entry in the chain, or [`NONE`].
     next: u32,
     /// Whether it is the first of its chain, so that its outcome need not wait.
@@ -175,7 +175,7 @@ impl<E> Flow<E> {
     }
 
     /// Accepts an event, or returns it as rejected. The ledger counts it in both cases.
-    pub fn admit(&mut self, now: Instant, order_key: u64, event: E) -> Option<Ended<E>> {
+    pub fn admit(&mut self, now: Instant, order_key: Option<u64>, event: E) -> Option<Ended<E>> {
         if self.queued >= self.limits.queue {
             return Some(self.turn_away(now, event, Rejection::QueueFull));
         }
@@ -190,13 +190,13 @@ impl<E> Flow<E> {
     pub fn admit_ended(
         &mut self,
         now: Instant,
-        order_key: u64,
+        order_key: Option<u64>,
         event: E,
         outcome: Outcome,
         due: &mut impl FnMut(Ended<E>),
     ) {
         let is_crowded = self.entries.len() >= self.limits.queue + self.limits.in_flight;
-        if !is_crowded && self.tails.contains_key(&order_key) {
+        if !is_crowded && order_key.is_some_and(|order_key| self.tails.contains_key(&order_key)) {
             self.enter(now, order_key, event, Stage::Answered(Box::new((outcome, None))));
             return;
         }
@@ -206,7 +206,7 @@ impl<E> Flow<E> {
     }
 
     /// Makes the entry of an event, at the end of its chain.
-    fn enter(&mut self, now: Instant, order_key: u64, event: E, stage: Stage) -> u64 {
+    fn enter(&mut self, now: Instant, order_key: Option<u64>, event: E, stage: Stage) -> u64 {
         self.ledger.accepted += 1;
         self.count += 1;
         let room = self.entries.vacant_entry();
@@ -223,7 +223,7 @@ impl<E> Flow<E> {
             delivered: false,
             record: None,
         });
-        if let Some(before) = self.tails.insert(order_key, key) {
+        if let Some(before) = order_key.and_then(|order_key| self.tails.insert(order_key, key)) {
             self.entries[before as usize].next = key;
             self.entries[key as usize].is_head = false;
         }
@@ -422,7 +422,7 @@ impl<E> Flow<E> {
             let entry = self.entries.remove(key);
             self.ledger.ended(&outcome);
             if entry.next == NONE {
-                self.tails.remove(&entry.order_key);
+                entry.order_key.map(|order_key| self.tails.remove(&order_key));
             } else {
                 let next = &mut self.entries[entry.next as usize];
                 next.is_head = true;

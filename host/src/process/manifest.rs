@@ -219,7 +219,7 @@ fn problem_of_name(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rosey_wire::manifest::ReloadMode;
+    use rosey_wire::manifest::{Order, ReloadMode};
 
     fn manifest(names: &[&str]) -> Manifest {
         let command = |name: &&str| Command {
@@ -370,7 +370,9 @@ mod tests {
             let error = message(pattern).expect_err(pattern);
             assert!(error.contains(why), "{error}");
         }
-        let newer = r#"{"name":"x","version":"1.0.0","of_tomorrow":[1]}"#;
-        assert_eq!(read(newer).expect("what is new is passed over").version, "1.0.0");
+        let newer =
+            r#"{"name":"x","version":"1.0.0","commands":[{"name":"a","order":"of tomorrow"}],"of_tomorrow":[1]}"#;
+        let newer = read(newer).expect("what is new is passed over");
+        assert_eq!((newer.version.as_str(), newer.commands[0].order), ("1.0.0", Order::User));
     }
 }

@@ -62,6 +62,7 @@ use tokio::{
 use crate::slot::{
     effects::ending,
     inbound::{Inbound, outcome},
+    order::Orders,
 };
 
 /// Most messages that one turn takes before it sends. Large enough to fill a write, small enough that a busy slot
@@ -109,6 +110,7 @@ pub(super) struct Task {
     pub(super) pace: Pace,
     pub(super) commits: Commits,
     pub(super) cooldowns: Cooldowns,
+    pub(super) orders: Orders,
     pub(super) timers: Timers,
     pub(super) migrations: Migrations,
     pub(super) account: Account,
@@ -143,8 +145,10 @@ impl Task {
         let mut state = State::new(setup.policy(), restart, setup.history.clone());
         state.know_store(setup.store);
         let mut cooldowns = Cooldowns::recall(setup.waits.clone());
+        let mut orders = Orders::default();
         if let Some(manifest) = &setup.manifest {
             cooldowns.go_by(manifest);
+            orders.go_by(manifest);
         }
         Self {
             inbox,
@@ -168,6 +172,7 @@ impl Task {
             parting: Vec::new(),
             commits: Commits::default(),
             cooldowns,
+            orders,
             timers: Timers::with(setup.timers),
             migrations: Migrations::default(),
             pace: Pace::new(Arc::clone(&setup.pacer)),
@@ -245,7 +250,7 @@ impl Task {
 
     /// Accepts an event; false when it is rejected.
     pub(super) fn admit(&mut self, now: Instant, at: Instant, event: Event) -> bool {
-        let (key, kind) = (event.order_key(), event.kind());
+        let (key, kind) = (self.orders.key(&event), event.kind());
         let will_run = self.state.will_run();
         if !will_run && kind != Kind::Command {
             // No person waits for an answer, so a stopped plugin misses nothing. An event with a row runs after the

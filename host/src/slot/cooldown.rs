@@ -211,7 +211,7 @@ impl Task {
                 }
             }
             Err(left) => {
-                let (key, text) = (event.order_key(), refusal(command.name(), left));
+                let (key, text) = (self.orders.key(&event), refusal(command.name(), left));
                 let Self { flow, setup, account, commits, .. } = self;
                 account.cooled += 1;
                 account.kinds[Kind::Command as usize] += 1;

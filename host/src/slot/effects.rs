@@ -285,6 +285,7 @@ impl Task {
                 if let Some(manifest) = manifest.cloned() {
                     self.manifest = Some(Arc::clone(&manifest));
                     self.cooldowns.go_by(&manifest);
+                    self.orders.go_by(&manifest);
                     self.timers.go_by(&manifest, now);
                     self.unsaved = true;
                     self.happened(LifecycleKind::Manifest(manifest));

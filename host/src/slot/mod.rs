@@ -12,6 +12,7 @@ mod effects;
 mod inbound;
 mod live;
 mod migration;
+mod order;
 mod record;
 mod timers;
 mod timing;

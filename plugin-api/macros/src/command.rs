@@ -20,6 +20,8 @@ pub(crate) struct Command {
     pub(crate) aliases: Vec<(String, Span)>,
     /// Empty for everyone.
     pub(crate) requires: String,
+    /// The variant of `plugin_api::manifest::Order`.
+    pub(crate) order: Ident,
     pub(crate) cooldown_ms: u64,
     pub(crate) channel_cooldown_ms: u64,
     pub(crate) global_cooldown_ms: u64,
@@ -82,6 +84,7 @@ pub(crate) fn read(method: &ImplItemFn, attribute: &Attribute) -> Result<Command
         of,
         aliases: options.aliases.iter().map(|alias| (alias.value(), alias.span())).collect(),
         requires: options.requires.map(|role| role.value()).unwrap_or_default(),
+        order: options.order,
         cooldown_ms: options.cooldown_ms,
         channel_cooldown_ms: options.channel_cooldown_ms,
         global_cooldown_ms: options.global_cooldown_ms,

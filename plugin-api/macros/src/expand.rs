@@ -79,7 +79,8 @@ fn check(options: &Options, block: &Block) -> Result<()> {
 
 /// A command of the manifest, without subcommands or with them.
 fn entry(name: &str, command: Option<&Command>, usage: &str, subcommands: &[TokenStream]) -> TokenStream {
-    let Some(Command { requires, cooldown_ms, channel_cooldown_ms, global_cooldown_ms, aliases, .. }) = command else {
+    let Some(Command { requires, order, cooldown_ms, channel_cooldown_ms, global_cooldown_ms, aliases, .. }) = command
+    else {
         return quote!(__api::Command { usage: #usage, subcommands: &[#(#subcommands),*], ..__api::Command::new(#name) });
     };
     let help = command.map(Command::help).unwrap_or_default();
@@ -94,6 +95,7 @@ fn entry(name: &str, command: Option<&Command>, usage: &str, subcommands: &[Toke
             channel_cooldown_ms: #channel_cooldown_ms,
             global_cooldown_ms: #global_cooldown_ms,
             requires: #requires,
+            order: __api::Order::#order,
             subcommands: &[#(#subcommands),*],
         }
     }

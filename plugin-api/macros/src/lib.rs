@@ -35,6 +35,7 @@ use syn::{DeriveInput, Error, Item, ItemImpl};
 /// | `#[command(aliases("r", "d"))]` | further names |
 /// | `#[command(path = "quotes search")]` | a subcommand: `!quotes search WORD`; its aliases are further names for `search` |
 /// | `#[command(requires = "operator")]` | who may use it: `viewer`, `operator` or `owner` by the operator's `[roles]`, which the host checks before it wakes the plugin; a subcommand needs what its command needs too |
+/// | `#[command(order = "channel")]` | all answers to the channel keep their order, for games; `"none"`: an answer waits for no other, for slow lookups; default: `"user"`, the answers to one person in a channel keep their order; see `plugin_api::manifest::Order` |
 /// | `#[command(cooldown = "1s")]` | how long one user must wait between two uses: `500ms`, `10s`, `5m`, `1h30m`, `1d`, at most 49 days |
 /// | `#[command(channel_cooldown = "5s")]` | how long a channel must wait between two uses by anyone |
 /// | `#[command(global_cooldown = "1s")]` | how long everyone must wait between two uses by anyone |

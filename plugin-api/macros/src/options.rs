@@ -1,8 +1,8 @@
 //! The options of `#[plugin(…)]` and `#[command(…)]`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use syn::{
-    Attribute, Error, ExprRange, LitInt, LitStr, Meta, Result, Token,
+    Attribute, Error, ExprRange, Ident, LitInt, LitStr, Meta, Result, Token,
     meta::ParseNestedMeta,
     parse::{Parse, Parser},
     punctuated::Punctuated,
@@ -67,6 +67,8 @@ pub(crate) struct CommandOptions {
     pub(crate) path: Option<LitStr>,
     pub(crate) requires: Option<LitStr>,
     pub(crate) aliases: Vec<LitStr>,
+    /// The variant of `plugin_api::manifest::Order`.
+    pub(crate) order: Ident,
     pub(crate) cooldown_ms: u64,
     pub(crate) channel_cooldown_ms: u64,
     pub(crate) global_cooldown_ms: u64,
@@ -75,7 +77,7 @@ pub(crate) struct CommandOptions {
 impl CommandOptions {
     pub(crate) fn parse(attribute: &Attribute) -> Result<Self> {
         let (mut name, mut aliases, mut path, mut requires) = (None::<LitStr>, None, None::<LitStr>, None);
-        let (mut user, mut channel, mut global) = (None, None, None);
+        let (mut user, mut channel, mut global, mut order) = (None, None, None, None);
         if let Meta::NameValue(_) = attribute.meta {
             return Err(Error::new_spanned(attribute, "write options in parentheses: `#[command(name = \"roll\")]`"));
         }
@@ -87,6 +89,8 @@ impl CommandOptions {
                     once(&meta, &mut path, value(&meta, PATH)?)
                 } else if meta.path.is_ident("requires") {
                     once(&meta, &mut requires, role(&meta)?)
+                } else if meta.path.is_ident("order") {
+                    once(&meta, &mut order, order_of(&meta)?)
                 } else if meta.path.is_ident("aliases") {
                     once(&meta, &mut aliases, list(&meta)?)
                 } else if meta.path.is_ident("cooldown") {
@@ -109,6 +113,7 @@ impl CommandOptions {
             path,
             requires,
             aliases: aliases.unwrap_or_default(),
+            order: order.unwrap_or_else(|| Ident::new("User", Span::call_site())),
             cooldown_ms: user.unwrap_or(0),
             channel_cooldown_ms: channel.unwrap_or(0),
             global_cooldown_ms: global.unwrap_or(0),
@@ -117,7 +122,8 @@ impl CommandOptions {
 }
 
 /// The options of `#[command(…)]`.
-const KNOWN: &str = "`name`, `path`, `aliases`, `requires`, `cooldown`, `channel_cooldown` and `global_cooldown`";
+const KNOWN: &str =
+    "`name`, `path`, `aliases`, `requires`, `order`, `cooldown`, `channel_cooldown` and `global_cooldown`";
 
 /// How to write a path.
 const PATH: &str = "path = \"quotes search\"";
@@ -141,6 +147,18 @@ fn role(meta: &ParseNestedMeta<'_>) -> Result<LitStr> {
         return Ok(role);
     }
     Err(Error::new(role.span(), "there is no such role: write \"viewer\", \"operator\" or \"owner\""))
+}
+
+/// `"user"`, `"channel"` or `"none"`, as the variant of `plugin_api::manifest::Order`.
+fn order_of(meta: &ParseNestedMeta<'_>) -> Result<Ident> {
+    let order: LitStr = value(meta, "order = \"channel\"")?;
+    let variant = match order.value().as_str() {
+        "user" => "User",
+        "channel" => "Channel",
+        "none" => "None",
+        _ => return Err(Error::new(order.span(), "there is no such order: write \"user\", \"channel\" or \"none\"")),
+    };
+    Ok(Ident::new(variant, Span::call_site()))
 }
 
 /// Sets an option, which may be given once.

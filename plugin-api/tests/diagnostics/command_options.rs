@@ -92,4 +92,22 @@ impl CooldownIsTooLong {
     fn roll(&self, _cx: &Context) {}
 }
 
+#[derive(Default)]
+pub struct NoSuchOrder;
+
+#[plugin]
+impl NoSuchOrder {
+    #[command(order = "chanel")]
+    fn roll(&self, _cx: &Context) {}
+}
+
+#[derive(Default)]
+pub struct OrderIsNoText;
+
+#[plugin]
+impl OrderIsNoText {
+    #[command(order = none)]
+    fn roll(&self, _cx: &Context) {}
+}
+
 fn main() {}

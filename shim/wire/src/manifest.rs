@@ -151,6 +151,8 @@ pub struct Command {
     /// The role that a person needs: `viewer`, `operator` or `owner`; empty for everyone. The host refuses a plugin with
     /// a role that it does not know.
     pub requires: String,
+    /// Which answers wait for each other.
+    pub order: Order,
     /// The commands behind the first word of the arguments: `search` in `!quotes search WORD`. They have none
     /// themselves.
     pub subcommands: Vec<Self>,
@@ -164,6 +166,20 @@ impl Command {
             .iter()
             .find(|it| std::iter::once(&it.name).chain(&it.aliases).any(|name| name.to_lowercase() == word))
     }
+}
+
+/// Which answers of one plugin come in the order in which people asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// Those to everyone in one channel, of all commands with this order.
+    Channel,
+    /// None: each answer comes as soon as it is there.
+    None,
+    /// Those to one person in one channel. An order that this version does not know counts as this one.
+    #[default]
+    #[serde(other)]
+    User,
 }
 
 /// How a new generation replaces the old one.

@@ -93,6 +93,20 @@ impl Misbehave {
         text.to_string()
     }
 
+    /// As `!later`, but no other answer waits for it.
+    #[command(order = "none")]
+    async fn lookup(&self, _cx: &Context, millis: u64, text: Rest) -> String {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        text.to_string()
+    }
+
+    /// As `!later`, in the order of the whole channel.
+    #[command(order = "channel")]
+    async fn guess(&self, _cx: &Context, millis: u64, text: Rest) -> String {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        text.to_string()
+    }
+
     #[command]
     fn panic(&self, _cx: &Context) -> String {
         panic!("this handler panics");
