@@ -176,6 +176,17 @@ impl Event {
         Self { body: Body::Command(CommandLine::new(line.into())), user, place, reply_to }
     }
 
+    /// Makes an event from a line whose command, with its prefix, ends after this many bytes.
+    pub fn split(
+        line: impl Into<Box<str>>,
+        command_end: usize,
+        user: Arc<User>,
+        place: Arc<Place>,
+        reply_to: ReplyTo,
+    ) -> Self {
+        Self { body: Body::Command(CommandLine::split(line.into(), command_end)), user, place, reply_to }
+    }
+
     /// Makes an event of any kind.
     pub fn of(occurrence: Occurrence, user: Arc<User>, place: Arc<Place>, reply_to: ReplyTo) -> Self {
         Self { body: Body::Other(Box::new(occurrence)), user, place, reply_to }
@@ -221,6 +232,7 @@ impl Event {
     /// answered first, whatever happens. `None` for an event whose answer waits for no other.
     ///
     /// By default the key is one person in one place, so that a slow answer delays no other person.
+    #[inline]
     pub fn order_key(&self, order: Order) -> Option<u64> {
         match order {
             Order::User => Some(FxBuildHasher.hash_one((self.place.key, &self.user.name))),

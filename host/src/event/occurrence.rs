@@ -21,7 +21,16 @@ impl CommandLine {
     pub fn new(text: Box<str>) -> Self {
         let body = text.strip_prefix(PREFIX).unwrap_or(&text);
         let command_end = text.len() - body.len() + first_word(body).len();
-        let args_start = text.len() - text[command_end..].trim_start().len();
+        Self::split(text, command_end)
+    }
+
+    /// Splits a line whose command, with its prefix, ends here.
+    pub fn split(text: Box<str>, command_end: usize) -> Self {
+        let args_start = match text.as_bytes()[command_end..] {
+            // As most lines: one space, and something to see.
+            [b' ', b'!'..=b'~', ..] => command_end + 1,
+            _ => text.len() - text[command_end..].trim_start().len(),
+        };
         let at = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
         Self { command_end: at(command_end), args_start: at(args_start), text }
     }

@@ -2,7 +2,7 @@
 
 use interprocess::local_socket::tokio::Stream;
 use rosey_wire::{
-    frame::{FrameError, Reader, decode, encode},
+    frame::{FrameError, Reader, decode, encode, encode_event},
     message::{ToHost, ToShim},
 };
 use std::{
@@ -60,7 +60,10 @@ impl Link {
         if self.out.capacity() == 0 {
             self.out = WRITING.take();
         }
-        encode(message, &mut self.out)
+        match message {
+            ToShim::Event(event) => encode_event(event, &mut self.out),
+            message => encode(message, &mut self.out),
+        }
     }
 
     /// Whether so many bytes wait for a write that the caller should push no more.

@@ -246,15 +246,23 @@ impl Router {
             table.find(command).map(|route| {
                 let needed = table.needed_role(route, line, command);
                 let refusal = needed.and_then(|needed| self.refusal(user, &needed));
-                (route.handle.clone(), route.spell(line, command), refusal)
+                (route.handle.clone(), (route.spell(line, command), route.command_end()), refusal)
             })
         };
         if let Some((handle, line, refusal)) = found {
             if let Some(text) = refusal {
                 return answer(text, user, place, outgoing).await;
             }
-            let Some(reply_to) = reserve(outgoing).await else { return Routed::Closed };
-            handle.deliver(Event::new(line, Arc::clone(user), Arc::clone(place), reply_to)).await;
+            // There is room nearly always; then no future has to be made.
+            let reply_to = match try_reserve(outgoing) {
+                Some(reply_to) => reply_to,
+                None => match reserve(outgoing).await {
+                    Some(reply_to) => reply_to,
+                    None => return Routed::Closed,
+                },
+            };
+            let (line, command_end) = line;
+            handle.deliver(Event::split(line, command_end, Arc::clone(user), Arc::clone(place), reply_to)).await;
             return Routed::Taken;
         }
         match command.to_lowercase().as_str() {
@@ -334,12 +342,13 @@ async fn answer(text: String, user: &Arc<User>, place: &Arc<Place>, outgoing: &m
 
 /// Room for one answer, as soon as there is some; `None` when the connector has ended.
 async fn reserve(outgoing: &mpsc::Sender<Outgoing>) -> Option<ReplyTo> {
-    match outgoing.clone().try_reserve_owned() {
-        Ok(permit) => Some(ReplyTo::Connector(permit)),
-        Err(TrySendError::Full(outgoing) | TrySendError::Closed(outgoing)) => {
-            outgoing.reserve_owned().await.ok().map(ReplyTo::Connector)
-        }
-    }
+    outgoing.clone().reserve_owned().await.ok().map(ReplyTo::Connector)
+}
+
+/// Room for one answer, if there is some now.
+#[inline]
+fn try_reserve(outgoing: &mpsc::Sender<Outgoing>) -> Option<ReplyTo> {
+    outgoing.clone().try_reserve_owned().ok().map(ReplyTo::Connector)
 }
 
 /// Signals whether more commands are to come.
@@ -356,7 +365,11 @@ impl CommandsChanged {
 }
 
 /// The line without invisible characters at its start: a byte-order mark, a zero-width space, a code for bold.
+#[inline]
 fn bare(line: &str) -> &str {
+    if line.as_bytes().first().is_some_and(u8::is_ascii_graphic) {
+        return line;
+    }
     line.trim_start_matches(|c: char| c.is_whitespace() || is_hidden(c))
 }
 

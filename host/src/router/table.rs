@@ -189,6 +189,11 @@ impl<H> Route<H> {
         let rest = &line[PREFIX.len_utf8() + command.len()..];
         Cow::Owned(format!("{PREFIX}{}{rest}", self.spelled))
     }
+
+    /// The length of the command in a line from [`Route::spell`], with the prefix.
+    pub fn command_end(&self) -> usize {
+        PREFIX.len_utf8() + self.spelled.len()
+    }
 }
 
 /// One command of one plugin.

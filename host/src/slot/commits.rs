@@ -140,10 +140,6 @@ impl Commits {
         mut outcome: Outcome,
         (effects, store_version): (&[u8], u32),
     ) -> Option<Outcome> {
-        // Nearly every event changes nothing and has no row: it is not looked up for that.
-        if effects.is_empty() && self.held.is_empty() {
-            return Some(outcome);
-        }
         let Some((event, accepted)) = flow.get(id) else { return Some(outcome) };
         let row = event.occurrence().and_then(|occurrence| occurrence.row);
         let must_commit = row.is_some() || matches!(event.reply_to, ReplyTo::Line);
@@ -179,8 +175,13 @@ impl Commits {
 
     /// Handles the end of an event with a row and without a commit: removes its row, or keeps the event to try again
     /// when the queue had no room. Returns the event if something is left to do about it.
+    #[inline]
     pub fn ended(&mut self, event: Event, outcome: &Outcome) -> Option<Event> {
         let Some(row) = event.occurrence().and_then(|occurrence| occurrence.row) else { return Some(event) };
+        self.ended_with_row(row, event, outcome)
+    }
+
+    fn ended_with_row(&mut self, row: i64, event: Event, outcome: &Outcome) -> Option<Event> {
         if !self.held.remove(&row) {
             // Its commit has removed the row.
             return Some(event);

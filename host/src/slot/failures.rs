@@ -60,7 +60,16 @@ impl Failures {
     }
 
     /// Counts an event, if it ended badly. The groups are shared with views: they are copied at most once for each view.
+    #[inline]
     pub fn count(all: &mut Arc<Self>, ended: &Ended<Event>) {
+        // Nearly all events.
+        if !matches!(ended.outcome, Outcome::Replied(_) | Outcome::Ignored) {
+            Self::count_failed(all, ended);
+        }
+    }
+
+    #[cold]
+    fn count_failed(all: &mut Arc<Self>, ended: &Ended<Event>) {
         let Some(why) = reason(&ended.outcome) else { return };
         let (outcome, event) = (ended.outcome.name(), &ended.event);
         Arc::make_mut(all).add(outcome, &why, &event.text(), &event.user.name, ended.generation, SystemTime::now());

@@ -21,6 +21,7 @@ impl Orders {
     }
 
     /// The key of the order of this event's answer. See [`Event::order_key`].
+    #[inline]
     pub(super) fn key(&self, event: &Event) -> Option<u64> {
         let called = if self.0.is_empty() { None } else { event.command() };
         let order = called.and_then(|called| {
