@@ -43,6 +43,9 @@ pub struct Store<'a> {
     scope: Scope,
 }
 
+/// Keys of a page that a plugin does not see: as many as the host gives.
+const PAGE: u32 = 1000;
+
 /// Some of the values, in the order of their keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
@@ -129,6 +132,50 @@ impl<'a> Store<'a> {
         }
         page.next = if cut { page.entries.last().map(|(key, _)| key.clone()) } else { end };
         Ok(page)
+    }
+
+    /// Reads all keys with the prefix `prefix` in the order of the keys, page by page, and gives each to `visit`: the key
+    /// without the prefix, and the value. So a plugin finds the highest of many values without all of them in memory.
+    ///
+    /// ```
+    /// use plugin_api::{prelude::*, testing::Bot};
+    ///
+    /// #[derive(Default)]
+    /// struct Scores;
+    ///
+    /// #[plugin]
+    /// impl Scores {
+    ///     /// Score a point: `!score`
+    ///     #[command]
+    ///     fn score(&self, cx: &Context) -> Result<()> {
+    ///         cx.store().channel().add(&format!("score/{}", cx.user()), 1)
+    ///     }
+    ///
+    ///     /// Add all points up: `!sum`
+    ///     #[command]
+    ///     async fn sum(&self, cx: &Context) -> Result<String> {
+    ///         let mut sum = 0;
+    ///         cx.store().channel().for_each("score/", |_name, points: i64| sum += points).await?;
+    ///         Ok(sum.to_string())
+    ///     }
+    /// }
+    ///
+    /// let bot = Bot::<Scores>::new();
+    /// bot.say("!score");
+    /// bot.person("bob").say("!score");
+    /// assert_eq!(bot.say("!sum").text(), "2");
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get`](Self::get). All pages count as one read.
+    pub async fn for_each<T: DeserializeOwned>(&self, prefix: &str, mut visit: impl FnMut(&str, T)) -> Result<()> {
+        let mut after = Some(String::new());
+        while let Some(from) = after {
+            let page = self.list(prefix, PAGE, &from).await?;
+            page.entries.into_iter().for_each(|(key, value)| visit(&key[prefix.len()..], value));
+            after = page.next;
+        }
+        Ok(())
     }
 
     /// Stores a value as JSON, in place of the present one. A key has 1 to 256 bytes, and a value at most 256 KiB as

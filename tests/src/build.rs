@@ -7,14 +7,17 @@ use std::{
 };
 
 /// The packages to build. (`cargo test` itself builds no cdylib.)
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 15] = [
     "rosey",
     "rosey-shim",
     "dice-roller",
     "eight-ball",
     "echo",
+    "karma",
     "misbehave",
+    "poll",
     "quotes",
+    "seen",
     "tally",
     "books-1",
     "books-2",

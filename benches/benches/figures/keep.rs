@@ -164,7 +164,8 @@ pub fn listening(rows: &mut Vec<Row>) {
     limit::pin(false);
     plugins::runtime().expect("a runtime").block_on(async {
         let mut all: Vec<_> = (0..99).map(|n| tally(&format!("p{n}"))).collect();
-        all.push(PluginConfig { limits: limits(), ..plugin("links", &build::library("quotes")) });
+        let config = serde_json::json!({"announce": false, "pause": "0s"});
+        all.push(PluginConfig { limits: limits(), config, ..plugin("karma", &build::library("karma")) });
         let rig = Rig::start(all).await;
         while !rig.router.hears(rosey_wire::event::Kind::Message) {
             tokio::task::yield_now().await;
@@ -181,10 +182,10 @@ pub fn listening(rows: &mut Vec<Row>) {
                 for n in 0..MESSAGES {
                     let matches = n % every == every - 1;
                     let text =
-                        if matches { "see https://example.org" } else { "people talk of this and that, at length" };
+                        if matches { "thanks for that, bob++" } else { "people talk of this and that, at length" };
                     router.route(text, &rig.user, &place, &outgoing).await;
                 }
-                rig.until("links", |view| view.queued == 0 && view.in_flight == 0).await;
+                rig.until("karma", |view| view.queued == 0 && view.in_flight == 0).await;
                 costs.push((Used::by(&pids) - before).processor / MESSAGES);
             }
             let cost = quantile(&mut costs, 0.5);

@@ -318,15 +318,20 @@ fn describe(candidate: &Candidate) -> String {
     parts.join(" · ")
 }
 
-/// The usage examples of a command and of its subcommands; its name if it has none.
+/// The usage examples of a command and of its subcommands, each once; its name if there is none.
 fn examples(command: &Command) -> Vec<String> {
-    if !command.subcommands.is_empty() {
-        return command.subcommands.iter().flat_map(examples).collect();
+    let own = command.usage.split(", ").map(|line| line.trim().trim_matches('`')).filter(|line| line.starts_with('!'));
+    let mut lines: Vec<String> = own.map(str::to_owned).collect();
+    if lines.is_empty() && command.subcommands.is_empty() {
+        lines.push(format!("!{}", command.name));
     }
     // A role is what a person needs, and the host keeps it.
-    let lines: Vec<_> = command.usage.split(", ").map(|line| line.trim().trim_matches('`').to_owned()).collect();
-    let lines: Vec<_> = lines.into_iter().filter(|line| line.starts_with('!')).collect();
-    if lines.is_empty() { vec![format!("!{}", command.name)] } else { lines }
+    for line in command.subcommands.iter().flat_map(examples) {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -349,5 +354,7 @@ mod tests {
         assert_eq!(examples(&command("")), ["!roll"]);
         let with = Command { subcommands: vec![command("!quotes search tea")], ..command("") };
         assert_eq!(examples(&with), ["!quotes search tea"]);
+        let both = Command { usage: "!quotes, !quotes search tea".to_owned(), ..with };
+        assert_eq!(examples(&both), ["!quotes", "!quotes search tea"]);
     }
 }

@@ -1,8 +1,8 @@
-//! Dice as players write them: `2d6+3`, `d20`, `4d6kh3`.
+//! Dice as players write them: `2d6+3`, `d20`, `4d6kh3`, `4d6!`, `2d6r1`, `6d10>=8`.
 
 use std::{fmt, str::FromStr};
 
-/// The most dice in one roll. An answer with more would be too long to read.
+/// The most dice in one roll, with those that explode. An answer with more would be too long to read.
 const MOST_DICE: u32 = 100;
 /// The most sides of a die. A die needs two.
 const MOST_SIDES: u32 = 1000;
@@ -14,8 +14,20 @@ const MOST_MODIFIER: u32 = MOST_DICE * MOST_SIDES;
 pub struct Dice {
     count: u32,
     sides: u32,
-    keep: Keep,
-    modifier: i64,
+    /// Whether a die that shows its highest side brings another one.
+    explode: bool,
+    /// A die that shows this or less is rolled again, once. 0 for no die.
+    reroll: u32,
+    result: Outcome,
+}
+
+/// What a roll comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// The sum of the dice that count, and a modifier.
+    Sum(Keep, i64),
+    /// The number of dice that show at least this.
+    Successes(u32),
 }
 
 /// The dice that count.
@@ -27,26 +39,60 @@ enum Keep {
 }
 
 impl Dice {
-    /// Rolls each die with `die`, which gets the number of sides.
-    pub fn roll(&self, mut die: impl FnMut(u32) -> u32) -> Roll<'_> {
-        let rolled: Vec<u32> = (0..self.count).map(|_| die(self.sides)).collect();
+    /// Rolls each die with `throw`, which gets the number of sides.
+    pub fn roll(&self, mut throw: impl FnMut(u32) -> u32) -> Roll<'_> {
+        let mut rolled = Vec::with_capacity(self.count as usize);
+        let mut left = self.count;
+        while left > 0 && rolled.len() < MOST_DICE as usize {
+            let first = throw(self.sides);
+            let before = Some(first).filter(|value| *value <= self.reroll);
+            let value = if before.is_some() { throw(self.sides) } else { first };
+            let explodes = self.explode && value == self.sides;
+            left -= u32::from(!explodes);
+            rolled.push(Die { value, before, explodes, counts: false });
+        }
         let mut order: Vec<usize> = (0..rolled.len()).collect();
-        let kept = match self.keep {
-            Keep::All => rolled.len(),
-            Keep::Highest(count) => {
-                order.sort_by_key(|&i| std::cmp::Reverse(rolled[i]));
+        let counted = match self.result {
+            Outcome::Sum(Keep::All, _) => order.len(),
+            Outcome::Sum(Keep::Highest(count), _) => {
+                order.sort_by_key(|&i| std::cmp::Reverse(rolled[i].value));
                 count as usize
             }
-            Keep::Lowest(count) => {
-                order.sort_by_key(|&i| rolled[i]);
+            Outcome::Sum(Keep::Lowest(count), _) => {
+                order.sort_by_key(|&i| rolled[i].value);
                 count as usize
+            }
+            Outcome::Successes(least) => {
+                order.retain(|&i| rolled[i].value >= least);
+                order.len()
             }
         };
-        let mut dice: Vec<_> = rolled.into_iter().map(|value| (value, false)).collect();
-        for &i in &order[..kept] {
-            dice[i].1 = true;
+        for &i in &order[..counted] {
+            rolled[i].counts = true;
         }
-        Roll { dice: self, rolled: dice }
+        Roll { dice: self, rolled }
+    }
+}
+
+/// One die that was rolled.
+#[derive(Debug)]
+struct Die {
+    value: u32,
+    /// What it showed before it was rolled again.
+    before: Option<u32>,
+    /// Whether it has brought another die.
+    explodes: bool,
+    counts: bool,
+}
+
+impl fmt::Display for Die {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (open, close) = if self.counts { ("", "") } else { ("[", "]") };
+        f.write_str(open)?;
+        if let Some(before) = self.before {
+            write!(f, "{before}→")?;
+        }
+        write!(f, "{}{}{close}", self.value, if self.explodes { "!" } else { "" })
     }
 }
 
@@ -54,43 +100,60 @@ impl Dice {
 #[derive(Debug)]
 pub struct Roll<'a> {
     dice: &'a Dice,
-    /// Each die, and whether it counts.
-    rolled: Vec<(u32, bool)>,
+    rolled: Vec<Die>,
 }
 
 impl Roll<'_> {
-    /// The sum of the dice that count, and the modifier.
+    /// The sum of the dice that count, and the modifier; or the number of dice that count.
     pub fn total(&self) -> i64 {
-        let kept = self.rolled.iter().filter(|(_, kept)| *kept);
-        kept.map(|(value, _)| i64::from(*value)).sum::<i64>() + self.dice.modifier
+        let counted = self.rolled.iter().filter(|die| die.counts);
+        match self.dice.result {
+            Outcome::Sum(_, modifier) => counted.map(|die| i64::from(die.value)).sum::<i64>() + modifier,
+            Outcome::Successes(_) => counted.map(|_| 1).sum(),
+        }
     }
 }
 
 impl fmt::Display for Roll<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.dice)?;
-        for (i, (value, kept)) in self.rolled.iter().enumerate() {
-            let plus = if i > 0 { " + " } else { "" };
-            if *kept { write!(f, "{plus}{value}")? } else { write!(f, "{plus}[{value}]")? }
+        let (between, modifier) = match self.dice.result {
+            Outcome::Sum(_, modifier) => (" + ", modifier),
+            Outcome::Successes(_) => (", ", 0),
+        };
+        for (i, die) in self.rolled.iter().enumerate() {
+            write!(f, "{}{die}", if i > 0 { between } else { "" })?;
         }
-        match self.dice.modifier {
+        match modifier {
             0 => {}
             plus @ 1.. => write!(f, " + {plus}")?,
             minus => write!(f, " - {}", -minus)?,
         }
-        write!(f, " = {}", self.total())
+        write!(f, " = {}", self.total())?;
+        match self.dice.result {
+            Outcome::Sum(..) => Ok(()),
+            Outcome::Successes(_) if self.total() == 1 => write!(f, " success"),
+            Outcome::Successes(_) => write!(f, " successes"),
+        }
     }
 }
 
 impl fmt::Display for Dice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}d{}", self.count, self.sides)?;
-        match self.keep {
+        write!(f, "{}d{}{}", self.count, self.sides, if self.explode { "!" } else { "" })?;
+        if self.reroll > 0 {
+            write!(f, "r{}", self.reroll)?;
+        }
+        let (keep, modifier) = match self.result {
+            Outcome::Sum(keep, modifier) => (keep, modifier),
+            Outcome::Successes(least) => return write!(f, ">={least}"),
+        };
+        match keep {
             Keep::All => {}
             Keep::Highest(count) => write!(f, "kh{count}")?,
             Keep::Lowest(count) => write!(f, "kl{count}")?,
         }
-        if self.modifier == 0 { Ok(()) } else { write!(f, "{:+}", self.modifier) }
+        if modifier == 0 { Ok(()) } else { write!(f, "{modifier:+}") }
     }
 }
 
@@ -105,6 +168,10 @@ pub enum DiceError {
     Sides,
     /// The roll keeps no dice, or more than it has.
     Keep,
+    /// Every die would be rolled again.
+    Reroll,
+    /// The dice cannot show what counts as a success.
+    Success,
     /// The modifier is above the limit.
     Modifier,
 }
@@ -116,6 +183,8 @@ impl fmt::Display for DiceError {
             Self::Count => write!(f, "I roll 1 to {MOST_DICE} dice"),
             Self::Sides => write!(f, "A die has 2 to {MOST_SIDES} sides"),
             Self::Keep => write!(f, "I can keep at least one die, and at most all of them"),
+            Self::Reroll => write!(f, "I roll a die again at 1 or more, and at less than its sides"),
+            Self::Success => write!(f, "A success is 1 or more, and at most the sides of the die"),
             Self::Modifier => write!(f, "I add or subtract at most {MOST_MODIFIER}"),
         }
     }
@@ -133,19 +202,36 @@ impl FromStr for Dice {
             digits => within(digits, 1, MOST_DICE, DiceError::Count)?,
         };
         let sides = within(sides, 2, MOST_SIDES, DiceError::Sides)?;
-        let (keep, rest) = match (rest.strip_prefix("kh"), rest.strip_prefix("kl")) {
-            (Some(rest), _) => kept(rest, count, Keep::Highest)?,
-            (_, Some(rest)) => kept(rest, count, Keep::Lowest)?,
-            _ => (Keep::All, rest),
+        let (explode, rest) = rest.strip_prefix('!').map_or((false, rest), |rest| (true, rest));
+        let (reroll, rest) = match rest.strip_prefix('r') {
+            Some(rest) => {
+                let (digits, rest) = number(rest);
+                (within(digits, 1, sides - 1, DiceError::Reroll)?, rest)
+            }
+            None => (0, rest),
         };
-        let modifier = match (rest.strip_prefix('+'), rest.strip_prefix('-')) {
-            (Some(digits), _) => i64::from(within(digits, 0, MOST_MODIFIER, DiceError::Modifier)?),
-            (_, Some(digits)) => -i64::from(within(digits, 0, MOST_MODIFIER, DiceError::Modifier)?),
-            _ if rest.is_empty() => 0,
-            _ => return Err(DiceError::Nonsense),
+        let result = match rest.strip_prefix(">=") {
+            Some(digits) => Outcome::Successes(within(digits, 1, sides, DiceError::Success)?),
+            None => sum(rest, count)?,
         };
-        Ok(Self { count, sides, keep, modifier })
+        Ok(Self { count, sides, explode, reroll, result })
     }
+}
+
+/// What is kept of this many dice, and the modifier: `kh3+1`.
+fn sum(text: &str, count: u32) -> Result<Outcome, DiceError> {
+    let (keep, rest) = match (text.strip_prefix("kh"), text.strip_prefix("kl")) {
+        (Some(rest), _) => kept(rest, count, Keep::Highest)?,
+        (_, Some(rest)) => kept(rest, count, Keep::Lowest)?,
+        _ => (Keep::All, text),
+    };
+    let modifier = match (rest.strip_prefix('+'), rest.strip_prefix('-')) {
+        (Some(digits), _) => i64::from(within(digits, 0, MOST_MODIFIER, DiceError::Modifier)?),
+        (_, Some(digits)) => -i64::from(within(digits, 0, MOST_MODIFIER, DiceError::Modifier)?),
+        _ if rest.is_empty() => 0,
+        _ => return Err(DiceError::Nonsense),
+    };
+    Ok(Outcome::Sum(keep, modifier))
 }
 
 fn kept(text: &str, count: u32, keep: fn(u32) -> Keep) -> Result<(Keep, &str), DiceError> {
@@ -185,6 +271,11 @@ mod tests {
             ("4D6KL1-2", "4d6kl1-2"),
             ("2d6-1", "2d6-1"),
             ("1d2+0", "1d2"),
+            ("4D6!", "4d6!"),
+            ("2d6 r1 + 1", "2d6r1+1"),
+            ("4d6!r2kh3-1", "4d6!r2kh3-1"),
+            ("6d10 >= 8", "6d10>=8"),
+            ("6d10!r1>=8", "6d10!r1>=8"),
         ] {
             assert_eq!(read(text).as_deref(), Ok(meant), "{text}");
         }
@@ -201,10 +292,31 @@ mod tests {
             ("2d6kh3", DiceError::Keep),
             ("2d6kl0", DiceError::Keep),
             ("1d6+100001", DiceError::Modifier),
+            ("1d6r6", DiceError::Reroll),
+            ("1d6r0", DiceError::Reroll),
+            ("1d6>=7", DiceError::Success),
+            ("1d6>=0", DiceError::Success),
         ] {
             assert_eq!(read(text), Err(error), "{text}");
         }
-        for text in ["", "d", "2d", "six", "2d6kh", "2d6+", "2d6+-1", "2d6+3x", "2d6é", "-1d6"] {
+        for text in [
+            "",
+            "d",
+            "2d",
+            "six",
+            "2d6kh",
+            "2d6+",
+            "2d6+-1",
+            "2d6+3x",
+            "2d6é",
+            "-1d6",
+            "2d6r",
+            "2d6>8",
+            "2d6>=",
+            "2d6kh1>=3",
+            "2d6>=3+1",
+            "2d6r1!",
+        ] {
             assert_eq!(read(text), Err(DiceError::Nonsense), "{text}");
         }
     }
@@ -221,6 +333,11 @@ mod tests {
         assert_eq!(throw("4d6kh3", &[1, 6, 1, 3]), "4d6kh3: 1 + 6 + [1] + 3 = 10");
         assert_eq!(throw("3d6kl1", &[5, 2, 2]), "3d6kl1: [5] + 2 + [2] = 2");
         assert_eq!(throw("d20", &[20]), "1d20: 20 = 20");
+        assert_eq!(throw("2d6!", &[6, 6, 2, 3]), "2d6!: 6! + 6! + 2 + 3 = 17");
+        assert_eq!(throw("2d6!kh2", &[6, 2, 3]), "2d6!kh2: 6! + [2] + 3 = 9");
+        assert_eq!(throw("2d6r2+1", &[2, 1, 3]), "2d6r2+1: 2→1 + 3 + 1 = 5");
+        assert_eq!(throw("4d10!r1>=8", &[8, 1, 9, 10, 2, 7]), "4d10!r1>=8: 8, 1→9, 10!, [2], [7] = 3 successes");
+        assert_eq!(throw("1d6>=6", &[6]), "1d6>=6: 6 = 1 success");
     }
 
     proptest! {
@@ -230,10 +347,31 @@ mod tests {
         }
 
         #[test]
-        fn what_is_printed_is_read_again(count in 1..=100u32, sides in 2..=1000u32, modifier in -9999..=9999i64) {
-            let text = format!("{count}d{sides}{modifier:+}");
+        fn what_is_printed_is_read_again(
+            count in 1..=100u32,
+            sides in 2..=1000u32,
+            how in "(!)?(r1)?(kh1|kl1)?",
+            modifier in -9999..=9999i64,
+            successes in any::<bool>(),
+        ) {
+            let text = match successes {
+                true => format!("{count}d{sides}{}>={sides}", how.split('k').next().unwrap_or_default()),
+                false => format!("{count}d{sides}{how}{modifier:+}"),
+            };
             let dice: Dice = text.parse().expect("within the limits");
             prop_assert_eq!(dice.to_string().parse::<Dice>(), Ok(dice));
+        }
+
+        #[test]
+        fn every_roll_ends(count in 1..=100u32, thrown in prop::collection::vec(1..=6u32, 1..50)) {
+            // Dice that always explode, and any dice.
+            for always in [true, false] {
+                let mut thrown = thrown.iter().copied().cycle();
+                let dice: Dice = format!("{count}d6!r1").parse().expect("within the limits");
+                let roll = dice.roll(|sides| if always { sides } else { thrown.next().unwrap_or(sides) });
+                prop_assert!((count as usize..=100).contains(&roll.rolled.len()));
+                prop_assert!(roll.rolled.iter().all(|die| die.explodes == (die.value == 6)));
+            }
         }
 
         #[test]

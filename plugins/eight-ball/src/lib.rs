@@ -35,11 +35,11 @@ pub struct EightBall;
 impl EightBall {
     /// Ask the magic 8-ball: `!8ball will it work?`
     #[command(name = "8ball", aliases("eightball"))]
-    fn answer(&self, _cx: &Context, question: Rest) -> &'static str {
+    fn answer(&self, cx: &Context, question: Rest) -> &'static str {
         if question.is_empty() {
             return "Ask me something: !8ball will it work?";
         }
-        ANSWERS[fastrand::usize(..ANSWERS.len())]
+        cx.random().pick(&ANSWERS).copied().unwrap_or(ANSWERS[0])
     }
 }
 
