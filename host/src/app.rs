@@ -30,6 +30,7 @@ use crate::{
     },
 };
 use interprocess::local_socket::tokio::Listener;
+use notify::Supervisor;
 use outlets::{ToOthers, line_intervals};
 use page::start_dashboard;
 use rosey_core::state::HOST_RETRY;
@@ -49,6 +50,7 @@ use tokio::{
 };
 
 pub mod check;
+mod notify;
 mod outlets;
 mod page;
 mod signals;
@@ -82,6 +84,10 @@ pub enum AppError {
         /// A file in it that is not Rosey's.
         name: String,
     },
+    /// A restore into the state directory was interrupted.
+    #[error("a restore into {path} was interrupted, so it is not whole; empty it, and restore the backup again",
+        path = .0.display())]
+    HalfRestored(PathBuf),
     /// Another host uses the state directory.
     #[error("another rosey uses {}; stop that one, or set another state_dir", .0.display())]
     Taken(PathBuf),
@@ -172,6 +178,10 @@ async fn live(
     greet: impl FnOnce(&Config, Option<SocketAddr>, &Arc<Plugins>),
 ) -> Result<(), AppError> {
     let mut signals = Signals::watch().map_err(AppError::Runtime)?;
+    let reopening = signals::reopening().map_err(AppError::Runtime)?;
+    let supervisor = Arc::new(Supervisor::of_environment());
+    let alive = Arc::clone(&supervisor);
+    tokio::spawn(async move { alive.give_signs_of_life().await });
     let Some(state) = when_possible(&mut signals, async || State::open(&config.state_dir)).await? else {
         return Ok(());
     };
@@ -180,15 +190,7 @@ async fn live(
         return Err(AppError::NoShim(shim));
     }
     let starter = make_starter(&config, &state, shim, &ops)?;
-    let schema: Vec<_> =
-        plugins::SCHEMA.into_iter().chain(admin::SCHEMA).chain(metrics::SCHEMA).chain([router::SCHEMA]).collect();
-    let database = when_possible(&mut signals, async || {
-        let (path, schema) = (config.state_dir.join(DATABASE), schema.clone());
-        let opened = tokio::task::spawn_blocking(move || Database::open(&path, &schema)).await;
-        let database = opened.expect("it does not panic, and the runtime waits for it")?;
-        metrics.remember(database.clone()).await?;
-        Ok(database)
-    });
+    let database = when_possible(&mut signals, async || open_database(&config, &state, &metrics).await);
     let Some(database) = database.await? else { return Ok(()) };
     let router = Arc::new(Router::default());
     config.connect.names().for_each(|name| metrics.expect_connector(name));
@@ -218,9 +220,11 @@ async fn live(
             return Err(error);
         }
     };
+    ops.spawn(signals::reopen_files(reopening, Arc::clone(&admin)));
     let starting = async {
         plugins.when_started().await;
         state.say(Life::Running);
+        supervisor.tell("READY=1");
         greet(&config, dashboard, &plugins);
         router.set_starting(false);
     };
@@ -230,10 +234,30 @@ async fn live(
     };
     tracing::info!("stopping");
     state.say(Life::Stopping);
+    supervisor.tell("STOPPING=1");
     admin.stop();
     connectors.stop_accepting();
     let finished = stop(&plugins, signals, &admin, &database, connectors).await;
     Ok(ended.and(finished)?)
+}
+
+/// Opens the database, and the metrics' part of it. In place of a damaged one it opens an empty one that keeps nothing.
+async fn open_database(config: &Config, state: &State, metrics: &Metrics) -> Result<Database, AppError> {
+    let schema: Vec<_> =
+        plugins::SCHEMA.into_iter().chain(admin::SCHEMA).chain(metrics::SCHEMA).chain([router::SCHEMA]).collect();
+    let (path, instead) = (config.state_dir.join(DATABASE), state.run_dir.join(DATABASE));
+    let open = move || match Database::check(&path).and_then(|()| Database::open(&path, &schema)) {
+        Err(StoreError::Damaged(damaged)) => Database::open_in_place_of(&damaged, &instead, &schema),
+        opened => opened,
+    };
+    let opened = tokio::task::spawn_blocking(open).await;
+    let database = opened.expect("it does not panic, and the runtime waits for it")?;
+    if let (true, Some(trouble)) = (database.is_in_place_of_another(), database.trouble()) {
+        tracing::error!("{trouble}. Until then Rosey answers chat, and refuses whatever it would have to keep");
+        return Ok(database);
+    }
+    metrics.remember(database.clone()).await?;
+    Ok(database)
 }
 
 /// Runs a step of the start, again every few seconds while the disk is full or another program holds the database. Returns
@@ -395,7 +419,8 @@ async fn start_admin(
         trust_nicks: settings.trust_nicks,
         per_minute: settings.per_minute,
         cooldown: settings.cooldown,
-        audit_file: settings.audit_file,
+        // It has records that the empty database lacks.
+        audit_file: settings.audit_file.filter(|_| !plugins.database().is_in_place_of_another()),
     };
     let admin = Admin::open(admin, Arc::clone(plugins), Some(metrics.clone())).await?;
     let counts = metrics.clone();
@@ -416,8 +441,8 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
     if *stage != Stage::Read {
         metrics.audited(stage.name());
     }
-    // A change of the data belongs to no build.
-    let is_of_build = !command.starts_with("store ");
+    // A change of the data or of the log belongs to no build.
+    let is_of_build = !command.starts_with("store ") && !command.starts_with("log ");
     if let (Stage::After | Stage::Refused, Some(plugin), true) = (stage, plugin, is_of_build) {
         let change = Change {
             at: record.at.clone(),
@@ -452,5 +477,8 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
 /// The path of the shim's executable, whether it exists or not.
 fn shim(config: &Config) -> PathBuf {
     let beside_me = || std::env::current_exe().unwrap_or_default().with_file_name("rosey-shim");
-    config.shim.clone().unwrap_or_else(beside_me)
+    // A package puts programs that nobody types elsewhere.
+    let shims = || [beside_me(), beside_me().with_file_name("../lib/rosey/rosey-shim")];
+    let of_this_build = || shims().into_iter().find(|path| path.is_file()).unwrap_or_else(beside_me);
+    config.shim.clone().unwrap_or_else(of_this_build)
 }

@@ -4,6 +4,7 @@ mod admin;
 
 pub use admin::AdminCommand;
 
+use crate::log;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -55,6 +56,12 @@ pub struct Cli {
     /// The configuration, a file in TOML or JSON. Without it a built-in default is in force
     #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub config: Option<PathBuf>,
+    /// The form of the log of a bot: lines for people, or a JSON object a line
+    #[arg(long, global = true, value_name = "FORM", default_value = "pretty", hide_default_value = true)]
+    pub log_format: log::Format,
+    /// Append the log to a file, which only you can read, and not to standard error. SIGUSR1 opens it again
+    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub log_file: Option<PathBuf>,
     /// The command; without one, [`Command::Run`] with the built-in default.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -95,6 +102,21 @@ pub enum Command {
     /// Give the running bot a command. Example: rosey admin reload dice-roller --yes
     #[command(disable_help_subcommand = true)]
     Admin(AdminArgs),
+    /// Write the database, the builds and the files of plugins into one file, while the bot runs. Example: rosey backup
+    /// rosey-backup.tar
+    Backup {
+        /// The tar file, which only you can read. A file that exists is replaced when the new one is whole.
+        #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Restore a backup into a state directory that is empty or does not exist. Example: rosey restore rosey-backup.tar
+    ///
+    /// A backup that was cut off or altered is refused, and nothing of it is restored.
+    Restore {
+        /// The tar file that rosey backup wrote.
+        #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+        file: PathBuf,
+    },
     /// Show and verify the audit: who did what with the bot.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -141,6 +163,9 @@ pub struct AdminArgs {
     /// Print the answer as JSON, also when the command is refused.
     #[arg(long, global = true)]
     pub json: bool,
+    /// With logs: go on printing the lines of the plugin as they come, until you press Ctrl-C.
+    #[arg(long, short, global = true)]
+    pub follow: bool,
     /// Return only when the plugin is at rest: it is up, and the process before has answered everything that it had.
     #[arg(long, global = true)]
     pub wait: bool,

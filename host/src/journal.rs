@@ -6,12 +6,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
+use tokio::sync::broadcast;
 
 /// Lines kept for each plugin: up to four screens.
 const LINES: usize = 200;
 
 /// Bytes kept of each line. With [`LINES`] a plugin has at most 100 KB.
 const MAX_LINE: usize = 500;
+
+/// Lines that wait for a follower that reads them slowly.
+const FOLLOWED: usize = 1024;
 
 /// A line of a plugin, or about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +27,17 @@ pub struct Line {
 }
 
 /// The lines of all plugins. Cheap to clone; all clones share the lines.
-#[derive(Debug, Clone, Default)]
-pub struct Journal(Arc<Mutex<HashMap<Box<str>, Lines>>>);
+#[derive(Debug, Clone)]
+pub struct Journal {
+    plugins: Arc<Mutex<HashMap<Box<str>, Lines>>>,
+    followers: broadcast::Sender<(Arc<str>, Line)>,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { plugins: Arc::default(), followers: broadcast::Sender::new(FOLLOWED) }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Lines {
@@ -36,12 +49,21 @@ impl Journal {
     /// Adds a line, and removes the oldest one if there are too many.
     pub fn push(&self, plugin: &str, text: &str) {
         let line = Line { at: SystemTime::now(), text: bounded(text, MAX_LINE) };
+        if self.followers.receiver_count() > 0 {
+            // The last follower may have gone meanwhile.
+            let _ = self.followers.send((plugin.into(), line.clone()));
+        }
         self.with(plugin, |lines| {
             if lines.last.len() >= LINES {
                 lines.last.pop_front();
             }
             lines.last.push_back(line);
         });
+    }
+
+    /// Every line from now on, with its plugin. A follower that is slow misses lines, and learns how many.
+    pub fn follow(&self) -> broadcast::Receiver<(Arc<str>, Line)> {
+        self.followers.subscribe()
     }
 
     /// Counts a line that was left out, because the plugin printed too many within a second.
@@ -51,12 +73,12 @@ impl Journal {
 
     /// The number of lines of a plugin that were left out.
     pub fn left_out(&self, plugin: &str) -> u64 {
-        let plugins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
         plugins.get(plugin).map_or(0, |lines| lines.left_out)
     }
 
     fn with(&self, plugin: &str, change: impl FnOnce(&mut Lines)) {
-        let mut plugins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
         match plugins.get_mut(plugin) {
             Some(lines) => change(lines),
             None => change(plugins.entry(plugin.into()).or_default()),
@@ -65,7 +87,7 @@ impl Journal {
 
     /// The last `most` lines of a plugin, the newest last.
     pub fn last(&self, plugin: &str, most: usize) -> Vec<Line> {
-        let plugins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(lines) = plugins.get(plugin) else { return Vec::new() };
         lines.last.iter().skip(lines.last.len().saturating_sub(most)).cloned().collect()
     }

@@ -14,6 +14,7 @@ pub mod text;
 pub mod time;
 
 pub mod artifact;
+pub mod backup;
 pub mod commit;
 pub mod process;
 pub mod slot;

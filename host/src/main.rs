@@ -19,22 +19,25 @@ use std::{
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let log = log::Options { format: cli.log_format, file: cli.log_file };
     let code = match (cli.command, cli.config) {
-        (None, None) => quick(),
-        (None | Some(Command::Run), config) => run(config),
+        (None, None) => quick(&log),
+        (None | Some(Command::Run), config) => run(config, &log),
         (Some(Command::Completions { shell }), _) => shell::completion::print(shell),
         (Some(Command::Man { directory }), _) => shell::man::write(&directory),
         (Some(Command::New { name }), _) => match author::create(Path::new("."), &name) {
             Ok(next) => shell::say(&next),
             Err(problem) => shell::fail(exit::FAILED, &problem),
         },
-        (Some(Command::Dev { folders }), _) => dev(&folders),
-        (Some(Command::TestPlugin { library, events, json }), _) => test_plugin(&library, events, json),
+        (Some(Command::Dev { folders }), _) => dev(&folders, &log),
+        (Some(Command::TestPlugin { library, events, json }), _) => test_plugin(&library, events, json, &log),
         (Some(Command::Check), Some(file)) => shell::check::check_file(&file),
         (Some(command), config) => {
             let given = config.is_some();
             with(config, |config| match command {
                 Command::Admin(arguments) => shell::control::admin(&config, given, &arguments),
+                Command::Backup { file } => shell::backup::write(&config, given, &file),
+                Command::Restore { file } => shell::backup::restore(&config, &file),
                 Command::Audit(command) => shell::audit::audit(&config, given, &command),
                 Command::Db(command) => shell::db::db(&config, given, &command),
                 Command::Store(command) => shell::store::store(&config, given, &command),
@@ -47,17 +50,23 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn quick() -> u8 {
-    log::start("warn");
+fn quick(log: &log::Options) -> u8 {
+    if let Err(code) = start_log("warn", log) {
+        return code;
+    }
     if let Err(problem) = quick_start::build_parts() {
         return shell::fail(exit::FAILED, &problem);
     }
     warn_of_unread();
-    start(Config::embedded(&beside_me()), |config, dashboard, _| quick_start::greet(config, dashboard))
+    let installed = beside_me().join("../lib/rosey/plugins");
+    let plugins = if installed.is_dir() { installed } else { beside_me() };
+    start(Config::embedded(&plugins), |config, dashboard, _| quick_start::greet(config, dashboard))
 }
 
-fn dev(folders: &[PathBuf]) -> u8 {
-    log::start("info");
+fn dev(folders: &[PathBuf], log: &log::Options) -> u8 {
+    if let Err(code) = start_log("info", log) {
+        return code;
+    }
     let opened = quick_start::build_parts().and_then(|()| author::Workshop::open(folders));
     match opened {
         Ok(workshop) => start(workshop.config(&beside_me()), |_, dashboard, plugins| {
@@ -68,8 +77,10 @@ fn dev(folders: &[PathBuf]) -> u8 {
     }
 }
 
-fn test_plugin(library: &Path, events: u32, json: bool) -> u8 {
-    log::start("error");
+fn test_plugin(library: &Path, events: u32, json: bool, log: &log::Options) -> u8 {
+    if let Err(code) = start_log("error", log) {
+        return code;
+    }
     let verdict = match author::try_library(library, &beside_me().join("rosey-shim"), events as usize) {
         Ok(verdict) => verdict,
         Err(problem) => return shell::fail(exit::FAILED, &problem),
@@ -79,14 +90,24 @@ fn test_plugin(library: &Path, events: u32, json: bool) -> u8 {
     if verdict.passed { said } else { exit::FAILED }
 }
 
+/// Starts the log, or returns the exit code.
+fn start_log(level: &str, options: &log::Options) -> Result<(), u8> {
+    log::start(level, options).map_err(|error| {
+        let file = options.file.as_deref().unwrap_or(Path::new("")).display();
+        shell::fail(exit::FAILED, &format!("--log-file {file} cannot be opened: {error}"))
+    })
+}
+
 fn warn_of_unread() {
     if let Some(unread) = shell::unread() {
         tracing::warn!("{unread}");
     }
 }
 
-fn run(file: Option<PathBuf>) -> u8 {
-    log::start("info");
+fn run(file: Option<PathBuf>, log: &log::Options) -> u8 {
+    if let Err(code) = start_log("info", log) {
+        return code;
+    }
     if file.is_none() {
         warn_of_unread();
     }

@@ -3,6 +3,8 @@
 //! One thread does all writes, and the reads that go with them, in the order of the requests. So there is no lock, and no
 //! event loop blocks. A second thread reads for plugins, so that a read does not wait until the disk has what was written.
 
+pub mod version;
+
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use std::{
     ffi::OsString,
@@ -25,6 +27,9 @@ const FILES: usize = 7;
 /// Time for another program that has locked the file, such as a backup, to release it.
 const LOCKED_WITHIN: Duration = Duration::from_secs(5);
 
+/// The largest file that is searched for damage at the start, in bytes. That takes about a second from a disk.
+const CHECKED: u64 = 256 << 20;
+
 /// Statements that stay prepared: all that an event can need, with room for more.
 const STATEMENTS: usize = 64;
 
@@ -38,6 +43,8 @@ pub struct Database {
     files: Arc<Files>,
     /// Why the last write failed.
     trouble: Arc<Mutex<Option<String>>>,
+    /// The damaged file, if this is an empty one in its place.
+    in_place_of: Option<Arc<Path>>,
 }
 
 /// Errors of `rosey.db`.
@@ -52,6 +59,17 @@ pub enum StoreError {
          see \"rosey.db is damaged\" in docs/OPERATIONS.md", path = .0.display()
     )]
     Damaged(PathBuf),
+    /// A newer Rosey wrote the file.
+    #[error(
+        "{path} has version {version}, and rosey {} reads up to version {}: run the newer rosey, or restore a backup from \
+         before it", env!("CARGO_PKG_VERSION"), version::VERSION, path = .path.display()
+    )]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+        /// The version that the file has.
+        version: i64,
+    },
     /// The open file is not the one that the next start would read.
     #[error(
         "{path} was removed or replaced while Rosey runs, so what is written would be lost; restart Rosey", path = .0.display()
@@ -91,7 +109,7 @@ impl StoreError {
                 Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
             ),
             Self::Open { source, .. } => is_for_want_of_room(source),
-            Self::Damaged(_) | Self::Gone(_) | Self::Thread(_) | Self::Busy => false,
+            Self::Damaged(_) | Self::Newer { .. } | Self::Gone(_) | Self::Thread(_) | Self::Busy => false,
         }
     }
 }
@@ -134,24 +152,60 @@ fn is_of_the_file(error: &StoreError) -> bool {
             )
         ),
         StoreError::Damaged(_) | StoreError::Gone(_) => true,
-        StoreError::Open { .. } | StoreError::Thread(_) | StoreError::Busy => false,
+        StoreError::Open { .. } | StoreError::Newer { .. } | StoreError::Thread(_) | StoreError::Busy => false,
     }
 }
 
 impl Database {
     /// Opens or creates the file, readable by this user alone. Runs `schema`, the `CREATE TABLE IF NOT EXISTS …` of all rooms
-    /// and the `ALTER TABLE … ADD COLUMN …` for later columns; it passes over a column that exists.
+    /// and the `ALTER TABLE … ADD COLUMN …` for later columns; it passes over a column that exists. Brings an older file to
+    /// [`version::VERSION`], and keeps a copy of it beside it.
     ///
     /// # Errors
-    /// When the file cannot be opened, is not a database, or another host locks it for more than five seconds.
+    /// When the file cannot be opened, is not a database, is from a newer Rosey, or another host locks it for more than five
+    /// seconds.
     pub fn open(path: &Path, schema: &[&str]) -> Result<Self, StoreError> {
         prepare(path)?;
         has_room_for_files(path)?;
-        let connection = connect(path, schema).map_err(|error| StoreError::of(error, path))?;
+        let mut connection = connect(path).map_err(|error| StoreError::of(error, path))?;
+        // Before the first write to the file.
+        version::of(&connection, path)?;
+        prepare_writes(&mut connection).map_err(|error| StoreError::of(error, path))?;
+        version::migrate(&mut connection, path, schema)?;
         let reader = connect_to_read(path).map_err(|error| StoreError::of(error, path))?;
         let files = Files::of(path);
         let (jobs, reads) = (work("rosey-db", connection)?, work("rosey-db-read", reader)?);
-        Ok(Self { jobs, reads, trouble: Arc::default(), files: Arc::new(files) })
+        Ok(Self { jobs, reads, trouble: Arc::default(), files: Arc::new(files), in_place_of: None })
+    }
+
+    /// Opens an empty file at `path` in place of the damaged one, so that the host serves what needs no database. It can be
+    /// read as an empty database by the host; each write and each read by a plugin fails with [`StoreError::Damaged`].
+    ///
+    /// # Errors
+    /// As [`Database::open`].
+    pub fn open_in_place_of(damaged: &Path, path: &Path, schema: &[&str]) -> Result<Self, StoreError> {
+        let database = Self::open(path, schema)?;
+        let why = StoreError::Damaged(damaged.to_owned()).to_string();
+        Ok(Self { in_place_of: Some(damaged.into()), trouble: Arc::new(Mutex::new(Some(why))), ..database })
+    }
+
+    /// Looks for damage in a file of up to 256 MiB, without changing it. In a larger file the first access finds it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`]. Any other error is for [`Database::open`] to find.
+    pub fn check(path: &Path) -> Result<(), StoreError> {
+        match fs::metadata(path) {
+            Ok(meta) if meta.len() > 0 && meta.len() <= CHECKED => {}
+            _ => return Ok(()),
+        }
+        let found = connect(path)
+            .and_then(|connection| connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)));
+        match found.map_err(|error| StoreError::of(error, path)) {
+            Ok(fine) if fine == "ok" => Ok(()),
+            Ok(_) => Err(StoreError::Damaged(path.to_owned())),
+            Err(error @ StoreError::Damaged(_)) => Err(error),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Runs a job and waits for its result. Cancellation does not stop the job.
@@ -175,6 +229,9 @@ impl Database {
         &self,
         job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        if let Some(damaged) = &self.in_place_of {
+            return Err(StoreError::Damaged(damaged.to_path_buf()));
+        }
         self.run_on(&self.reads, |connection| job(connection)).await
     }
 
@@ -185,18 +242,27 @@ impl Database {
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let (files, trouble) = (Arc::clone(&self.files), Arc::clone(&self.trouble));
+        let in_place_of = self.in_place_of.clone();
         let job: Job = Box::new(move |connection| {
             let before = connection.total_changes();
-            let result = job(connection)
+            let mut result = job(connection)
                 .map_err(|error| StoreError::of(error, &files.path))
                 .and_then(|done| if files.are_there() { Ok(done) } else { Err(StoreError::Gone(files.path.clone())) });
             let wrote = connection.total_changes() != before;
+            if let (true, Some(damaged)) = (wrote, in_place_of) {
+                result = Err(StoreError::Damaged(damaged.to_path_buf()));
+            }
             track_trouble(&trouble, result.as_ref().map(|_| wrote));
             // The caller may have gone.
             let _ = answer.send(result);
         });
         thread.send(job).await.map_err(|_| StoreError::Busy)?;
         answered.await.map_err(|_| StoreError::Busy)?
+    }
+
+    /// Whether this is an empty database in place of a damaged one.
+    pub fn is_in_place_of_another(&self) -> bool {
+        self.in_place_of.is_some()
     }
 
     /// Why Rosey cannot write to the file, as a clause; `None` if the last write succeeded.
@@ -206,7 +272,7 @@ impl Database {
 
     /// Tries to write again after a failed write, so that [`Database::trouble`] ends with its cause.
     pub async fn retry(&self) {
-        if self.trouble().is_none() {
+        if self.trouble().is_none() || self.in_place_of.is_some() {
             return;
         }
         let written = self.run(|connection| {
@@ -249,6 +315,11 @@ fn beside(path: &Path) -> [PathBuf; 2] {
     })
 }
 
+/// Opens a file to append to it, or creates it for this user alone.
+fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
 /// Creates the file, and makes it and its companions readable by this user alone.
 fn prepare(path: &Path) -> Result<(), StoreError> {
     let problem = |source| StoreError::Open { path: path.to_owned(), source };
@@ -258,7 +329,7 @@ fn prepare(path: &Path) -> Result<(), StoreError> {
         // SQLite would take it for a new file, and discard the latest writes.
         return Err(StoreError::Damaged(path.to_owned()));
     }
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(problem)?;
+    private(path).map_err(problem)?;
     for file in [path, &wal, &shm] {
         if fs::metadata(file).is_ok_and(|meta| meta.mode() & 0o077 != 0) {
             fs::set_permissions(file, Permissions::from_mode(0o600)).map_err(problem)?;
@@ -273,28 +344,23 @@ fn has_room_for_files(path: &Path) -> Result<(), StoreError> {
     opened.map(drop).map_err(|source| StoreError::Open { path: path.to_owned(), source })
 }
 
-fn connect(path: &Path, schema: &[&str]) -> rusqlite::Result<Connection> {
-    let mut connection = Connection::open(path)?;
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.busy_timeout(LOCKED_WITHIN)?;
+    Ok(connection)
+}
+
+fn prepare_writes(connection: &mut Connection) -> rusqlite::Result<()> {
     // One that reads first and then finds another program writing would not wait for it.
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A dead letter that counts as durable must survive a power cut.
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    for part in schema {
-        match connection.execute_batch(part) {
-            Err(error) if error.to_string().contains("duplicate column name") => {}
-            done => done?,
-        }
-    }
-    Ok(connection)
+    connection.pragma_update(None, "synchronous", "FULL")
 }
 
 fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.busy_timeout(LOCKED_WITHIN)?;
+    let connection = connect(path)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }

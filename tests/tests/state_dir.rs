@@ -2,7 +2,7 @@
 
 use rosey_tests::{
     bot::{Bot, Folder, signal_process, wait_until},
-    build,
+    build, http,
     shell::shell,
 };
 use rustix::process::Signal;
@@ -183,11 +183,15 @@ fn after_a_stop_a_copy_of_the_database_alone_is_whole() {
 }
 
 #[test]
-fn a_damaged_database_is_named_with_what_to_do_and_left_as_it_is() {
-    let folder = Folder::new(&["dice-roller"]);
-    let mut bot = folder.start(PLUGINS);
+fn a_damaged_database_is_named_and_left_as_it_is_and_the_bot_answers_without_it() {
+    let folder = Folder::new(&["dice-roller", "quotes"]);
+    let settings = "[dashboard]\nenabled = true\nport = 0\n[admin]\ncooldown = 0\naudit_file = \"audit.jsonl\"\n\
+                    [plugins.dice-roller]\n[plugins.quotes]\n";
+    let mut bot = folder.start(settings);
     serves(&mut bot);
+    assert_eq!(bot.ask("!addquote one"), "That is quote 1.");
     assert_eq!(shell(&folder, &["db", "check"]).0, 0, "while it runs");
+    assert_eq!(shell(&folder, &["admin", "restart", "dice-roller", "--yes"]).0, 0);
     assert!(bot.end().success());
     let path = folder.path().join("state/rosey.db");
     let whole = fs::read(&path).expect("it is there");
@@ -199,13 +203,42 @@ fn a_damaged_database_is_named_with_what_to_do_and_left_as_it_is() {
         fs::write(&path, content).expect("our directory");
         let (code, _, problem) = shell(&folder, &["db", "check"]);
         assert!(code == 1 && problem.contains("state/rosey.db is damaged"), "{code} {problem}");
-        let mut bot = folder.start(PLUGINS);
-        assert_eq!(bot.exit().code(), Some(1));
+        assert_eq!(shell(&folder, &["backup", "backup.tar"]).0, 1, "no backup of a damaged one");
+        let mut bot = folder.start(settings);
         bot.until_logged("state/rosey.db is damaged. Put back a copy of it, or move it away");
+        serves(&mut bot);
+        assert_eq!(bot.ask("!addquote two"), "Sorry, something went wrong.");
+        let answer = bot.ask("!quote 1");
+        assert!(!answer.contains("no quote"), "what cannot be read is not missing: {answer}");
+        let (code, _, problem) = shell(&folder, &["admin", "restart", "dice-roller", "--yes"]);
+        assert!(code == 1 && problem.contains("cannot be recorded") && problem.contains("is damaged"), "{problem}");
+        let address = bot.dashboard();
+        wait_until("the page and the probe say so", || {
+            let troubles = http::get(&address, "/api/metrics").json()["system"]["troubles"].to_string();
+            troubles.contains("rosey.db is damaged") && http::get(&address, "/readyz").status == 503
+        });
+        assert!(bot.end().success());
         assert_eq!(fs::read(&path).expect("it is there"), content);
     }
     fs::write(&path, whole).expect("our directory");
+    let mut bot = folder.start(settings);
+    assert_eq!(bot.ask("!quote 1"), "one (kept by alice)");
+    assert_eq!(shell(&folder, &["audit", "verify"]).0, 0);
+    assert!(bot.end().success());
+}
+
+#[test]
+fn a_database_of_a_newer_rosey_is_refused_by_name() {
+    let folder = Folder::new(&["dice-roller"]);
     let mut bot = folder.start(PLUGINS);
     serves(&mut bot);
     assert!(bot.end().success());
+    let database = rusqlite::Connection::open(folder.path().join("state/rosey.db")).expect("it is there");
+    database.pragma_update(None, "user_version", 99).expect("ours");
+    drop(database);
+    let mut bot = folder.start(PLUGINS);
+    assert_eq!(bot.exit().code(), Some(1));
+    bot.until_logged("rosey.db has version 99, and rosey 0.1.0 reads up to version 1: run the newer rosey");
+    let (code, _, problem) = shell(&folder, &["audit", "list"]);
+    assert!(code == 1 && problem.contains("has version 99"), "{problem}");
 }

@@ -66,6 +66,8 @@ pub struct FlowLimits {
 pub struct Ended<E> {
     /// The event, moved out of the flow.
     pub event: E,
+    /// Its number in this slot, which the plugin knows too; `None` if it was turned away.
+    pub id: Option<u64>,
     /// How it ended.
     pub outcome: Outcome,
     /// When it was accepted.
@@ -202,7 +204,7 @@ impl<E> Flow<E> {
         }
         self.ledger.accepted += 1;
         self.ledger.ended(&outcome);
-        due(Ended { event, outcome, accepted: now, generation: None });
+        due(Ended { event, id: None, outcome, accepted: now, generation: None });
     }
 
     /// Makes the entry of an event, at the end of its chain.
@@ -235,7 +237,7 @@ impl<E> Flow<E> {
         let outcome = Outcome::Rejected(why);
         self.ledger.accepted += 1;
         self.ledger.ended(&outcome);
-        Ended { event, outcome, accepted: now, generation: None }
+        Ended { event, id: None, outcome, accepted: now, generation: None }
     }
 
     /// The next event for this generation, which has it in flight from now on. `None` when the queue is empty, the
@@ -431,7 +433,8 @@ impl<E> Flow<E> {
                     step = Some((entry.next as usize, outcome, by));
                 }
             }
-            due(Ended { event: entry.event, outcome, accepted: entry.accepted, generation });
+            let (id, accepted) = (Some(entry.id), entry.accepted);
+            due(Ended { event: entry.event, id, outcome, accepted, generation });
         }
     }
 

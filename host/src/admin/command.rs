@@ -2,6 +2,7 @@
 //! line with its completions and man pages, and the table of docs/guides/ADMIN_COMMANDS.md. Pure.
 
 use super::permission::Role;
+use crate::log::Level;
 use std::mem::discriminant;
 
 /// In place of the number of a dead letter: all of them. None has this number.
@@ -47,6 +48,29 @@ pub enum Query {
     DeadLetters,
     /// Timers that a plugin has set.
     Timers,
+    /// Which records of a plugin the log has. A change of that is recorded, and needs no confirmation.
+    Log(LogLevel),
+}
+
+/// What `log` does with the level of a plugin's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// It shows the level.
+    Show,
+    /// It sets a level.
+    Set(Level),
+    /// It lets the level of Rosey count again.
+    Default,
+}
+
+impl LogLevel {
+    /// The word for the level of Rosey.
+    pub const DEFAULT: &str = "default";
+
+    /// What this word in place of a level means.
+    pub fn parse(word: &str) -> Option<Self> {
+        if word == Self::DEFAULT { Some(Self::Default) } else { Level::parse(word).map(Self::Set) }
+    }
 }
 
 /// An argument of a command.
@@ -58,6 +82,8 @@ pub enum Argument {
     Word(&'static str),
     /// A whole number, such as that of a dead letter.
     Number,
+    /// The level of a log, or `default`.
+    Level,
 }
 
 /// The purpose of a form.
@@ -93,7 +119,7 @@ const ONE: &[Argument] = &[Plugin];
 
 /// All forms, in the order of help. Forms of one command are adjacent, the one with the fewest arguments first.
 #[rustfmt::skip]
-pub const FORMS: [Form; 18] = [
+pub const FORMS: [Form; 20] = [
     form("list", &[], Ask(Query::List), Viewer, "Names, versions, states, generations and artifacts of all plugins; those in trouble first."),
     form("status", &[], Ask(Query::Status), Viewer, "Uptime, CPU, memory, events and crashes of all plugins."),
     form("status", ONE, Ask(Query::Status), Viewer, "The same of one plugin, with its generation, artifact and process, whether it was rolled back, and whether another build waits. `admin` is Rosey itself."),
@@ -101,6 +127,8 @@ pub const FORMS: [Form; 18] = [
     form("help", &[], Ask(Query::Help), Viewer, "The commands that you may use."),
     // Operators only, because these quote what users typed.
     form("logs", ONE, Ask(Query::Logs), Operator, "The last lines of a plugin: what it printed, and what happened to it. Chat shows 8, the shell all that are kept (200)."),
+    form("log", ONE, Ask(Query::Log(LogLevel::Show)), Operator, "Shows which records of a plugin Rosey logs."),
+    form("log", &[Plugin, Argument::Level], Ask(Query::Log(LogLevel::Default)), Operator, "Logs the records of a plugin from this level on, until Rosey stops: `error`, `warn`, `info`, `debug`, `trace`, or `default` for the level of Rosey."),
     form("deadletters", &[], Ask(Query::DeadLetters), Operator, "Events that were set aside because a plugin crashed on them twice."),
     form("deadletters", ONE, Ask(Query::DeadLetters), Operator, "Those of one plugin."),
     form("deadletters", &[Plugin, Word("replay"), Number], Change(Replay(0)), Operator, "Delivers the event with this number again. Its answer is dropped. `all` in place of the number: all of them."),
@@ -153,7 +181,7 @@ pub fn known(command: &str) -> &'static str {
 
 fn of(purpose: Purpose) -> &'static Form {
     let is_it = |form: &&Form| match (form.purpose, purpose) {
-        (Ask(one), Ask(other)) => one == other,
+        (Ask(one), Ask(other)) => discriminant(&one) == discriminant(&other),
         (Change(one), Change(other)) => discriminant(&one) == discriminant(&other),
         _ => false,
     };
@@ -230,9 +258,9 @@ mod tests {
 
     #[test]
     fn each_query_and_action_has_a_form_and_forms_of_a_command_stand_together() {
-        use Query::{DeadLetters, Help, List, Logs, Metrics, Status, Timers};
-        let words = [Help, List, Status, Metrics, Logs, DeadLetters, Timers].map(Query::word);
-        assert_eq!(words, ["help", "list", "status", "metrics", "logs", "deadletters", "timers"]);
+        use Query::{DeadLetters, Help, List, Log, Logs, Metrics, Status, Timers};
+        let words = [Help, List, Status, Metrics, Logs, DeadLetters, Timers, Log(LogLevel::Show)].map(Query::word);
+        assert_eq!(words, ["help", "list", "status", "metrics", "logs", "deadletters", "timers", "log"]);
         let actions = [Reload, ForceReload, Rollback, Restart, Start, Stop, Replay(7), Discard(7), CancelTimer(7)]
             .map(Action::word);
         assert_eq!(

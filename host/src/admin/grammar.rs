@@ -2,7 +2,7 @@
 
 use super::{
     Via,
-    command::{ALL, Action, Argument, FORMS, Form, Purpose, Query, commands},
+    command::{ALL, Action, Argument, FORMS, Form, LogLevel, Purpose, Query, commands},
     permission::Role,
 };
 use crate::{
@@ -53,6 +53,7 @@ impl Form {
             usage += &match argument {
                 Argument::Plugin => " <plugin>".to_owned(),
                 Argument::Number => " <number>".to_owned(),
+                Argument::Level => " <level>".to_owned(),
                 Argument::Word(word) if surface == Surface::Shell && is_last => format!(" --{word}"),
                 Argument::Word(word) => format!(" {word}"),
             };
@@ -65,10 +66,11 @@ impl Form {
         if words.len() != self.takes.len() {
             return None;
         }
-        let (mut plugin, mut number) = (None, 0);
+        let (mut plugin, mut number, mut level) = (None, 0, LogLevel::Show);
         for (argument, word) in self.takes.iter().zip(words) {
             match argument {
                 Argument::Plugin => plugin = Some((*word).to_owned()),
+                Argument::Level => level = LogLevel::parse(word)?,
                 Argument::Number if *word == "all" => number = ALL,
                 Argument::Number => number = word.parse().ok().filter(|number| *number != ALL)?,
                 Argument::Word(expected) if word.strip_prefix("--").unwrap_or(word) == *expected => {}
@@ -76,6 +78,7 @@ impl Form {
             }
         }
         Some(match self.purpose {
+            Purpose::Ask(Query::Log(_)) => ParsedLine::Query(Query::Log(level), plugin),
             Purpose::Ask(query) => ParsedLine::Query(query, plugin),
             Purpose::Change(Action::Replay(_)) => ParsedLine::Change(Action::Replay(number), plugin?),
             Purpose::Change(Action::Discard(_)) => ParsedLine::Change(Action::Discard(number), plugin?),
@@ -189,6 +192,9 @@ mod tests {
             ("!admin timers x cancel 7", change(Action::CancelTimer(7), "x")),
             ("!admin deadletters x", query(Query::DeadLetters, Some("x"))),
             ("!admin logs x", query(Query::Logs, Some("x"))),
+            ("!admin log x", query(Query::Log(LogLevel::Show), Some("x"))),
+            ("!admin log x DEBUG", query(Query::Log(LogLevel::Set(crate::log::Level::Debug)), Some("x"))),
+            ("!admin log x default", query(Query::Log(LogLevel::Default), Some("x"))),
             ("!admin", query(Query::Help, None)),
             ("!admin status", query(Query::Status, None)),
             ("!admin list", query(Query::List, None)),
@@ -209,6 +215,7 @@ mod tests {
             ("!admin reload a b", "Usage: !admin reload <plugin>, or !admin reload <plugin> force"),
             ("!admin stop a force", "Usage: !admin stop <plugin>"),
             ("!admin list x", "Usage: !admin list"),
+            ("!admin log x loud", "Usage: !admin log <plugin>, or !admin log <plugin> <level>"),
         ] {
             assert_eq!(parse(line), ParsedLine::Unclear(answer.to_owned()), "{line}");
         }
@@ -244,7 +251,7 @@ mod tests {
 
         #[test]
         fn case_and_space_mean_nothing(at in 0..FORMS.len(), plugin in "[a-z][a-z0-9-]{0,20}", space in "[ \t\u{3000}]{1,5}") {
-            let usage = FORMS[at].usage(Surface::Chat).replace("<plugin>", &plugin).replace("<number>", "7");
+            let usage = FORMS[at].usage(Surface::Chat).replace("<plugin>", &plugin).replace("<number>", "7").replace("<level>", "debug");
             let line = format!("!admin {}{space}", usage.to_uppercase()).replace(' ', &space);
             let request = parse(&line);
             prop_assert_eq!(&request, &parse(&format!("!admin {usage}")));

@@ -27,12 +27,13 @@ pub use work::Completed;
 
 use crate::{
     event::{Identity, User},
+    log,
     metrics::Metrics,
     plugins::Plugins,
     router::Router,
 };
 use audit::{Audit, AuditError, AuditRecord, Stage};
-use command::Query;
+use command::{LogLevel, Query};
 use grammar::Surface;
 use limit::{Cooldown, PerMinute};
 use permission::{Permissions, Role};
@@ -241,10 +242,34 @@ impl Admin {
         if actor.via == Via::Chat {
             self.in_time(actor, &self.queries)?;
         }
-        self.audit.tell(&AuditRecord::new(Stage::Read, actor, query.word(), plugin));
+        match (query, plugin) {
+            (Query::Log(level), Some(plugin)) if level != LogLevel::Show => {
+                self.set_log_level(actor, plugin, level).await?
+            }
+            _ => self.audit.tell(&AuditRecord::new(Stage::Read, actor, query.word(), plugin)),
+        }
         let role = self.permissions.role(&actor.user).unwrap_or(Role::Viewer);
         let asker = show::Asker { role, surface: Surface::of(actor.via) };
         show::answer(self, (query, plugin), &asker, if actor.via == Via::Chat { show::LINES } else { usize::MAX }).await
+    }
+
+    /// Sets which records of a plugin are logged, and records who did.
+    async fn set_log_level(&self, actor: &Actor, plugin: &str, level: LogLevel) -> Result<(), Refusal> {
+        self.view_of(plugin).await?;
+        let level = if let LogLevel::Set(level) = level { Some(level) } else { None };
+        let word = level.map_or_else(|| LogLevel::DEFAULT.to_owned(), |level| level.to_string());
+        let before = AuditRecord::new(Stage::Before, actor, &format!("log {word}"), Some(plugin));
+        let before = self.audit.begin(before).await.map_err(Refusal::Audit)?;
+        log::set_level(plugin, level);
+        self.record_not_done(before.after(true, "set until the host stops", None)).await;
+        Ok(())
+    }
+
+    /// Opens the audit file under its name again, after a program like logrotate has renamed it.
+    pub async fn reopen_audit_file(&self) {
+        if let Err(error) = self.audit.reopen().await {
+            tracing::error!("the audit file cannot be opened again, so the old one is still used: {error}");
+        }
     }
 
     /// The refusal of a line that makes no sense. Only a person with a role reads which lines would.

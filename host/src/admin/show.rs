@@ -7,6 +7,7 @@ use super::{
     timers,
 };
 use crate::{
+    log,
     plugins::PluginError,
     process::{memory, sandbox},
     slot::{dead_letter, view::View},
@@ -74,6 +75,11 @@ pub(super) async fn answer(
                 admin.view_of(plugin).await?;
             }
             dead_letters(admin, plugin, most).await?
+        }
+        (Query::Log(_), plugin) => {
+            let plugin = plugin.unwrap_or_default();
+            admin.view_of(plugin).await?;
+            log_level(plugin)
         }
         (Query::Timers, plugin) => {
             // The grammar asks for one.
@@ -215,6 +221,16 @@ fn status(admin: &Admin, view: &View, surface: Surface) -> String {
         line += &format!(". It went back to this build by itself {} ago: {why}", ago(at));
     }
     line
+}
+
+/// Which records of a plugin the log has now.
+fn log_level(plugin: &str) -> Answer {
+    let level = log::level_of(plugin).map(|level| level.to_string());
+    let text = match &level {
+        Some(level) => format!("Rosey logs the records of {plugin} from {level} on, until it stops."),
+        None => format!("Rosey logs the records of {plugin} by its own level."),
+    };
+    Answer { text, data: json!({ "plugin": plugin, "level": level }) }
 }
 
 fn logs(admin: &Admin, plugin: &str, most: usize) -> Answer {

@@ -4,6 +4,7 @@
 //! Only processes of the host's own system user get in: the socket is in a private directory with mode 0600, and the
 //! kernel names the user at the other end. Processes of plugins do not get in, whatever their sandbox allows.
 
+mod follow;
 mod store;
 
 use super::{
@@ -75,6 +76,9 @@ pub enum Request {
         /// Whether to answer only when the plugin is at rest: it is up, and the old process has drained.
         #[serde(default)]
         wait: bool,
+        /// Whether to go on with further lines, for `logs`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        follow: bool,
     },
     /// The answer to a question.
     Answer(String),
@@ -108,6 +112,8 @@ pub enum Response {
     Question(String),
     /// What the host does at the moment.
     Progress(String),
+    /// Lines of a log that is followed; more may come.
+    Lines(String),
     /// The bot reads the lines now, and an empty one after the last.
     Send,
     /// The command was carried out.
@@ -208,7 +214,8 @@ async fn client(admin: &Arc<Admin>, stream: Stream, number: u64) -> io::Result<(
         return client.tell(&Response::Refused { text, kind: RefusalKind::Denied }).await;
     }
     let last = match asked? {
-        Some(Request::Command { line, wait }) => client.command(admin, &actor, &line, wait).await?,
+        Some(Request::Command { line, follow: true, .. }) => client.follow(admin, &actor, &line).await?,
+        Some(Request::Command { line, wait, follow: false }) => client.command(admin, &actor, &line, wait).await?,
         Some(Request::Store { plugin, change }) => client.store(admin, &actor, &plugin, change).await?,
         Some(Request::Answer(_)) | None => {
             let text = "a request is one JSON line: {\"command\":{\"line\":\"list\"}}".to_owned();
@@ -494,7 +501,7 @@ mod tests {
     #[test]
     fn the_words_on_the_socket_stay_what_they_are() {
         let json = |ask: &Request| serde_json::to_string(ask).expect("JSON");
-        let command = Request::Command { line: "reload x force".into(), wait: true };
+        let command = Request::Command { line: "reload x force".into(), wait: true, follow: false };
         assert_eq!(json(&command), r#"{"command":{"line":"reload x force","wait":true}}"#);
         assert_eq!(json(&Request::Answer("yes".into())), r#"{"answer":"yes"}"#);
         let delete = StoreRequest::Delete { prefix: "q:".into() };
@@ -502,7 +509,7 @@ mod tests {
         assert_eq!(json(&delete), r#"{"store":{"plugin":"x","change":{"delete":{"prefix":"q:"}}}}"#);
         assert_eq!(serde_json::to_string(&Response::Send).expect("JSON"), r#""send""#);
         let short: Request = serde_json::from_str(r#"{"command":{"line":"list"}}"#).expect("wait may be left out");
-        assert_eq!(short, Request::Command { line: "list".into(), wait: false });
+        assert_eq!(short, Request::Command { line: "list".into(), wait: false, follow: false });
         let refused = Response::Refused { text: "no.".into(), kind: RefusalKind::Later };
         assert_eq!(serde_json::to_string(&refused).expect("JSON"), r#"{"refused":{"text":"no.","kind":"later"}}"#);
     }

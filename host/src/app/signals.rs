@@ -1,6 +1,10 @@
 //! The signals that end the bot, and the one that may not.
 
-use std::io::{self, IsTerminal};
+use crate::{admin::Admin, log};
+use std::{
+    io::{self, IsTerminal},
+    sync::Arc,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Ctrl-C, requests to terminate, and a terminal that closes. Created once, so that no signal between two waits is
@@ -45,6 +49,20 @@ impl Signals {
                 }
             }
         }
+    }
+}
+
+/// The signal after which the log and the audit file are opened again. Without a handler it would end the process.
+pub(super) fn reopening() -> io::Result<Signal> {
+    signal(SignalKind::user_defined1())
+}
+
+/// Opens the log and the audit file again at each signal, for programs like logrotate. Never ends.
+pub(super) async fn reopen_files(mut signals: Signal, admin: Arc<Admin>) {
+    while signals.recv().await.is_some() {
+        log::reopen();
+        admin.reopen_audit_file().await;
+        tracing::info!("SIGUSR1: the files of the log and the audit are opened again");
     }
 }
 

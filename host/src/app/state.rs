@@ -3,6 +3,7 @@
 //! Rosey deletes files and changes modes only in a directory that has its mark ([`MARKER`]).
 
 use super::AppError;
+use crate::backup::UNFINISHED;
 use std::{
     ffi::{OsStr, OsString},
     fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError},
@@ -208,14 +209,27 @@ enum DirectoryKind {
     Empty,
 }
 
+fn is_mine(meta: &Metadata) -> bool {
+    meta.uid() == rustix::process::geteuid().as_raw()
+}
+
+/// The problem of a state directory that belongs to another user: what this user writes there, that one cannot read.
+pub fn of_another_user(path: &Path) -> Option<String> {
+    let meta = fs::metadata(path).ok().filter(|meta| !is_mine(meta))?;
+    Some(format!("{} belongs to the user with the number {}; run this as that user", path.display(), meta.uid()))
+}
+
 /// Whether a directory may hold Rosey's state. Changes nothing.
 fn kind_of(path: &Path) -> Result<DirectoryKind, AppError> {
     let problem = |source| AppError::State { path: path.to_owned(), source };
     let meta = fs::metadata(path).ok().filter(Metadata::is_dir).ok_or_else(|| problem(no_directory()))?;
-    if meta.uid() != rustix::process::geteuid().as_raw() {
+    if !is_mine(&meta) {
         return Err(problem(io::Error::other(
             "it belongs to another user; run Rosey as that user, or set another state_dir",
         )));
+    }
+    if path.join(UNFINISHED).exists() {
+        return Err(AppError::HalfRestored(path.to_owned()));
     }
     if path.join(MARKER).symlink_metadata().is_ok_and(|meta| meta.is_file()) {
         return Ok(DirectoryKind::Marked);

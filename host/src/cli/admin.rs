@@ -2,9 +2,10 @@
 
 use super::word;
 use crate::admin::{
-    command::{Argument, Form, commands},
+    command::{Argument, Form, LogLevel, commands},
     grammar::Surface,
 };
+use crate::log::LEVELS;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches, Subcommand, error::ErrorKind};
 
 /// A parsed admin command, as a line of chat without `!admin`.
@@ -36,6 +37,8 @@ impl FromArgMatches for AdminCommand {
                 words.push(word);
             }
         }
+        let level = given.try_get_one::<String>(LEVEL).ok().flatten();
+        words.extend(level.map(String::as_str));
         let change = given.try_get_many::<String>(CHANGE).ok().flatten();
         words.extend(change.into_iter().flatten().map(String::as_str));
         Ok(Self(words.join(" ")))
@@ -67,9 +70,16 @@ const PLUGIN: &str = "plugin";
 /// The argument with a word and a number, such as `replay 7`.
 const CHANGE: &str = "change";
 
+/// The argument with the level of a log.
+const LEVEL: &str = "level";
+
 fn subcommand(forms: &'static [Form]) -> Command {
     let last = &forms[forms.len() - 1];
-    let example = last.usage(Surface::Shell).replace("<plugin>", "dice-roller").replace("<number>", "3");
+    let example = last
+        .usage(Surface::Shell)
+        .replace("<plugin>", "dice-roller")
+        .replace("<number>", "3")
+        .replace("<level>", "debug");
     let mut command = Command::new(forms[0].name)
         .about(sentence(forms[0].help))
         .after_help(format!("Example: rosey admin {example}"));
@@ -83,6 +93,12 @@ fn subcommand(forms: &'static [Form]) -> Command {
         match form.takes {
             [_, Argument::Word(word)] => {
                 command = command.arg(Arg::new(*word).long(*word).action(ArgAction::SetTrue).help(sentence(form.help)));
+            }
+            [_, Argument::Level] => {
+                let names = LEVELS.iter().map(|(name, _)| *name).chain([LogLevel::DEFAULT]);
+                let help = "The lowest level of the records; default is the level of Rosey";
+                command =
+                    command.arg(Arg::new(LEVEL).value_name("LEVEL").value_parser(names.collect::<Vec<_>>()).help(help));
             }
             [_, Argument::Word(name), Argument::Number] => changes.push((*name, form.help)),
             _ => {}
@@ -114,12 +130,19 @@ mod tests {
     fn each_form_is_said_in_the_shell_as_in_chat() {
         Cli::command().debug_assert();
         for form in FORMS {
-            let usage = form.usage(Surface::Shell).replace("<plugin>", "dice-roller").replace("<number>", "3");
+            let usage = form
+                .usage(Surface::Shell)
+                .replace("<plugin>", "dice-roller")
+                .replace("<number>", "3")
+                .replace("<level>", "debug");
             let words = ["rosey", "admin"].into_iter().chain(usage.split(' '));
             let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{usage}: {error}"));
             let Some(Given::Admin(arguments)) = cli.command else { panic!("{usage}") };
             let (here, in_chat) = (arguments.command.line(), form.usage(Surface::Chat));
-            assert_eq!(here, in_chat.replace("<plugin>", "dice-roller").replace("<number>", "3"));
+            assert_eq!(
+                here,
+                in_chat.replace("<plugin>", "dice-roller").replace("<number>", "3").replace("<level>", "debug")
+            );
             let request = grammar::command(here, Surface::Shell);
             assert!(!matches!(request, grammar::ParsedLine::Unclear(_)), "{here}");
         }

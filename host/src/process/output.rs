@@ -156,6 +156,15 @@ impl Records {
 
     /// Logs a record, or counts it in the journal when there are too many.
     pub fn log(&mut self, now: Instant, record: Record<'_>) {
+        // Before anything is paid for it: a plugin sends its details whether anybody wants them or not.
+        let is_wanted = match record.level {
+            ..=3 => true,
+            4 => tracing::enabled!(tracing::Level::DEBUG),
+            _ => tracing::enabled!(tracing::Level::TRACE),
+        };
+        if !is_wanted {
+            return;
+        }
         let (plugin, generation) = (&*self.plugin, self.generation);
         let Some(dropped) = self.budget.take(now) else {
             self.journal.leave_out(plugin);

@@ -32,7 +32,8 @@ pub fn admin(config: &Config, config_given: bool, arguments: &AdminArgs) -> u8 {
         return usage();
     }
     let manner = Manner { yes: arguments.yes, json: arguments.json };
-    let request = Request::Command { line: arguments.command.line().to_owned(), wait: arguments.wait };
+    let request =
+        Request::Command { line: arguments.command.line().to_owned(), wait: arguments.wait, follow: arguments.follow };
     ask(config, config_given, &request, None, manner)
 }
 
@@ -149,6 +150,13 @@ fn talk(stream: Stream, request: &Request, mut lines: Option<&mut dyn BufRead>, 
                 }
             },
             Response::Progress(text) => eprintln!("{text}"),
+            Response::Lines(text) => {
+                // A log may be silent for hours.
+                stream.get_ref().set_recv_timeout(None)?;
+                if say(&format!("{text}\n")) != exit::OK {
+                    return Ok(exit::FAILED);
+                }
+            }
             Response::Send => {
                 if let Some(Err(error)) = lines.take().map(|lines| send_lines(&mut stream, lines)) {
                     return match error {

@@ -5,7 +5,7 @@ use crate::{
     app,
     cli::{DbCommand, exit},
     config::Config,
-    store::StoreError,
+    store::{StoreError, version},
 };
 use rusqlite::{Connection, OpenFlags};
 use std::{
@@ -61,11 +61,14 @@ pub(super) fn with(
         }
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let opened = Connection::open_with_flags(&path, flags);
-    let result = opened.and_then(|mut connection| {
-        connection.busy_timeout(Duration::from_secs(5))?;
-        act(&path, &mut connection)
-    });
+    let mut connection = match Connection::open_with_flags(&path, flags) {
+        Ok(connection) => connection,
+        Err(error) => return failed(error, path),
+    };
+    if let Err(error @ StoreError::Newer { .. }) = version::of(&connection, &path) {
+        return fail(exit::FAILED, &error.to_string());
+    }
+    let result = connection.busy_timeout(Duration::from_secs(5)).and_then(|()| act(&path, &mut connection));
     result.unwrap_or_else(|error| failed(error, path))
 }
 

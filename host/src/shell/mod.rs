@@ -1,8 +1,9 @@
 //! The commands of `rosey` besides running the bot: check a configuration (`check`), command a running bot (`control`),
-//! read its audit (`audit`), its database (`db`) and the data of its plugins (`store`), and help the shell
-//! (`completion`, `man`). Each returns an exit code.
+//! read its audit (`audit`), its database (`db`) and the data of its plugins (`store`), back it up and restore it (`backup`),
+//! and help the shell (`completion`, `man`). Each returns an exit code.
 
 pub mod audit;
+pub mod backup;
 pub mod check;
 pub mod completion;
 pub mod control;

@@ -691,7 +691,7 @@ pub(super) fn finish(setup: &Setup, account: &mut Account, commits: &mut Commits
     Failures::count(&mut account.failures, &ended);
     if let Outcome::Failed { detail, .. } = &ended.outcome {
         let (user, line) = (&ended.event.user.name, &*ended.event.text());
-        tracing::warn!(plugin = %setup.name, generation = ended.generation, %user, line, "failed: {detail}");
+        tracing::warn!(plugin = %setup.name, generation = ended.generation, event = ended.id, %user, line, "failed: {detail}");
     }
     let Ended { event, outcome, .. } = ended;
     let Some(event) = commits.ended(event, &outcome) else { return };

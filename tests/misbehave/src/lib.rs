@@ -220,6 +220,13 @@ impl Misbehave {
         }
     }
 
+    /// A record for those who look for details.
+    #[command]
+    fn detail(&self, _cx: &Context, text: String) -> &'static str {
+        tracing::debug!("{text}");
+        "noted"
+    }
+
     /// More output than anyone wants.
     #[command]
     fn shout(&self, _cx: &Context, lines: u32) -> &'static str {

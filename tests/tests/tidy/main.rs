@@ -5,6 +5,7 @@ mod map;
 mod pages;
 mod promises;
 mod sizes;
+mod third_party;
 mod words;
 
 use std::path::{Path, PathBuf};

@@ -6,13 +6,28 @@ use super::{
     record::AuditRecord,
 };
 use rusqlite::Connection;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
     fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
+
+/// The first line of a file that goes on where another ended, which was renamed: the last record before.
+#[derive(Debug, Serialize, Deserialize)]
+struct Continues {
+    continues_after: i64,
+    hash: String,
+}
+
+/// The end of the chain behind a line, if it is one of ours.
+fn head_behind(line: &[u8]) -> Option<Head> {
+    let record = serde_json::from_slice::<AuditRecord>(line).map(|record| Head { count: record.id, hash: record.hash });
+    let continues =
+        || serde_json::from_slice(line).map(|Continues { continues_after: count, hash }| Head { count, hash });
+    record.or_else(|_| continues()).ok().filter(Head::is_plausible)
+}
 
 /// The file, and its end.
 #[derive(Debug)]
@@ -40,14 +55,24 @@ impl AuditFile {
         while reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
             whole += line.len() as u64;
             // `verify` finds lines that are no records. Here only the end of the file matters.
-            if let Ok(record) = serde_json::from_slice::<AuditRecord>(&line) {
-                let read = Head { count: record.id, hash: record.hash };
-                end = if read.is_plausible() { read } else { end };
-            }
+            end = head_behind(&line).unwrap_or(end);
             line.clear();
         }
         let mut opened = Self { file, end, whole: Some(whole), torn: !line.is_empty() };
         opened.mend()?;
+        Ok(opened)
+    }
+
+    /// As [`AuditFile::open`]; but a file without records gets only those after `head`.
+    pub(super) fn open_behind(path: &Path, head: &Head) -> io::Result<Self> {
+        let mut opened = Self::open(path, head)?;
+        if opened.whole == Some(0) && head.count > 0 {
+            let first = Continues { continues_after: head.count, hash: head.hash.clone() };
+            let mut line = serde_json::to_vec(&first)?;
+            line.push(b'\n');
+            opened.add(&line, |mut file, line| file.write_all(line))?;
+            opened.end = head.clone();
+        }
         Ok(opened)
     }
 
@@ -107,6 +132,20 @@ pub fn verify(path: &Path, connection: &Connection, found: &mut Verified) -> io:
     while reader.read_until(b'\n', &mut line)? > 0 {
         number += 1;
         let at = format!("{}, line {number}", path.display());
+        if let (1, Ok(Continues { continues_after, hash })) = (number, serde_json::from_slice(&line)) {
+            let before = chain::one(connection, continues_after).ok().flatten();
+            if before.is_some_and(|before| before.hash == hash) {
+                found.notes.push(format!(
+                    "{} goes on behind record {continues_after}, in a file that was renamed",
+                    path.display()
+                ));
+            } else {
+                found.problem(format!("{at}: record {continues_after}, which the file goes on behind, is another one"));
+            }
+            last = continues_after;
+            line.clear();
+            continue;
+        }
         let id = serde_json::from_slice(&line).ok().map(|Numbered { id }| id);
         let written =
             chain::one(connection, id.unwrap_or(last.saturating_add(1))).ok().flatten().map(|record| record.line());

@@ -12,6 +12,7 @@ pub use record::{AuditRecord, Stage};
 use crate::store::{Database, StoreError};
 use chain::Head;
 use file::AuditFile;
+use rusqlite::Connection;
 use std::{
     io,
     path::PathBuf,
@@ -156,6 +157,23 @@ impl Audit {
             _ => Ok(()),
         };
         Ok((record, written))
+    }
+
+    /// Opens the file under its name again. A file that is new begins behind the records so far, which the renamed one has.
+    ///
+    /// # Errors
+    /// [`AuditError`]; the old file is still used.
+    pub async fn reopen(&self) -> Result<(), AuditError> {
+        let Some((path, file)) = &self.file else { return Ok(()) };
+        let (to, file, head) = (path.clone(), Arc::clone(file), Arc::clone(&self.head));
+        let reopen = move |connection: &mut Connection| {
+            let head = head.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            let opened = file.catch_up(connection).and_then(|()| AuditFile::open_behind(&to, &head));
+            Ok(opened.map(|opened| *file = opened))
+        };
+        let opened = self.database.run(reopen).await?;
+        opened.map_err(|source| AuditError::File { path: path.clone(), source })
     }
 
     fn cry(&self, alarm: Option<&AuditRecord>) {
