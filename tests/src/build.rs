@@ -7,17 +7,21 @@ use std::{
 };
 
 /// The packages to build. (`cargo test` itself builds no cdylib.)
-const PARTS: [&str; 15] = [
+const PARTS: [&str; 19] = [
     "rosey",
     "rosey-shim",
     "dice-roller",
     "eight-ball",
+    "countdown",
     "echo",
     "karma",
     "misbehave",
+    "links",
     "poll",
     "quotes",
+    "remind",
     "seen",
+    "trivia",
     "tally",
     "books-1",
     "books-2",

@@ -7,17 +7,47 @@ use rosey_tests::{
     rig::{Rig, plugin},
 };
 use rustix::process::Signal;
-use std::process::Command;
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener},
+    process::Command,
+    thread,
+};
 
 /// Every plugin in the folder `plugins`, as the last test checks.
-const ALL: [&str; 6] = ["dice-roller", "eight-ball", "karma", "poll", "quotes", "seen"];
+const ALL: [&str; 10] =
+    ["countdown", "dice-roller", "eight-ball", "karma", "links", "poll", "quotes", "remind", "seen", "trivia"];
 
-/// Starts a bot with all of them.
-fn start(folder: &Folder) -> Bot {
-    let plugins: String = ALL.iter().map(|name| format!("[plugins.{name}]\n")).collect();
+/// Starts a bot with all of them. `links` may open pages of a server on this machine.
+fn start(folder: &Folder, server: SocketAddr) -> Bot {
+    let plugin = |name: &str| match name {
+        "links" => {
+            format!("[plugins.links]\nsandbox = {{ network = [\"{server}\"] }}\nconfig = {{ private = true }}\n")
+        }
+        "trivia" => "[plugins.trivia]\nconfig = { time = \"10m\" }\n".to_owned(),
+        _ => format!("[plugins.{name}]\n"),
+    };
+    let plugins: String = ALL.into_iter().map(plugin).collect();
     let mut bot = folder.start(&format!("[admin]\ncooldown = 0\nper_minute = 10000\n[limits]\nbake = 0\n{plugins}"));
     assert!(bot.ask("!8ball does it work?").len() > 2);
     bot
+}
+
+/// A web server with one page, until the test ends.
+fn serve() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request);
+            assert!(read.is_ok_and(|bytes| request[..bytes].starts_with(b"GET /tea HTTP/1.1\r\n")));
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<title>Tea &amp; cake</title>";
+            // The plugin hangs up when it has the title.
+            let _ = stream.write_all(answer);
+        }
+    });
+    address
 }
 
 /// Says lines and compares their answers.
@@ -43,14 +73,33 @@ const BEFORE: [(&str, &str); 9] = [
     ("!quote", "1: <bob> it works on my machine (kept by alice)"),
 ];
 
-const AFTER: [(&str, &str); 6] = [
+const AFTER: [(&str, &str); 7] = [
     ("!roll list", "fixed 2d2>=1"),
     ("!quote 1", "<bob> it works on my machine (kept by alice)"),
     ("!karma top", "1. bob 1"),
     ("!poll", "Where do we eat? 1 pizza (0), 2 sushi (1), 3 soup (0). To vote: !vote 1"),
     ("!quotes search MACHINE", "1: <bob> it works on my machine (kept by alice)"),
     ("!seen alice", "I see you, alice."),
+    ("!remind list", "2: every monday at 9: stand up"),
 ];
+
+/// What has a time or an address in it: the line, and how its answer begins and ends.
+fn talk_of_times(bot: &mut Bot, server: SocketAddr) {
+    for (line, begins, ends) in [
+        ("!countdown", "the next century: ", " to go (Thu 1 Jan 2099 00:00)"),
+        ("!links", "Tea & cake: http://127.0.0.1:", &format!(":{}/tea (from alice)", server.port())),
+    ] {
+        let answer = bot.ask(line);
+        assert!(answer.starts_with(begins) && answer.ends_with(ends), "{line}: {answer}");
+    }
+}
+
+/// The answer to a question that trivia asked.
+fn solve(asked: &str) -> &'static str {
+    let questions = include_str!("../../plugins/trivia/src/questions.txt").lines();
+    let known = questions.filter_map(|line| line.split_once(" | ")).find(|(question, _)| asked.ends_with(question));
+    known.expect("it was asked").1.split(" | ").next().expect("it has an answer")
+}
 
 /// Kills the processes of all of them. What is said next waits until they serve again.
 fn kill(bot: &mut Bot) {
@@ -72,19 +121,42 @@ fn reload(bot: &mut Bot) {
 
 #[test]
 fn nothing_is_forgotten_whatever_is_killed() {
-    let folder = Folder::new(&ALL);
-    let mut bot = start(&folder);
+    let (folder, server) = (Folder::new(&ALL), serve());
+    let mut bot = start(&folder, server);
+    talk(
+        &mut bot,
+        &[("!remind in 1 second to drink tea", "I will remind you in 1 second. To cancel: !remind cancel 1")],
+    );
+    signal_process(bot.pid_of("remind"), Signal::KILL);
+    assert_eq!(bot.answer(), "alice: drink tea");
+    let said = "I will remind you every monday at 9. To cancel: !remind cancel 2";
+    talk(&mut bot, &[("!remind every monday at 9 stand up", said)]);
     talk(&mut bot, &BEFORE);
+    talk(&mut bot, &[(&format!("see http://{server}/tea."), "Tea & cake (127.0.0.1)")]);
+    assert!(bot.ask("!countdown add 2099-01-01 the next century").starts_with("the next century: "));
+    let question = bot.ask("!trivia 1");
     kill(&mut bot);
     talk(&mut bot, &AFTER);
+    talk_of_times(&mut bot, server);
+    assert_eq!(bot.ask("!trivia"), question);
+    bot.say("no idea");
     reload(&mut bot);
     talk(&mut bot, &AFTER);
+    talk_of_times(&mut bot, server);
+    let answer = solve(&question);
+    // The guess above, and each `yes` to a reload: it is a line in the channel, too.
+    talk(&mut bot, &[(answer, &format!("alice is right: {answer} (after {} wrong guesses).", 1 + ALL.len()))]);
+    assert_eq!(bot.answer(), "The round is over: alice 1.");
     bot.signal(Signal::KILL);
     bot.exit();
-    let mut bot = start(&folder);
+    let mut bot = start(&folder, server);
     talk(&mut bot, &AFTER);
+    talk_of_times(&mut bot, server);
     let closed = "Where do we eat? sushi wins with 1 of 1 vote: 1 pizza (0), 2 sushi (1), 3 soup (0)";
-    talk(&mut bot, &[("!poll close", closed), ("!quotes delete 1", "Quote 1 is deleted.")]);
+    talk(
+        &mut bot,
+        &[("!poll close", closed), ("!quotes delete 1", "Quote 1 is deleted."), ("!trivia top", "1. alice 1")],
+    );
     assert!(bot.end().success());
 }
 
@@ -113,6 +185,8 @@ fn each_passes_its_trial() {
         let output = command.output().expect("it is built");
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{name}:\n{said}");
+        // In a trial it has no grants, and says what it lacks.
+        assert_eq!(said.contains("the operator must grant me the network"), name == "links", "{said}");
     }
 }
 
