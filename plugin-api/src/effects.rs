@@ -3,6 +3,53 @@
 //!
 //! One event may have 256 changes with 256 KiB together, changes to the store included. The call that exceeds this
 //! returns an error.
+//!
+//! ```
+//! use plugin_api::{effects::TimerInfo, event::Timer, prelude::*, testing::Bot};
+//! use std::time::{Duration, UNIX_EPOCH};
+//!
+//! #[derive(Default)]
+//! struct Kettle;
+//!
+//! #[plugin]
+//! impl Kettle {
+//!     /// Put the kettle on: `!kettle`
+//!     #[command]
+//!     fn kettle(&self, cx: &Context) -> Result<&'static str> {
+//!         cx.action("puts the kettle on")?;
+//!         cx.notice("It takes three minutes.")?;
+//!         cx.say_to("irc", "#kitchen", "The kettle is on.")?;
+//!         cx.whisper("You are next to wash up.")?;
+//!         cx.publish("kettle", &"on")?;
+//!         cx.after(Duration::from_secs(180), "boils", &"tea")?;
+//!         cx.at(UNIX_EPOCH + Duration::from_secs(4_102_444_800), "party", &())?;
+//!         cx.every("0 16 * * *", "Europe/London", "tea time", &())?;
+//!         Ok("It is on.")
+//!     }
+//!
+//!     /// Stop everything: `!off`
+//!     #[command]
+//!     async fn off(&self, cx: &Context) -> Result<String> {
+//!         let timers = cx.timers().await?;
+//!         for TimerInfo { name, .. } in &timers {
+//!             cx.cancel_timer(name)?;
+//!         }
+//!         Ok(format!("{} timers are gone.", timers.len()))
+//!     }
+//!
+//!     #[timer]
+//!     fn due(&self, cx: &Context, timer: &Timer) -> Result<()> {
+//!         cx.say(&format!("It {}.", timer.name))
+//!     }
+//! }
+//!
+//! let bot = Bot::<Kettle>::new();
+//! assert_eq!(bot.say("!kettle").reply(), "It is on.");
+//! assert_eq!((bot.sent().len(), bot.published().len(), bot.timers().len()), (4, 1, 3));
+//! bot.fire("boils");
+//! assert_eq!(bot.sent()[4].text, "It boils.");
+//! assert_eq!(bot.say("!off").reply(), "2 timers are gone.");
+//! ```
 
 use crate::{
     Context, Result,

@@ -1,4 +1,25 @@
 //! Errors with two texts: a short one for the chat user, and a full one for the operator.
+//!
+//! ```
+//! use plugin_api::{
+//!     Error, Result,
+//!     error::OrTell,
+//! };
+//!
+//! fn port(text: &str) -> Result<u16> {
+//!     if text == "0" {
+//!         return Err(Error::new("port 0 is no port"));
+//!     }
+//!     text.parse().or_tell("the port is set wrongly")
+//! }
+//!
+//! let error = port("x").unwrap_err();
+//! assert_eq!((error.user(), error.detail()), ("the port is set wrongly", "invalid digit found in string"));
+//! assert_eq!(port("0").unwrap_err().user(), "port 0 is no port");
+//! let error = Error::internal("the service answers 503");
+//! assert_eq!(error.user(), "Sorry, something went wrong.");
+//! assert_eq!(error.tell("no weather today").user(), "no weather today");
+//! ```
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
 

@@ -1,5 +1,69 @@
 //! The events of handlers with `#[on(…)]`, `#[timer]`, `#[every(…)]` and `#[start]`: the data of each kind. The
 //! [`Context`](crate::Context) has the person and the channel.
+//!
+//! ```
+//! use plugin_api::{
+//!     event::{Join, Message, Nick, Part, Signal, Start, Timer, Topic},
+//!     prelude::*,
+//!     testing::Bot,
+//! };
+//!
+//! #[derive(Default)]
+//! struct Porter;
+//!
+//! #[plugin]
+//! impl Porter {
+//!     #[on(message, regex = "(?i)^hello")]
+//!     fn greeted(&self, _cx: &Context, message: &Message) -> String {
+//!         format!("{} to you!", message.text)
+//!     }
+//!
+//!     #[on(join)]
+//!     fn came(&self, cx: &Context, _join: &Join) -> String {
+//!         format!("Welcome, {}.", cx.user())
+//!     }
+//!
+//!     #[on(part)]
+//!     fn left(&self, cx: &Context, part: &Part) -> String {
+//!         format!("{} left: {}", cx.user(), part.reason)
+//!     }
+//!
+//!     #[on(nick)]
+//!     fn renamed(&self, cx: &Context, nick: &Nick) -> String {
+//!         format!("{} is {} now.", cx.user(), nick.new)
+//!     }
+//!
+//!     #[on(topic)]
+//!     fn topic(&self, _cx: &Context, topic: &Topic) -> String {
+//!         format!("It is about {}.", topic.text)
+//!     }
+//!
+//!     #[on(signal, topic = "build-done")]
+//!     fn built(&self, _cx: &Context, signal: &Signal) -> Result<String> {
+//!         Ok(format!("{} built {}.", signal.from, signal.payload::<String>()?))
+//!     }
+//!
+//!     #[timer]
+//!     fn due(&self, _cx: &Context, timer: &Timer) -> Result<String> {
+//!         Ok(format!("{}, {:?} late", timer.name, timer.late))
+//!     }
+//!
+//!     #[start]
+//!     fn started(&self, cx: &Context, _start: &Start) -> Result<()> {
+//!         cx.say_to("irc", "#door", "The door is open.")
+//!     }
+//! }
+//!
+//! let bot = Bot::<Porter>::new();
+//! assert_eq!(bot.hear("Hello")[0].reply(), "Hello to you!");
+//! assert_eq!(bot.join("bob")[0].reply(), "Welcome, bob.");
+//! assert_eq!(bot.part("bob", "dinner")[0].reply(), "bob left: dinner");
+//! assert_eq!(bot.nick("bob", "rob")[0].reply(), "bob is rob now.");
+//! assert_eq!(bot.topic("tea")[0].reply(), "It is about tea.");
+//! assert_eq!(bot.signal("builder", "build-done", &"1.2.0")[0].reply(), "builder built 1.2.0.");
+//! bot.start();
+//! assert_eq!(bot.sent()[0].text, "The door is open.");
+//! ```
 
 use crate::{Error, Result};
 use rosey_wire::event::Body;

@@ -178,7 +178,28 @@ pub use settings::{Secret, Settings};
 pub use store::{Store, background};
 
 /// Exports a plugin whose [`Plugin`] is written by hand. Under `cfg(test)` it exports nothing, so that tests may have many
-/// plugins. The documentation of [`Plugin`] has an example.
+/// plugins. The documentation of [`Plugin`] has a whole plugin.
+///
+/// ```
+/// # mod tea {
+/// # use plugin_api::prelude::*;
+/// # pub struct Tea;
+/// # impl Plugin for Tea {
+/// #     const MANIFEST: plugin_api::manifest::Manifest = plugin_api::manifest::Manifest::new("tea", "1.0.0");
+/// #     fn create(_: &[u8]) -> Result<Self> { Ok(Self) }
+/// #     fn call(&self, _: usize, cx: Context) -> Result<plugin_api::Handling<'_>, plugin_api::args::ArgError> {
+/// #         Ok(plugin_api::Handling::Done(cx.finish(Ok(Reply::none()))))
+/// #     }
+/// #     fn slot() -> &'static plugin_api::Slot<Self> {
+/// #         static SLOT: plugin_api::Slot<Tea> = plugin_api::Slot::new();
+/// #         &SLOT
+/// #     }
+/// # }
+/// # }
+/// # use tea::Tea;
+/// plugin_api::export!(Tea);
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! export {
     ($plugin:ty) => {

@@ -1,5 +1,18 @@
 //! A plugin's description of itself: plain data, known at compile time. `#[plugin]` writes it; by hand it begins with
 //! [`Manifest::new`]. The documentation of [`Plugin`](crate::Plugin) has a whole plugin without `#[plugin]`.
+//!
+//! ```
+//! use plugin_api::manifest::{Command, Manifest, Reload, Setting, Subscription};
+//!
+//! const MANIFEST: Manifest = Manifest {
+//!     commands: &[Command { usage: "!tea 4", help: "Make tea", cooldown_ms: 500, ..Command::new("tea") }],
+//!     subscriptions: &[Subscription { kind: "message", pattern: "(?i)coffee", cron: "", zone: "" }],
+//!     settings: &[Setting { kind: "whole number", default: "3", unit: "cups", ..Setting::new("cups") }],
+//!     reload: Reload::Exclusive,
+//!     ..Manifest::new("tea", "1.0.0")
+//! };
+//! # assert_eq!(MANIFEST.reload, Reload::Exclusive);
+//! ```
 
 use serde::Serialize;
 

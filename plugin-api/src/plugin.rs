@@ -141,6 +141,22 @@ pub trait Plugin: Sized + Send + Sync + 'static {
 }
 
 /// The result of calling a handler: an `fn` is done, an `async fn` must be polled.
+///
+/// ```
+/// use plugin_api::{Context, Finished, Handling, Reply};
+///
+/// fn at_once(cx: Context) -> Handling<'static> {
+///     let finished: Finished = cx.finish(Ok(Reply::text("tea")));
+///     Handling::Done(finished)
+/// }
+///
+/// fn later(cx: Context) -> Handling<'static> {
+///     Handling::future(async move {
+///         let cups: plugin_api::Result<Option<u32>> = cx.store().get("cups").await;
+///         cx.finish(cups.map(|cups| Reply::text(format!("{cups:?}"))))
+///     })
+/// }
+/// ```
 pub enum Handling<'a> {
     /// The handler answered or failed.
     Done(Finished),
@@ -156,6 +172,12 @@ impl<'a> Handling<'a> {
 }
 
 /// What a handler returned, with its reads and changes. [`Context::finish`] makes it.
+///
+/// ```
+/// use plugin_api::{Error, Finished};
+///
+/// let failed: Finished = Error::new("there is no tea").into();
+/// ```
 pub struct Finished {
     pub(crate) result: Result<Reply>,
     pub(crate) journal: Option<Box<Mutex<Journal>>>,
@@ -201,6 +223,15 @@ pub struct Instance<P> {
 }
 
 /// Holds the one instance of a library's plugin; empty until the host creates it. See [`Plugin`] for its use.
+///
+/// ```
+/// use plugin_api::{Plugin, Slot};
+///
+/// fn is_running<P: Plugin>() -> bool {
+///     let slot: &Slot<P> = P::slot();
+///     slot.get().is_some()
+/// }
+/// ```
 pub type Slot<P> = std::sync::OnceLock<Instance<P>>;
 
 impl<P: Plugin> Instance<P> {

@@ -31,6 +31,12 @@ use std::{
 /// };
 /// assert_eq!(flips(1), flips(1));
 /// assert_ne!(flips(1), flips(2));
+///
+/// // A source of one's own, such as for a game whose numbers go on from event to event.
+/// let (mut dice, mut cards) = (plugin_api::Random::seeded(7), [1, 2, 3]);
+/// assert!((1..=6).contains(&dice.between(1..=6)));
+/// dice.shuffle(&mut cards);
+/// assert_eq!(cards.iter().sum::<i32>(), 6);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Random(u64);

@@ -5,6 +5,15 @@ use std::borrow::Cow;
 
 /// A reply to one event: a text, or nothing. The text may have several lines; the connector splits it. The host cuts a
 /// text that is longer than `limits.reply_bytes` (4,096 bytes by default).
+///
+/// ```
+/// use plugin_api::Reply;
+///
+/// let answer = |count: u32| if count > 0 { Reply::text(format!("{count} cups")) } else { Reply::none() };
+/// assert_eq!(answer(2).as_text(), Some("2 cups"));
+/// assert_eq!(answer(0).as_text(), None);
+/// assert_eq!(Reply::from("tea"), Reply::text("tea"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply(Option<Cow<'static, str>>);
 
@@ -51,6 +60,13 @@ impl From<()> for Reply {
 
 /// The types that a handler may return: anything that is `Into<Reply>`, or a `Result` of it with an error that is
 /// `Into<Error>`. `Via` distinguishes the two; the compiler always infers it.
+///
+/// ```
+/// use plugin_api::{Reply, reply::IntoReply};
+///
+/// assert_eq!("tea".into_reply().unwrap(), Reply::text("tea"));
+/// assert!("tea".parse::<u8>().map(|cups| cups.to_string()).into_reply().is_err());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a command cannot return `{Self}`",
     note = "return `Reply`, `String`, `&'static str`, `()`, or `Result` of one of them"
@@ -64,9 +80,11 @@ pub trait IntoReply<Via> {
 }
 
 /// The `Via` of a type that is `Into<Reply>`.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Plain;
 /// The `Via` of a `Result`.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Fallible;
 

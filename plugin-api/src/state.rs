@@ -3,6 +3,41 @@
 //! The plugin chooses the bytes, up to 16 MiB. These two helpers use JSON, which a later version can read leniently
 //! (`#[serde(default)]` for a new field). Raise `state_version` when the old `restore` cannot read the new bytes, and
 //! declare with `reads_state = 1..=2` which versions the new one reads.
+//!
+//! ```
+//! use plugin_api::{prelude::*, state, testing::Bot};
+//! use std::sync::Mutex;
+//!
+//! #[derive(Default)]
+//! struct Round(Mutex<Vec<String>>);
+//!
+//! #[plugin(reload = "handoff")]
+//! impl Round {
+//!     /// Join the round: `!join`
+//!     #[command]
+//!     fn join(&self, cx: &Context) -> String {
+//!         let mut players = self.0.lock().unwrap();
+//!         players.push(cx.user().to_owned());
+//!         players.join(", ")
+//!     }
+//!
+//!     #[snapshot]
+//!     fn save(&self) -> Result<Vec<u8>> {
+//!         state::to_bytes(&*self.0.lock().unwrap())
+//!     }
+//!
+//!     #[restore]
+//!     fn load(&self, _version: u32, bytes: &[u8]) -> Result<()> {
+//!         *self.0.lock().unwrap() = state::from_bytes(bytes)?;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let bot = Bot::<Round>::new();
+//! bot.say("!join");
+//! let next = bot.reload::<Round>().unwrap();
+//! assert_eq!(next.person("bob").say("!join").reply(), "alice, bob");
+//! ```
 
 use crate::Result;
 use serde::{Serialize, de::DeserializeOwned};

@@ -25,6 +25,50 @@
 //! So two events cannot both count from 7 to 8. Within one event, a read sees the changes made before it.
 //!
 //! Every handler can change values. Only an `async fn` can read them, because the host answers a read.
+//!
+//! ```
+//! use plugin_api::{
+//!     prelude::*,
+//!     store::{Page, Store},
+//!     testing::Bot,
+//! };
+//! use std::time::Duration;
+//!
+//! #[derive(Default)]
+//! struct Quotes;
+//!
+//! async fn all(store: Store<'_>) -> Result<Vec<String>> {
+//!     let (mut quotes, mut after) = (Vec::new(), String::new());
+//!     loop {
+//!         let Page { entries, next } = store.list::<String>("quote/", 100, &after).await?;
+//!         quotes.extend(entries.into_iter().map(|(_, quote)| quote));
+//!         match next {
+//!             Some(next) => after = next,
+//!             None => return Ok(quotes),
+//!         }
+//!     }
+//! }
+//!
+//! #[plugin]
+//! impl Quotes {
+//!     /// Keep a quote, for a day: `!keep tea is ready`
+//!     #[command]
+//!     async fn keep(&self, cx: &Context, quote: String) -> Result<String> {
+//!         cx.store().put_for(&format!("quote/{}", cx.event()), &quote, Duration::from_secs(86_400))?;
+//!         cx.store().member().add("kept", 1)?;
+//!         Ok(all(cx.store()).await?.join(" · "))
+//!     }
+//!
+//!     /// Forget how often a person kept something: `!forget`
+//!     #[command]
+//!     fn forget(&self, cx: &Context) -> Result<()> {
+//!         cx.store().member().delete("kept")
+//!     }
+//! }
+//!
+//! let bot = Bot::<Quotes>::new();
+//! assert_eq!(bot.say("!keep tea is ready").reply(), "tea is ready");
+//! ```
 
 use crate::{Error, Result, abi::calls, journal::LazyJournal, walk::Walk};
 use rosey_wire::{
@@ -255,12 +299,41 @@ pub fn background() -> Transaction {
 /// Reads and changes outside of an event. [`commit`](Self::commit) applies all changes or none; dropping the
 /// transaction applies none. It has only the global scope, because there is no channel and no person. The limits are
 /// those of an event.
+///
+/// ```no_run
+/// use plugin_api::store::{Committed, Transaction};
+/// use std::time::Duration;
+///
+/// # async fn renew() -> plugin_api::Result<()> {
+/// loop {
+///     let transaction: Transaction = plugin_api::background();
+///     for (key, _) in transaction.list::<String>("old/", 100, "").await?.entries {
+///         transaction.delete(&key)?;
+///     }
+///     transaction.add("renewals", 1)?;
+///     transaction.put_for("price", &"3.20", Duration::from_secs(600))?;
+///     if transaction.commit().await? == Committed::Applied {
+///         return Ok(());
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Default)]
 pub struct Transaction {
     journal: LazyJournal,
 }
 
 /// How a transaction ended.
+///
+/// ```no_run
+/// # async fn count() -> plugin_api::Result<()> {
+/// use plugin_api::store::Committed;
+///
+/// let transaction = plugin_api::background();
+/// transaction.add("polls", 1)?;
+/// assert_eq!(transaction.commit().await?, Committed::Applied);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "after a conflict nothing has changed: begin the transaction again"]
 pub enum Committed {

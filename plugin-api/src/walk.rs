@@ -2,6 +2,7 @@
 //!
 //! ```
 //! use plugin_api::prelude::*;
+//! use plugin_api::walk::{Entry, Walk};
 //! use serde::{Deserialize, Serialize};
 //!
 //! #[derive(Default)]
@@ -18,10 +19,13 @@
 //!     /// Version 1 kept a quote as a text.
 //!     #[migrate]
 //!     async fn migrate(&self, cx: &Context, _from: u32) -> Result<()> {
-//!         let mut walk = cx.store().walk();
+//!         let mut walk: Walk<'_> = cx.store().walk();
 //!         while let Some(entry) = walk.next().await? {
-//!             if entry.key.starts_with("quote:") {
-//!                 walk.put(&entry, &Quote { text: entry.value()?, by: None })?;
+//!             let entry: Entry = entry;
+//!             match entry.key.split_once(':') {
+//!                 Some(("quote", _)) => walk.put(&entry, &Quote { text: entry.value()?, by: None })?,
+//!                 Some(("q", number)) => walk.rename(&entry, &format!("number:{number}"))?,
+//!                 _ => walk.delete(&entry)?,
 //!             }
 //!         }
 //!         Ok(())

@@ -27,6 +27,7 @@ pub trait Choice: Copy + 'static {
 }
 
 /// The `Via` of a [`Choice`].
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Chosen;
 

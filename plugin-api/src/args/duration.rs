@@ -4,6 +4,7 @@ use super::{Arg, ArgError, invalid};
 use std::time::Duration;
 
 /// The `Via` of [`Duration`].
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Timed;
 

@@ -127,6 +127,14 @@ impl<'a> Args<'a> {
 }
 
 /// Why a parameter could not be read. The reply to the user adds the usage.
+///
+/// ```
+/// use plugin_api::args::{ArgError, Args};
+///
+/// assert_eq!(Args::new("").last::<u8, _>("count"), Err(ArgError::Missing("count")));
+/// let text = "count: \"x\" is not a whole number".to_owned();
+/// assert_eq!(Args::new("x").last::<u8, _>("count"), Err(ArgError::Invalid(text)));
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub enum ArgError {
     /// The parameter with this name is missing.
@@ -140,6 +148,15 @@ pub enum ArgError {
 /// A type of a command's parameter; the [module](self) lists them. An author's type implements `FromStr` or [`Choice`]
 /// rather than this. `Via` distinguishes the implementations, so that they do not overlap; the compiler always infers
 /// it.
+///
+/// ```
+/// use plugin_api::args::Arg;
+///
+/// fn read<T: Arg<Via>, Via>(text: &str) -> Option<T> {
+///     T::read("words", text).ok()
+/// }
+/// assert_eq!(read::<Option<u8>, _>("3"), Some(Some(3)));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a command",
     note = "for an enum, add `#[derive(Clone, Copy, Choice)]`; for another type, implement `std::str::FromStr` with an error that is `Display`"
@@ -161,15 +178,19 @@ pub trait Arg<Via>: Sized {
 }
 
 /// The `Via` of a type with `FromStr`.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Required;
 /// The `Via` of an `Option`.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Optional<Via>(PhantomData<Via>);
 /// The `Via` of a `Vec`.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Repeated<Via>(PhantomData<Via>);
 /// The `Via` of [`Rest`].
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Whole;
 

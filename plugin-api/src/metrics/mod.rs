@@ -1,13 +1,23 @@
 //! An author's own metrics: declared once as statics. The host shows them beside its own.
 //!
 //! ```
-//! use plugin_api::metrics::{Counter, Histogram};
+//! use plugin_api::metrics::{Counter, CounterSeries, Gauge, GaugeSeries, Histogram, HistogramSeries};
 //!
 //! static ROLLS: Counter = Counter::new("dice_rolls_total", "Dice rolled.").labels(&["sides"]);
 //! static SUMS: Histogram = Histogram::new("dice_sum_points", "Sums of rolls.", &[5.0, 10.0, 50.0]);
 //!
 //! ROLLS.with(&["6"]).inc();
 //! SUMS.observe(9.0);
+//!
+//! static DICE: Gauge = Gauge::new("dice_in_cup", "Dice that are in the cup.").labels(&["colour"]);
+//! static WAITS: Histogram = Histogram::new("dice_wait_seconds", "Waits for a roll.", &[1.0, 10.0]).labels(&["sides"]);
+//!
+//! let red: GaugeSeries<'_> = DICE.with(&["red"]);
+//! red.set(5.0);
+//! red.add(-1.0);
+//! let (sixes, waits): (CounterSeries<'_>, HistogramSeries<'_>) = (ROLLS.with(&["6"]), WAITS.with(&["6"]));
+//! sixes.add(3.0);
+//! waits.observe(0.5);
 //! ```
 //!
 //! A metric registers itself at its first use. Its name must pass Prometheus' lint (see [`Counter::new`]). A metric with

@@ -21,8 +21,126 @@
 //! assert_eq!(bot.say("!hello moon").text(), "Hello, moon!");
 //! assert_eq!(bot.say("!hello").text(), "Usage: !hello world");
 //! ```
+//!
+//! Events of all kinds, settings, and what the store holds:
+//!
+//! ```
+//! use plugin_api::{
+//!     event::{Join, Message, Nick, Part, Signal, Timer, Topic},
+//!     prelude::*,
+//!     state,
+//!     testing::{Answer, Bot, Person, SentLine},
+//! };
+//! use std::time::{Duration, UNIX_EPOCH};
+//!
+//! #[derive(Settings)]
+//! struct Limits {
+//!     /// The most cups.
+//!     #[setting(default = 3)]
+//!     cups: u64,
+//! }
+//!
+//! struct Tea(Limits);
+//!
+//! #[plugin(store_version = 2, reload = "handoff")]
+//! impl Tea {
+//!     #[create]
+//!     fn new(limits: Limits) -> Self {
+//!         Self(limits)
+//!     }
+//!
+//!     /// Take a cup: `!cup`
+//!     #[command]
+//!     async fn cup(&self, cx: &Context) -> Result<String> {
+//!         let cups: u64 = cx.store().get("cups").await?.unwrap_or(0) + 1;
+//!         if cups > self.0.cups {
+//!             return Err(Error::new("The pot is empty."));
+//!         }
+//!         cx.store().put("cups", &cups)?;
+//!         cx.say("Tea!")?;
+//!         Ok(format!("{} has cup {cups}, biscuit {}.", cx.user(), cx.random().between(1..=6)))
+//!     }
+//!
+//!     #[on(message)]
+//!     fn heard(&self, _cx: &Context, message: &Message) -> String {
+//!         message.text.to_uppercase()
+//!     }
+//!
+//!     #[on(join)]
+//!     fn came(&self, _cx: &Context, _join: &Join) -> &'static str {
+//!         "came"
+//!     }
+//!
+//!     #[on(part)]
+//!     fn left(&self, _cx: &Context, _part: &Part) -> &'static str {
+//!         "left"
+//!     }
+//!
+//!     #[on(nick)]
+//!     fn renamed(&self, _cx: &Context, nick: &Nick) -> String {
+//!         nick.new.clone()
+//!     }
+//!
+//!     #[on(topic)]
+//!     fn about(&self, _cx: &Context, topic: &Topic) -> String {
+//!         topic.text.clone()
+//!     }
+//!
+//!     #[on(signal, topic = "kettle")]
+//!     fn kettle(&self, _cx: &Context, signal: &Signal) -> Result<String> {
+//!         signal.payload()
+//!     }
+//!
+//!     #[every("0 16 * * *")]
+//!     fn tea_time(&self, _cx: &Context, _timer: &Timer) -> &'static str {
+//!         "Tea time!"
+//!     }
+//!
+//!     #[migrate]
+//!     fn migrate(&self, _cx: &Context, _from: u32) {}
+//!
+//!     #[snapshot]
+//!     fn save(&self) -> Result<Vec<u8>> {
+//!         state::to_bytes(&())
+//!     }
+//!
+//!     #[restore]
+//!     fn load(&self, _version: u32, bytes: &[u8]) -> Result<()> {
+//!         state::from_bytes(bytes)
+//!     }
+//! }
+//!
+//! let bot = Bot::<Tea>::with_settings(r#"{"cups": 2}"#)?.user("eve").channel("#tea").seed(7).starting_at(UNIX_EPOCH);
+//! assert!(bot.say("!cup").reply().starts_with("eve has cup 1, biscuit "));
+//! assert!(bot.say_as("bob", "!cup").reply().starts_with("bob has cup 2"));
+//! assert!(matches!(bot.say("!cup"), Answer::Failed { user, .. } if user == "The pot is empty."));
+//! assert_eq!((bot.stored::<u64>("cups"), bot.stored_in::<u64>("user eve", "cups")), (Some(2), None));
+//! assert_eq!(bot.take_sent()[0], SentLine { to: "#tea".into(), text: "Tea!".into() });
+//!
+//! let bob: Person<'_, Tea> = bot.person("bob");
+//! assert_eq!((bob.hear("tea")[0].reply(), bot.hear("tea")[0].reply()), ("TEA", "TEA"));
+//! assert_eq!((bob.nick("rob")[0].reply(), bob.part("dinner")[0].reply()), ("rob", "left"));
+//! assert_eq!((bot.join("rob")[0].reply(), bot.nick("rob", "bob")[0].reply()), ("came", "bob"));
+//! assert_eq!((bot.part("bob", "")[0].reply(), bot.topic("tea")[0].reply()), ("left", "tea"));
+//! assert_eq!(bot.signal("stove", "kettle", &"it boils")[0].reply(), "it boils");
+//! assert_eq!((bot.fire("tea-time").reply(), bot.migrate(1)), ("Tea time!", Answer::Ignored));
+//! let (version, bytes) = bot.snapshot()?;
+//! bot.restore(version, &bytes)?;
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! A test that is `async` itself says its lines with [`Bot::say_async`]:
+//!
+//! ```
+//! # use plugin_api::{Plugin, testing::{Answer, Bot}};
+//! async fn twice<P: Plugin>(bot: &Bot<P>, line: &str) -> [Answer; 2] {
+//!     [bot.say_async(line).await, bot.say_async(line).await]
+//! }
+//! ```
 
+mod answer;
 mod cron;
+mod events;
 mod memory;
 mod person;
 mod reload;
@@ -30,21 +148,20 @@ mod time;
 
 use crate::{
     Context, Error, Finished, Plugin, Result,
-    abi::glue::occurred,
     context::Incoming,
     effects::TimerInfo,
     guard,
-    manifest::Subscription,
     plugin::{Handling, Instance},
     random::Random,
 };
+pub use answer::Answer;
+use answer::answer;
 pub use memory::SentLine;
 pub(crate) use memory::current;
 use memory::{Commit, Entered, Memory, Place, since_1970};
 pub use person::Person;
-use regex_lite::Regex;
-use rosey_wire::event::{Body, Kind, Occurrence};
-use serde::{Serialize, de::DeserializeOwned};
+use rosey_wire::event::{Body, Kind};
+use serde::de::DeserializeOwned;
 use std::{
     future::poll_fn,
     sync::{
@@ -73,51 +190,6 @@ pub struct Bot<P> {
     /// A JSON object.
     settings: String,
     seed: u64,
-}
-
-/// How an event ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The plugin replied.
-    Replied(String),
-    /// The plugin did not reply.
-    Ignored,
-    /// The handler failed or panicked.
-    Failed {
-        /// What the user reads.
-        user: String,
-        /// What the operator reads.
-        detail: String,
-    },
-}
-
-impl Answer {
-    /// What the user reads: the reply, an empty text, or the apology.
-    pub fn text(&self) -> &str {
-        match self {
-            Self::Replied(text) => text,
-            Self::Ignored => "",
-            Self::Failed { user, .. } => user,
-        }
-    }
-
-    /// The reply.
-    ///
-    /// ```
-    /// # use plugin_api::testing::Answer;
-    /// assert_eq!(Answer::Replied("tea".into()).reply(), "tea");
-    /// ```
-    ///
-    /// # Panics
-    /// When there is none, with the operator's text of a failure.
-    #[track_caller]
-    pub fn reply(&self) -> &str {
-        match self {
-            Self::Replied(text) => text,
-            Self::Ignored => panic!("the plugin did not reply"),
-            Self::Failed { detail, .. } => panic!("the handler failed: {detail}"),
-        }
-    }
 }
 
 impl<P: Plugin> Default for Bot<P> {
@@ -230,56 +302,6 @@ impl<P: Plugin> Bot<P> {
         self.instance.restore(version, state)
     }
 
-    /// Says a line that is no command, and returns the answers of the handlers that hear it. Like all methods below, it
-    /// panics inside a tokio runtime.
-    pub fn hear(&self, line: &str) -> Vec<Answer> {
-        self.heard(&self.place, line)
-    }
-
-    fn heard(&self, place: &Place, line: &str) -> Vec<Answer> {
-        let matches = |pattern: &str| {
-            let regex =
-                Regex::new(pattern).unwrap_or_else(|error| panic!("the regular expression {pattern:?}: {error}"));
-            regex.is_match(line)
-        };
-        self.deliver(place, &Body::Message { text: line }, |it| it.pattern.is_empty() || matches(it.pattern))
-    }
-
-    /// A person comes into the channel.
-    pub fn join(&self, user: &str) -> Vec<Answer> {
-        self.person(user).join()
-    }
-
-    /// A person leaves the channel.
-    pub fn part(&self, user: &str, reason: &str) -> Vec<Answer> {
-        self.person(user).part(reason)
-    }
-
-    /// A person takes another name.
-    pub fn nick(&self, user: &str, new: &str) -> Vec<Answer> {
-        self.person(user).nick(new)
-    }
-
-    /// The channel gets another topic.
-    pub fn topic(&self, text: &str) -> Vec<Answer> {
-        self.deliver(&self.place, &Body::Topic { text }, |_| true)
-    }
-
-    /// Another plugin publishes something.
-    ///
-    /// # Panics
-    /// When `payload` is not JSON.
-    pub fn signal<T: Serialize + ?Sized>(&self, from: &str, topic: &str, payload: &T) -> Vec<Answer> {
-        let payload = serde_json::to_vec(payload).expect("the payload is JSON");
-        let body = Body::Signal { from, topic, payload: &payload, depth: 1 };
-        self.deliver(&Place::default(), &body, |it| it.pattern == topic)
-    }
-
-    /// The plugin's generation becomes active.
-    pub fn start(&self) -> Vec<Answer> {
-        self.deliver(&Place::default(), &Body::Start, |_| true)
-    }
-
     /// Fires a timer now, on time: one that a handler has set, or an `#[every(…)]`.
     ///
     /// # Panics
@@ -369,21 +391,6 @@ impl<P: Plugin> Bot<P> {
         Some(serde_json::from_str(&json).unwrap_or_else(|error| panic!("the value of {key:?}: {error}")))
     }
 
-    /// Delivers an event to each handler of its kind that `takes` accepts.
-    fn deliver(&self, place: &Place, body: &Body<'_>, takes: impl Fn(&Subscription) -> bool) -> Vec<Answer> {
-        let connector = if place.channel.is_empty() { "" } else { CONNECTOR };
-        let subscriptions = P::MANIFEST.subscriptions.iter().zip(0..);
-        let heard = subscriptions.filter(|(it, _)| it.kind == body.kind().name() && takes(it));
-        heard
-            .map(|(_, handler)| {
-                let (user, channel) = (&place.user, &place.channel);
-                let event = Occurrence { handler, user, channel, connector, body: body.clone() };
-                let begin = |id| self.instance.hear(occurred(id, false, LIMIT_MS, &event), &event);
-                self.block_on(self.handle(place, false, begin))
-            })
-            .collect()
-    }
-
     async fn command(&self, place: &Place, line: &str, probe: bool) -> Answer {
         let line = line.trim();
         let line = line.strip_prefix('!').unwrap_or(line);
@@ -454,16 +461,4 @@ impl<P: Plugin> Bot<P> {
 /// The time for cooldowns: that of the clock of the bot under test, if there is one.
 pub(crate) fn now() -> Instant {
     current().map_or_else(Instant::now, |memory| memory.instant())
-}
-
-/// What a handler returned. The error of one that failed goes to the test's output.
-#[expect(clippy::print_stderr, reason = "the test harness shows it when the test fails")]
-fn answer(result: Result<crate::Reply>) -> Answer {
-    match result {
-        Ok(reply) => reply.as_text().map_or(Answer::Ignored, |text| Answer::Replied(text.to_owned())),
-        Err(error) => {
-            eprintln!("a handler failed: {}", error.detail());
-            Answer::Failed { user: error.user().to_owned(), detail: error.detail().to_owned() }
-        }
-    }
 }
