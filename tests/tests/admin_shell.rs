@@ -2,7 +2,7 @@
 
 use rosey_tests::{
     bot::{Folder, signal_process, wait_until},
-    build,
+    build, http,
     shell::{PATIENT, command, ended, folder, shell, start, text},
     tool,
 };
@@ -322,4 +322,25 @@ fn zsh_completes_commands_and_plugins() {
         let stdout = says(&folder, "timeout", &["60", "zsh", "-f", "press-tab", line]).unwrap_or_default();
         assert_eq!(stdout.split_whitespace().next_back(), Some(*expected), "{line}: {stdout}");
     }
+}
+
+#[test]
+fn settings_are_shown_with_what_they_are_for_and_secrets_are_not() {
+    let folder = folder();
+    let of_plugin = "[plugins.misbehave.config]\nword = \"hunter2\"\nlimit = 7\n";
+    let bot = start(&folder, &format!("[dashboard]\nenabled = true\nport = 0\n{PATIENT}{of_plugin}"));
+    let (code, text, error) = shell(&folder, &["admin", "settings", "misbehave"]);
+    assert_eq!(code, 0, "{error}");
+    let expected = "limit = 7 (whole number)\n\
+                    most = 3 answers (default; whole number, 1 to 14 answers): The answers that it gives in a row.\n\
+                    word = \"(hidden)\" (text)";
+    assert_eq!(text.trim_end(), expected);
+    let (_, json) = json(&folder, &["admin", "settings", "misbehave", "--json"]);
+    assert_eq!((&json["settings"][1]["value"], &json["settings"][1]["is_default"]), (&"3".into(), &true.into()));
+    let address = bot.dashboard();
+    let of_api = http::get(&address, "/api/plugin/misbehave").json();
+    assert_eq!(of_api["settings"], json["settings"]);
+    let page = http::get(&address, "/plugin/misbehave").text();
+    assert!(page.contains("The answers that it gives in a row.") && page.contains("(hidden)"), "{page}");
+    assert!(![text, of_api.to_string(), page].iter().any(|all| all.contains("hunter2")));
 }

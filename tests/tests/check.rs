@@ -83,6 +83,17 @@ fn a_setting_that_its_plugin_refuses_is_named_as_it_stands_in_the_file() {
     }
     assert!(!stdout.contains("hunter2"), "{stdout}");
     assert!(!folder.path().join("state").exists(), "the state directory is the bot's");
+    for (wrong, problem) in [
+        (
+            "limt = 1",
+            "limt: is refused by the plugin: there is no such setting; did you mean limit? There is `limit`, `most`, `word`",
+        ),
+        ("most = 20", "most: is refused by the plugin: needs 1 to 14 answers"),
+    ] {
+        folder.configure(&REFUSED.replace("limit = \"hunter2\"", wrong));
+        let (code, stdout) = check(&folder);
+        assert!(code == 3 && stdout.contains(&format!("rosey.toml:9: plugins.misbehave.config.{problem}")), "{stdout}");
+    }
     folder.configure(&REFUSED.replace("\"hunter2\"", "5"));
     assert_eq!(check(&folder).0, 0);
     // Where the path of a socket would be too long.

@@ -48,6 +48,8 @@ pub enum Query {
     DeadLetters,
     /// Timers that a plugin has set.
     Timers,
+    /// The settings that a plugin declares, with the values in force.
+    Settings,
     /// Which records of a plugin the log has. A change of that is recorded, and needs no confirmation.
     Log(LogLevel),
 }
@@ -119,7 +121,7 @@ const ONE: &[Argument] = &[Plugin];
 
 /// All forms, in the order of help. Forms of one command are adjacent, the one with the fewest arguments first.
 #[rustfmt::skip]
-pub const FORMS: [Form; 20] = [
+pub const FORMS: [Form; 21] = [
     form("list", &[], Ask(Query::List), Viewer, "Names, versions, states, generations and artifacts of all plugins; those in trouble first."),
     form("status", &[], Ask(Query::Status), Viewer, "Uptime, CPU, memory, events and crashes of all plugins."),
     form("status", ONE, Ask(Query::Status), Viewer, "The same of one plugin, with its generation, artifact and process, whether it was rolled back, and whether another build waits. `admin` is Rosey itself."),
@@ -135,6 +137,7 @@ pub const FORMS: [Form; 20] = [
     form("deadletters", &[Plugin, Word("discard"), Number], Change(Discard(0)), Operator, "Removes the event with this number, which is never delivered again. `all` in place of the number: all of them."),
     form("timers", ONE, Ask(Query::Timers), Operator, "The timers of a plugin: number, name, when each fires, and who set it."),
     form("timers", &[Plugin, Word("cancel"), Number], Change(CancelTimer(0)), Operator, "Cancels the timer with this number. A timer that the plugin declares comes back at its next start."),
+    form("settings", ONE, Ask(Query::Settings), Operator, "The settings of a plugin: the value in force of each, its default, what it may be, and what it is for. Secrets are hidden."),
     form("reload", ONE, Change(Reload), Operator, "Changes to the build in the plugin folder, while users talk."),
     // Owners only, because it can load a build that was blocked for crashing.
     form("reload", &[Plugin, Word("force")], Change(ForceReload), Owner, "Changes to the build in the plugin folder even if it already runs, is blocked, or is another plugin's."),
@@ -258,9 +261,9 @@ mod tests {
 
     #[test]
     fn each_query_and_action_has_a_form_and_forms_of_a_command_stand_together() {
-        use Query::{DeadLetters, Help, List, Log, Logs, Metrics, Status, Timers};
-        let words = [Help, List, Status, Metrics, Logs, DeadLetters, Timers, Log(LogLevel::Show)].map(Query::word);
-        assert_eq!(words, ["help", "list", "status", "metrics", "logs", "deadletters", "timers", "log"]);
+        use Query::{DeadLetters, Help, List, Log, Logs, Metrics, Settings, Status, Timers};
+        let words = [Help, List, Status, Metrics, Logs, DeadLetters, Timers, Log(LogLevel::Show), Settings].map(Query::word);
+        assert_eq!(words, ["help", "list", "status", "metrics", "logs", "deadletters", "timers", "log", "settings"]);
         let actions = [Reload, ForceReload, Rollback, Restart, Start, Stop, Replay(7), Discard(7), CancelTimer(7)]
             .map(Action::word);
         assert_eq!(

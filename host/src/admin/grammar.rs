@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(viewer, "!admin list | status [plugin] | metrics | help. You are a viewer.");
         let operator = help(Role::Operator, Surface::Chat);
         let changes = " | deadletters [plugin] | deadletters <plugin> replay <number> | deadletters \
-                       <plugin> discard <number> | timers <plugin> | timers <plugin> cancel <number> | reload, rollback, restart, start, stop <plugin>. You are an operator. Commands that change something ask for confirmation.";
+                       <plugin> discard <number> | timers <plugin> | timers <plugin> cancel <number> | settings, reload, rollback, restart, start, stop <plugin>. You are an operator. Commands that change something ask for confirmation.";
         assert!(operator.ends_with(changes), "{operator}");
         let owner = help(Role::Owner, Surface::Shell);
         assert!(owner.starts_with("rosey admin list | status [plugin] | "), "{owner}");

@@ -13,6 +13,7 @@ pub mod grammar;
 mod limit;
 pub mod permission;
 mod refusal;
+mod settings;
 mod show;
 pub mod socket;
 mod store_change;

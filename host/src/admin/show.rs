@@ -4,7 +4,7 @@ use super::{
     Admin, Answer, Dashboard, Query, Refusal,
     grammar::{self, Surface},
     permission::Role,
-    timers,
+    settings, timers,
 };
 use crate::{
     log,
@@ -80,6 +80,11 @@ pub(super) async fn answer(
             let plugin = plugin.unwrap_or_default();
             admin.view_of(plugin).await?;
             log_level(plugin)
+        }
+        (Query::Settings, plugin) => {
+            // The grammar asks for one.
+            let view = admin.view_of(plugin.unwrap_or_default()).await?;
+            settings::answer(admin, &view, most)
         }
         (Query::Timers, plugin) => {
             // The grammar asks for one.

@@ -17,6 +17,7 @@ mod range;
 mod rollup;
 pub mod secrets;
 mod series;
+mod settings;
 mod show;
 mod state;
 mod totals;
@@ -59,6 +60,7 @@ use usage::{Meter, Usage};
 
 pub use range::History;
 pub use rollup::LONGEST;
+pub use settings::settings;
 pub use show::timer;
 
 /// The tables of this room.

@@ -1,6 +1,6 @@
 //! Makes the read model from the view of a slot and the measurements.
 
-use super::{Connector, secrets, series::Recent, usage::Usage};
+use super::{Connector, secrets, series::Recent, settings, usage::Usage};
 use crate::{
     commit::timers::Listed,
     event::origin,
@@ -255,6 +255,7 @@ pub fn detail(view: &View, measured: &Measured, config: &PluginConfig) -> Detail
             ReloadMode::Exclusive => "exclusive",
         },
         limits: limits(&config.limits),
+        settings: settings::settings(declared, &config.config),
         config: secrets::hidden_of(&config.config, declared),
         ..Detail::default()
     };

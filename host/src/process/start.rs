@@ -6,7 +6,7 @@ use crate::process::{
     sandbox::{self, RuleReport},
     spare::{Spare, StartGuard},
 };
-use crate::text::clean;
+use crate::text::{clean, nearest};
 use crate::{
     artifact::{Artifact, Store, VerifyError},
     journal::Journal,
@@ -278,9 +278,22 @@ fn refused_settings(spec: &StartSpec, message: &str) -> StartError {
         Some((name, why)) if !name.contains(' ') => (name, why.to_owned()),
         _ => ("", message.clone()),
     };
+    let why = with_nearest(name, why);
     let place = spec.config.file.as_ref().map(|file| file.place(name));
     let setting = if name.is_empty() { table } else { format!("{table}.{name}") };
     StartError::Settings { setting, why, place }
+}
+
+/// Adds the name that was probably meant to the refusal of an unknown setting, which lists the names in backticks.
+fn with_nearest(setting: &str, why: String) -> String {
+    let Some(known) = why.strip_prefix("there is no such setting; ") else { return why };
+    let name = setting.rsplit('.').next().unwrap_or_default();
+    match nearest(name, known.split('`').skip(1).step_by(2)) {
+        Some(meant) => {
+            format!("there is no such setting; did you mean {meant}? {}{}", known[..1].to_uppercase(), &known[1..])
+        }
+        None => why,
+    }
 }
 
 impl StartError {

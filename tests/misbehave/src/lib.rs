@@ -366,6 +366,9 @@ impl Misbehave {
 struct Settings {
     #[setting(name = "limit")]
     _limit: Option<u32>,
+    /// The answers that it gives in a row.
+    #[setting(name = "most", default = 3, range = 1..=14, unit = "answers")]
+    _most: u8,
     #[setting(name = "word")]
     _word: Option<Secret>,
 }

@@ -1,0 +1,76 @@
+//! The settings of a plugin as people see them: what each is for, what it may be, and the value in force. Pure.
+
+use super::secrets;
+use crate::view::Setting;
+use rosey_wire::manifest::Setting as Declared;
+use serde_json::Value;
+
+/// Every setting that the plugin declares, in its own order, with the value in force. `config` is what the operator
+/// wrote. A value that may be a secret is hidden.
+pub fn settings(declared: &[Declared], config: &Value) -> Vec<Setting> {
+    let shown = secrets::hidden_of(config, declared);
+    let of = |setting: &Declared| {
+        let written = shown.get(&setting.name).map(Value::to_string);
+        let default = Some(&setting.default).filter(|default| !default.is_empty());
+        Setting {
+            name: setting.name.clone(),
+            help: setting.help.clone(),
+            kind: setting.kind.clone(),
+            unit: setting.unit.clone(),
+            range: setting.range.clone(),
+            default: default.cloned(),
+            required: setting.required,
+            secret: setting.secret,
+            is_default: written.is_none(),
+            value: written.or_else(|| default.cloned()),
+        }
+    };
+    declared.iter().map(of).collect()
+}
+
+impl Setting {
+    /// The value in force with its unit, or why there is none.
+    pub fn in_force(&self) -> String {
+        match &self.value {
+            Some(value) if self.unit.is_empty() => value.clone(),
+            Some(value) => format!("{value} {}", self.unit),
+            None => "not set".to_owned(),
+        }
+    }
+
+    /// What it may be, in words: `whole number, 1 to 14 days`. May be empty.
+    pub fn allowed(&self) -> String {
+        let range = match self.range.is_empty() {
+            true => String::new(),
+            false => format!("{} {}", self.range, self.unit).trim_end().to_owned(),
+        };
+        let parts = [self.kind.as_str(), range.as_str()];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_setting_has_the_value_in_force_and_a_secret_is_hidden() {
+        let of =
+            |name: &str, default: &str| Declared { name: name.into(), default: default.into(), ..Default::default() };
+        let days =
+            Declared { kind: "whole number".into(), unit: "days".into(), range: "1 to 14".into(), ..of("days", "3") };
+        let word = Declared { secret: true, ..of("word", "") };
+        let declared = [days, of("city", "\"Bern\""), word, of("keeper", "")];
+        let all = settings(&declared, &json!({"city": "Thun", "word": "sesame"}));
+        let shown: Vec<_> = all.iter().map(|it| (it.name.as_str(), it.in_force(), it.is_default)).collect();
+        let expected = [
+            ("days", "3 days", true),
+            ("city", "\"Thun\"", false),
+            ("word", "\"(hidden)\"", false),
+            ("keeper", "not set", true),
+        ];
+        assert_eq!(shown, expected.map(|(name, value, is_default)| (name, value.to_owned(), is_default)));
+        assert_eq!((all[0].allowed().as_str(), all[1].allowed().as_str()), ("whole number, 1 to 14 days", ""));
+    }
+}
