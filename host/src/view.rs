@@ -5,10 +5,12 @@
 
 mod failure;
 pub mod mark;
+mod setting;
 pub mod trouble;
 mod waiting;
 
 pub use failure::Failure;
+pub use setting::Setting;
 pub use waiting::{Letter, Timer};
 
 use mark::{Mark, Severity};
@@ -458,31 +460,6 @@ pub struct Command {
     pub help: String,
     /// Its names that belong to another plugin, with that plugin.
     pub taken: BTreeMap<String, String>,
-}
-
-/// A setting that a plugin declares.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Setting {
-    /// The name in the operator's file.
-    pub name: String,
-    /// What it is for, in the words of the plugin.
-    pub help: String,
-    /// The kind of value in plain words; may be empty.
-    pub kind: String,
-    /// What a number counts; may be empty.
-    pub unit: String,
-    /// The values that it may have: `1 to 14`; empty for all.
-    pub range: String,
-    /// The default, as the operator would write it, if it is known.
-    pub default: Option<String>,
-    /// Whether it must be set.
-    pub required: bool,
-    /// Whether its value is shown to nobody.
-    pub secret: bool,
-    /// The value in force, as the operator would write it; `None` when it is not set and no default is known.
-    pub value: Option<String>,
-    /// Whether the operator left it out.
-    pub is_default: bool,
 }
 
 /// One metric that a plugin declares itself.

@@ -304,7 +304,7 @@ fn line(tokens: TokenStream) -> String {
                 TokenTree::Punct(it) => {
                     let c = it.as_char();
                     match all.last_mut() {
-                        Some(last) if joint && !"<>&".contains(c) || joint && c == '>' => last.push(c),
+                        Some(last) if joint && !"<&".contains(c) => last.push(c),
                         _ => all.push(c.to_string()),
                     }
                     joint = it.spacing() == proc_macro2::Spacing::Joint && "-:=.'".contains(c);

@@ -28,27 +28,6 @@ pub fn settings(declared: &[Declared], config: &Value) -> Vec<Setting> {
     declared.iter().map(of).collect()
 }
 
-impl Setting {
-    /// The value in force with its unit, or why there is none.
-    pub fn in_force(&self) -> String {
-        match &self.value {
-            Some(value) if self.unit.is_empty() => value.clone(),
-            Some(value) => format!("{value} {}", self.unit),
-            None => "not set".to_owned(),
-        }
-    }
-
-    /// What it may be, in words: `whole number, 1 to 14 days`. May be empty.
-    pub fn allowed(&self) -> String {
-        let range = match self.range.is_empty() {
-            true => String::new(),
-            false => format!("{} {}", self.range, self.unit).trim_end().to_owned(),
-        };
-        let parts = [self.kind.as_str(), range.as_str()];
-        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
