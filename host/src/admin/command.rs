@@ -262,7 +262,8 @@ mod tests {
     #[test]
     fn each_query_and_action_has_a_form_and_forms_of_a_command_stand_together() {
         use Query::{DeadLetters, Help, List, Log, Logs, Metrics, Settings, Status, Timers};
-        let words = [Help, List, Status, Metrics, Logs, DeadLetters, Timers, Log(LogLevel::Show), Settings].map(Query::word);
+        let words =
+            [Help, List, Status, Metrics, Logs, DeadLetters, Timers, Log(LogLevel::Show), Settings].map(Query::word);
         assert_eq!(words, ["help", "list", "status", "metrics", "logs", "deadletters", "timers", "log", "settings"]);
         let actions = [Reload, ForceReload, Rollback, Restart, Start, Stop, Replay(7), Discard(7), CancelTimer(7)]
             .map(Action::word);
