@@ -77,7 +77,7 @@ Version: $version
 Architecture: $(dpkg --print-architecture)
 Maintainer: $maintainer
 Installed-Size: $(du -k -s --exclude=DEBIAN "$root" | cut -f1)
-Depends: $libraries, adduser, init-system-helpers
+Depends: $libraries, adduser
 Recommends: ca-certificates
 Section: net
 Priority: optional

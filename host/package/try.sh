@@ -65,13 +65,15 @@ inside apt-get -qq -y --no-install-recommends install "/tmp/$(basename "$first")
 inside rosey --version
 [ "$(inside stat -c '%U %a' /var/lib/rosey /etc/rosey /etc/rosey/rosey.toml | tr '\n' ' ')" = "rosey 700 root 750 root 640 " ] ||
     fail "owners or modes are not as they should be"
+# As an operator would, with a server that is not there.
+printf '\n[connect.irc]\nserver = "127.0.0.1"\nport = 1\ntls = false\nnick = "rosey"\nchannels = ["#rosey"]\n' >>"$clean/etc/rosey/rosey.toml"
 as_rosey rosey check --config /etc/rosey/rosey.toml >/dev/null
 for page in rosey.1 rosey-admin.1; do inside test -s "/usr/share/man/man1/$page.gz" || echo "no man page $page (a minimal Debian drops them)"; done
 
 say "start, change, back up"
 start
 admin restart dice-roller --yes --wait
-as_rosey rosey backup /var/lib/rosey/../rosey/backup.tar --config /etc/rosey/rosey.toml
+as_rosey rosey backup /tmp/backup.tar --config /etc/rosey/rosey.toml
 stop
 
 say "upgrade"
@@ -86,7 +88,6 @@ stop
 say "restore"
 mv "$clean/var/lib/rosey" "$clean/var/lib/rosey.before"
 inside install -d -m 0700 -o rosey -g rosey /var/lib/rosey
-mv "$clean/var/lib/rosey.before/backup.tar" "$clean/tmp/"
 as_rosey rosey restore /tmp/backup.tar --config /etc/rosey/rosey.toml
 as_rosey rosey audit verify --config /etc/rosey/rosey.toml
 rm -rf "$clean/var/lib/rosey.before"

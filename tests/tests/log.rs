@@ -36,7 +36,8 @@ fn a_refusal_is_written_once_wherever_it_was_asked_for() {
     bot.say("yes");
     while !bot.answer().contains("the probe finds nothing") {}
     std::fs::write(folder.library("misbehave"), "not a library").expect("our directory");
-    assert!(bot.ask("!admin reload misbehave").contains("is not an ELF file"));
+    let refused = bot.ask("!admin reload misbehave");
+    assert!(refused.contains("is not an ELF file"), "{refused}");
     let (code, _, problem) = shell(&folder, &["admin", "reload", "misbehave", "--yes"]);
     assert!(code == 1 && problem.contains("is not an ELF file"), "{problem}");
     assert!(bot.end().success());

@@ -51,6 +51,9 @@ pub enum BackupError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The file lies in what it is to be a copy of.
+    #[error("{} lies in the state directory, so each backup would have the ones before; name a file elsewhere", .0.display())]
+    Inside(PathBuf),
     /// The database cannot be copied.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -78,6 +78,8 @@ fn everything_comes_back_but_what_belongs_to_the_host_that_runs() {
     assert!(target.join("data/empty").is_dir() && !target.join(UNFINISHED).exists());
     let mode = fs::metadata(target.join("data/quotes/deep/notes.txt")).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o700, "for its user alone");
+    let inside = write(&state, &state.join("data/backup.tar")).expect_err("in itself").to_string();
+    assert!(inside.contains("name a file elsewhere") && !state.join("data/backup.tar").exists(), "{inside}");
     let again = restore(&file, &target).expect_err("not empty").to_string();
     assert!(again.contains("is not empty: it holds"), "{again}");
 }

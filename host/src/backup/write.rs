@@ -41,6 +41,10 @@ pub struct Written {
 /// When a file cannot be read or written, or the database is damaged.
 pub fn write(state: &Path, file: &Path) -> Result<Written, BackupError> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let real = |path: &Path| path.canonicalize().map_err(about(path));
+    if real(folder)?.starts_with(real(state)?) {
+        return Err(BackupError::Inside(file.to_owned()));
+    }
     let part = NamedTempFile::new_in(folder).map_err(about(file))?;
     let workspace = tempfile::tempdir_in(folder).map_err(about(file))?;
     // The host may remove an artifact at any time after the copy of the database, but never a new one: it waits a minute.
