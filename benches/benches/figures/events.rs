@@ -129,7 +129,7 @@ pub fn play_counted() -> bool {
 pub fn instructions(rows: &mut Vec<Row>) {
     const EVENTS: usize = 20_000;
     let (Some(few), Some(many)) = (counted(EVENTS), counted(3 * EVENTS)) else {
-        eprintln!("valgrind is not installed, or the host does not run under it here: instructions are not counted");
+        eprintln!("valgrind is not installed, or too old to know pidfd_open (3.24 does): instructions are not counted");
         return;
     };
     let figure = many.saturating_sub(few) as f64 / (2 * EVENTS) as f64;
