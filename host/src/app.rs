@@ -24,10 +24,7 @@ use crate::{
     slot::lifecycle::{LifecycleEvent, LifecycleKind},
     speech::Speech,
     store::{Database, StoreError, is_for_want_of_room},
-    view::{
-        Change,
-        mark::{MarkKind, Severity},
-    },
+    view::{Change, mark::Severity},
 };
 use interprocess::local_socket::tokio::Listener;
 use notify::Supervisor;
@@ -431,6 +428,7 @@ async fn start_admin(
     router.set_roles(move |user, role| roles.has(user, role));
     admin.set_router(Arc::clone(router));
     ops.spawn(Arc::clone(&admin).run(waiting));
+    ops.spawn(Arc::clone(&admin).record_own_rollbacks());
     ops.spawn(admin::socket::serve(Arc::clone(&admin), control));
     Ok(admin)
 }
@@ -440,6 +438,10 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
     let AuditRecord { stage, user, command, plugin, .. } = record;
     if *stage != Stage::Read {
         metrics.audited(stage.name());
+    }
+    if *stage == Stage::After && record.via == admin::Via::Host.to_string() {
+        // What Rosey does by itself is counted where it happens.
+        return;
     }
     // A change of the data or of the log belongs to no build.
     let is_of_build = !command.starts_with("store ") && !command.starts_with("log ");
@@ -464,12 +466,10 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
     let text = format!("{user}, {}: {}", record.via, record.result.as_deref().unwrap_or_default());
     match stage {
         // A denied command may name anything.
-        Stage::Denied => metrics.mark(None, MarkKind::Admin, Severity::Warning, &text),
-        Stage::After if record.ok == Some(false) => {
-            metrics.mark(plugin.as_deref(), MarkKind::Admin, Severity::Warning, &text)
-        }
-        Stage::After => metrics.mark(plugin.as_deref(), MarkKind::Admin, Severity::Info, &text),
-        Stage::Alarm => metrics.mark(None, MarkKind::Admin, Severity::Error, &text),
+        Stage::Denied => metrics.mark_of(user, None, Severity::Warning, &text),
+        Stage::After if record.ok == Some(false) => metrics.mark_of(user, plugin.as_deref(), Severity::Warning, &text),
+        Stage::After => metrics.mark_of(user, plugin.as_deref(), Severity::Info, &text),
+        Stage::Alarm => metrics.mark_of(user, None, Severity::Error, &text),
         Stage::Read | Stage::Refused | Stage::Dropped | Stage::Before => {}
     }
 }

@@ -119,6 +119,8 @@ pub struct Plugin {
     pub enabled: bool,
     /// The library; default: `plugin_dir/lib<name>.so`.
     pub library: Option<PathBuf>,
+    /// The group in which the dashboard shows it.
+    pub group: Option<String>,
     /// `overlap`, `handoff` or `exclusive`; default: what the plugin declares.
     pub reload: Option<ReloadMode>,
     /// A command line without the prefix; default: what the plugin declares.
@@ -198,6 +200,7 @@ impl Default for Plugin {
         Self {
             enabled: true,
             library: None,
+            group: None,
             reload: None,
             probe: None,
             journal: false,
@@ -350,6 +353,7 @@ impl Config {
         PluginConfig {
             name: name.to_owned(),
             library: library.unwrap_or_else(|| self.plugin_dir.join(format!("lib{}.so", name.replace('-', "_")))),
+            group: plugin.group.clone(),
             reload: plugin.reload,
             probe: plugin.probe.clone(),
             journal: plugin.journal,

@@ -4,24 +4,31 @@
 //! Times are RFC 3339 in UTC, durations are seconds, memory is in MiB (2^20 bytes) and in bytes.
 
 mod failure;
+mod figures;
 pub mod mark;
 mod setting;
 pub mod trouble;
 mod waiting;
 
 pub use failure::Failure;
+pub use figures::{Aggregates, Current, Metrics, Point, Sample, StateSpan, Sums, Window};
 pub use setting::Setting;
 pub use waiting::{Letter, Timer};
 
 use mark::{Mark, Severity};
 use rosey_core::state::{PluginState, Role};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use trouble::Trouble;
 
 /// Bytes in MiB, rounded to a tenth: the unit of `memory_mb`, as a limit and in views.
 pub fn mebibytes(bytes: u64) -> f64 {
     (bytes as f64 / f64::from(1 << 20) * 10.0).round() / 10.0
+}
+
+/// Writes a figure without its decimals.
+fn whole<S: Serializer>(figure: &f64, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_u64(figure.round() as u64)
 }
 
 /// All plugins and the host at one moment: `GET /api/metrics`.
@@ -46,8 +53,12 @@ pub struct Plugin {
     pub name: String,
     /// The version of the active generation, or of the one that was active last; `unknown` before the first.
     pub version: String,
+    /// The group that the operator put it into.
+    pub group: Option<String>,
     /// The state in one word.
     pub state: PluginState,
+    /// Since when it is in that state, RFC 3339 in UTC; `None` before the first measurement.
+    pub state_since: Option<String>,
     /// Details of the state.
     pub explanation: Option<String>,
     /// The active generation's process.
@@ -58,7 +69,8 @@ pub struct Plugin {
     pub loaded_at: Option<String>,
     /// CPU of all processes of the plugin, in percent of one core.
     pub cpu_percent: f64,
-    /// Memory of all its processes, in MiB; what they share counts once.
+    /// Memory of all its processes, in MiB; what they share counts once. JSON has whole MiB.
+    #[serde(serialize_with = "whole")]
     pub memory_mb: f64,
     /// The same in bytes.
     pub memory_bytes: u64,
@@ -157,10 +169,14 @@ pub struct Lately {
     pub ended: u64,
     /// Events of these that ended badly: failed, timed out, rejected or dead-lettered.
     pub failed: u64,
+    /// The most frequent reason of these, as far back as the host started.
+    pub failure: Option<String>,
     /// Events that ended within the last minute. The response times are theirs.
     pub timed: u64,
     /// Crashes within the last hour.
     pub crashes: u64,
+    /// The most frequent cause of these.
+    pub crash_cause: Option<String>,
     /// Dead letters of the last hour.
     pub dead_letters: u64,
     /// Why the host rolled back by itself, within the last hour and without a later good change.
@@ -248,6 +264,8 @@ pub struct Detail {
     pub history: Vec<Sample>,
     /// The events within the window, the oldest first.
     pub marks: Vec<Mark>,
+    /// Its states since the host started, the newest first, at most 50.
+    pub states: Vec<StateSpan>,
     /// The last crashes, the newest first.
     pub crashes: Vec<Crash>,
     /// Why events ended badly, at most 12 reasons, the most frequent first.
@@ -274,133 +292,6 @@ pub struct Detail {
     pub config: serde_json::Value,
     /// Metrics that the plugin declares itself.
     pub custom: Vec<Custom>,
-}
-
-/// Figures of one plugin: now, over the last hour, and over the requested window.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Metrics {
-    /// At the last poll.
-    pub current: Current,
-    /// Over the last hour.
-    pub aggregates_1h: Aggregates,
-    /// Over the requested window, such as `?window=15m`; without one, an hour.
-    pub window: Window,
-}
-
-/// All figures over one window.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Window {
-    /// The length of the window, in seconds.
-    pub seconds: u64,
-    /// The number of points of the history in the window.
-    pub points: usize,
-    /// CPU, in percent of one core.
-    pub cpu: Sums,
-    /// Memory, in MiB.
-    pub memory: Sums,
-    /// Events accepted a second.
-    pub events_per_second: Sums,
-    /// Median response time in seconds, of the points with events.
-    pub response_p50: Sums,
-    /// The 95th percentile of the same.
-    pub response_p95: Sums,
-    /// Events waiting.
-    pub queued: Sums,
-    /// Events in flight.
-    pub in_flight: Sums,
-    /// Events that ended, by outcome.
-    pub outcomes: BTreeMap<&'static str, u64>,
-    /// How often plugins crashed since the host started.
-    pub crashes: u32,
-}
-
-/// The least, mean, greatest and 95th percentile of a figure; `None` without points.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-#[allow(missing_docs)]
-pub struct Sums {
-    pub min: Option<f64>,
-    pub avg: Option<f64>,
-    pub max: Option<f64>,
-    pub p95: Option<f64>,
-}
-
-/// Figures now.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Current {
-    /// CPU, in percent of one core.
-    pub cpu_percent: f64,
-    /// Memory, in MiB.
-    pub memory_mb: f64,
-    /// Uptime, in seconds.
-    pub uptime: u64,
-}
-
-/// Figures over a window.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-#[allow(missing_docs)]
-pub struct Aggregates {
-    pub cpu_min: f64,
-    pub cpu_avg: f64,
-    pub cpu_max: f64,
-    pub cpu_p95: f64,
-    pub memory_min: f64,
-    pub memory_avg: f64,
-    pub memory_max: f64,
-    pub memory_p95: f64,
-}
-
-/// One point of the history.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Point {
-    /// Seconds since 1970, UTC.
-    pub at: u64,
-    /// CPU, in percent of one core.
-    pub cpu: f32,
-    /// Memory, in MiB.
-    pub memory: f32,
-    /// Events accepted a second since the point before.
-    pub events_per_second: f32,
-    /// Median response time in seconds; not a number without events.
-    pub response_p50: f32,
-    /// 95th percentile of the response time in seconds; not a number without events.
-    pub response_p95: f32,
-    /// Events that ended since the point before, by outcome as in [`rosey_core::outcome::OUTCOMES`].
-    pub outcomes: [u32; 6],
-    /// Crashes since the host started.
-    pub crashes: u32,
-    /// Events waiting for a generation.
-    pub queued: u32,
-    /// Events that left the queue and had no outcome yet.
-    pub in_flight: u32,
-    /// The active generation; 0 when there was none.
-    pub generation: u32,
-}
-
-/// One point of the history, as JSON shows it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Sample {
-    /// When it was measured, RFC 3339 in UTC.
-    pub timestamp: String,
-    /// CPU, in percent of one core.
-    pub cpu: f32,
-    /// Memory, in MiB.
-    pub memory: f32,
-    /// Events accepted a second since the point before.
-    pub events_per_second: f32,
-    /// Median response time in seconds; `None` without events.
-    pub response_p50: Option<f32>,
-    /// 95th percentile of the response time in seconds; `None` without events.
-    pub response_p95: Option<f32>,
-    /// Events that ended since the point before, by outcome, without those that are 0.
-    pub outcomes: BTreeMap<&'static str, u32>,
-    /// Crashes since the host started.
-    pub crash_count: u32,
-    /// Events waiting for a generation.
-    pub queued: u32,
-    /// Events that left the queue and had no outcome yet.
-    pub in_flight: u32,
-    /// The active generation; `None` when there was none.
-    pub generation: Option<u32>,
 }
 
 /// One change that a person asked for, or a rollback that the host made by itself.

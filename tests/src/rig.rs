@@ -53,6 +53,7 @@ pub fn plugin(name: &str, library: &Path) -> PluginConfig {
     PluginConfig {
         name: name.to_owned(),
         library: library.to_owned(),
+        group: None,
         reload: None,
         probe: None,
         config: serde_json::Value::Object(serde_json::Map::new()),

@@ -369,7 +369,10 @@ fn what_happened_outlives_the_host() {
     let mut third = folder.start(SETTINGS);
     let address = third.dashboard();
     let events = http::get(&address, "/events?kind=host").text();
-    assert!(events.matches("ended without stopping").count() == 1 && events.contains("</span> stopped"), "{events}");
+    assert!(
+        events.matches("ended without stopping").count() == 1 && events.contains("<span class=\"what\">stopped</span>"),
+        "{events}"
+    );
     assert!(http::get(&address, "/events?kind=connector&severity=error").text().contains("No events match."));
     assert!(third.end().success());
 }

@@ -30,7 +30,7 @@ fn main() {
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     type Figure = fn(&mut Vec<Row>);
-    let figures: [(&str, Figure); 16] = [
+    let figures: [(&str, Figure); 17] = [
         // First, because the others leave memory behind in this process, which is the host.
         ("footprint", processes::footprint),
         ("roundtrip", events::round_trip),
@@ -45,6 +45,7 @@ fn main() {
         ("crash", processes::crash_to_serving),
         ("startup", processes::startup),
         ("metrics", people::metrics),
+        ("history", people::history),
         ("dashboard", people::dashboard),
         ("scale", processes::scale),
         ("peers", peers::peers),

@@ -11,6 +11,7 @@ pub mod command;
 pub mod confirm;
 pub mod grammar;
 mod limit;
+mod own;
 pub mod permission;
 mod refusal;
 mod settings;

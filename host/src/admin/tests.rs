@@ -49,6 +49,7 @@ impl Room {
         let dice = PluginConfig {
             name: "dice-roller".into(),
             library: path.join("libdice_roller.so"),
+            group: None,
             reload: None,
             probe: None,
             config: serde_json::json!({}),

@@ -162,6 +162,7 @@ impl Trial {
         let config = PluginConfig {
             name: name.clone(),
             library: copy.clone(),
+            group: None,
             reload: None,
             probe: None,
             config: serde_json::Value::Object(serde_json::Map::new()),

@@ -199,6 +199,7 @@ impl Plugin {
         Self {
             enabled: section.or("enabled", true),
             library: section.get("library"),
+            group: section.get("group"),
             reload: section.choice("reload", &MODES),
             probe: section.get("probe"),
             journal: section.or("journal", false),

@@ -112,7 +112,7 @@ pub async fn ask(
     let asked = async {
         let proposal = admin.propose(&actor, action, &plugin).await?;
         let text = proposal.question.clone();
-        admin.ask(&actor, asked(&id, &plugin, &headers), Question::Change(proposal)).await?;
+        admin.ask(&actor, asked(&shared, &id, &plugin, &headers), Question::Change(proposal)).await?;
         Ok(text)
     };
     match asked.await {
@@ -122,8 +122,8 @@ pub async fn ask(
 }
 
 /// Only the browser that was asked can answer, and only on the page of the same plugin.
-fn asked(id: &str, plugin: &str, headers: &HeaderMap) -> Asked {
-    let session = auth::session(headers).unwrap_or_default();
+fn asked(shared: &Shared, id: &str, plugin: &str, headers: &HeaderMap) -> Asked {
+    let session = shared.auth.session(headers).unwrap_or_default();
     Asked { who: format!("page {id}"), place: format!("{plugin} {session}") }
 }
 
@@ -146,7 +146,7 @@ pub async fn confirm(
         return denied(&shared, &headers, &plugin);
     };
     let said = |status, text| shared.notices.said(&headers, status, &plugin, text);
-    let proposal = match admin.confirm(&asked(&yes.question, &plugin, &headers)).map(Question::change) {
+    let proposal = match admin.confirm(&asked(&shared, &yes.question, &plugin, &headers)).map(Question::change) {
         Ok(Some(proposal)) => proposal,
         none => {
             let text = match none {

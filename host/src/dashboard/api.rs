@@ -53,7 +53,7 @@ async fn shared_body(
     }
     let render = async || {
         let body = Bytes::from_owner(Arc::clone(body(&board)));
-        Ok::<_, Infallible>(shared.named(kind, body, board.number, Login::Off))
+        Ok::<_, Infallible>(shared.named(kind, body, board.number, ""))
     };
     let Ok(rendered) = shared.cache.get(board.number, path.to_owned(), render).await;
     rendered.respond(headers)

@@ -33,12 +33,15 @@ const SESSION: Duration = Duration::from_secs(12 * 3600);
 /// Logins at a time. A further login ends the oldest.
 const MOST_SESSIONS: usize = 64;
 
-const COOKIE: &str = "rosey_session";
+/// The cookie of a login begins so; [`Auth::suffix`] follows.
+const COOKIE: &str = "rosey_session_";
 
 /// The token and the sessions.
 #[derive(Debug, Default)]
 pub struct Auth {
     token: Option<String>,
+    /// Tells the cookies of the bots on one host apart: browsers ignore the port.
+    suffix: String,
     readers: Readers,
     sessions: Mutex<HashMap<String, Instant>>,
     guesses: Guesses,
@@ -83,8 +86,12 @@ pub enum Login {
 
 impl Auth {
     /// Without a token no one can log in, and everyone reads.
-    pub fn new(token: Option<String>, readers: Readers) -> Self {
-        Self { token, readers, ..Self::default() }
+    /// `port` and the machine's name make the suffix of cookies.
+    pub fn new(token: Option<String>, readers: Readers, port: u16) -> Self {
+        let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let hash = Sha256::digest(format!("{machine}:{port}"));
+        let suffix = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        Self { token, readers, suffix, ..Self::default() }
     }
 
     /// The login of this request.
@@ -92,7 +99,7 @@ impl Auth {
         match &self.token {
             None => Login::Off,
             Some(token) if bearer(headers).is_some_and(|shown| is_same(shown, token)) => Login::In,
-            Some(_) if session(headers).is_some_and(|session| self.is_open(session)) => Login::In,
+            Some(_) if self.session(headers).is_some_and(|session| self.is_open(session)) => Login::In,
             Some(_) => Login::Out,
         }
     }
@@ -129,6 +136,20 @@ impl Auth {
             self.guesses.wrong(from, now);
         }
         may
+    }
+
+    /// The session in the browser's cookie.
+    pub fn session<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        cookie(headers, &self.cookie())
+    }
+
+    /// The end of the name of each cookie of this bot.
+    pub fn suffix(&self) -> &str {
+        &self.suffix
+    }
+
+    fn cookie(&self) -> String {
+        format!("{COOKIE}{}", self.suffix)
     }
 
     fn is_open(&self, session: &str) -> bool {
@@ -188,14 +209,11 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| shown.trim())
 }
 
-/// The session in the browser's cookie.
-pub fn session(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
-    cookies
-        .split(';')
-        .filter_map(|cookie| cookie.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
-        .map(|(_, value)| value)
+/// The value of a cookie.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
+    let mut cookies = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|it| it.trim().split_once('='));
+    cookies.find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
 /// Whether a request that changes something comes from our own page, or from a script with the token. A browser says
@@ -304,7 +322,7 @@ pub async fn log_in(
     Form(shown): Form<Shown>,
 ) -> Response {
     let (status, problem) = match shared.auth.open(shown.token.trim(), &client, Instant::now()) {
-        Ok(session) => return redirect(&shown.next, &cookie(&session, SESSION.as_secs(), &client)),
+        Ok(session) => return redirect(&shown.next, &shared.auth.set(&session, SESSION.as_secs(), &client)),
         Err(Wrong::Token) => (StatusCode::FORBIDDEN, "That is not the token."),
         Err(Wrong::TooOften) => {
             shared.metrics.dashboard_limit("guesses");
@@ -325,10 +343,10 @@ pub async fn log_out(
     Extension(client): Extension<Client>,
     headers: HeaderMap,
 ) -> Response {
-    if let Some(session) = session(&headers) {
+    if let Some(session) = shared.auth.session(&headers) {
         shared.auth.close(session);
     }
-    redirect("/", &cookie("", 0, &client))
+    redirect("/", &shared.auth.set("", 0, &client))
 }
 
 /// A redirect to a page of ours, whatever `next` says: a path that begins with a dot has no host. Relative, because a
@@ -339,12 +357,14 @@ fn redirect(next: &str, cookie: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie)], [(header::LOCATION, to)]).into_response()
 }
 
-/// Without `Path`, so that a browser keeps the cookie for the dashboard's folder behind its proxy and no other. `Lax`,
-/// so that a reader who follows a link from elsewhere is logged in; requests that change something require more
-/// ([`is_own`]).
-fn cookie(session: &str, seconds: u64, client: &Client) -> String {
-    let secure = if client.scheme == Some("https") { "; Secure" } else { "" };
-    format!("{COOKIE}={session}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+impl Auth {
+    /// Without `Path`, so that a browser keeps the cookie for the dashboard's folder behind its proxy and no other.
+    /// `Lax`, so that a reader who follows a link from elsewhere is logged in; requests that change something require
+    /// more ([`is_own`]).
+    fn set(&self, session: &str, seconds: u64, client: &Client) -> String {
+        let secure = if client.scheme == Some("https") { "; Secure" } else { "" };
+        format!("{}={session}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}", self.cookie())
+    }
 }
 
 #[cfg(test)]
@@ -368,10 +388,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_token_opens_a_session_and_only_guesses_are_limited() {
-        let (auth, now) = (Auth::new(Some(TOKEN.into()), Readers::None), Instant::now());
+        let (auth, now) = (Auth::new(Some(TOKEN.into()), Readers::None, 8080), Instant::now());
         assert_eq!(auth.open("guess", &here(), now), Err(Wrong::Token));
         let session = auth.open(TOKEN, &here(), now).expect("it is the token");
-        let cookie = headers(&[("cookie", &format!("a=b; {COOKIE}={session}"))]);
+        let cookie = headers(&[("cookie", &format!("a=b; {}={session}", auth.cookie()))]);
         assert_eq!(auth.login(&cookie), Login::In);
         assert!(auth.may_read(&cookie, "/", &here()) && !auth.may_read(&HeaderMap::new(), "/", &here()));
         assert!(auth.may_read(&HeaderMap::new(), "/healthz", &here()));
@@ -388,7 +408,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_script_shows_the_token_itself() {
-        let auth = Auth::new(Some(TOKEN.into()), Readers::All);
+        let auth = Auth::new(Some(TOKEN.into()), Readers::All, 8080);
         let (right, wrong) = (format!("Bearer {TOKEN}"), "Bearer no");
         assert_eq!(auth.login(&headers(&[("authorization", &right)])), Login::In);
         assert_eq!(auth.login(&headers(&[("authorization", &format!("bearer {TOKEN}"))])), Login::In);
@@ -400,11 +420,11 @@ mod tests {
         assert_eq!(auth.open("no", &here(), Instant::now()), Err(Wrong::TooOften), "the form has the same budget");
         assert_eq!(show(&[("authorization", &right)]), Bearer::Right, "wrong tokens of others lock no client out");
         let session = auth.open(TOKEN, &here(), Instant::now()).expect("it is the token");
-        let cookie = format!("{COOKIE}={session}");
+        let cookie = format!("{}={session}", auth.cookie());
         assert_eq!(show(&[("authorization", wrong), ("cookie", &cookie)]), Bearer::Right, "nor a session");
-        assert_eq!(Auth::new(None, Readers::None).login(&headers(&[("authorization", "Bearer ")])), Login::Off);
-        assert!(Auth::new(None, Readers::None).may_read(&HeaderMap::new(), "/", &here()), "nothing to show");
-        let local = Auth::new(Some(TOKEN.into()), Readers::Local);
+        assert_eq!(Auth::new(None, Readers::None, 8080).login(&headers(&[("authorization", "Bearer ")])), Login::Off);
+        assert!(Auth::new(None, Readers::None, 8080).may_read(&HeaderMap::new(), "/", &here()), "nothing to show");
+        let local = Auth::new(Some(TOKEN.into()), Readers::Local, 8080);
         let elsewhere = client([192, 0, 2, 7], "bot.example", None);
         assert!(local.may_read(&HeaderMap::new(), "/", &here()) && !local.may_read(&HeaderMap::new(), "/", &elsewhere));
     }
@@ -456,13 +476,16 @@ mod tests {
             "no host in it"
         );
         assert_eq!(to("/x\r\nSet-Cookie: a=b"), "./");
-        assert_eq!(cookie("s", 5, &here()), "rosey_session=s; Max-Age=5; HttpOnly; SameSite=Lax");
-        assert!(cookie("s", 5, &client([1, 1, 1, 1], "x", Some("https"))).ends_with("; Secure"));
+        let (auth, other) = (Auth::new(None, Readers::All, 1), Auth::new(None, Readers::All, 2));
+        let set = auth.set("s", 5, &here());
+        assert!(set.starts_with(COOKIE) && set.ends_with("=s; Max-Age=5; HttpOnly; SameSite=Lax"), "{set}");
+        assert!(auth.set("s", 5, &client([1, 1, 1, 1], "x", Some("https"))).ends_with("; Secure"));
+        assert_ne!(auth.cookie(), other.cookie(), "two bots on one machine do not log each other out");
     }
 
     #[test]
     fn sessions_are_bounded() {
-        let (auth, now) = (Auth::new(Some(TOKEN.into()), Readers::All), Instant::now());
+        let (auth, now) = (Auth::new(Some(TOKEN.into()), Readers::All, 8080), Instant::now());
         for _ in 0..MOST_SESSIONS + 10 {
             auth.open(TOKEN, &here(), now).expect("it is the token");
         }

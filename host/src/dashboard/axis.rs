@@ -27,7 +27,7 @@ impl Quantity {
             Self::Percent => (1.0, " %", 10.0),
             Self::Memory if most >= 1024.0 => (1.0 / 1024.0, " GiB", 0.0),
             Self::Memory => (1.0, " MiB", 10.0),
-            Self::Rate if most < 0.5 => (60.0, "/min", 0.05),
+            Self::Rate if most > 0.0 && most < 0.5 => (60.0, "/min", 0.05),
             Self::Rate => (1.0, "/s", 1.0),
             Self::Count => (1.0, "", 4.0),
         }

@@ -3,7 +3,7 @@
 use super::{
     Shared,
     auth::Login,
-    chart::escape,
+    chart::{Span, escape},
     pages::{At, HTML, encoded, missing, query, shown_page},
     words,
 };
@@ -14,10 +14,13 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use std::{convert::Infallible, sync::Arc};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
 
 /// Events on one page of the list.
 const LISTED: usize = 200;
+
+/// People that the filter suggests.
+const PEOPLE: usize = 100;
 
 /// Seconds between a change and what belongs to it: the new generation, and the record of who asked.
 const BESIDE: u64 = 5;
@@ -32,28 +35,81 @@ pub struct Look {
     plugin: String,
     kind: String,
     severity: String,
+    person: String,
+    /// Only marks of the last hour, day, …
+    range: String,
+    /// Only marks with this text.
+    q: String,
     /// Only marks with a smaller number: an older page.
     before: String,
 }
 
 impl Look {
+    /// What the reader looks at.
+    pub fn of(look: Result<Query<Self>, QueryRejection>) -> Self {
+        let Query(mut look) = look.unwrap_or_default();
+        if Span::of(&look.range).is_none() {
+            look.range.clear();
+        }
+        for text in [&mut look.person, &mut look.q] {
+            *text = text.trim().to_owned();
+        }
+        look
+    }
+
+    /// The query of this filter.
+    fn query(&self, before: &str) -> String {
+        let filter = [
+            ("plugin", &*self.plugin),
+            ("kind", &self.kind),
+            ("severity", &self.severity),
+            ("person", &self.person),
+            ("range", &self.range),
+            ("q", &self.q),
+            ("before", before),
+        ];
+        query(&filter)
+    }
+
     fn link(&self, before: &str) -> String {
-        let filter =
-            [("plugin", &*self.plugin), ("kind", &self.kind), ("severity", &self.severity), ("before", before)];
-        format!("events{}", query(&filter))
+        format!("events{}", self.query(before))
     }
 
     fn is_filtered(&self) -> bool {
-        [&self.plugin, &self.kind, &self.severity].iter().any(|one| !one.is_empty())
+        !self.query("").is_empty()
     }
 
-    fn passes(&self, mark: &Mark) -> bool {
+    /// The plugin of the filter; `None` for all.
+    pub fn plugin(&self) -> Option<&str> {
+        Some(self.plugin.as_str()).filter(|plugin| !plugin.is_empty())
+    }
+
+    /// Whether a mark passes. `now` is in seconds since 1970.
+    pub fn passes(&self, mark: &Mark, now: u64) -> bool {
+        self.passes_without_person(mark, now) && self.is_by(mark)
+    }
+
+    fn is_by(&self, mark: &Mark) -> bool {
+        let is_same = |person: &String| person.eq_ignore_ascii_case(&self.person);
+        self.person.is_empty() || mark.person.as_ref().is_some_and(is_same)
+    }
+
+    fn passes_without_person(&self, mark: &Mark, now: u64) -> bool {
         let before = self.before.parse().unwrap_or(u64::MAX);
+        let since = Span::of(&self.range).map_or(0, |span| now.saturating_sub(span.seconds()));
         (self.plugin.is_empty() || mark.plugin.as_deref() == Some(&self.plugin))
             && (self.kind.is_empty() || mark.kind.word() == self.kind)
             && (self.severity.is_empty() || mark.severity.word() == self.severity)
+            && (self.q.is_empty() || has(mark, &self.q.to_lowercase()))
+            && mark.at_seconds >= since
             && mark.number < before
     }
+}
+
+/// Whether a mark has this text, in lower case.
+fn has(mark: &Mark, text: &str) -> bool {
+    let parts = [Some(&mark.text), mark.plugin.as_ref(), mark.person.as_ref()];
+    parts.into_iter().flatten().any(|part| part.to_lowercase().contains(text))
 }
 
 /// A line of the list: one event, or a change with what belongs to it.
@@ -75,6 +131,7 @@ impl Entry {
 struct Events<'a> {
     entries: Vec<Entry>,
     plugins: Vec<&'a str>,
+    people: Vec<String>,
     look: &'a Look,
     /// The link to the page before this one in time.
     older: Option<String>,
@@ -87,7 +144,7 @@ pub async fn page(
     look: Result<Query<Look>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let look = look.map_or_else(|_| Look::default(), |Query(look)| look);
+    let look = Look::of(look);
     let (board, login) = (shared.metrics.latest(), shared.auth.login(&headers));
     let plugins: Vec<&str> = board.snapshot.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
     if !look.plugin.is_empty() && !plugins.contains(&&*look.plugin) && board.number > 0 {
@@ -95,18 +152,33 @@ pub async fn page(
     }
     let name = format!("{login:?} /{}", look.link(&look.before));
     let render = async || {
-        let mut marks = shared.metrics.marks_that(|mark| look.passes(mark), LISTED + 1);
-        let has_older = marks.len() > LISTED;
-        marks.truncate(LISTED);
+        let now = words::now();
+        // What belongs to a change of a person has no person of its own.
+        let passes = |mark: &Mark| look.passes_without_person(mark, now);
+        let limit = if look.person.is_empty() { LISTED + 1 } else { usize::MAX };
+        let mut marks = shared.metrics.marks_that(passes, limit);
+        let has_older = look.person.is_empty() && marks.len() > LISTED;
+        marks.truncate(if look.person.is_empty() { LISTED } else { usize::MAX });
         let last = marks.last().filter(|_| has_older);
         let older = last.map(|last| look.link(&last.number.to_string()));
-        let entries = if look.kind.is_empty() && look.severity.is_empty() { folded(marks) } else { each(marks) };
+        let is_whole = look.kind.is_empty() && look.severity.is_empty() && look.q.is_empty();
+        let mut entries = if is_whole { folded(marks) } else { each(marks) };
+        entries.retain(|entry| look.is_by(&entry.mark) || entry.steps.iter().any(|step| look.is_by(step)));
+        entries.truncate(LISTED);
         let at = At::new("./", login, &format!("/{}", look.link(&look.before)));
-        let html = shown_page(&Events { entries, plugins: plugins.clone(), look: &look, older, at });
-        Ok::<_, Infallible>(shared.named(HTML, html, board.number, login))
+        let people = people(&shared);
+        let html = shown_page(&Events { entries, plugins: plugins.clone(), people, look: &look, older, at });
+        Ok::<_, Infallible>(shared.named(HTML, html, board.number, &format!("{login:?}")))
     };
     let Ok(rendered) = shared.cache.get(board.number, name, render).await;
     rendered.respond(&headers)
+}
+
+/// The people of the events, by name: suggestions for the filter.
+fn people(shared: &Shared) -> Vec<String> {
+    let marks = shared.metrics.marks_that(|mark| mark.person.is_some(), usize::MAX);
+    let people: BTreeSet<String> = marks.into_iter().filter_map(|mark| mark.person).collect();
+    people.into_iter().take(PEOPLE).collect()
 }
 
 /// One event as HTML.
@@ -117,7 +189,7 @@ fn line(mark: &Mark, at: &At) -> String {
     });
     let kind = words::kind(mark.kind.word());
     let (when, text) = (words::when(&mark.at), escape(&mark.text));
-    format!("{when} {plugin}<span class=\"kind {severity}\">{kind}</span> {text}")
+    format!("{when} <span class=\"kind {severity}\">{kind}</span> <span class=\"what\">{plugin}{text}</span>")
 }
 
 fn each(marks: Vec<Mark>) -> Vec<Entry> {
@@ -203,9 +275,26 @@ mod tests {
     fn older_pages_keep_the_filter() {
         let look = Look { plugin: "a b".into(), before: "7".into(), ..Look::default() };
         assert_eq!(look.link("3"), "events?plugin=a%20b&before=3");
-        assert!(look.passes(&mark(6, 0, "a b", MarkKind::Crash)) && !look.passes(&mark(7, 0, "a b", MarkKind::Crash)));
+        let passes = |look: &Look, mark: &Mark| look.passes(mark, 10_000);
+        let crash = |number, at, plugin| mark(number, at, plugin, MarkKind::Crash);
+        assert!(passes(&look, &crash(6, 0, "a b")) && !passes(&look, &crash(7, 0, "a b")));
         let newest = Look { before: "x".into(), ..Look::default() };
-        assert!(newest.passes(&mark(7, 0, "c", MarkKind::Crash)), "an invalid number is none");
+        assert!(passes(&newest, &crash(7, 0, "c")), "an invalid number is none");
         assert!(!newest.is_filtered() && look.is_filtered());
+    }
+
+    #[test]
+    fn a_person_a_text_and_a_range_filter_too() {
+        let by = |person: &str| Mark { person: Some(person.into()), ..mark(1, 6000, "dice", MarkKind::Admin) };
+        let look = |person: &str, q: &str, range: &str| Look {
+            person: person.into(),
+            q: q.into(),
+            range: range.into(),
+            ..Look::default()
+        };
+        assert!(look("Alice", "", "").passes(&by("alice"), 6000) && !look("bob", "", "").passes(&by("alice"), 6000));
+        assert!(!look("alice", "", "").passes(&mark(1, 6000, "dice", MarkKind::Admin), 6000), "without a person");
+        assert!(look("", "DIC", "").passes(&by("x"), 6000) && !look("", "ball", "").passes(&by("x"), 6000));
+        assert!(look("", "", "1h").passes(&by("x"), 9600) && !look("", "", "1h").passes(&by("x"), 9601));
     }
 }

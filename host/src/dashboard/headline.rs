@@ -35,7 +35,10 @@ impl Headline {
     pub fn of_all(snapshot: &Snapshot) -> Self {
         let verdict = trouble::verdict(snapshot, &snapshot.system.troubles);
         match verdict.about {
-            Some(about) => Self { severity: verdict.severity, next: next(&about), what: about.what, why: about.why },
+            Some(about) => {
+                let next = next(&about);
+                Self { severity: verdict.severity, next, what: about.what, why: about.why.as_deref().map(short) }
+            }
             None => Self {
                 severity: verdict.severity,
                 what: verdict.text.trim_end_matches('.').to_owned(),
@@ -44,6 +47,16 @@ impl Headline {
             },
         }
     }
+}
+
+/// A cause without what a signal's name means: `killed by signal 6 (SIGABRT)`.
+pub fn short(cause: &str) -> String {
+    let named = cause.split_once("(SIG").and_then(|(before, rest)| {
+        let (name, rest) = rest.split_once(':')?;
+        let (_, after) = rest.split_once(')')?;
+        Some(format!("{before}(SIG{name}){after}"))
+    });
+    named.unwrap_or_else(|| cause.to_owned())
 }
 
 /// Where an operator goes on with a trouble.
@@ -86,6 +99,15 @@ mod tests {
         let mut all = Snapshot { timestamp: "now".into(), plugins: vec![plugin], ..Snapshot::default() };
         all.system.troubles = trouble::of_all(&all);
         all
+    }
+
+    #[test]
+    fn a_cause_is_short() {
+        assert_eq!(
+            short("mostly killed by signal 6 (SIGABRT: abort, or a panic)"),
+            "mostly killed by signal 6 (SIGABRT)"
+        );
+        assert_eq!(short("exit status 3; next start in 2 s"), "exit status 3; next start in 2 s");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! `server` accepts and bounds connections, `client` identifies the client of a request, and `guard` refuses requests
 //! and restricts browsers. `api` has the pages for programs; `overview`, `plugin` and `events` those for people, with
-//! `pages` (what they share), `headline`, `words` and the charts (`chart`, `axis`, `timeline`);
+//! `pages` (what they share), `headline`, `words` and the charts (`chart`, `axis`, `timeline`, `uptime`); `favourites` has what a
+//! browser wants first; `export` has the events as files;
 //! `live` tells open pages about new boards. Every page shows the newest board and is rendered once for each board
 //! (`cache`), so readers cost the bot nothing. `auth` knows the holders of the token, `guesses` counts wrong tokens,
 //! `action` passes the buttons to the admin, and
@@ -17,6 +18,9 @@ mod cache;
 mod chart;
 mod client;
 mod events;
+mod export;
+mod favourites;
+mod groups;
 mod guard;
 mod guesses;
 mod headline;
@@ -26,6 +30,7 @@ mod pages;
 mod plugin;
 mod server;
 mod timeline;
+mod uptime;
 mod words;
 
 pub use auth::LEAST_TOKEN;
@@ -102,17 +107,18 @@ struct Shared {
 }
 
 impl Shared {
-    /// An answer rendered for a board, with a tag, so that a browser can say that it has it.
+    /// An answer rendered for a board, with a tag, so that a browser can say that it has it. `reader` is what else it
+    /// depends on.
     fn named(
         &self,
         kind: &'static str,
         body: impl Into<axum::body::Bytes>,
         board: u64,
-        login: auth::Login,
+        reader: &str,
     ) -> cache::Rendered {
         match board {
             0 => cache::Rendered::new(kind, body),
-            _ => cache::Rendered::named(kind, body, &format!("{}-{board}-{login:?}", self.life)),
+            _ => cache::Rendered::named(kind, body, &format!("{}-{board}-{reader}", self.life)),
         }
     }
 }
@@ -162,7 +168,7 @@ pub async fn start(
         life: auth::random().and_then(|random| random.get(..12).map(str::to_owned)).unwrap_or_default(),
         rates: guard::Rates::default(),
         live: Arc::new(tokio::sync::Semaphore::new(live::MOST)),
-        auth: auth::Auth::new(config.token, readers),
+        auth: auth::Auth::new(config.token, readers, local.port()),
         admin,
         journal,
         notices: answer::Notices::default(),
@@ -210,11 +216,14 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/", get(overview::page))
         .route("/plugin/{name}", get(plugin::page))
         .route("/events", get(events::page))
+        .route("/events.csv", get(export::csv))
+        .route("/api/events", get(export::json))
         .route("/style.css", get(pages::style))
         .route("/live.js", get(pages::script))
         .route("/favicon.ico", get(pages::icon))
         .route("/login", get(auth::form).post(auth::log_in).route_layer(own.clone()))
         .route("/logout", post(auth::log_out).route_layer(own.clone()))
+        .route("/favourite", post(favourites::toggle).route_layer(own.clone()))
         .route("/plugin/{name}/ask", post(action::ask).route_layer(own.clone()))
         .route("/plugin/{name}/confirm", post(action::confirm).route_layer(own))
         .route("/live", get(live::stream))

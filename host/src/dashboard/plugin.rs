@@ -6,18 +6,20 @@ use super::{
     auth::Login,
     axis::Quantity,
     cache::Rendered,
-    chart::{Range, Span},
+    chart::{Range, Span, escape},
+    favourites, groups,
+    groups::{CrashGroup, LetterGroup},
     headline,
     pages::{self, At, query},
     timeline::{Line, Panel, Shape, Timeline},
-    words,
+    uptime, words,
 };
 use crate::{
     journal::Line as LogLine,
     metrics::History,
     time,
     view::{
-        Crash, Detail, Plugin, Point,
+        Detail, Plugin, Point, StateSpan,
         mark::{Mark, MarkKind, Severity},
     },
 };
@@ -40,7 +42,10 @@ const LINES: usize = 50;
 const DRAWN: usize = 100;
 
 /// Marks below the charts; `/events` has all.
-const LISTED: usize = 6;
+const LISTED: usize = 4;
+
+/// States on the page; JSON has more.
+const STATES: usize = 10;
 
 #[derive(Template)]
 #[template(path = "plugin.html")]
@@ -50,6 +55,9 @@ struct PluginPage<'a> {
     /// The class and the words of its state.
     state: (&'static str, String),
     mood: Severity,
+    /// How long it has been in that state.
+    lasts: String,
+    is_favourite: bool,
     uptime: String,
     outcomes: String,
     p50: String,
@@ -62,7 +70,11 @@ struct PluginPage<'a> {
     charts: String,
     marks: Vec<(Shape, &'a Mark)>,
     why: Option<String>,
-    crashes: Vec<(&'a Crash, Option<String>)>,
+    crashes: Vec<CrashGroup<'a>>,
+    letters: Vec<LetterGroup<'a>>,
+    states: &'a [StateSpan],
+    /// The sections that have something: the anchor, the title, and how many there are.
+    jumps: Vec<Jump>,
     changes: Vec<(&'a crate::view::Change, String)>,
     config: Option<String>,
     lines: Vec<LogLine>,
@@ -101,20 +113,60 @@ pub async fn page(
     let here = format!("/plugin/{}{}", pages::encoded(&name), query(&[("range", chosen.map_or("", Span::word))]));
     let notice = shared.notices.find(&name, &look.said).filter(|_| login == Login::In);
     let number = if notice.is_some() { look.said.as_str() } else { "" };
+    let favourites = favourites::of(&shared, &headers);
+    let is_favourite = favourites.contains(&name);
+    let reader = format!("{login:?}{}", if is_favourite { "-favourite" } else { "" });
     let render = async || {
         let detail = shared.metrics.detail(&name, HOUR).await.ok_or(())?;
-        let html = render(&shared, &detail, span, notice.as_deref(), At::new("../", login, &here)).await;
-        Ok::<Rendered, ()>(shared.named(pages::HTML, html, board.number, login))
+        let reading = Reading { span, notice: notice.as_deref(), is_favourite };
+        let html = render(&shared, &detail, &reading, At::new("../", login, &here)).await;
+        Ok::<Rendered, ()>(shared.named(pages::HTML, html, board.number, &reader))
     };
-    match shared.cache.get(board.number, format!("{login:?} {here} {} {number}", span.word()), render).await {
+    match shared.cache.get(board.number, format!("{reader} {here} {} {number}", span.word()), render).await {
         Ok(rendered) => rendered.respond(&headers),
         Err(()) => pages::missing(&name, At::of(&Method::GET, &uri, login), &headers),
     }
 }
 
-async fn render(shared: &Shared, detail: &Detail, span: Span, notice: Option<&Notice>, at: At) -> String {
-    let plugin = &detail.plugin;
-    let history = shared.metrics.range(&plugin.name, Duration::from_secs(span.seconds())).await;
+/// What one reader sees.
+struct Reading<'a> {
+    span: Span,
+    notice: Option<&'a Notice>,
+    is_favourite: bool,
+}
+
+/// A link to a section.
+struct Jump {
+    to: &'static str,
+    title: &'static str,
+    count: usize,
+}
+
+/// The links to the sections that have something, in the order of the page.
+fn jumps(detail: &Detail) -> Vec<Jump> {
+    let of = |to, title, count| Jump { to, title, count };
+    let all = [
+        of("failures", "Failures", detail.failures.len()),
+        of("crashes", "Crashes", detail.crashes.len()),
+        of("letters", "Dead letters", detail.letters.len()),
+        of("timers", "Timers", detail.timers.len()),
+        of("changes", "Reloads", detail.changes.len()),
+        of("states", "States", detail.states.len()),
+        of("generations", "Generations", detail.generations.len()),
+        of("sandbox", "Sandbox", detail.plugin.sandbox.len()),
+        of("custom", "Its own metrics", detail.custom.len()),
+        of("commands", "Commands", detail.commands.len()),
+        of("own-settings", "Settings", detail.settings.len()),
+    ];
+    all.into_iter().filter(|jump| jump.count > 0).collect()
+}
+
+async fn render(shared: &Shared, detail: &Detail, reading: &Reading<'_>, at: At) -> String {
+    let (plugin, span) = (&detail.plugin, reading.span);
+    let length = Duration::from_secs(span.seconds());
+    let history = shared.metrics.range(&plugin.name, length).await;
+    let served = shared.metrics.served(&[&plugin.name], length, span.parts()).await;
+    let served = uptime::bar(served.get(&plugin.name).map_or(&[], Vec::as_slice), span);
     let range = Range::of(span, words::now(), history.step);
     let is_shown = |mark: &Mark| {
         let is_here = mark.plugin.as_deref() == Some(&plugin.name) || mark.kind == MarkKind::Host;
@@ -125,10 +177,12 @@ async fn render(shared: &Shared, detail: &Detail, span: Span, notice: Option<&No
     let mut lines = shared.journal.last(&plugin.name, LINES);
     lines.reverse();
     let is_down = matches!(plugin.state, PluginState::Stopped | PluginState::Failed);
-    let timeline = Timeline { span, range, points: &history.points, marks: &marks };
+    let timeline = Timeline { span, range, points: &history.points, marks: &marks, served: &served };
     let page = PluginPage {
         state: headline::state(plugin),
         mood: plugin.troubles.first().map_or(Severity::Good, |trouble| trouble.severity),
+        lasts: plugin.state_since.as_deref().map(words::lasts).unwrap_or_default(),
+        is_favourite: reading.is_favourite,
         uptime: if plugin.pid.is_some() { words::span(plugin.uptime) } else { "–".to_owned() },
         outcomes: words::outcomes(&plugin.outcomes),
         p50: words::response(plugin.response_p50),
@@ -136,11 +190,14 @@ async fn render(shared: &Shared, detail: &Detail, span: Span, notice: Option<&No
         store: words::store(&plugin.store),
         starts: words::failed_starts(plugin),
         span,
-        notice,
+        notice: reading.notice,
         charts: charts(&timeline, detail, &history),
         marks: marks.iter().filter_map(|mark| Some((Shape::of(mark)?, mark))).take(LISTED).collect(),
         why: words::why(&detail.crashes),
-        crashes: detail.crashes.iter().map(|crash| (crash, words::guilty(crash))).collect(),
+        crashes: groups::of_crashes(&detail.crashes),
+        letters: groups::of_letters(&detail.letters),
+        states: detail.states.get(..STATES).unwrap_or(&detail.states),
+        jumps: jumps(detail),
         changes: detail.changes.iter().map(|change| (change, words::versions(change))).collect(),
         config: if is_empty { None } else { serde_json::to_string_pretty(&detail.config).ok() },
         lines,
@@ -183,7 +240,24 @@ fn charts(timeline: &Timeline<'_>, detail: &Detail, history: &History) -> String
     ])
 }
 
-/// One line of the log.
+/// One line of the log as HTML.
 fn line(line: &LogLine) -> String {
-    format!("{} {}", words::clock(&time::rfc3339(line.at)), line.text)
+    let at = time::rfc3339(line.at);
+    format!("<time datetime=\"{at}\" title=\"{at}\">{} </time>{}", words::clock(&at), escape(&line.text))
+}
+
+/// The buttons of one dead letter as HTML.
+fn again(plugin: &str, letter: &i64, at: &At) -> String {
+    let button = |action: &str, class: &str, words: &str| {
+        format!(
+            "<button name=\"action\" value=\"{action}\"{class} aria-label=\"{words} dead letter {letter}\">{words}</button>"
+        )
+    };
+    format!(
+        "<form method=\"post\" action=\"{}plugin/{}/ask\"><input type=\"hidden\" name=\"letter\" value=\"{letter}\">{} {}</form>",
+        at.root,
+        pages::encoded(plugin),
+        button("replay", "", "Replay"),
+        button("discard", " class=\"danger\"", "Discard"),
+    )
 }

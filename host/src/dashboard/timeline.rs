@@ -4,6 +4,7 @@
 use super::{
     axis::{Axis, Quantity},
     chart::{self, BOX, Column, Range, Span, escape},
+    uptime::Bar,
     words,
 };
 use crate::{
@@ -57,7 +58,7 @@ pub enum Shape {
     Diamond,
     /// A change by a person.
     Circle,
-    /// The host started or stopped.
+    /// The host started, stopped or stood still.
     Square,
 }
 
@@ -109,7 +110,7 @@ impl Shape {
             (Self::Triangle, "crash"),
             (Self::Diamond, "rollback"),
             (Self::Circle, "reload or restart"),
-            (Self::Square, "Rosey started or stopped"),
+            (Self::Square, "Rosey started, stopped or stood still"),
         ];
         all.map(one).join(" ")
     }
@@ -125,6 +126,8 @@ pub struct Timeline<'a> {
     pub points: &'a [Point],
     /// What happened, the newest first.
     pub marks: &'a [Mark],
+    /// When the plugin served.
+    pub served: &'a Bar,
 }
 
 impl Timeline<'_> {
@@ -144,6 +147,7 @@ impl Timeline<'_> {
             .take(MOST_MARKS)
             .collect();
         self.write_lane(&mut html, &drawn);
+        self.write_served(&mut html);
         for panel in panels {
             self.write_panel(&mut html, panel, &drawn);
         }
@@ -174,6 +178,17 @@ impl Timeline<'_> {
             );
         }
         html.push_str("</svg><p class=\"tip\" id=\"tip\"></p></div>");
+    }
+
+    fn write_served(&self, html: &mut String) {
+        let Bar { svg, share, text, class } = self.served;
+        // Writing to a string does not fail.
+        let _ = write!(
+            html,
+            "<div id=\"served\" class=\"panel served {class}\"><p><b>Served</b> <b class=\"share\">{share}</b> \
+             <span>{}</span></p>{svg}</div>",
+            escape(text)
+        );
     }
 
     fn write_panel(&self, html: &mut String, panel: &Panel<'_>, drawn: &[(&Mark, Shape)]) {
@@ -239,7 +254,7 @@ impl Timeline<'_> {
 
     /// The times below the charts: round ones, in UTC. The script writes them in the time zone of the browser.
     fn write_times(&self, html: &mut String) {
-        html.push_str("<div class=\"times\"><svg class=\"plot\">");
+        html.push_str("<div class=\"times\"><span class=\"zone\" data-zone=\"short\">UTC</span><svg class=\"plot\">");
         let between = self.span.between_times();
         let mut at = self.range.from.div_ceil(between) * between;
         while at <= self.range.to {
@@ -302,7 +317,8 @@ mod tests {
         let lines = [Line { name: "CPU", value: &|point| point.cpu }];
         let panel = Panel { title: "<b>", quantity: Quantity::Percent, lines: &lines, limit };
         let range = Range { from: 7200, to: 10_800, poll: 5.0 };
-        Timeline { span: Span::Hour, range, points, marks: &[mark] }.html(&[panel])
+        let served = Bar { share: "98.9 %".into(), ..Bar::default() };
+        Timeline { span: Span::Hour, range, points, marks: &[mark], served: &served }.html(&[panel])
     }
 
     fn mark(text: &str) -> Mark {
@@ -332,6 +348,7 @@ mod tests {
         assert!(html.contains(">100 %</text>") && html.contains("class=\"limit\" x2"), "{html}");
         assert!(html.contains("<b data-values=\",,,"), "{html}");
         assert_eq!(html.matches("class=\"times\"").count(), 1);
+        assert!(html.contains("<b class=\"share\">98.9 %</b>") && html.contains(">UTC</span>"), "{html}");
     }
 
     #[test]

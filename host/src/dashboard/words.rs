@@ -54,6 +54,18 @@ pub fn when(at: &str) -> String {
     )
 }
 
+/// How long ago a time is, as a duration, with the time in full as a title.
+pub fn lasts(since: &str) -> String {
+    let Some(then) = seconds_of(since) else { return String::new() };
+    let at = escape(since);
+    format!("<time datetime=\"{at}\" title=\"{at}\" data-lasts>{}</time>", span(now().saturating_sub(then)))
+}
+
+/// How long a state lasted: `0.4 s`, `12 s`, `3 m 4 s`.
+pub fn lasted(seconds: f64) -> String {
+    if seconds < 10.0 { format!("{seconds:.1} s") } else { span(seconds as u64) }
+}
+
 /// The time of day alone: `03:28:34`.
 pub fn clock(at: &str) -> &str {
     at.get(11..19).unwrap_or(at)
@@ -150,7 +162,7 @@ pub fn versions(change: &Change) -> String {
 }
 
 /// The cause of a crash in two or three words, so that equal causes can be counted.
-fn sort(crash: &Crash) -> String {
+pub fn sort(crash: &Crash) -> String {
     match crash.kind {
         "signal" => {
             let name = crash.cause.split_once('(').map(|(_, rest)| rest);

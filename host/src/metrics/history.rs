@@ -77,8 +77,10 @@ impl History {
     /// Least, mean, greatest and 95th percentile over the points since `from`, in seconds since 1970.
     pub fn aggregates(&self, from: u64) -> Aggregates {
         let of = |value: fn(&Point) -> f32| statistics(self.since(from).map(value)).unwrap_or_default();
-        let [cpu_min, cpu_avg, cpu_max, cpu_p95] = of(|point| point.cpu);
-        let [memory_min, memory_avg, memory_max, memory_p95] = of(|point| point.memory);
+        let hundredth = |value: f64| (value * 100.0).round() / 100.0;
+        let [cpu_min, cpu_avg, cpu_max, cpu_p95] = of(|point| point.cpu).map(hundredth);
+        let [memory_min, memory_avg, memory_max, memory_p95] =
+            of(|point| point.memory).map(|value| value.round() as u64);
         Aggregates { cpu_min, cpu_avg, cpu_max, cpu_p95, memory_min, memory_avg, memory_max, memory_p95 }
     }
 }
@@ -112,13 +114,13 @@ mod tests {
     fn aggregates_are_what_they_say_over_any_window() {
         let all = filled().aggregates(0);
         assert_eq!((all.cpu_min, all.cpu_avg, all.cpu_max, all.cpu_p95), (1.0, 50.5, 100.0, 95.0));
-        assert_eq!((all.memory_min, all.memory_avg, all.memory_p95), (10.0, 10.0, 10.0));
+        assert_eq!((all.memory_min, all.memory_avg, all.memory_p95), (10, 10, 10));
         let mut short = History::default();
         for cpu in [1.2, 0.1, 0.7] {
             short.push(Point { cpu, ..Point::default() }, Duration::from_secs(3600));
         }
         let shown = serde_json::to_string(&short.aggregates(0)).expect("numbers");
-        assert!(shown.contains(r#""cpu_min":0.1,"cpu_avg":0.666667,"cpu_max":1.2,"#), "{shown}");
+        assert!(shown.contains(r#""cpu_min":0.1,"cpu_avg":0.67,"cpu_max":1.2,"#), "{shown}");
         let late = filled().aggregates(90);
         assert_eq!((late.cpu_min, late.cpu_p95), (91.0, 100.0));
         assert_eq!(History::default().aggregates(0), Aggregates::default());

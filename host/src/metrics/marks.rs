@@ -23,7 +23,10 @@ pub const KEPT: usize = 5000;
 pub const KEPT_OF_A_KIND: usize = 100;
 
 /// The time that counts as recent: the hour that the charts show.
-const LATELY: Duration = Duration::from_secs(3600);
+pub const LATELY: Duration = Duration::from_secs(3600);
+
+/// Bytes of a person's name.
+const PERSON: usize = 100;
 
 /// The newest marks, the oldest first.
 #[derive(Debug, Default)]
@@ -39,8 +42,8 @@ impl Marks {
         &mut self,
         at: SystemTime,
         plugin: Option<&str>,
-        kind: MarkKind,
-        severity: Severity,
+        person: Option<&str>,
+        (kind, severity): (MarkKind, Severity),
         text: &str,
     ) -> Mark {
         let mark = Mark {
@@ -50,6 +53,7 @@ impl Marks {
             plugin: plugin.map(str::to_owned),
             kind,
             severity,
+            person: person.map(|person| bounded(person, PERSON)),
             text: bounded(text, 500),
         };
         self.keep(mark.clone());
@@ -85,7 +89,11 @@ impl Marks {
     /// Adds a mark for a lifecycle event, if it deserves one.
     pub fn happened(&mut self, event: &LifecycleEvent) -> Option<Mark> {
         let (kind, severity, text) = describe(event)?;
-        Some(self.push(event.at, Some(&event.plugin), kind, severity, &text))
+        let person = match &event.kind {
+            LifecycleKind::Crash(crash) => crash.by.first().map(String::as_str),
+            _ => None,
+        };
+        Some(self.push(event.at, Some(&event.plugin), person, (kind, severity), &text))
     }
 
     /// The marks of one plugin or of all, the newest first.
@@ -211,7 +219,7 @@ mod tests {
         let mut marks = Marks::default();
         for number in 0..KEPT + 500 {
             let plugin = format!("p{}", number % 60);
-            marks.push(UNIX_EPOCH, Some(&plugin), MarkKind::Admin, Severity::Info, &number.to_string());
+            marks.push(UNIX_EPOCH, Some(&plugin), None, (MarkKind::Admin, Severity::Info), &number.to_string());
         }
         assert_eq!(marks.newest(None, usize::MAX).len(), KEPT);
         let newest = marks.newest(Some("p1"), 2);
@@ -223,10 +231,10 @@ mod tests {
     #[test]
     fn a_crash_loop_pushes_out_nothing_but_its_own_crashes() {
         let mut marks = Marks::default();
-        marks.push(UNIX_EPOCH, Some("quiet"), MarkKind::Reload, Severity::Info, "of yesterday");
-        marks.push(UNIX_EPOCH, Some("loop"), MarkKind::Reload, Severity::Info, "of yesterday");
+        marks.push(UNIX_EPOCH, Some("quiet"), None, (MarkKind::Reload, Severity::Info), "of yesterday");
+        marks.push(UNIX_EPOCH, Some("loop"), None, (MarkKind::Reload, Severity::Info), "of yesterday");
         for number in 0..3 * KEPT {
-            marks.push(UNIX_EPOCH, Some("loop"), MarkKind::Crash, Severity::Error, &number.to_string());
+            marks.push(UNIX_EPOCH, Some("loop"), None, (MarkKind::Crash, Severity::Error), &number.to_string());
         }
         assert_eq!(marks.newest(Some("quiet"), 9).len(), 1);
         let of_loop = marks.newest(Some("loop"), usize::MAX);
@@ -237,14 +245,14 @@ mod tests {
     fn lately_is_an_hour_and_a_good_change_forgives() {
         let (mut marks, now) = (Marks::default(), UNIX_EPOCH + Duration::from_secs(10_000));
         let ago = |seconds| now - Duration::from_secs(seconds);
-        marks.push(ago(4000), Some("a"), MarkKind::Crash, Severity::Error, "long ago");
-        marks.push(ago(3000), Some("a"), MarkKind::Crash, Severity::Error, "lately");
-        marks.push(ago(2000), Some("a"), MarkKind::Rollback, Severity::Error, "back");
-        marks.push(ago(1000), Some("b"), MarkKind::Refused, Severity::Warning, "no");
+        marks.push(ago(4000), Some("a"), None, (MarkKind::Crash, Severity::Error), "long ago");
+        marks.push(ago(3000), Some("a"), None, (MarkKind::Crash, Severity::Error), "lately");
+        marks.push(ago(2000), Some("a"), None, (MarkKind::Rollback, Severity::Error), "back");
+        marks.push(ago(1000), Some("b"), None, (MarkKind::Refused, Severity::Warning), "no");
         let lately = marks.lately(now);
         assert_eq!((lately["a"].crashes, lately["a"].rolled_back.as_deref()), (1, Some("back")));
         assert_eq!(lately["b"].refused.as_deref(), Some("no"));
-        marks.push(ago(1), Some("a"), MarkKind::Reload, Severity::Info, "done");
+        marks.push(ago(1), Some("a"), None, (MarkKind::Reload, Severity::Info), "done");
         assert_eq!(marks.lately(now)["a"].rolled_back, None);
     }
 }

@@ -6,9 +6,11 @@
 //! within a quarter of a second, and outlives the host (`persist`). A plugin's own metrics are checked (`custom`,
 //! `lint`) and added up across its generations (`totals`). Knows nothing about HTTP.
 
+mod board;
 mod connectors;
 mod custom;
 mod history;
+mod host_meter;
 mod lint;
 pub mod marks;
 mod persist;
@@ -20,6 +22,8 @@ mod series;
 mod settings;
 mod show;
 mod state;
+mod states;
+mod still;
 mod totals;
 pub mod traffic;
 mod usage;
@@ -38,11 +42,12 @@ use crate::{
     text::clean,
     time,
     view::{
-        Change, Custom, Plugin, Point, Snapshot,
+        Change, Plugin, Point,
         mark::{Mark, MarkKind, Severity},
     },
 };
 use arc_swap::ArcSwap;
+use board::Source;
 use connectors::Connector;
 use show::Measured;
 use state::State;
@@ -58,13 +63,14 @@ use tokio::{
 };
 use usage::{Meter, Usage};
 
+pub use board::Board;
 pub use range::History;
-pub use rollup::LONGEST;
+pub use rollup::{LONGEST, Served};
 pub use settings::settings;
 pub use show::timer;
 
 /// The tables of this room.
-pub const SCHEMA: [&str; 2] = [persist::SCHEMA, rollup::SCHEMA];
+pub const SCHEMA: [&str; 4] = [persist::SCHEMA, rollup::SCHEMA, persist::PERSON, rollup::DOWN];
 
 /// Time between an event and the board that shows it. Further events in that time are on the same board.
 const SOON: Duration = Duration::from_millis(200);
@@ -101,39 +107,6 @@ pub struct MetricsConfig {
     pub history_duration: Duration,
     /// Whether Prometheus text is written.
     pub prometheus: bool,
-}
-
-/// All measurements of one moment.
-#[derive(Debug, Default)]
-pub struct Board {
-    /// The number of the board; 0 is the empty one before the first poll.
-    pub number: u64,
-    /// The read model.
-    pub snapshot: Snapshot,
-    /// The read model as JSON, for `/api/metrics`.
-    pub json: Arc<[u8]>,
-    /// The data behind `/metrics`; `None` when that is off.
-    source: Option<Source>,
-    prometheus: OnceLock<Arc<[u8]>>,
-}
-
-/// The data of the Prometheus text besides the read model.
-#[derive(Debug)]
-struct Source {
-    views: Vec<View>,
-    custom: Vec<(String, Vec<Custom>)>,
-    tallies: Tallies,
-}
-
-impl Board {
-    /// The board as Prometheus text 0.0.4, for `/metrics`; empty when that is off. Rendered at the first request,
-    /// because polls are more frequent than scrapes.
-    pub fn prometheus(&self) -> &Arc<[u8]> {
-        self.prometheus.get_or_init(|| {
-            let text = |of: &Source| prometheus::render(&self.snapshot, &of.views, &of.custom, &of.tallies);
-            self.source.as_ref().map(text).unwrap_or_default().into_bytes().into()
-        })
-    }
 }
 
 /// Access to the measurements. Cheap to clone.
@@ -242,6 +215,8 @@ impl Metrics {
     /// Polls these plugins on `ops` from now on, as long as that runtime lives.
     pub fn start(&self, plugins: Arc<Plugins>, ops: &Handle) {
         self.state().plugins = Some(Arc::clone(&plugins));
+        // Where events are moved, and not where they are shown: a busy dashboard is no standstill.
+        tokio::spawn(still::watch(self.clone()));
         let metrics = self.clone();
         ops.spawn(async move {
             let mut meter = Meter::default();
@@ -364,6 +339,13 @@ impl Metrics {
         self.0.something.notify_one();
     }
 
+    /// Records what a person did.
+    pub fn mark_of(&self, person: &str, plugin: Option<&str>, severity: Severity, text: &str) {
+        let kind = (MarkKind::Admin, severity);
+        self.state().mark_of(SystemTime::now(), plugin, Some(person), kind, text);
+        self.0.something.notify_one();
+    }
+
     /// Counts an admin command, one of a fixed set of words. Denied commands (`None`) count as `_denied`, and beyond 64
     /// users all others as `_other`.
     pub fn admin_command(&self, command: &str, user: Option<&str>) {
@@ -398,7 +380,7 @@ impl Metrics {
         }
         let (snapshot, custom) = {
             let mut state = self.state();
-            state.learn(&views, &letters);
+            state.learn(&views, &letters, began);
             if measures {
                 state.poll(&views, began, self.0.config.history_duration);
             }
@@ -456,6 +438,7 @@ impl Metrics {
             if let Ok(config) = plugins.config(&view.plugin) {
                 let limits = &config.limits;
                 measured.queue_limit = limits.queue;
+                measured.group.clone_from(&config.group);
                 measured.store_limits = (limits.store_keys, limits.store_bytes);
             }
         }

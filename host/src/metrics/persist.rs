@@ -60,6 +60,9 @@ CREATE TABLE IF NOT EXISTS life (
     ended   TEXT                  -- NULL while it runs, and of one that was killed
 ) STRICT;";
 
+/// The column of a later Rosey: the person of a mark.
+pub const PERSON: &str = "ALTER TABLE mark ADD COLUMN person TEXT";
+
 /// Crashes, and changes, kept in all: 50 for each of 200 plugins.
 const KEPT: usize = 10_000;
 
@@ -159,8 +162,8 @@ fn write(connection: &mut Connection, unsaved: &Unsaved) -> rusqlite::Result<()>
     let transaction = connection.transaction()?;
     for mark in &unsaved.marks {
         transaction.execute(
-            "INSERT OR REPLACE INTO mark (number, at, seconds, plugin, kind, severity, text)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT OR REPLACE INTO mark (number, at, seconds, plugin, kind, severity, text, person)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 mark.number.cast_signed(),
                 mark.at,
@@ -168,7 +171,8 @@ fn write(connection: &mut Connection, unsaved: &Unsaved) -> rusqlite::Result<()>
                 mark.plugin,
                 mark.kind.word(),
                 mark.severity.word(),
-                mark.text
+                mark.text,
+                mark.person
             ],
         )?;
     }
@@ -278,8 +282,8 @@ pub async fn begin(database: &Database, began: String) -> Result<Past, StoreErro
 
 /// A later build wrote a kind that this one does not know; it is left out.
 fn read_marks(connection: &Connection) -> rusqlite::Result<Vec<Mark>> {
-    let mut statement =
-        connection.prepare("SELECT number, at, seconds, plugin, kind, severity, text FROM mark ORDER BY number")?;
+    let mut statement = connection
+        .prepare("SELECT number, at, seconds, plugin, kind, severity, text, person FROM mark ORDER BY number")?;
     let rows = statement.query_map([], |row| {
         let (kind, severity): (String, String) = (row.get(4)?, row.get(5)?);
         let kind = MarkKind::ALL.into_iter().find(|known| known.word() == kind);
@@ -292,6 +296,7 @@ fn read_marks(connection: &Connection) -> rusqlite::Result<Vec<Mark>> {
             kind,
             severity,
             text: row.get(6).unwrap_or_default(),
+            person: row.get(7).unwrap_or_default(),
         }))
     })?;
     rows.filter_map(Result::transpose).collect()

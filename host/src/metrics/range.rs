@@ -2,14 +2,14 @@
 
 use super::{
     MOST_LETTERS, MOST_TIMERS, Metrics, history, now_seconds,
-    rollup::{self, HOST},
+    rollup::{self, HOST, Served},
     show,
 };
 use crate::{
     slot::dead_letter,
     view::{Detail, Point},
 };
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 /// The longest range of which the points of the last hour are shown, whole or in part.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -86,6 +86,34 @@ impl Metrics {
             points.extend(open);
         }
         History { points, step: (step as f32).max(poll.as_secs_f32()), polled }
+    }
+
+    /// For each of these plugins, how long it served in each of `count` equal parts of a range that ends now.
+    pub async fn served(&self, plugins: &[&str], length: Duration, count: usize) -> HashMap<String, Vec<Served>> {
+        let (step, from) = (rollup::step_of(length), now_seconds().saturating_sub(length.as_secs()));
+        let place = |at: u64| (at.saturating_sub(from) * count as u64 / length.as_secs().max(1)) as usize;
+        let (database, mut all) = {
+            let state = self.state();
+            let open = |name: &&str| {
+                let mut parts = vec![Served::default(); count];
+                if let Some((at, served)) = state.rollups.get(*name).and_then(|rollup| rollup.open_served(step)) {
+                    parts[place(at).min(count - 1)] = served;
+                }
+                ((*name).to_owned(), parts)
+            };
+            (state.database.clone(), plugins.iter().map(open).collect::<HashMap<_, _>>())
+        };
+        let names = plugins.iter().map(|name| (*name).to_owned()).collect();
+        let Some(database) = database else { return all };
+        for (name, points) in rollup::read_served(&database, names, step, from).await.unwrap_or_default() {
+            let Some(parts) = all.get_mut(&name) else { continue };
+            for (at, served) in points {
+                if let Some(part) = parts.get_mut(place(at)) {
+                    part.add(served);
+                }
+            }
+        }
+        all
     }
 
     /// The points of the host itself, with the events of all plugins, within a range that ends now.

@@ -5,7 +5,7 @@ use super::{now_seconds, show};
 use crate::{
     slot::view::View,
     store::{Database, StoreError},
-    view::{Point, mebibytes},
+    view::Point,
 };
 use rosey_core::{histogram::Histogram, outcome::OUTCOMES};
 use rusqlite::{Connection, Row, Transaction, params};
@@ -35,6 +35,9 @@ CREATE TABLE IF NOT EXISTS history (
     PRIMARY KEY (plugin, step, at)
 ) STRICT, WITHOUT ROWID;";
 
+/// The column of a later Rosey: seconds of these in which the plugin did not serve; NULL where that is unknown.
+pub const DOWN: &str = "ALTER TABLE history ADD COLUMN down REAL";
+
 /// The name of the host in the table.
 pub const HOST: &str = "";
 
@@ -60,17 +63,20 @@ pub struct Counts {
     pub response: Histogram,
     /// Crashes of the plugin.
     pub crashes: u64,
+    /// Seconds in which the plugin did not serve.
+    pub down: f64,
 }
 
 impl Counts {
-    /// The counts of a slot.
-    pub fn of(view: &View) -> Self {
+    /// The counts of a slot, which did not serve for `down` seconds.
+    pub fn of(view: &View, down: f64) -> Self {
         let (ledger, account) = (&view.ledger, &view.account);
         Self {
             accepted: ledger.accepted,
             outcomes: ledger.outcomes,
             response: account.response,
             crashes: account.crash_count,
+            down,
         }
     }
 
@@ -103,6 +109,7 @@ pub struct Entry {
     step: u64,
     at: u64,
     seconds: f64,
+    down: f64,
     events: u64,
     outcomes: [u64; OUTCOMES.len()],
     crashes: u64,
@@ -158,9 +165,18 @@ impl Rollup {
 
     /// The point that is not over, of a history with this step.
     pub fn open(&self, step: u64) -> Option<Point> {
+        Some(Point { at: now_seconds(), ..self.open_entry(step)?.point() })
+    }
+
+    /// When that point begins, its seconds so far, and those in which the plugin did not serve.
+    pub fn open_served(&self, step: u64) -> Option<(u64, Served)> {
+        let entry = self.open_entry(step)?;
+        Some((entry.at, Served { seconds: entry.seconds, down: entry.down }))
+    }
+
+    fn open_entry(&self, step: u64) -> Option<Entry> {
         let open = STEPS.into_iter().zip(self.open).find(|((known, _), _)| *known == step)?.1?;
-        let entry = open.entry("", step, now_seconds(), &self.last);
-        Some(Point { at: now_seconds(), ..entry.point() })
+        Some(open.entry("", step, now_seconds(), &self.last))
     }
 }
 
@@ -171,11 +187,13 @@ impl Open {
             *count = count.saturating_sub(before);
         }
         let response = last.response.since(&self.first.response);
+        let seconds = (now.min(self.at + step).saturating_sub(self.since)).max(1) as f64;
         Entry {
             plugin: plugin.to_owned(),
             step,
             at: self.at,
-            seconds: (now.min(self.at + step).saturating_sub(self.since)).max(1) as f64,
+            seconds,
+            down: (last.down - self.first.down).clamp(0.0, seconds),
             events: last.accepted.saturating_sub(self.first.accepted),
             outcomes,
             crashes: last.crashes.saturating_sub(self.first.crashes),
@@ -215,7 +233,9 @@ pub fn write(transaction: &Transaction<'_>, entries: &[Entry]) -> rusqlite::Resu
     for entry in entries {
         let [replied, ignored, failed, timed_out, rejected, dead_lettered] = entry.outcomes.map(u64::cast_signed);
         let mut insert = transaction.prepare_cached(
-            "INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+            "INSERT INTO history (plugin, step, at, seconds, events, replied, ignored, failed, timed_out, rejected, dead_lettered,
+             crashes, p50, p95, cpu, memory, queued, in_flight, down)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
              ON CONFLICT DO UPDATE SET seconds = min(step, seconds + excluded.seconds), events = events + excluded.events,
              replied = replied + excluded.replied, ignored = ignored + excluded.ignored,
              failed = failed + excluded.failed, timed_out = timed_out + excluded.timed_out,
@@ -223,7 +243,7 @@ pub fn write(transaction: &Transaction<'_>, entries: &[Entry]) -> rusqlite::Resu
              crashes = crashes + excluded.crashes, p50 = coalesce(max(p50, excluded.p50), p50, excluded.p50),
              p95 = coalesce(max(p95, excluded.p95), p95, excluded.p95), cpu = max(cpu, excluded.cpu),
              memory = max(memory, excluded.memory), queued = max(queued, excluded.queued),
-             in_flight = max(in_flight, excluded.in_flight)",
+             in_flight = max(in_flight, excluded.in_flight), down = coalesce(down, 0) + excluded.down",
         )?;
         insert.execute(params![
             entry.plugin,
@@ -243,7 +263,8 @@ pub fn write(transaction: &Transaction<'_>, entries: &[Entry]) -> rusqlite::Resu
             entry.cpu,
             entry.memory,
             entry.queued,
-            entry.in_flight
+            entry.in_flight,
+            entry.down
         ])?;
         let kept = STEPS.into_iter().find(|(step, _)| *step == entry.step).map_or(0, |(_, kept)| kept);
         let mut delete =
@@ -291,6 +312,7 @@ fn select(connection: &Connection, plugin: String, step: u64, from: u64) -> rusq
             step,
             at: count(0)?,
             seconds: row.get(1)?,
+            down: 0.0,
             events: count(2)?,
             outcomes: [count(3)?, count(4)?, count(5)?, count(6)?, count(7)?, count(8)?],
             crashes: count(9)?,
@@ -305,24 +327,51 @@ fn select(connection: &Connection, plugin: String, step: u64, from: u64) -> rusq
     statement.query_map(params![plugin, step.cast_signed(), from.cast_signed()], point)?.collect()
 }
 
-/// Processor time and memory of the host alone.
-#[derive(Debug, Default)]
-pub struct HostMeter {
-    before: Option<(std::time::Instant, f64)>,
+/// How long a plugin served within some part of a range.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Served {
+    /// Seconds of it for which that is known; 0 while Rosey did not run.
+    pub seconds: f64,
+    /// Seconds of these in which the plugin did not serve.
+    pub down: f64,
 }
 
-impl HostMeter {
-    /// Percent of one core since the last call, and MiB.
-    pub fn measure(&mut self) -> (f64, f64) {
-        let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        let spent = spent.tv_sec as f64 + spent.tv_nsec as f64 / 1e9;
-        let now = std::time::Instant::now();
-        let cpu = self.before.replace((now, spent)).map_or(0.0, |(then, before)| {
-            (spent - before) / now.saturating_duration_since(then).as_secs_f64().max(0.001) * 100.0
-        });
-        let memory = crate::process::memory::resident_bytes(std::process::id()).unwrap_or_default();
-        ((cpu * 10.0).round() / 10.0, mebibytes(memory))
+impl Served {
+    /// Adds another part.
+    pub fn add(&mut self, other: Self) {
+        self.seconds += other.seconds;
+        self.down += other.down;
     }
+}
+
+/// For each of these plugins, its points with this step since `from`: when each begins, and how long the plugin served.
+///
+/// # Errors
+/// Those of the database.
+pub async fn read_served(
+    database: &Database,
+    plugins: Vec<String>,
+    step: u64,
+    from: u64,
+) -> Result<Vec<(String, Vec<(u64, Served)>)>, StoreError> {
+    database
+        .read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT at, seconds, down FROM history WHERE plugin = ?1 AND step = ?2 AND at + ?2 >= ?3
+                 AND down IS NOT NULL ORDER BY at",
+            )?;
+            let mut of = |plugin: String| {
+                let row = |row: &Row<'_>| {
+                    let at = row.get::<_, i64>(0)?.cast_unsigned();
+                    Ok((at, Served { seconds: row.get(1)?, down: row.get(2)? }))
+                };
+                let rows = statement.query_map(params![plugin, step.cast_signed(), from.cast_signed()], row)?;
+                let rows: rusqlite::Result<Vec<_>> = rows.collect();
+                rows.map(|rows| (plugin, rows))
+            };
+            plugins.into_iter().map(&mut of).collect()
+        })
+        .await
 }
 
 #[cfg(test)]
@@ -360,7 +409,7 @@ mod tests {
     }
 
     fn database(path: &Path) -> Database {
-        Database::open(path, &[SCHEMA]).expect("a database")
+        Database::open(path, &[SCHEMA, DOWN]).expect("a database")
     }
 
     async fn add(database: &Database, entries: Vec<Entry>) {
@@ -378,9 +427,10 @@ mod tests {
         let path = folder.path().join("rosey.db");
         let entry = |at: u64| {
             let mut rollup = Rollup::default();
-            rollup.poll("a", &point(at, 3.0), counts(0));
-            rollup.poll("a", &point(at + 30, 5.0), counts(30));
-            rollup.poll("a", &point(at + 60, 1.0), counts(30)).swap_remove(0)
+            let down = |accepted: u64, down: f64| Counts { down, ..counts(accepted) };
+            rollup.poll("a", &point(at, 3.0), down(0, 0.0));
+            rollup.poll("a", &point(at + 30, 5.0), down(30, 12.0));
+            rollup.poll("a", &point(at + 60, 1.0), down(30, 12.0)).swap_remove(0)
         };
         add(&database(&path), vec![entry(6000)]).await;
         let later = database(&path);
@@ -389,6 +439,10 @@ mod tests {
         assert_eq!(points.iter().map(|point| point.outcomes[0]).collect::<Vec<_>>(), [60, 30], "it adds up");
         assert_eq!((points[0].cpu, points[1].at), (5.0, 6120));
         assert!(points[0].response_p95.is_nan());
+        let served = read_served(&later, vec!["a".into(), "b".into()], 60, 0).await.expect("it is read");
+        let sums: Vec<_> = served.iter().map(|(name, all)| (name.as_str(), all.len())).collect();
+        assert_eq!(sums, [("a", 2), ("b", 0)]);
+        assert_eq!(served[0].1[1], (6060, Served { seconds: 60.0, down: 12.0 }));
         for minute in 0..1000 {
             add(&later, vec![entry(12_000 + minute * 60)]).await;
         }
@@ -423,17 +477,5 @@ mod tests {
         }
         assert_eq!(read(&database, "99", 60, 0).await.expect("it is read").len(), 60);
         assert_eq!(read(&database, "99", 1800, 0).await.expect("it is read").len(), 2);
-    }
-
-    #[test]
-    fn the_host_measures_itself() {
-        let mut meter = HostMeter::default();
-        assert_eq!(meter.measure().0, 0.0);
-        let began = std::time::Instant::now();
-        while began.elapsed() < Duration::from_millis(50) {
-            std::hint::spin_loop();
-        }
-        let (cpu, memory) = meter.measure();
-        assert!(cpu > 1.0 && memory > 1.0, "{cpu} {memory}");
     }
 }

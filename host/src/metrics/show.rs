@@ -1,6 +1,6 @@
 //! Makes the read model from the view of a slot and the measurements.
 
-use super::{Connector, secrets, series::Recent, settings, usage::Usage};
+use super::{Connector, secrets, series::Recent, settings, states::is_serving, usage::Usage};
 use crate::{
     commit::timers::Listed,
     event::origin,
@@ -48,6 +48,10 @@ pub struct Measured {
     pub store_limits: (u64, u64),
     /// When the generation that was active last was ready.
     pub loaded_at: Option<String>,
+    /// Since when it is in its state.
+    pub state_since: Option<String>,
+    /// The group of the configuration.
+    pub group: Option<String>,
     /// Dead letters that wait.
     pub dead_letters: u64,
     /// Lines of its output that were left out.
@@ -102,7 +106,9 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
     let mut plugin = Plugin {
         name: view.plugin.to_string(),
         version: active.map(|active| active.version.clone()).or(declared).unwrap_or_else(|| "unknown".to_owned()),
+        group: measured.group.clone(),
         state: view.state,
+        state_since: measured.state_since.clone(),
         explanation: view.explanation.clone(),
         pid: active.map(|active| active.pid),
         uptime: active.and_then(|active| active.since.elapsed().ok()).unwrap_or_default().as_secs(),
@@ -148,6 +154,7 @@ pub fn plugin(view: &View, measured: &Measured) -> Plugin {
             ended: recent.ended,
             failed: recent.failed,
             timed: recent.minute.count(),
+            failure: account.failures.frequent(SystemTime::now()).map(|group| clean(&group.text, TEXT)),
             ..measured.lately.clone()
         },
         troubles: Vec::new(),
@@ -180,7 +187,7 @@ impl super::Metrics {
         let system = System {
             total_events: views.iter().map(|view| view.ledger.accepted).sum(),
             total_plugins: plugins.len(),
-            plugins_running: count(&[PluginState::Running, PluginState::Reloading, PluginState::Draining]),
+            plugins_running: plugins.iter().filter(|plugin| is_serving(plugin.state)).count(),
             plugins_crashed: count(&[PluginState::Crashed, PluginState::Failed, PluginState::Unhealthy]),
             plugins_failing: plugins.iter().filter(|plugin| trouble::is_failing(plugin)).count(),
             events_per_second: tenths(host.events_per_second, 100.0),
@@ -330,7 +337,7 @@ pub fn sample(point: &Point) -> Sample {
     Sample {
         timestamp: rfc3339(UNIX_EPOCH + Duration::from_secs(point.at)),
         cpu: point.cpu,
-        memory: point.memory,
+        memory: point.memory.round() as u64,
         events_per_second: point.events_per_second,
         response_p50: some(point.response_p50),
         response_p95: some(point.response_p95),

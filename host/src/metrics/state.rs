@@ -3,12 +3,14 @@
 use super::{
     MOST_CHANGES, custom,
     history::History,
-    marks::Marks,
+    host_meter::HostMeter,
+    marks::{LATELY, Marks},
     now_seconds, persist,
-    rollup::{Counts, HOST, HostMeter, Rollup},
+    rollup::{Counts, HOST, Rollup},
     series::Series,
     show,
     show::Measured,
+    states::States,
     totals::Totals,
 };
 use crate::{
@@ -28,7 +30,7 @@ use rosey_core::{hash::Hash, state::StateEvent};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// Versions remembered by artifact, to name the build that a rollback came from.
@@ -56,6 +58,10 @@ pub struct State {
     host_meter: HostMeter,
     /// The points that are not over, by plugin, and of the host.
     pub rollups: HashMap<String, Rollup>,
+    /// Since when each plugin is in its state.
+    pub states: HashMap<String, States>,
+    /// Seconds in which the host stood still.
+    still: f64,
     versions: HashMap<String, String>,
     /// The artifact of the active generation, and that of the one before.
     runs: HashMap<String, (Option<Hash>, Option<Hash>)>,
@@ -72,6 +78,19 @@ fn push<T>(all: &mut HashMap<String, VecDeque<T>>, plugin: &str, one: T) {
         of_it.pop_front();
     }
     of_it.push_back(one);
+}
+
+/// The text that comes most often, `mostly` before it if others come too. Among equals, the later one.
+fn most_frequent<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for text in texts {
+        match counts.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((text, 1)),
+        }
+    }
+    let (text, _) = counts.iter().max_by_key(|(_, count)| *count)?;
+    Some(if counts.len() > 1 { format!("mostly {text}") } else { (*text).to_owned() })
 }
 
 impl State {
@@ -107,7 +126,19 @@ impl State {
 
     /// Adds a mark.
     pub fn mark(&mut self, at: SystemTime, plugin: Option<&str>, kind: MarkKind, severity: Severity, text: &str) {
-        let mark = self.marks.push(at, plugin, kind, severity, text);
+        self.mark_of(at, plugin, None, (kind, severity), text);
+    }
+
+    /// Adds a mark of what a person did.
+    pub fn mark_of(
+        &mut self,
+        at: SystemTime,
+        plugin: Option<&str>,
+        person: Option<&str>,
+        (kind, severity): (MarkKind, Severity),
+        text: &str,
+    ) {
+        let mark = self.marks.push(at, plugin, person, (kind, severity), text);
         self.record(mark);
     }
 
@@ -173,10 +204,20 @@ impl State {
         Some(self.versions.get(&artifact.to_string()).cloned().unwrap_or_else(|| artifact.short()))
     }
 
-    /// Records what the plugins run, and how many dead letters they have.
-    pub fn learn(&mut self, views: &[View], letters: &BTreeMap<String, u32>) {
+    /// Counts a time in which the host stood still: no plugin served.
+    pub fn stood_still(&mut self, span: Duration) {
+        self.still += span.as_secs_f64();
+        self.states.values_mut().for_each(|states| states.stood_still(span));
+    }
+
+    /// Records the states of the plugins, what they run, and how many dead letters they have.
+    pub fn learn(&mut self, views: &[View], letters: &BTreeMap<String, u32>, now: Instant) {
+        let clock = SystemTime::now();
         for view in views {
+            let states = self.states.entry(view.plugin.to_string()).or_default();
+            states.see(view.state, now, clock);
             let measured = self.measured.entry(view.plugin.to_string()).or_default();
+            measured.state_since = states.since();
             if let Some(active) = view.active() {
                 measured.loaded_at = Some(time::rfc3339(active.since));
             }
@@ -216,7 +257,8 @@ impl State {
         let (mut all, mut over) = (Counts::default(), Vec::new());
         for view in views {
             let Some(point) = self.series.get(&*view.plugin).and_then(|series| series.history.last()) else { continue };
-            let counts = Counts::of(view);
+            let down = self.states.get(&*view.plugin).map_or(0.0, States::down);
+            let counts = Counts::of(view, down);
             all.add(&counts);
             host.events_per_second += point.events_per_second;
             (host.queued, host.in_flight) = (host.queued + point.queued, host.in_flight + point.in_flight);
@@ -225,6 +267,7 @@ impl State {
             }
             over.extend(self.rollups.entry(view.plugin.to_string()).or_default().poll(&view.plugin, point, counts));
         }
+        all.down = self.still;
         over.extend(self.rollups.entry(HOST.to_owned()).or_default().poll(HOST, &host, all));
         self.host.push(host, keep);
         if self.database.is_some() {
@@ -241,9 +284,13 @@ impl State {
 
     /// Sums up the events of the last hour.
     pub fn judge(&mut self) {
-        let mut lately = self.marks.lately(SystemTime::now());
+        let now = SystemTime::now();
+        let mut lately = self.marks.lately(now);
+        let hour = time::rfc3339(now.checked_sub(LATELY).unwrap_or(UNIX_EPOCH));
         for (name, measured) in &mut self.measured {
             measured.lately = lately.remove(name.as_str()).unwrap_or_default();
+            let recent = self.crashes.get(name).into_iter().flatten().filter(|crash| crash.at >= hour);
+            measured.lately.crash_cause = most_frequent(recent.map(|crash| crash.cause.as_str()));
         }
         for (name, lately) in lately {
             self.measured.insert(name.to_owned(), Measured { lately, ..Measured::default() });
@@ -279,6 +326,7 @@ impl State {
             }
         }
         detail.custom = self.custom(&plugin);
+        detail.states = self.states.get(&plugin).map(States::newest_first).unwrap_or_default();
         detail.crashes = self.crashes.get(&plugin).into_iter().flatten().rev().cloned().collect();
         detail.changes = self.changes.get(&plugin).into_iter().flatten().rev().cloned().collect();
         detail.marks = self.marks.newest(Some(&plugin), MOST_MARKS);

@@ -22,6 +22,8 @@ pub struct PluginConfig {
     pub name: String,
     /// The path where the build puts its library.
     pub library: PathBuf,
+    /// The group in which the dashboard shows it.
+    pub group: Option<String>,
     /// The reload mode, instead of the one that the plugin declares.
     pub reload: Option<ReloadMode>,
     /// The probe, instead of the one that the plugin declares.

@@ -6,7 +6,11 @@ use rosey_core::{
     outcome::{Outcome, Rejection},
     state::GenerationId,
 };
-use std::{borrow::Cow, sync::Arc, time::SystemTime};
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 /// Groups kept for each plugin. A new reason pushes out the rarest group.
 const MOST: usize = 12;
@@ -16,6 +20,9 @@ const TEXT: usize = 400;
 
 /// Bytes of a line.
 const LINE: usize = 200;
+
+/// The time that counts as recent.
+const LATELY: Duration = Duration::from_secs(300);
 
 /// Events that ended badly for the same reason.
 #[derive(Debug, Clone)]
@@ -57,6 +64,12 @@ impl Failures {
     /// The group of the event that ended badly last.
     pub fn newest(&self) -> Option<&Failure> {
         self.groups.iter().max_by_key(|group| group.last)
+    }
+
+    /// The largest group that had an event within the last five minutes.
+    pub fn frequent(&self, now: SystemTime) -> Option<&Failure> {
+        let since = now.checked_sub(LATELY)?;
+        self.groups.iter().filter(|group| group.last >= since).max_by_key(|group| (group.count, group.last))
     }
 
     /// Counts an event, if it ended badly. The groups are shared with views: they are copied at most once for each view.

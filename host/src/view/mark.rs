@@ -20,6 +20,8 @@ pub struct Mark {
     pub kind: MarkKind,
     /// One of [`Severity::OF_MARKS`].
     pub severity: Severity,
+    /// The person who did it, or whose event it was.
+    pub person: Option<String>,
     /// The event in a sentence.
     pub text: String,
 }

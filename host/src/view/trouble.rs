@@ -149,7 +149,8 @@ pub fn of_plugin(plugin: &Plugin) -> Vec<Trouble> {
     if lately.ended >= SAMPLE && share >= FAILING {
         let severity = if share >= FAILING_BADLY { Severity::Error } else { Severity::Warning };
         let what = format!("{} of the last {} events of {name} ended badly", lately.failed, lately.ended);
-        add(Kind::Failing, severity, what, plugin.last_failure.as_ref().map(|last| last.text.as_str()));
+        let last = plugin.last_failure.as_ref().map(|last| last.text.as_str());
+        add(Kind::Failing, severity, what, lately.failure.as_deref().or(last));
     }
     if plugin.queue_limit > 0 && plugin.queued as f64 >= plugin.queue_limit as f64 * QUEUE {
         let (queued, limit) = (plugin.queued, plugin.queue_limit);
@@ -175,7 +176,7 @@ pub fn of_plugin(plugin: &Plugin) -> Vec<Trouble> {
     if lately.crashes > 0 && !matches!(plugin.state, PluginState::Failed | PluginState::Crashed) {
         let kind = if lately.crashes >= OFTEN { Kind::Crashing } else { Kind::Crashes };
         let what = format!("{name} crashed {} within the last hour", times(lately.crashes));
-        add(kind, Severity::Warning, what, cause);
+        add(kind, Severity::Warning, what, lately.crash_cause.as_deref().map(clause).or(cause));
     }
     found.sort_by_key(|trouble| trouble.kind);
     found

@@ -1,8 +1,7 @@
 //! One record of the audit, and the hash that links it to the record before.
 
 use crate::{
-    admin::{Actor, Via, permission},
-    event::{Identity, User},
+    admin::{Actor, permission},
     text::clean,
     time::rfc3339,
 };
@@ -139,10 +138,8 @@ impl AuditRecord {
 
     /// The record of a changed audit.
     pub(super) fn alarm(text: &str) -> Self {
-        let user = User { name: "rosey".to_owned(), identity: Identity::System("rosey".to_owned()) };
-        let actor = Actor { user: user.into(), via: Via::Host, place: String::new() };
         let verified = "host".to_owned();
-        Self { verified, ..Self::new(Stage::Alarm, &actor, "audit", None) }.ended(false, text, None)
+        Self { verified, ..Self::new(Stage::Alarm, &Actor::host(), "audit", None) }.ended(false, text, None)
     }
 
     /// Adds the versions before and after.

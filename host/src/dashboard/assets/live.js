@@ -49,20 +49,21 @@
   const day = (at) => `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
   const clock = (at) => `${two(at.getHours())}:${two(at.getMinutes())}`;
   const full = (at) => `${clock(at)}:${two(at.getSeconds())}`;
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const short = new Intl.DateTimeFormat("en", { timeZoneName: "short" }).formatToParts().find((part) => part.type === "timeZoneName").value;
   const localise = (page) => {
     for (const time of page.querySelectorAll("time")) {
       const at = new Date(time.dateTime), text = time.firstChild;
       if (isNaN(at)) continue;
-      text.data = (text.data.length > 12 ? day(at) + " " : "") + full(at) + " ";
+      if (!("lasts" in time.dataset)) text.data = (text.data.length > 12 ? day(at) + " " : "") + full(at) + " ";
       time.title = time.dateTime.slice(0, 19).replace("T", " ") + " UTC";
     }
     for (const text of page.querySelectorAll("text[data-at]")) {
       const at = new Date(text.dataset.at * 1000);
       text.textContent = text.textContent.includes(":") ? clock(at) : day(at).slice(5);
     }
-    const zone = page.getElementById("zone");
-    const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    if (zone && here !== "UTC") zone.textContent = `Times are in ${here}; hold the pointer over one for UTC.`;
+    if (here !== "UTC") for (const zone of page.querySelectorAll(".zone"))
+      zone.textContent = zone.dataset.zone ? short : `Times are in ${here}; hold the pointer over one for UTC.`;
   };
 
   // The line through all charts, and the values at its time. `share` is its place from 0 to 1.
@@ -123,7 +124,8 @@
   const box = () => document.querySelector("#filter [name=q]");
   const find = () => {
     const wanted = box()?.value.trim().toLowerCase() ?? "";
-    for (const row of document.querySelectorAll("#plugins tbody")) row.hidden = !row.id.slice(4).toLowerCase().includes(wanted);
+    for (const row of document.querySelectorAll("#plugins tbody"))
+      row.hidden = row.className === "section" ? wanted !== "" : !row.id.slice(4).toLowerCase().includes(wanted);
   };
   let typed = 0;
   document.addEventListener("input", (event) => {
@@ -157,16 +159,18 @@
     document.body.classList.add("lost");
     clearInterval(ticking);
     const complain = () => {
-      const head = document.querySelector("main h1");
+      const head = document.getElementById("headline") ?? document.querySelector("main h1");
       const passed = Math.round((Date.now() - seen) / 1000);
       head.className = "headline error";
       const since = `What you see is from ${full(seen)}.`;
-      head.textContent = out ? `Logged out. ${since} ` : `No answer from Rosey for ${passed} s. ${since}`;
+      const line = head.nodeName === "H1" ? head : document.createElement("h1");
+      line.textContent = out ? `Logged out. ${since} ` : `No answer from Rosey for ${passed} s. ${since}`;
+      if (line !== head) head.replaceChildren(line);
       if (out) {
         const link = document.createElement("a");
         link.href = root + "login?next=" + encodeURIComponent(location.href.slice(root.length - 1));
         link.textContent = "Log in";
-        head.append(link);
+        line.append(link);
       }
       document.title = out ? "Logged out – Rosey" : "No answer – Rosey";
       say(out ? "logged out" : "no answer");
