@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Makes the Debian package target/package/rosey_VERSION_ARCH.deb.
 #   bash host/package/deb.sh [--profile PROFILE] [--version VERSION]
-# The profile is release, or dev for a try. It needs cargo, dpkg-dev and strip.
+# The profile is dist, or dev for a try. It needs cargo, dpkg-dev and strip.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-profile=release
+profile=dist
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 while [ $# -gt 0 ]; do
     case $1 in

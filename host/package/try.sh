@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-profile=release
+profile=dist
 [ "${1:-}" != --profile ] || profile=$2
 out=${CARGO_TARGET_DIR:-target}/package
 say() { printf '== %s\n' "$*"; }

@@ -74,13 +74,13 @@ pub enum Command {
     Run,
     /// Read the configuration and show the settings in force. Example: rosey check --config rosey.toml
     Check,
-    /// Make the crate of a plugin in a folder of its name. Example: rosey new quotes
+    /// Make the crate of a plugin in a folder of its name. Example: rosey new greeter
     New {
         /// The name of the plugin: 1 to 64 of a-z, 0-9 and -.
         #[arg(value_name = "NAME")]
         name: String,
     },
-    /// Run plugins in a bot on this terminal, and build and reload each when its source is saved. Example: rosey dev quotes
+    /// Run plugins in a bot on this terminal, and build and reload each when its source is saved. Example: rosey dev greeter
     Dev {
         /// The folders of their crates.
         #[arg(value_name = "DIR", default_value = ".", value_hint = clap::ValueHint::DirPath)]

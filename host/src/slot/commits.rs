@@ -1,8 +1,8 @@
 //! The slot's connection to the store: effects that wait to be applied, and requests that wait for an answer.
 //!
-//! Everything of one turn goes to the store together, and the rest collects while the store works. Questions do not wait
-//! for effects. So a plugin pays for
-//! one sync of the disk at a time, however many events wait for it.
+//! The slot sends all pending changes to the store as one batch. While the store works on it, further changes collect for
+//! the next batch. Reads (`questions`) go separately and do not wait for changes. So each plugin causes at most one sync of
+//! the disk at a time.
 
 use super::{
     Setup,
@@ -51,9 +51,9 @@ pub(super) struct Commits {
     asking: Option<Vec<CallId>>,
     /// The batch that the store has now, in its order.
     under_way: Option<UnderWay>,
-    /// Rows of `accepted` whose events this slot has.
+    /// Events that this slot has and that are also rows of the table `accepted`.
     held: FxHashSet<i64>,
-    /// Ends that could not be stored.
+    /// Removals of such rows that the store refused; tried again.
     later: Vec<(Owner, Record)>,
     /// Events with a row for which the queue had no room.
     again: Vec<Event>,
@@ -77,7 +77,7 @@ enum Owner {
     End,
 }
 
-/// What follows once a record is applied.
+/// What to do after a record is applied: wake connectors, deliver signals, release the row.
 #[derive(Debug, Default)]
 struct Leads {
     connectors: Vec<ConnectorId>,
@@ -205,11 +205,12 @@ impl Task {
     /// Takes a request of a generation.
     pub(super) fn call(&mut self, generation: GenerationId, call: u64, event: u64, request: &[u8]) {
         let id = CallId { generation, call };
+        if self.commits.records.len() + self.commits.questions.len() >= MAX_CALLS {
+            self.account.hit("calls");
+            let refusal = format!("{MAX_CALLS} questions to the host wait already");
+            return self.give_back(id, &Returned::Failed(&refusal));
+        }
         let refusal = match self.question(generation, event, request) {
-            Ok(_) if self.commits.records.len() + self.commits.questions.len() >= MAX_CALLS => {
-                self.account.hit("calls");
-                format!("{MAX_CALLS} questions to the host wait already")
-            }
             Ok(Asked::Question(question)) => return self.commits.questions.push((id, question)),
             Ok(Asked::Record(record)) => {
                 let store_version = self.store_version(generation);
@@ -229,7 +230,7 @@ impl Task {
     }
 
     fn question(&mut self, generation: GenerationId, event: u64, request: &[u8]) -> Result<Asked, String> {
-        // A probe reads as a person would who has never been here.
+        // A probe reads the store as a new person would.
         let probe = (is_probe(event) && event != MIGRATION)
             .then(|| (Place::new("probe", "probe"), User { name: "probe".to_owned(), identity: Identity::Console }));
         let known = match &probe {
@@ -416,7 +417,7 @@ impl Task {
             }
             Err(error) => {
                 if !accepts.is_empty() {
-                    tracing::error!(plugin = %self.setup.name, "commands cannot be written down, and are turned away: {error}");
+                    tracing::error!(plugin = %self.setup.name, "commands cannot be stored, so they are rejected: {error}");
                 }
                 for (at, event) in accepts {
                     let ended = self.flow.turn_away(at, event, Rejection::NotRecorded);
@@ -426,7 +427,7 @@ impl Task {
         }
     }
 
-    /// Does what follows from a record, now that it is durable.
+    /// Does what follows a record, after it is durable.
     fn happens(&self, leads: &Leads, applied: &Applied) {
         leads.connectors.iter().for_each(|connector| self.setup.outlets.lines_wait(connector));
         for (signal, row) in leads.signals.iter().zip(&applied.signals) {
@@ -448,9 +449,9 @@ impl Task {
         let disk_failed = matches!(result, Err(CommitError::Store(_)));
         let outcome = match result {
             Ok(()) => outcome,
-            // It ended in the host before this one, and its answer was given.
+            // The previous host already answered this event.
             Err(CommitError::Ended) => Outcome::Ignored,
-            // Of a build whose store is gone, another one has the event next.
+            // The build read a store that was changed or replaced. The event runs again, perhaps in another build.
             Err(CommitError::Conflict | CommitError::OtherVersion { .. }) => {
                 account.conflicts += 1;
                 if flow.conflicted(id) {

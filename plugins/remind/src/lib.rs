@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, time::Duration};
 use when::{Request, When};
 
-/// What the key of a reminder begins with, in the store of its person; its number follows.
+/// The prefix of the key of a reminder, in its person's store. The number follows.
 const REMINDER: &str = "reminder/";
 
-/// The key of the number of reminders that there ever were. It makes the names of timers unique.
+/// The key of the count of all reminders ever set. The count makes the names of timers unique.
 const COUNT: &str = "reminders";
 
 /// The key of a person's time zone.
 const ZONE: &str = "zone";
 
-/// A reminder that is later than this says so.
+/// If a reminder is later than this, its text says so.
 const LATE: Duration = Duration::from_secs(60);
 
 /// The table `[plugins.remind.config]` of the operator's configuration.
@@ -32,7 +32,7 @@ pub struct RemindSettings {
     most: usize,
 }
 
-/// The plugin. The host keeps the timers, and the store what they are about.
+/// The plugin. The host keeps the timers; the store keeps the texts.
 pub struct Remind(RemindSettings);
 
 #[derive(Serialize, Deserialize)]
@@ -58,7 +58,7 @@ impl Remind {
         let mut count = 0;
         store.for_each(REMINDER, |_, _: Reminder| count += 1).await?;
         if count >= self.0.most {
-            return Ok(format!("You have {count} reminders, and more are not kept. To see them: !remind list"));
+            return Ok(format!("You already have {count} of {} reminders. To see them: !remind list", self.0.most));
         }
         let due = match request.when.due(now, &zone.zone()?) {
             Ok(due) => due,
@@ -72,7 +72,7 @@ impl Remind {
             (_, None) => return Err(Error::internal("a time that comes once has no moment")),
         }
         let said = match (&request.when, due) {
-            (When::On(..), Some(due)) => zone.shown(due)?,
+            (When::On(..), Some(due)) => format!("on {}", zone.shown(due)?),
             _ => request.typed.to_lowercase(),
         };
         let reminder = Reminder { text: request.text, due: due.map(Timestamp::as_second), typed: request.typed };
@@ -106,17 +106,17 @@ impl Remind {
         Ok(format!("I will not remind you of {}.", reminder.text))
     }
 
-    /// Tell or set your time zone: `!remind zone`, `!remind zone Europe/Berlin`
+    /// Show or set your time zone: `!remind zone`, `!remind zone Europe/Berlin`
     #[command(path = "remind zone")]
     async fn set_zone(&self, cx: &Context, zone: Option<Zone>) -> Result<String> {
         if let Some(zone) = &zone {
             cx.store().user().put(ZONE, &zone.0)?;
         }
         let zone = self.zone(cx).await?;
-        Ok(format!("For you it is {} ({}).", zone.shown(Timestamp::try_from(cx.now())?)?, zone.0))
+        Ok(format!("Your time is {} ({}).", zone.shown(Timestamp::try_from(cx.now())?)?, zone.0))
     }
 
-    /// Comes in the channel and with the person of `!remind`, also when Rosey was stopped meanwhile.
+    /// Says a reminder to its person, in the channel where it was set. It fires after a restart too.
     #[timer]
     async fn due(&self, cx: &Context, timer: &Timer) -> Result<Reply> {
         let (store, key) = (cx.store().user(), key(timer.payload()?));
@@ -140,7 +140,7 @@ impl Remind {
     }
 }
 
-/// The name of a time zone that there is.
+/// The name of an existing time zone.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 struct Zone(String);
@@ -173,7 +173,7 @@ impl Zone {
         Ok(TimeZone::get(&self.0)?)
     }
 
-    /// A moment as a clock there shows it: `Mon 30 Nov 09:00`.
+    /// Formats a moment in this time zone: `Mon 30 Nov 09:00`.
     fn shown(&self, moment: Timestamp) -> Result<String> {
         Ok(moment.to_zoned(self.zone()?).strftime("%a %-d %b %H:%M").to_string())
     }
@@ -209,7 +209,7 @@ mod tests {
         assert!(bot.advance(Duration::from_secs(599)).is_empty());
         assert_eq!(bot.advance(Duration::from_secs(1))[0].reply(), "alice: drink tea");
         assert_eq!(bot.say("!remind list").reply(), "You have no reminders.");
-        let text = "I will remind you Thu 26 Mar 09:00. To cancel: !remind cancel 2";
+        let text = "I will remind you on Thu 26 Mar 09:00. To cancel: !remind cancel 2";
         assert_eq!(bot.person("bob").say("!remind tomorrow 9:00 run").reply(), text);
         assert_eq!(bot.advance(22 * HOUR)[0].reply(), "bob: run");
     }
@@ -232,8 +232,8 @@ mod tests {
     #[test]
     fn each_person_has_a_time_zone() {
         let bot = bot(r#"{"time_zone": "America/New_York"}"#);
-        assert_eq!(bot.say("!remind zone").reply(), "For you it is Wed 25 Mar 07:00 (America/New_York).");
-        assert_eq!(bot.say("!remind zone europe/berlin").reply(), "For you it is Wed 25 Mar 12:00 (Europe/Berlin).");
+        assert_eq!(bot.say("!remind zone").reply(), "Your time is Wed 25 Mar 07:00 (America/New_York).");
+        assert_eq!(bot.say("!remind zone europe/berlin").reply(), "Your time is Wed 25 Mar 12:00 (Europe/Berlin).");
         bot.say("!remind at 13:00 tea");
         assert_eq!(bot.advance(HOUR)[0].reply(), "alice: tea");
         let text = "there is no time zone Moon; write a name such as Europe/Berlin";
@@ -251,9 +251,7 @@ mod tests {
         assert_eq!(bot.say_as("carol", "!remind in 400d tea").reply(), "I remember things for a year at most.");
         assert!(bot.say_as("dave", "!remind 1h tea").reply().starts_with("I will"));
         bot.advance(Duration::from_secs(1));
-        assert!(
-            bot.say_as("dave", "!remind 2h tea").reply().starts_with("You have 1 reminders, and more are not kept")
-        );
+        assert!(bot.say_as("dave", "!remind 2h tea").reply().starts_with("You already have 1 of 1 reminders"));
         assert_eq!(bot.probe().reply(), "You have no reminders.");
     }
 }

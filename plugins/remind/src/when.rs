@@ -54,7 +54,7 @@ impl fmt::Display for WhenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nonsense => "I cannot read that time",
-            Self::NoText => "Say of what I shall remind you",
+            Self::NoText => "Say what to remind you of",
             Self::Past => "That time has passed",
             Self::TooFar => "I remember things for a year at most",
         })
