@@ -58,7 +58,7 @@ fn talk(bot: &mut Bot, lines: &[(&str, &str)]) {
 }
 
 /// What people do with them, and what is there afterwards.
-const BEFORE: [(&str, &str); 9] = [
+const BEFORE: [(&str, &str); 10] = [
     ("!roll save fixed 2d2>=1", "!roll fixed rolls 2d2>=1 now."),
     ("!addquote <bob> it works on my machine", "That is quote 1."),
     ("thanks, bob++", "bob: 1"),
@@ -70,15 +70,15 @@ const BEFORE: [(&str, &str); 9] = [
     ("!vote sushi", "Where do we eat? 1 pizza (0), 2 sushi (1), 3 soup (0)"),
     ("!seen bob", "I have not seen bob here."),
     ("!tell bob lunch is ready", "I will tell bob when they speak here."),
+    ("!quotes search MACHINE", "1: <bob> it works on my machine (kept by alice)"),
     ("!quote", "1: <bob> it works on my machine (kept by alice)"),
 ];
 
-const AFTER: [(&str, &str); 7] = [
+const AFTER: [(&str, &str); 6] = [
     ("!roll list", "fixed 2d2>=1"),
     ("!quote 1", "<bob> it works on my machine (kept by alice)"),
     ("!karma top", "1. bob 1"),
     ("!poll", "Where do we eat? 1 pizza (0), 2 sushi (1), 3 soup (0). To vote: !vote 1"),
-    ("!quotes search MACHINE", "1: <bob> it works on my machine (kept by alice)"),
     ("!seen alice", "I see you, alice."),
     ("!remind list", "2: every monday at 9: stand up"),
 ];
@@ -125,7 +125,7 @@ fn nothing_is_forgotten_whatever_is_killed() {
     let mut bot = start(&folder, server);
     talk(
         &mut bot,
-        &[("!remind in 1 second to drink tea", "I will remind you in 1 second. To cancel: !remind cancel 1")],
+        &[("!remind in 2 seconds to drink tea", "I will remind you in 2 seconds. To cancel: !remind cancel 1")],
     );
     signal_process(bot.pid_of("remind"), Signal::KILL);
     assert_eq!(bot.answer(), "alice: drink tea");

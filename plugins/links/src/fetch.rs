@@ -203,3 +203,99 @@ fn kind(header: &str) -> String {
     let is_plain = kind.len() <= 60 && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/.+-".contains(&byte));
     if is_plain { kind.to_owned() } else { "something else".to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{env, path::Path, process::Command, thread};
+    use tokio::net::TcpListener;
+    use tokio_rustls::{
+        TlsAcceptor,
+        rustls::{
+            ServerConfig,
+            pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+        },
+    };
+
+    /// The page that the child of the test below opens.
+    const URL: &str = "ROSEY_LINKS_TEST_URL";
+
+    /// Runs a program to its end, and returns what it prints; `None` when there is no such program.
+    #[expect(clippy::disallowed_methods, reason = "no plugin starts a process; its test makes a certificate")]
+    fn run(program: &Path, arguments: &[&str], folder: &Path, variables: &[(&str, &str)]) -> Option<String> {
+        let variables = variables.iter().copied();
+        let output = Command::new(program).args(arguments).current_dir(folder).envs(variables).output().ok()?;
+        assert!(output.status.success(), "{output:?}");
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+    }
+
+    /// Serves one page over TLS, until the test ends.
+    fn serve(folder: &Path) -> SocketAddr {
+        let certificate = CertificateDer::from_pem_file(folder.join("own.pem")).expect("openssl wrote it");
+        let key = PrivateKeyDer::from_pem_file(folder.join("own.key")).expect("openssl wrote it");
+        let config = ServerConfig::builder_with_provider(ring::default_provider().into());
+        let config = config.with_safe_default_protocol_versions().expect("it has some").with_no_client_auth();
+        let config = config.with_single_cert(vec![certificate], key).expect("they belong together");
+        let (runtime, acceptor) = (runtime(), TlsAcceptor::from(Arc::new(config)));
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        thread::spawn(move || {
+            runtime.block_on(async {
+                while let Ok((stream, _)) = listener.accept().await {
+                    // A client that does not trust the certificate hangs up.
+                    let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                    let read = stream.read(&mut [0; 4096]).await;
+                    let page = b"HTTP/1.1 200 OK\r\n\r\n<title>Tea, but nobody else reads it</title>";
+                    assert!(read.is_ok() && stream.write_all(page).await.and(stream.flush().await).is_ok());
+                }
+            });
+        });
+        address
+    }
+
+    /// A part of the test below, in a process of its own: what the system trusts comes from the environment there.
+    #[test]
+    #[ignore = "the test below starts it"]
+    fn child() {
+        let Ok(url) = env::var(URL) else { return };
+        let bounds = Bounds { time: Duration::from_secs(60), bytes: 1 << 16, private: true };
+        match runtime().block_on(title(&url.parse().expect("an address"), bounds)) {
+            Ok(title) => println!("title: {title}"),
+            Err(error) => println!("error: {error}{}", error.cause()),
+        }
+    }
+
+    #[test]
+    fn a_page_is_encrypted_and_its_certificate_is_checked() {
+        let folder = tempfile::tempdir().expect("a directory");
+        for name in ["own", "other"] {
+            let line = format!(
+                "req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=test -addext subjectAltName=IP:127.0.0.1 \
+                 -addext basicConstraints=critical,CA:FALSE -keyout {name}.key -out {name}.pem"
+            );
+            let arguments: Vec<_> = line.split_whitespace().collect();
+            if run(Path::new("openssl"), &arguments, folder.path(), &[]).is_none() {
+                println!("skipped: openssl is not installed");
+                return;
+            }
+        }
+        let port = serve(folder.path()).port();
+        let open = |host: &str, trusted: &str| {
+            let url = format!("https://{host}:{port}/");
+            let (trusted, me) = (folder.path().join(trusted), env::current_exe().expect("it runs"));
+            let variables = [(URL, url.as_str()), ("SSL_CERT_FILE", trusted.to_str().expect("a plain path"))];
+            let arguments = ["--exact", "--ignored", "--nocapture", "fetch::tests::child"];
+            run(&me, &arguments, folder.path(), &variables).expect("it is this program")
+        };
+        let said = open("127.0.0.1", "own.pem");
+        assert!(said.contains("title: Tea, but nobody else reads it"), "{said}");
+        let said = open("127.0.0.1", "other.pem");
+        assert!(said.contains("error: 127.0.0.1 does not answer (invalid peer certificate"), "{said}");
+        let said = open("localhost", "own.pem");
+        assert!(said.contains("error: localhost does not answer (invalid peer certificate"), "{said}");
+    }
+}
