@@ -52,7 +52,7 @@ const LEFT_TO_HOST: semver::Version = semver::Version::new(1, 1, 0);
 pub struct Cooldowns {
     /// For each name of a command with cooldowns: the command's own name, and its cooldowns.
     commands: HashMap<String, (String, Lengths)>,
-    /// For each name of a command whose subcommands have cooldowns: that command.
+    /// For each name of a command with subcommands of which it or one has a cooldown: that command.
     with_subcommands: HashMap<String, Command>,
     /// The end of each wait, in milliseconds since 1970.
     until: HashMap<u64, u64>,
@@ -88,7 +88,10 @@ impl Cooldowns {
             if has_any(&own) {
                 self.commands.extend(names.clone().map(|name| (name.clone(), (command.name.clone(), own))));
             }
-            if command.subcommands.iter().any(|it| has_any(&lengths(it, false))) {
+            // A subcommand without a cooldown does not have that of its command.
+            if has_any(&own) && !command.subcommands.is_empty()
+                || command.subcommands.iter().any(|it| has_any(&lengths(it, false)))
+            {
                 self.with_subcommands.extend(names.map(|name| (name.clone(), command.clone())));
             }
         }
@@ -355,6 +358,10 @@ mod tests {
         assert_eq!(call(&mut it, "quotes 7", "ann", "#a", 2), 999);
         assert_eq!(call(&mut it, "quotes search x", "ann", "#a", 3), 0);
         assert_eq!(call(&mut it, "quotes search x", "ann", "#a", 4), 0);
+        let remind = Command { subcommands: vec![named("list", 0)], ..named("remind", 1000) };
+        it.go_by(&Manifest { api: "1.1.0".into(), commands: vec![remind], ..Manifest::default() });
+        assert_eq!(call(&mut it, "remind 1h tea", "ann", "#a", 5), 0);
+        assert_eq!(call(&mut it, "remind list", "ann", "#a", 6), 0);
     }
 
     #[test]
