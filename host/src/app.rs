@@ -5,7 +5,7 @@
 
 use crate::{
     admin::{
-        self, Admin, AdminConfig,
+        self, Admin,
         audit::{AuditError, AuditRecord, Stage},
     },
     artifact,
@@ -14,7 +14,7 @@ use crate::{
     dashboard::DashboardError,
     journal::Journal,
     metrics::{self, Metrics, MetricsConfig},
-    plugins::{self, PluginConfig, Plugins},
+    plugins::{self, Catalog, Plugins},
     process::{
         spawn::Spawner,
         start::{Shims, Starter},
@@ -28,13 +28,14 @@ use crate::{
 };
 use interprocess::local_socket::tokio::Listener;
 use notify::Supervisor;
-use outlets::{ToOthers, line_intervals};
+use outlets::{ToOthers, follow, line_interval};
 use page::start_dashboard;
 use rosey_core::state::HOST_RETRY;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use signals::Signals;
 use state::{Life, State};
 use std::{
+    collections::BTreeMap,
     io,
     net::SocketAddr,
     path::PathBuf,
@@ -50,6 +51,7 @@ pub mod check;
 mod notify;
 mod outlets;
 mod page;
+mod reload;
 mod signals;
 pub mod state;
 
@@ -192,9 +194,8 @@ async fn live(
     let router = Arc::new(Router::default());
     config.connect.names().for_each(|name| metrics.expect_connector(name));
     router.set_starting(true);
-    router.expect(config.plugins.iter().filter(|(_, plugin)| plugin.enabled).map(|(name, _)| name.as_str()));
     let journal = starter.journal.clone();
-    let speech = Speech::new(database.clone(), journal, line_intervals(&config), config.repeat_lines);
+    let speech = Speech::new(database.clone(), journal, BTreeMap::new(), config.repeat_lines);
     metrics.set_speech(speech.clone());
     let plugins = make_plugins(&config, starter, &database, &router, &speech, &metrics).await?;
     // Plugins may take the last file descriptors that there are, and then nobody could stop one.
@@ -218,6 +219,7 @@ async fn live(
         }
     };
     ops.spawn(signals::reopen_files(reopening, Arc::clone(&admin)));
+    ops.spawn(reload::on_hangup(Arc::clone(&admin), signals.hangups()));
     let starting = async {
         plugins.when_started().await;
         state.say(Life::Running);
@@ -329,7 +331,7 @@ fn make_starter(config: &Config, state: &State, program: PathBuf, ops: &Handle) 
 /// # Errors
 /// Those of the database.
 pub async fn assemble(
-    configs: Vec<PluginConfig>,
+    catalog: impl Into<Catalog>,
     starter: Arc<Starter>,
     database: &Database,
     router: &Arc<Router>,
@@ -338,12 +340,10 @@ pub async fn assemble(
 ) -> Result<Arc<Plugins>, StoreError> {
     let known: Arc<OnceLock<Arc<Plugins>>> = Arc::default();
     let listener = {
-        let (known, router) = (Arc::clone(&known), Arc::clone(router));
+        let (known, router, speech) = (Arc::clone(&known), Arc::clone(router), speech.clone());
         Arc::new(move |event: LifecycleEvent| {
-            if let (LifecycleKind::Manifest(manifest), Some(plugins)) = (&event.kind, known.get())
-                && let Ok(handle) = plugins.handle(&event.plugin)
-            {
-                router.learn(handle.clone(), Arc::clone(manifest));
+            if let Some(plugins) = known.get() {
+                follow(&event, plugins, &router, &speech);
             }
             observe(event);
         })
@@ -351,10 +351,16 @@ pub async fn assemble(
     router.recall(database).await?;
     tokio::spawn(Arc::clone(router).keep_owners(database.clone()));
     let outlets = Arc::new(ToOthers { router: Arc::clone(router), speech: speech.clone() });
-    let plugins = Arc::new(Plugins::new(configs, starter, database.clone(), outlets, listener).await?);
+    let plugins = Arc::new(Plugins::new(catalog, starter, database.clone(), outlets, listener).await?);
+    for name in plugins.names() {
+        router.expect(&name);
+        if let Ok(config) = plugins.config(&name) {
+            speech.expect_interval(&name, line_interval(&config));
+        }
+    }
     for view in plugins.views().await {
         if let (Some(manifest), Ok(handle)) = (view.manifest, plugins.handle(&view.plugin)) {
-            router.learn(handle.clone(), manifest);
+            router.learn(handle, manifest);
         }
     }
     // Set only here, once.
@@ -376,12 +382,12 @@ async fn make_plugins(
         move |event: LifecycleEvent| {
             event.log();
             metrics.happened(&event);
-            if let LifecycleKind::Manifest(_) = event.kind {
+            if let LifecycleKind::Manifest(_) | LifecycleKind::Left = event.kind {
                 metrics.set_owners(router.owners());
             }
         }
     };
-    let plugins = assemble(config.plugins(), starter, database, router, speech, observe).await?;
+    let plugins = assemble(config.catalog(), starter, database, router, speech, observe).await?;
     metrics.set_owners(router.owners());
     Ok(plugins)
 }
@@ -408,24 +414,18 @@ async fn start_admin(
     ops: &Handle,
 ) -> Result<Arc<Admin>, AppError> {
     metrics.expect_admin_commands(admin::command::words());
-    let settings = config.admin.clone();
-    let admin = AdminConfig {
-        owner: config.owner.clone(),
-        admins: config.admins.clone(),
-        roles: config.roles.clone(),
-        trust_nicks: settings.trust_nicks,
-        per_minute: settings.per_minute,
-        cooldown: settings.cooldown,
-        // It has records that the empty database lacks.
-        audit_file: settings.audit_file.filter(|_| !plugins.database().is_in_place_of_another()),
-    };
-    let admin = Admin::open(admin, Arc::clone(plugins), Some(metrics.clone())).await?;
+    let mut settings = reload::admin_config(config);
+    // It has records that the empty database lacks.
+    settings.audit_file = settings.audit_file.filter(|_| !plugins.database().is_in_place_of_another());
+    let admin = Admin::open(settings, Arc::clone(plugins), Some(metrics.clone())).await?;
     let counts = metrics.clone();
     admin.on_action(Box::new(move |record| count(&counts, record)));
     let (lines, waiting) = mpsc::channel(admin::chat::QUEUE);
     router.set_admin(lines);
-    let roles = admin.permissions().clone();
-    router.set_roles(move |user, role| roles.has(user, role));
+    // The admin has the router, too.
+    let roles = Arc::downgrade(&admin);
+    router.set_roles(move |user, role| roles.upgrade().is_some_and(|admin| admin.permissions().has(user, role)));
+    admin.set_config_source(reload::reader(config));
     admin.set_router(Arc::clone(router));
     ops.spawn(Arc::clone(&admin).run(waiting));
     ops.spawn(Arc::clone(&admin).record_own_rollbacks());

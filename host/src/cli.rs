@@ -126,6 +126,9 @@ pub enum Command {
     /// Show, export, import and delete the data of plugins.
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Compare the configuration with the running bot, and take it over.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Print completions for a shell. Example: rosey completions bash > /etc/bash_completion.d/rosey
     Completions {
         /// The shell that is to complete, by its name.
@@ -274,6 +277,27 @@ pub enum StoreCommand {
         /// Do it without asking for confirmation.
         #[arg(long, short)]
         yes: bool,
+    },
+}
+
+/// `rosey config`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ConfigCommand {
+    /// Show what has changed in the file since the bot read it: what would change at once, what by a reload of which
+    /// plugin, and what needs a restart. Example: rosey config plan --config rosey.toml
+    Plan {
+        /// Print the answer as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let the running bot read the file again and take over what it can, plugin by plugin. A wrong file changes nothing.
+    Apply {
+        /// Do it without asking for confirmation.
+        #[arg(long, short)]
+        yes: bool,
+        /// Print the answer as JSON, also when it is refused.
+        #[arg(long)]
+        json: bool,
     },
 }
 

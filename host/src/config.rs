@@ -7,7 +7,7 @@ use crate::{
     admin::permission::Role,
     connect::config::{Connect, ConsoleConfig},
     dashboard::instead,
-    plugins::{PluginConfig, Sandbox, SettingsFile},
+    plugins::{Catalog, PluginConfig, Sandbox, SettingsFile, set::library_name},
     settings::{Document, Problem, in_link},
 };
 pub use limits::LimitsConfig;
@@ -15,7 +15,7 @@ use rosey_core::limits::Limits;
 use rosey_wire::manifest::ReloadMode;
 pub use sandbox::{Require, SandboxConfig};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
     time::Duration,
@@ -24,6 +24,20 @@ use std::{
 mod limits;
 mod read;
 mod sandbox;
+
+/// Settings and tables that Rosey takes over while it runs.
+const LIVE: [&str; 10] = [
+    "owner",
+    "admins",
+    "roles",
+    "admin.per_minute",
+    "admin.cooldown",
+    "admin.trust_nicks",
+    "plugin_dir",
+    "plugins",
+    "limits",
+    "sandbox",
+];
 
 /// All settings.
 #[derive(Debug, Clone)]
@@ -60,6 +74,8 @@ pub struct Config {
     pub plugins: BTreeMap<String, Plugin>,
     /// The file of the configuration.
     pub file: Option<PathBuf>,
+    /// Each setting that it has, as text, to tell which ones change.
+    pub values: BTreeMap<String, String>,
 }
 
 /// Settings of the admin.
@@ -158,6 +174,7 @@ impl Default for Config {
             sandbox: Require::default(),
             plugins: BTreeMap::new(),
             file: None,
+            values: BTreeMap::new(),
         }
     }
 }
@@ -313,6 +330,27 @@ impl Config {
         enabled.map(|(name, plugin)| self.plugin(name, plugin)).collect()
     }
 
+    /// What this configuration says of the set of plugins.
+    pub fn catalog(&self) -> Catalog {
+        let configured =
+            |(name, plugin): (&String, &Plugin)| (name.clone(), (self.plugin(name, plugin), plugin.enabled));
+        Catalog {
+            plugin_dir: self.plugin_dir.clone(),
+            configured: self.plugins.iter().map(configured).collect(),
+            plain: self.plugin("", &Plugin::default()),
+        }
+    }
+
+    /// The settings that differ in a newer configuration, and that only a restart of Rosey takes over.
+    pub fn needs_restart(&self, new: &Self) -> Vec<String> {
+        let names: BTreeSet<_> = self.values.keys().chain(new.values.keys()).collect();
+        let is_live = |name: &&&String| {
+            LIVE.iter().any(|live| name.strip_prefix(live).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+        };
+        let differ = names.into_iter().filter(|name| self.values.get(*name) != new.values.get(*name));
+        differ.filter(|name| !is_live(&name)).cloned().collect()
+    }
+
     /// The settings in force, aligned, for `rosey check`.
     pub fn summary(&self) -> String {
         let names = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -352,7 +390,7 @@ impl Config {
         let library = plugin.library.clone();
         PluginConfig {
             name: name.to_owned(),
-            library: library.unwrap_or_else(|| self.plugin_dir.join(format!("lib{}.so", name.replace('-', "_")))),
+            library: library.unwrap_or_else(|| self.plugin_dir.join(library_name(name))),
             group: plugin.group.clone(),
             reload: plugin.reload,
             probe: plugin.probe.clone(),

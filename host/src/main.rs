@@ -40,6 +40,7 @@ fn main() -> ExitCode {
                 Command::Restore { file } => shell::backup::restore(&config, &file),
                 Command::Audit(command) => shell::audit::audit(&config, given, &command),
                 Command::Db(command) => shell::db::db(&config, given, &command),
+                Command::Config(command) => shell::config::config(&config, given, &command),
                 Command::Store(command) => shell::store::store(&config, given, &command),
                 Command::PluginNames => shell::completion::plugin_names(&config),
                 _ => shell::check::check_default(&config),

@@ -14,7 +14,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::{
@@ -58,7 +58,7 @@ struct Shared {
     journal: Journal,
     repeats: bool,
     /// The time between two lines of a plugin, by its name.
-    intervals: BTreeMap<String, Duration>,
+    intervals: Mutex<BTreeMap<String, Duration>>,
     /// Signals by connector that lines wait.
     wake: Mutex<BTreeMap<ConnectorId, Arc<Notify>>>,
     counts: Mutex<BTreeMap<String, LineCounts>>,
@@ -68,8 +68,28 @@ impl Speech {
     /// `intervals` has the time between two lines for each plugin. With `repeats` a line that was on its way when the
     /// host was killed is said again.
     pub fn new(database: Database, journal: Journal, intervals: BTreeMap<String, Duration>, repeats: bool) -> Self {
-        let (wake, counts) = (Mutex::default(), Mutex::default());
+        let (wake, counts, intervals) = (Mutex::default(), Mutex::default(), Mutex::new(intervals));
         Self(Arc::new(Shared { database, journal, repeats, intervals, wake, counts }))
+    }
+
+    /// Sets the time between two lines of a plugin.
+    pub fn set_interval(&self, plugin: &str, interval: Duration) {
+        self.intervals().insert(plugin.to_owned(), interval);
+    }
+
+    /// Sets it, unless it is known.
+    pub fn expect_interval(&self, plugin: &str, interval: Duration) {
+        self.intervals().entry(plugin.to_owned()).or_insert(interval);
+    }
+
+    /// Forgets a plugin that was unloaded. Lines of it that wait are said all the same.
+    pub fn forget(&self, plugin: &str) {
+        self.intervals().remove(plugin);
+        self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).remove(plugin);
+    }
+
+    fn intervals(&self) -> MutexGuard<'_, BTreeMap<String, Duration>> {
+        self.0.intervals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reports that lines wait for a connector.
@@ -188,7 +208,8 @@ impl Speaker {
 
     /// Takes one of the lines that a plugin may say, or returns the time to wait.
     fn take_turn(&mut self, plugin: &str, now: Instant) -> Result<(), Duration> {
-        let interval = self.shared.intervals.get(plugin).copied().unwrap_or(Duration::from_secs(1));
+        let known = self.shared.intervals.lock().unwrap_or_else(PoisonError::into_inner).get(plugin).copied();
+        let interval = known.unwrap_or(Duration::from_secs(1));
         let full = self.ready_at.entry(plugin.to_owned()).or_insert(now);
         let tolerance = interval * (BURST - 1);
         let wait = full.saturating_duration_since(now).saturating_sub(tolerance);

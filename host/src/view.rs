@@ -26,6 +26,9 @@ pub fn mebibytes(bytes: u64) -> f64 {
     (bytes as f64 / f64::from(1 << 20) * 10.0).round() / 10.0
 }
 
+/// The explanation of a plugin that an operator disabled.
+pub const DISABLED: &str = "disabled";
+
 /// Writes a figure without its decimals.
 fn whole<S: Serializer>(figure: &f64, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_u64(figure.round() as u64)
@@ -190,7 +193,7 @@ pub struct Lately {
 pub struct System {
     /// Events accepted.
     pub total_events: u64,
-    /// Plugins configured.
+    /// Plugins of the set.
     pub total_plugins: usize,
     /// Plugins that serve: `running`, `reloading` or `draining`.
     pub plugins_running: usize,
@@ -217,6 +220,8 @@ pub struct System {
     /// The connectors, by name, with their state (`connecting` before the first connection, `connected`,
     /// `disconnected`, `nowhere`).
     pub connectors: BTreeMap<String, &'static str>,
+    /// Plugins whose library lies in the plugin folder, and which are not loaded.
+    pub not_loaded: Vec<String>,
     /// Why Rosey cannot write to `rosey.db`, as a clause; `None` while it can.
     pub database: Option<String>,
     /// Whether all is well, in a sentence.

@@ -111,7 +111,7 @@ fn a_bot_says_once_which_setting_is_refused_and_what_helps() {
     let file = folder.path().canonicalize().expect("there").join("rosey.toml");
     let advice = format!(
         "its setting plugins.misbehave.config.limit is refused: needs a whole number that is not negative. Correct it in {}:9, \
-         and restart Rosey, which reads its configuration only when it starts",
+         and let Rosey read it again: !admin config reload",
         file.display()
     );
     let log = bot.log();

@@ -10,8 +10,7 @@
 //! **Guilt.** When a generation crashes, only the entries that it was *executing* are guilty. An entry that is guilty
 //! twice is quarantined: it stays here until its dead letter is durable. When another program ends a process that
 //! executes nothing, no event is guilty. When a process ends by itself and the cause is unknown, its events are
-//! doubtful. An event that is doubtful twice is a suspect, and suspects are delivered one at a time, so that the next
-//! crash names the guilty one.
+//! doubtful. An event that is doubtful twice is a suspect. Suspects are delivered alone: the next crash names the guilty.
 //!
 //! Events that read and change the same value run one at a time: see `commit`.
 
@@ -30,8 +29,7 @@ const NONE: u32 = u32::MAX;
 /// Bits of an id that hold the place in the slab. The other bits count events, so that no id is used twice.
 const INDEX_BITS: u32 = 24;
 
-/// Crashes at which an event may be executing before it is set aside. One crash can be chance; two mean a poison event,
-/// and a third would take the plugin down again for everyone.
+/// Crashes while it executes, after which an event is set aside. One can be chance; a third would hurt everyone again.
 const QUARANTINED_AT: usize = 2;
 
 /// How often an event runs at most when other events change what it reads each time. The last run is alone.
@@ -154,13 +152,9 @@ pub struct Quarantined {
 }
 
 impl<E> Flow<E> {
-    /// An empty flow. Limits beyond what an id can hold (16 million events) are cut to that.
+    /// An empty flow.
     pub fn new(limits: FlowLimits) -> Self {
-        // The configuration allows far less; this only keeps places in the slab within their bits.
-        let most = (1 << INDEX_BITS) - 2;
-        let limits =
-            FlowLimits { queue: limits.queue.min(most / 2), in_flight: limits.in_flight.min(most / 4), ..limits };
-        Self {
+        let mut flow = Self {
             entries: Slab::new(),
             queue: VecDeque::new(),
             again: VecDeque::new(),
@@ -173,7 +167,14 @@ impl<E> Flow<E> {
             count: 0,
             ledger: Ledger::default(),
             limits,
-        }
+        };
+        flow.set_limits(limits);
+        flow
+    }
+
+    /// Goes by other limits from now on, cut to what an id can hold. Accepted events stay.
+    pub fn set_limits(&mut self, FlowLimits { queue, in_flight, deadline }: FlowLimits) {
+        self.limits = FlowLimits { queue: queue.min(1 << 22), in_flight: in_flight.min(1 << 21), deadline };
     }
 
     /// Accepts an event, or returns it as rejected. The ledger counts it in both cases.

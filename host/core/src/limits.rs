@@ -119,6 +119,12 @@ macro_rules! limits {
                 }
             }
 
+            /// The names of the limits that differ from others, in the order of the documentation.
+            pub fn differences(&self, others: &Self) -> Vec<&'static str> {
+                let names = [$((stringify!($name), self.$name != others.$name)),*];
+                names.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+            }
+
             /// Sets the limit with this name. An unknown name and a value of another kind change nothing. Does not
             /// check the range.
             pub fn set(&mut self, name: &str, value: Value) {

@@ -63,6 +63,11 @@ impl Restart {
         Self { policy, random, up_since: None, failures: 0, downs: VecDeque::new() }
     }
 
+    /// Goes by another policy from now on.
+    pub fn set_policy(&mut self, policy: RestartPolicy) {
+        self.policy = policy;
+    }
+
     /// Records that a generation serves from now on.
     pub fn on_up(&mut self, now: Instant) {
         self.up_since = Some(now);

@@ -8,9 +8,9 @@ use super::{
     work::{Completed, Work},
 };
 use crate::{
-    plugins::{Candidate, PluginError},
+    plugins::{Candidate, NewPlugin, PluginError},
     router::listed,
-    slot::view::View,
+    slot::{dead_letter::DeadLetter, view::View},
     text::clean,
 };
 use rosey_core::{
@@ -18,7 +18,7 @@ use rosey_core::{
     state::{ChangeError, ExpectedState, PluginState},
 };
 use rosey_wire::manifest::Manifest;
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Instant};
 
 /// Bytes of a dead letter's line that an answer shows.
 pub(super) const LINE: usize = 200;
@@ -38,6 +38,8 @@ pub struct Proposal {
     pub(super) expected: ExpectedState,
     /// The build that was inspected. Exactly this one is loaded.
     pub(super) candidate: Option<Candidate>,
+    /// The plugin that is to be loaded, if it does not belong to the set yet.
+    pub(super) new: Option<NewPlugin>,
 }
 
 impl Proposal {
@@ -46,11 +48,26 @@ impl Proposal {
         format!("{} {} …", self.action.verbs().1, self.subject())
     }
 
+    /// The command as the audit records it.
+    pub(super) fn command(&self) -> String {
+        self.action.in_full() + &self.library_words()
+    }
+
+    /// ` from PATH`, if the operator named a library.
+    fn library_words(&self) -> String {
+        let library = self.new.as_ref().and_then(|new| new.library.as_ref());
+        library.map(|library| format!(" from {}", clean(&library.display().to_string(), LINE))).unwrap_or_default()
+    }
+
     fn subject(&self) -> String {
         match self.action {
             Action::Replay(ALL) | Action::Discard(ALL) => format!("all dead letters of {}", self.plugin),
             Action::Replay(id) | Action::Discard(id) => format!("dead letter {id} of {}", self.plugin),
             Action::CancelTimer(id) => format!("timer {id} of {}", self.plugin),
+            _ if self.new.is_some() => {
+                let version = self.builds.to.as_ref().map(|build| format!(" {}", build.short())).unwrap_or_default();
+                format!("{}{version}{}", self.plugin, self.library_words())
+            }
             _ => self.builds.of(&self.plugin),
         }
     }
@@ -63,6 +80,20 @@ impl Admin {
     /// # Errors
     /// [`Refusal`], which is recorded.
     pub async fn propose(&self, actor: &Actor, action: Action, plugin: &str) -> Result<Proposal, Refusal> {
+        self.propose_with(actor, action, plugin, None).await
+    }
+
+    /// The same with the library that the operator names for [`Action::LoadFrom`].
+    ///
+    /// # Errors
+    /// [`Refusal`], which is recorded.
+    pub async fn propose_with(
+        &self,
+        actor: &Actor,
+        action: Action,
+        plugin: &str,
+        library: Option<PathBuf>,
+    ) -> Result<Proposal, Refusal> {
         self.allow(actor, &action.in_full(), Some(plugin), action.needs()).await?;
         let mut builds = BuildChange::default();
         if self.is_stopping() {
@@ -71,9 +102,31 @@ impl Admin {
         if let Err(refusal) = self.in_time(actor, &self.changes) {
             return Err(self.refuse_often(actor, &action.in_full(), plugin, refusal).await);
         }
-        match self.make_sense(action, plugin, &mut builds).await {
+        self.sensible(actor, action, plugin, library, &mut builds).await
+    }
+
+    /// Proposes a change that is a part of a larger one, whose rate was checked.
+    pub(super) async fn propose_part(&self, actor: &Actor, action: Action, plugin: &str) -> Result<Proposal, Refusal> {
+        self.allow(actor, &action.in_full(), Some(plugin), action.needs()).await?;
+        self.sensible(actor, action, plugin, None, &mut BuildChange::default()).await
+    }
+
+    async fn sensible(
+        &self,
+        actor: &Actor,
+        action: Action,
+        plugin: &str,
+        library: Option<PathBuf>,
+        builds: &mut BuildChange,
+    ) -> Result<Proposal, Refusal> {
+        let joins = action.is_load() || action == Action::Enable && self.plugins.may_join(plugin);
+        let proposal = match joins {
+            true => self.make_load(action, plugin, library, builds).await,
+            false => self.make_sense(action, plugin, builds).await,
+        };
+        match proposal {
             Ok(proposal) => Ok(proposal),
-            Err(refusal) => Err(self.refuse(actor, action, plugin, &builds, refusal).await),
+            Err(refusal) => Err(self.refuse(actor, action, plugin, builds, refusal).await),
         }
     }
 
@@ -90,9 +143,15 @@ impl Admin {
         let plugin = plugin.to_owned();
         let fail = |source| Refusal::failed(action.word(), &plugin, source, goes_on.clone());
         let already = |state| Err(fail(ChangeError::Already(state).into()));
+        let is_disabled = self.plugins.is_disabled(&plugin);
+        let runs = action.is_reload() || matches!(action, Action::Rollback | Action::Restart | Action::Start);
+        if is_disabled && (runs || action == Action::Disable) {
+            return Err(fail(PluginError::Disabled));
+        }
         let (mut candidate, mut extra) = (None, String::new());
         match action {
-            Action::Start if view.active().is_some() => return already(PluginState::Running),
+            Action::Start | Action::Enable if view.active().is_some() => return already(PluginState::Running),
+            Action::Enable if !is_disabled => return Err(fail(PluginError::Enabled)),
             Action::Stop if view.state == PluginState::Stopped => return already(PluginState::Stopped),
             Action::Reload | Action::ForceReload => {
                 let inspected = self.plugins.inspect(&plugin).await.map_err(fail)?;
@@ -114,20 +173,26 @@ impl Admin {
             }
             Action::Replay(id) | Action::Discard(id) => {
                 let letters = self.plugins.letters(&plugin, Some(id).filter(|id| *id != ALL)).await.map_err(fail)?;
-                let newest = letters.first().map(|letter| format!("{} by {}", clean(&letter.line, LINE), letter.user));
-                let newest = newest.unwrap_or_default();
-                extra =
-                    if id == ALL { format!(": {}, the newest {newest}", letters.len()) } else { format!(": {newest}") };
+                extra = newest(id, &letters);
             }
             Action::CancelTimer(id) => {
                 let timer = self.plugins.timer(&plugin, id).await.map_err(fail)?;
                 extra = format!(": {}", super::timers::line(&timer, view.manifest.as_deref()));
             }
-            Action::Start | Action::Stop | Action::Restart => {}
+            Action::Unload => extra = " Its commands go; its data, timers and dead letters stay.".to_owned(),
+            Action::Disable => extra = " It stays stopped, also after a restart of Rosey.".to_owned(),
+            Action::Start | Action::Stop | Action::Restart | Action::Enable | Action::Load | Action::LoadFrom => {}
         }
         let expected = ExpectedState { current: view.current, rollback_target: view.rollback_target };
-        let mut proposal =
-            Proposal { question: String::new(), action, plugin, builds: builds.clone(), expected, candidate };
+        let mut proposal = Proposal {
+            question: String::new(),
+            action,
+            plugin,
+            builds: builds.clone(),
+            expected,
+            candidate,
+            new: None,
+        };
         proposal.question = match action {
             Action::Replay(_) | Action::Discard(_) | Action::CancelTimer(_) => {
                 format!("{} {}{extra}?", action.verbs().0, proposal.subject())
@@ -137,11 +202,41 @@ impl Admin {
         Ok(proposal)
     }
 
+    /// Inspects a plugin that does not belong to the set, and refuses it if another plugin has one of its commands.
+    async fn make_load(
+        &self,
+        action: Action,
+        plugin: &str,
+        library: Option<PathBuf>,
+        builds: &mut BuildChange,
+    ) -> Result<Proposal, Refusal> {
+        let fail = |source| Refusal::failed(action.word(), plugin, source, None);
+        let new = self.plugins.to_load(plugin, library).map_err(fail)?;
+        let checked = self.cooldown.check(plugin, Instant::now());
+        checked.map_err(|wait| Refusal::Cooling { plugin: plugin.to_owned(), wait })?;
+        let candidate = self.check_new(plugin, &new, &BTreeSet::new()).await?;
+        let manifest = &candidate.manifest;
+        builds.to = Some(Build { version: Some(manifest.version.clone()), artifact: candidate.artifact });
+        let commands: Vec<_> = manifest.commands.iter().map(|command| &command.name).collect();
+        let brings = if commands.is_empty() { String::new() } else { format!(" It brings {}.", listed(&commands)) };
+        let expected = ExpectedState { current: None, rollback_target: None };
+        let mut proposal = Proposal {
+            question: String::new(),
+            action,
+            plugin: plugin.to_owned(),
+            builds: builds.clone(),
+            expected,
+            candidate: Some(candidate),
+            new: Some(new),
+        };
+        proposal.question = format!("{} {}?{brings}", action.verbs().0, proposal.subject());
+        Ok(proposal)
+    }
+
     /// Refuses the library of another plugin: one that declares another name than the build before, or, if no build has
     /// run, another name than the configuration.
     fn is_its_own(&self, view: &View, plugin: &str, found: &str) -> Result<(), Refusal> {
         let before = view.manifest.as_ref().map(|manifest| manifest.name.clone());
-        let alike = |a: &str, b: &str| a.replace('_', "-") == b.replace('_', "-");
         if alike(found, before.as_deref().unwrap_or(plugin)) {
             return Ok(());
         }
@@ -160,6 +255,9 @@ impl Admin {
         let Some(under_way) = under_way else {
             return Err(self.refuse(actor, *action, plugin, &proposal.builds, Refusal::Stopping).await);
         };
+        if let Some(refusal) = self.clash(&proposal) {
+            return Err(self.refuse(actor, *action, plugin, &proposal.builds, refusal).await);
+        }
         let now = Instant::now();
         if !action.cools() {
             self.cooldown.mark(plugin, now);
@@ -178,10 +276,20 @@ impl Admin {
         tokio::spawn(work.record(actor.clone())).await.unwrap_or(Err(Refusal::Stopping))
     }
 
+    /// The refusal of a plugin that another one, loaded since the question, keeps from its commands.
+    fn clash(&self, proposal: &Proposal) -> Option<Refusal> {
+        let (router, candidate) = (self.router.get()?, proposal.candidate.as_ref()?);
+        let why = proposal
+            .new
+            .as_ref()
+            .and_then(|_| router.taken(&proposal.plugin, &candidate.manifest, &BTreeSet::new()))?;
+        Some(Refusal::NotLoaded { plugin: proposal.plugin.clone(), why })
+    }
+
     /// Records that a question got no yes.
     pub(super) async fn drop_change(&self, actor: &Actor, proposal: &Proposal, why: &str) {
         let (from, to) = proposal.builds.texts();
-        let record = AuditRecord::new(Stage::Dropped, actor, &proposal.action.in_full(), Some(&proposal.plugin));
+        let record = AuditRecord::new(Stage::Dropped, actor, &proposal.command(), Some(&proposal.plugin));
         self.record_not_done(record.between(from, to).ended(false, why, None)).await;
     }
 
@@ -211,11 +319,27 @@ impl Admin {
         if plugin == "admin" {
             return Err(Refusal::PartOfHost);
         }
-        self.plugins.view(plugin).await.map_err(|error| match error {
-            PluginError::Gone(_) => Refusal::Stopping,
-            error => Refusal::Unknown(Box::new(error)),
-        })
+        match self.plugins.view(plugin).await {
+            Ok(view) => Ok(view),
+            Err(PluginError::Gone(_)) => Err(Refusal::Stopping),
+            Err(_) if self.plugins.offered().await.iter().any(|name| name == plugin) => {
+                Err(Refusal::Offered(plugin.to_owned()))
+            }
+            Err(error) => Err(Refusal::Unknown(Box::new(error))),
+        }
     }
+}
+
+/// The newest of these dead letters, for the question about one or all of them.
+fn newest(id: i64, letters: &[DeadLetter]) -> String {
+    let newest = letters.first().map(|letter| format!("{} by {}", clean(&letter.line, LINE), letter.user));
+    let newest = newest.unwrap_or_default();
+    if id == ALL { format!(": {}, the newest {newest}", letters.len()) } else { format!(": {newest}") }
+}
+
+/// Whether two names of a plugin are the same: cargo writes `_` where people write `-`.
+pub(super) fn alike(one: &str, other: &str) -> bool {
+    one.replace('_', "-") == other.replace('_', "-")
 }
 
 /// Refuses a build that runs already or was rolled back.

@@ -10,6 +10,8 @@ use super::{
     grammar,
     grammar::ParsedLine,
     permission,
+    series::{Series, SeriesProposal},
+    show::LINES,
 };
 use crate::{
     event::{Outgoing, Place, User},
@@ -17,7 +19,7 @@ use crate::{
     slot::lifecycle::{LifecycleEvent, LifecycleKind, left},
 };
 use rosey_core::state::{GenerationId, StateEvent};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, broadcast::Receiver, mpsc, oneshot};
 
 /// Lines that may wait.
@@ -57,22 +59,33 @@ impl Admin {
     async fn take(self: Arc<Self>, line: AdminLine, turn: Turn) {
         let chat = Chat::of(line.user, line.place, line.outgoing);
         match grammar::parse(&line.line) {
-            ParsedLine::Yes => match self.confirm(&chat.asked()).map(Question::change) {
-                Ok(Some(question)) => {
+            ParsedLine::Yes => match self.confirm(&chat.asked()) {
+                Ok(Question::Change(question)) => {
                     chat.say(question.progress()).await;
                     drop(turn);
-                    self.confirmed(&chat, question).await;
+                    self.confirmed(&chat, *question).await;
+                }
+                Ok(Question::Each(question)) => {
+                    chat.say(question.progress().to_owned()).await;
+                    drop(turn);
+                    self.each_confirmed(&chat, question).await;
                 }
                 Err(Unasked::TooLate) => chat.say(TOO_LATE.to_owned()).await,
-                Ok(None) | Err(Unasked::Unknown) => {}
+                Ok(Question::Store(_)) | Err(Unasked::Unknown) => {}
             },
             ParsedLine::No => {
-                let question = self.decline(&chat.actor, &chat.asked(), "answered no").await;
-                if let Some(question) = question.and_then(Question::change) {
-                    chat.say(format!("{} {}: nothing was done.", question.action.word(), question.plugin)).await;
-                }
+                let what = match self.decline(&chat.actor, &chat.asked(), "answered no").await {
+                    Some(Question::Change(question)) => format!("{} {}", question.action.word(), question.plugin),
+                    Some(Question::Each(question)) => question.series.words().to_owned(),
+                    Some(Question::Store(_)) | None => return,
+                };
+                chat.say(format!("{what}: nothing was done.")).await;
             }
-            ParsedLine::Change(action, plugin) => self.change(chat, action, &plugin).await,
+            ParsedLine::Each(series) => self.each(chat, series).await,
+            ParsedLine::Change(action, plugin) => self.change(chat, action, &plugin, None).await,
+            ParsedLine::LoadFrom(plugin, library) => {
+                self.change(chat, Action::LoadFrom, &plugin, Some(library)).await;
+            }
             ParsedLine::Query(query, plugin) => match self.query(&chat.actor, query, plugin.as_deref()).await {
                 Ok(answer) => chat.say(answer.text).await,
                 Err(refusal) => chat.refuse(&refusal, "").await,
@@ -134,21 +147,43 @@ impl Admin {
     }
 
     /// Asks a question in place of the person's last one. That one is withdrawn, also if the new command is refused.
-    async fn change(self: Arc<Self>, chat: Chat, action: Action, plugin: &str) {
+    async fn change(self: Arc<Self>, chat: Chat, action: Action, plugin: &str, library: Option<PathBuf>) {
         let old = self.withdraw(&chat.actor, &chat.asked().who).await.map(|old| old.text().to_owned());
         let proposal = {
-            let proposing = self.propose(&chat.actor, action, plugin);
+            let proposing = self.propose_with(&chat.actor, action, plugin, library);
             tokio::pin!(proposing);
             tokio::select! {
                 proposal = &mut proposing => proposal,
-                () = tokio::time::sleep(SOON), if action.is_reload() => {
+                () = tokio::time::sleep(SOON), if action.inspects() => {
                     chat.say(format!("Inspecting the new build of {plugin} …")).await;
                     proposing.await
                 }
             }
         };
-        let asked = match proposal {
-            Ok(proposal) => self.put(&chat, proposal, old.as_deref()).await,
+        self.put_or_refuse(&chat, proposal.map(|proposal| Question::Change(Box::new(proposal))), old).await;
+    }
+
+    /// Asks about a change of several plugins, in place of the person's last question.
+    async fn each(self: Arc<Self>, chat: Chat, series: Series) {
+        let old = self.withdraw(&chat.actor, &chat.asked().who).await.map(|old| old.text().to_owned());
+        let proposal = self.propose_series(&chat.actor, series).await;
+        self.put_or_refuse(&chat, proposal.map(Question::Each), old).await;
+    }
+
+    /// Carries out a confirmed change of several plugins, and says what became of each.
+    async fn each_confirmed(self: &Arc<Self>, chat: &Chat, question: SeriesProposal) {
+        // The last text has all results.
+        let (results, _) = mpsc::channel(1);
+        match self.carry_out_series(&chat.actor, question, results).await {
+            Ok(done) => chat.say(bounded_lines(&done.text())).await,
+            Err(Refusal::Series(done)) => chat.say(bounded_lines(&done.text())).await,
+            Err(refusal) => chat.refuse(&refusal, "").await,
+        }
+    }
+
+    async fn put_or_refuse(&self, chat: &Chat, question: Result<Question, Refusal>, old: Option<String>) {
+        let asked = match question {
+            Ok(question) => self.put(chat, question, old.as_deref()).await,
             Err(refusal) => Err(refusal),
         };
         if let Err(refusal) = asked {
@@ -158,13 +193,13 @@ impl Admin {
     }
 
     /// Asks the question, and says so when no answer comes in time.
-    async fn put(&self, chat: &Chat, proposal: Proposal, old: Option<&str>) -> Result<(), Refusal> {
-        let question = proposal.question.clone();
+    async fn put(&self, chat: &Chat, asks: Question, old: Option<&str>) -> Result<(), Refusal> {
+        let question = asks.text().to_owned();
         let mut text = format!("{question} Type 'yes' to confirm ({} s)", CONFIRM_WITHIN.as_secs());
         if let Some(old) = old.filter(|old| *old != question) {
             text += &format!(" (Instead of: {old})");
         }
-        let expired = self.ask(&chat.actor, chat.asked(), Question::Change(proposal)).await?;
+        let expired = self.ask(&chat.actor, chat.asked(), asks).await?;
         chat.say(text).await;
         // Weak, so that a waiting question does not keep a connector from closing.
         let weak = chat.weak();
@@ -182,6 +217,13 @@ impl Admin {
 struct New {
     build: Build,
     generation: GenerationId,
+}
+
+/// The first lines of a result, as many as chat shows.
+fn bounded_lines(text: &str) -> String {
+    let (shown, left) = (text.lines().take(LINES), text.lines().count().saturating_sub(LINES));
+    let more = if left > 0 { format!(" · and {left} more; the audit has all") } else { String::new() };
+    shown.collect::<Vec<_>>().join(" · ") + &more
 }
 
 fn is_over(turn: &mut oneshot::Receiver<()>) -> bool {

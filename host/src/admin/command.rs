@@ -1,7 +1,7 @@
 //! The admin commands: one row for each form of each command. The rows produce the grammar, `!admin help`, the command
 //! line with its completions and man pages, and the table of docs/guides/ADMIN_COMMANDS.md. Pure.
 
-use super::permission::Role;
+use super::{permission::Role, series::Series};
 use crate::log::Level;
 use std::mem::discriminant;
 
@@ -29,6 +29,16 @@ pub enum Action {
     Discard(i64),
     /// The timer with this number never fires.
     CancelTimer(i64),
+    /// Add the plugin to the set, and start it.
+    Load,
+    /// The same with a library that the operator names.
+    LoadFrom,
+    /// Stop the plugin and remove it from the set.
+    Unload,
+    /// Start a plugin that was disabled, now and with the host.
+    Enable,
+    /// Stop the plugin, and do not start it with the host.
+    Disable,
 }
 
 /// A request for information. Some are about all plugins, some about one, some about either.
@@ -52,6 +62,8 @@ pub enum Query {
     Settings,
     /// Which records of a plugin the log has. A change of that is recorded, and needs no confirmation.
     Log(LogLevel),
+    /// The difference between the configuration now and the one in force.
+    ConfigPlan,
 }
 
 /// What `log` does with the level of a plugin's records.
@@ -86,6 +98,12 @@ pub enum Argument {
     Number,
     /// The level of a log, or `default`.
     Level,
+    /// The path of a file, without spaces.
+    Path,
+    /// This very word, with two dashes everywhere.
+    Option(&'static str),
+    /// This very word, without dashes everywhere.
+    Verb(&'static str),
 }
 
 /// The purpose of a form.
@@ -95,6 +113,8 @@ pub enum Purpose {
     Ask(Query),
     /// It changes something, and asks for confirmation first.
     Change(Action),
+    /// It changes several plugins, and asks for confirmation first.
+    Each(Series),
 }
 
 /// One row: a form of a command.
@@ -112,16 +132,24 @@ pub struct Form {
     pub help: &'static str,
 }
 
-use Action::{CancelTimer, Discard, ForceReload, Reload, Replay, Restart, Rollback, Start, Stop};
-use Argument::{Number, Plugin, Word};
-use Purpose::{Ask, Change};
+use Action::{
+    CancelTimer, Disable, Discard, Enable, ForceReload, Load, LoadFrom, Reload, Replay, Restart, Rollback, Start, Stop,
+    Unload,
+};
+use Argument::{Number, Option as Flag, Path, Plugin, Verb, Word};
+use Purpose::{Ask, Change, Each};
 use Role::{Operator, Owner, Viewer};
 
 const ONE: &[Argument] = &[Plugin];
 
+const ALL_PLUGINS: Series = Series::Reload { only_changed: false, keep_going: false };
+const CHANGED: Series = Series::Reload { only_changed: true, keep_going: false };
+const ALL_KEEP_GOING: Series = Series::Reload { only_changed: false, keep_going: true };
+const CHANGED_KEEP_GOING: Series = Series::Reload { only_changed: true, keep_going: true };
+
 /// All forms, in the order of help. Forms of one command are adjacent, the one with the fewest arguments first.
 #[rustfmt::skip]
-pub const FORMS: [Form; 21] = [
+pub const FORMS: [Form; 32] = [
     form("list", &[], Ask(Query::List), Viewer, "Names, versions, states, generations and artifacts of all plugins; those in trouble first."),
     form("status", &[], Ask(Query::Status), Viewer, "Uptime, CPU, memory, events and crashes of all plugins."),
     form("status", ONE, Ask(Query::Status), Viewer, "The same of one plugin, with its generation, artifact and process, whether it was rolled back, and whether another build waits. `admin` is Rosey itself."),
@@ -141,10 +169,22 @@ pub const FORMS: [Form; 21] = [
     form("reload", ONE, Change(Reload), Operator, "Changes to the build in the plugin folder, while users talk."),
     // Owners only, because it can load a build that was blocked for crashing.
     form("reload", &[Plugin, Word("force")], Change(ForceReload), Owner, "Changes to the build in the plugin folder even if it already runs, is blocked, or is another plugin's."),
+    form("reload", &[Flag("all")], Each(ALL_PLUGINS), Operator, "Reloads all plugins that do not run the build in the plugin folder, one after another, and stops at the first refusal."),
+    form("reload", &[Flag("all"), Flag("keep-going")], Each(ALL_KEEP_GOING), Operator, "The same, and goes on after a refusal."),
+    form("reload", &[Flag("changed")], Each(CHANGED), Operator, "The same with plugins that run, and whose new build is not blocked."),
+    form("reload", &[Flag("changed"), Flag("keep-going")], Each(CHANGED_KEEP_GOING), Operator, "The same, and goes on after a refusal."),
     form("rollback", ONE, Change(Rollback), Operator, "Goes back to the build before; at once while its process is still parked."),
     form("restart", ONE, Change(Restart), Operator, "Starts a new process of the same build; events wait meanwhile."),
     form("start", ONE, Change(Start), Operator, "Starts a plugin that is stopped or has failed."),
-    form("stop", ONE, Change(Stop), Operator, "Stops a plugin after it has answered what it has."),
+    form("stop", ONE, Change(Stop), Operator, "Stops a plugin after it has answered what it has. It starts again with the host."),
+    form("load", ONE, Change(Load), Operator, "Adds a plugin whose library lies in the plugin folder, with its settings in the configuration, if it has any."),
+    // Owners only, because it can run any file of the machine.
+    form("load", &[Plugin, Path], Change(LoadFrom), Owner, "The same with the library at this path, which counts from the plugin folder."),
+    form("unload", ONE, Change(Unload), Operator, "Removes a plugin after it has answered what it has. Its data, timers and dead letters stay."),
+    form("enable", ONE, Change(Enable), Operator, "Starts a plugin that was disabled, now and with the host."),
+    form("disable", ONE, Change(Disable), Operator, "Stops a plugin, which stays in the list and does not start with the host."),
+    form("config", &[Verb("plan")], Ask(Query::ConfigPlan), Operator, "What has changed in the configuration since Rosey read it: what would change at once, what by a reload of which plugin, and what needs a restart; and what an operator decided over it."),
+    form("config", &[Verb("reload")], Each(Series::Config), Operator, "Reads the configuration again and takes over what can be taken over while Rosey runs, plugin by plugin. A wrong file changes nothing."),
 ];
 
 const fn form(
@@ -185,6 +225,7 @@ pub fn known(command: &str) -> &'static str {
 fn of(purpose: Purpose) -> &'static Form {
     let is_it = |form: &&Form| match (form.purpose, purpose) {
         (Ask(one), Ask(other)) => discriminant(&one) == discriminant(&other),
+        (Each(one), Each(other)) => one == other,
         (Change(one), Change(other)) => discriminant(&one) == discriminant(&other),
         _ => false,
     };
@@ -230,6 +271,16 @@ impl Action {
         matches!(self, Reload | ForceReload)
     }
 
+    /// Whether it adds a plugin to the set.
+    pub fn is_load(self) -> bool {
+        matches!(self, Load | LoadFrom)
+    }
+
+    /// Whether a new build is inspected before the question.
+    pub fn inspects(self) -> bool {
+        self.is_reload() || self.is_load()
+    }
+
     /// The lowest role that may do it.
     pub fn needs(self) -> Role {
         of(Change(self)).needs
@@ -237,7 +288,7 @@ impl Action {
 
     /// Whether it waits for the cooldown after another change. Actions for emergencies do not.
     pub fn cools(self) -> bool {
-        !matches!(self, Rollback | Stop | Discard(_) | CancelTimer(_))
+        !matches!(self, Rollback | Stop | Unload | Disable | Discard(_) | CancelTimer(_))
     }
 
     /// The verb at the beginning of the question, and the one at the beginning of the progress.
@@ -251,6 +302,10 @@ impl Action {
             Replay(_) => ("Replay", "Replaying"),
             Discard(_) => ("Discard", "Discarding"),
             CancelTimer(_) => ("Cancel", "Cancelling"),
+            Load | LoadFrom => ("Load", "Loading"),
+            Unload => ("Unload", "Unloading"),
+            Enable => ("Enable", "Enabling"),
+            Disable => ("Disable", "Disabling"),
         }
     }
 }
@@ -261,16 +316,19 @@ mod tests {
 
     #[test]
     fn each_query_and_action_has_a_form_and_forms_of_a_command_stand_together() {
-        use Query::{DeadLetters, Help, List, Log, Logs, Metrics, Settings, Status, Timers};
-        let words =
-            [Help, List, Status, Metrics, Logs, DeadLetters, Timers, Log(LogLevel::Show), Settings].map(Query::word);
+        use Query::{ConfigPlan, DeadLetters, Help, List, Log, Logs, Metrics, Settings, Status, Timers};
+        let log = Log(LogLevel::Show);
+        let words = [Help, List, Status, Metrics, Logs, DeadLetters, Timers, log, Settings].map(Query::word);
         assert_eq!(words, ["help", "list", "status", "metrics", "logs", "deadletters", "timers", "log", "settings"]);
+        assert_eq!(ConfigPlan.word(), "config");
         let actions = [Reload, ForceReload, Rollback, Restart, Start, Stop, Replay(7), Discard(7), CancelTimer(7)]
             .map(Action::word);
         assert_eq!(
             actions,
             ["reload", "reload", "rollback", "restart", "start", "stop", "replay", "discard", "cancel"]
         );
+        let set = [Load, LoadFrom, Unload, Enable, Disable].map(Action::word);
+        assert_eq!(set, ["load", "load", "unload", "enable", "disable"]);
         let mut names: Vec<_> = commands().map(|forms| forms[0].name).collect();
         let count = names.len();
         names.sort_unstable();

@@ -1,7 +1,7 @@
 //! Questions that wait for a yes: one store for chat, the control socket and the browser, with one limit and one lifetime.
 //! The audit has a record of each question that ends without a yes.
 
-use super::{Actor, Admin, Proposal, Refusal, store_change::StoreProposal};
+use super::{Actor, Admin, Proposal, Refusal, series::SeriesProposal, store_change::StoreProposal};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
@@ -31,9 +31,11 @@ pub struct Asked {
 #[derive(Debug)]
 pub enum Question {
     /// A change of a plugin.
-    Change(Proposal),
+    Change(Box<Proposal>),
     /// A change of the data of a plugin.
     Store(StoreProposal),
+    /// A change of several plugins.
+    Each(SeriesProposal),
 }
 
 impl Question {
@@ -42,12 +44,8 @@ impl Question {
         match self {
             Self::Change(proposal) => &proposal.question,
             Self::Store(proposal) => &proposal.question,
+            Self::Each(proposal) => &proposal.question,
         }
-    }
-
-    /// The change of a plugin. Every question in chat and in the browser has one.
-    pub fn change(self) -> Option<Proposal> {
-        if let Self::Change(proposal) = self { Some(proposal) } else { None }
     }
 }
 
@@ -195,6 +193,7 @@ impl Admin {
         match question {
             Question::Change(proposal) => self.drop_change(actor, proposal, why).await,
             Question::Store(proposal) => self.drop_store_change(actor, proposal, why).await,
+            Question::Each(proposal) => self.drop_series(actor, proposal, why).await,
         }
     }
 }

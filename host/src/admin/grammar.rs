@@ -4,12 +4,13 @@ use super::{
     Via,
     command::{ALL, Action, Argument, FORMS, Form, LogLevel, Purpose, Query, commands},
     permission::Role,
+    series::Series,
 };
 use crate::{
     event::PREFIX,
     text::{clean, nearest},
 };
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 /// The place where a text is read, which decides how commands are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,6 +55,9 @@ impl Form {
                 Argument::Plugin => " <plugin>".to_owned(),
                 Argument::Number => " <number>".to_owned(),
                 Argument::Level => " <level>".to_owned(),
+                Argument::Path => " <path>".to_owned(),
+                Argument::Option(word) => format!(" --{word}"),
+                Argument::Verb(word) => format!(" {word}"),
                 Argument::Word(word) if surface == Surface::Shell && is_last => format!(" --{word}"),
                 Argument::Word(word) => format!(" {word}"),
             };
@@ -61,29 +65,39 @@ impl Form {
         usage
     }
 
-    /// The meaning of these words, if they fit this form.
-    fn read(&self, words: &[&str]) -> Option<ParsedLine> {
+    /// The meaning of these words, if they fit this form. They count in small letters, except for a path.
+    fn read(&self, typed: &[&str]) -> Option<ParsedLine> {
+        let words: Vec<String> = typed.iter().map(|word| word.to_ascii_lowercase()).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         if words.len() != self.takes.len() {
             return None;
         }
-        let (mut plugin, mut number, mut level) = (None, 0, LogLevel::Show);
-        for (argument, word) in self.takes.iter().zip(words) {
+        let (mut plugin, mut number, mut path, mut level) = (None, 0, None, LogLevel::Show);
+        for ((argument, word), typed) in self.takes.iter().zip(words).zip(typed) {
             match argument {
-                Argument::Plugin => plugin = Some((*word).to_owned()),
+                Argument::Plugin if word.starts_with('-') => return None,
+                Argument::Plugin => plugin = Some(word.to_owned()),
+                Argument::Path if word.starts_with('-') => return None,
+                Argument::Path => path = Some(PathBuf::from(typed)),
                 Argument::Level => level = LogLevel::parse(word)?,
-                Argument::Number if *word == "all" => number = ALL,
+                Argument::Number if word == "all" => number = ALL,
                 Argument::Number => number = word.parse().ok().filter(|number| *number != ALL)?,
+                Argument::Option(expected) if word.strip_prefix("--") == Some(*expected) => {}
+                Argument::Verb(expected) if word == *expected => {}
+                Argument::Option(_) | Argument::Verb(_) => return None,
                 Argument::Word(expected) if word.strip_prefix("--").unwrap_or(word) == *expected => {}
                 Argument::Word(_) => return None,
             }
         }
         Some(match self.purpose {
             Purpose::Ask(Query::Log(_)) => ParsedLine::Query(Query::Log(level), plugin),
+            Purpose::Each(series) => ParsedLine::Each(series),
             Purpose::Ask(query) => ParsedLine::Query(query, plugin),
             Purpose::Change(Action::Replay(_)) => ParsedLine::Change(Action::Replay(number), plugin?),
             Purpose::Change(Action::Discard(_)) => ParsedLine::Change(Action::Discard(number), plugin?),
             Purpose::Change(Action::CancelTimer(_)) if number == ALL => return None,
             Purpose::Change(Action::CancelTimer(_)) => ParsedLine::Change(Action::CancelTimer(number), plugin?),
+            Purpose::Change(Action::LoadFrom) => ParsedLine::LoadFrom(plugin?, path?),
             Purpose::Change(action) => ParsedLine::Change(action, plugin?),
         })
     }
@@ -132,6 +146,10 @@ pub enum ParsedLine {
     Query(Query, Option<String>),
     /// A change of a plugin.
     Change(Action, String),
+    /// A change of several plugins.
+    Each(Series),
+    /// A plugin is to be loaded from this library.
+    LoadFrom(String, PathBuf),
     /// None of these; the text says why.
     Unclear(String),
 }
@@ -149,16 +167,16 @@ pub fn parse(line: &str) -> ParsedLine {
 
 /// Parses a command without `!admin`.
 pub fn command(text: &str, surface: Surface) -> ParsedLine {
-    let words: Vec<String> = text.split_whitespace().map(str::to_ascii_lowercase).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let words: Vec<&str> = text.split_whitespace().collect();
     let Some((name, rest)) = words.split_first() else { return ParsedLine::Query(Query::Help, None) };
-    let Some(forms) = commands().find(|forms| forms[0].name == *name) else {
-        let meant = nearest(name, FORMS.iter().map(|form| form.name));
+    let name = name.to_ascii_lowercase();
+    let Some(forms) = commands().find(|forms| forms[0].name == name) else {
+        let meant = nearest(&name, FORMS.iter().map(|form| form.name));
         let meant = meant.map(|word| format!(" Did you mean {word}?")).unwrap_or_default();
         let help = surface.command("help");
         return ParsedLine::Unclear(format!(
             "There is no admin command {}.{meant} {help} lists them.",
-            clean(name, 32)
+            clean(&name, 32)
         ));
     };
     if let Some(request) = forms.iter().find_map(|form| form.read(rest)) {
@@ -185,6 +203,16 @@ mod tests {
             ("!ADMIN  Reload Dice-Roller ", change(Action::Reload, "dice-roller")),
             ("!admin reload x force", change(Action::ForceReload, "x")),
             ("!admin reload x --force", change(Action::ForceReload, "x")),
+            ("!admin load x", change(Action::Load, "x")),
+            ("!admin LOAD X /Opt/Lib.so", ParsedLine::LoadFrom("x".into(), "/Opt/Lib.so".into())),
+            ("!admin reload --all", ParsedLine::Each(Series::Reload { only_changed: false, keep_going: false })),
+            (
+                "!admin reload --changed --keep-going",
+                ParsedLine::Each(Series::Reload { only_changed: true, keep_going: true }),
+            ),
+            ("!admin reload all", change(Action::Reload, "all")),
+            ("!admin config plan", query(Query::ConfigPlan, None)),
+            ("!admin config reload", ParsedLine::Each(Series::Config)),
             ("!admin deadletters x replay 7", change(Action::Replay(7), "x")),
             ("!admin deadletters x replay all", change(Action::Replay(ALL), "x")),
             ("!admin deadletters x discard 7", change(Action::Discard(7), "x")),
@@ -212,7 +240,7 @@ mod tests {
             ("!admin logs", "Which plugin? !admin logs <plugin>; !admin list names them."),
             ("!admin relaod dice", "There is no admin command relaod. Did you mean reload? !admin help lists them."),
             ("!admin yes", "There is no admin command yes. !admin help lists them."),
-            ("!admin reload a b", "Usage: !admin reload <plugin>, or !admin reload <plugin> force"),
+            ("!admin stop a b", "Usage: !admin stop <plugin>"),
             ("!admin stop a force", "Usage: !admin stop <plugin>"),
             ("!admin list x", "Usage: !admin list"),
             ("!admin log x loud", "Usage: !admin log <plugin>, or !admin log <plugin> <level>"),
@@ -230,12 +258,15 @@ mod tests {
         let viewer = help(Role::Viewer, Surface::Chat);
         assert_eq!(viewer, "!admin list | status [plugin] | metrics | help. You are a viewer.");
         let operator = help(Role::Operator, Surface::Chat);
-        let changes = " | deadletters [plugin] | deadletters <plugin> replay <number> | deadletters \
-                       <plugin> discard <number> | timers <plugin> | timers <plugin> cancel <number> | settings, reload, rollback, restart, start, stop <plugin>. You are an operator. Commands that change something ask for confirmation.";
+        let changes = " | timers <plugin> | timers <plugin> cancel <number> | settings <plugin> | reload <plugin> | reload --all | \
+                       reload --all --keep-going | reload --changed | reload --changed --keep-going | rollback, restart, start, stop, load, \
+                       unload, enable, disable <plugin> | config plan | config reload. You are an operator. Commands that \
+                       change something ask for confirmation.";
         assert!(operator.ends_with(changes), "{operator}");
         let owner = help(Role::Owner, Surface::Shell);
         assert!(owner.starts_with("rosey admin list | status [plugin] | "), "{owner}");
-        assert!(owner.contains(" | reload <plugin> | reload <plugin> --force | rollback, restart, "), "{owner}");
+        assert!(owner.contains(" | reload <plugin> | reload <plugin> --force | reload --all | "), "{owner}");
+        assert!(owner.contains(" | load <plugin> | load <plugin> <path> | "), "{owner}");
     }
 
     proptest! {
@@ -251,7 +282,8 @@ mod tests {
 
         #[test]
         fn case_and_space_mean_nothing(at in 0..FORMS.len(), plugin in "[a-z][a-z0-9-]{0,20}", space in "[ \t\u{3000}]{1,5}") {
-            let usage = FORMS[at].usage(Surface::Chat).replace("<plugin>", &plugin).replace("<number>", "7").replace("<level>", "debug");
+            let usage = FORMS[at].usage(Surface::Chat).replace("<plugin>", &plugin).replace("<number>", "7");
+            let usage = usage.replace("<level>", "debug").replace("<path>", "7");
             let line = format!("!admin {}{space}", usage.to_uppercase()).replace(' ', &space);
             let request = parse(&line);
             prop_assert_eq!(&request, &parse(&format!("!admin {usage}")));

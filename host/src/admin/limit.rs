@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,14 +17,19 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// A limit on each person's commands within any minute.
 #[derive(Debug)]
 pub struct PerMinute {
-    most: usize,
+    most: AtomicUsize,
     used: Mutex<HashMap<String, VecDeque<Instant>>>,
 }
 
 impl PerMinute {
     /// At most this many commands a minute.
     pub fn new(most: u32) -> Self {
-        Self { most: most as usize, used: Mutex::default() }
+        Self { most: AtomicUsize::new(most as usize), used: Mutex::default() }
+    }
+
+    /// Allows so many from now on.
+    pub fn set(&self, most: u32) {
+        self.most.store(most as usize, Ordering::Relaxed);
     }
 
     /// Counts one command, or returns the time to wait for it.
@@ -41,7 +49,7 @@ impl PerMinute {
         while times.front().is_some_and(|at| !recent(at)) {
             times.pop_front();
         }
-        if times.len() < self.most {
+        if times.len() < self.most.load(Ordering::Relaxed) {
             times.push_back(now);
             return Ok(());
         }
@@ -53,14 +61,23 @@ impl PerMinute {
 /// A pause after each change of a plugin.
 #[derive(Debug)]
 pub struct Cooldown {
-    pause: Duration,
+    pause: Mutex<Duration>,
     changed: Mutex<HashMap<String, Instant>>,
 }
 
 impl Cooldown {
     /// A pause of this length.
     pub fn new(pause: Duration) -> Self {
-        Self { pause, changed: Mutex::default() }
+        Self { pause: Mutex::new(pause), changed: Mutex::default() }
+    }
+
+    /// Changes the length of the pause, also of those under way.
+    pub fn set(&self, pause: Duration) {
+        *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = pause;
+    }
+
+    fn pause(&self) -> Duration {
+        *self.pause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the pause is over.
@@ -69,7 +86,7 @@ impl Cooldown {
     /// The time that it still lasts.
     pub fn check(&self, plugin: &str, now: Instant) -> Result<(), Duration> {
         let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        let over = changed.get(plugin).map_or(Duration::ZERO, |at| (*at + self.pause).saturating_duration_since(now));
+        let over = changed.get(plugin).map_or(Duration::ZERO, |at| (*at + self.pause()).saturating_duration_since(now));
         if over.is_zero() { Ok(()) } else { Err(over) }
     }
 
@@ -79,7 +96,7 @@ impl Cooldown {
     /// The wait.
     pub fn take(&self, plugin: &str, now: Instant) -> Result<(), Duration> {
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        let over = changed.get(plugin).map_or(Duration::ZERO, |at| (*at + self.pause).saturating_duration_since(now));
+        let over = changed.get(plugin).map_or(Duration::ZERO, |at| (*at + self.pause()).saturating_duration_since(now));
         if over.is_zero() {
             changed.insert(plugin.to_owned(), now);
             return Ok(());

@@ -8,12 +8,14 @@ pub mod build_change;
 mod change;
 pub mod chat;
 pub mod command;
+pub mod config;
 pub mod confirm;
 pub mod grammar;
 mod limit;
 mod own;
 pub mod permission;
 mod refusal;
+pub mod series;
 mod settings;
 mod show;
 pub mod socket;
@@ -45,7 +47,7 @@ use std::{
     io::IsTerminal,
     path::PathBuf,
     sync::{
-        Arc, OnceLock, Weak,
+        Arc, Mutex, OnceLock, PoisonError, RwLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -60,7 +62,7 @@ pub const SCHEMA: [&str; 2] = [audit::chain::SCHEMA, audit::chain::NICK];
 const AT_ONCE: u32 = 64;
 
 /// The configuration of the admin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminConfig {
     /// The person who may do everything.
     pub owner: Option<String>,
@@ -163,7 +165,9 @@ pub struct Admin {
     me: Weak<Self>,
     dashboard: OnceLock<Dashboard>,
     router: OnceLock<Arc<Router>>,
-    permissions: Permissions,
+    permissions: RwLock<Arc<Permissions>>,
+    config: Mutex<AdminConfig>,
+    source: OnceLock<config::Source>,
     plugins: Arc<Plugins>,
     audit: Audit,
     metrics: Metrics,
@@ -193,7 +197,9 @@ impl Admin {
         let audit = Audit::open(plugins.database().clone(), config.audit_file.clone()).await?;
         Ok(Arc::new_cyclic(|me| Self {
             me: me.clone(),
-            permissions: config.permissions(),
+            permissions: RwLock::new(Arc::new(config.permissions())),
+            config: Mutex::new(config.clone()),
+            source: OnceLock::new(),
             audit,
             dashboard: OnceLock::new(),
             router: OnceLock::new(),
@@ -210,9 +216,9 @@ impl Admin {
         }))
     }
 
-    /// Who has which role.
-    pub fn permissions(&self) -> &Permissions {
-        &self.permissions
+    /// Who has which role now.
+    pub fn permissions(&self) -> Arc<Permissions> {
+        Arc::clone(&self.permissions.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Sets the state of the dashboard.
@@ -250,7 +256,7 @@ impl Admin {
             }
             _ => self.audit.tell(&AuditRecord::new(Stage::Read, actor, query.word(), plugin)),
         }
-        let role = self.permissions.role(&actor.user).unwrap_or(Role::Viewer);
+        let role = self.permissions().role(&actor.user).unwrap_or(Role::Viewer);
         let asker = show::Asker { role, surface: Surface::of(actor.via) };
         show::answer(self, (query, plugin), &asker, if actor.via == Via::Chat { show::LINES } else { usize::MAX }).await
     }
@@ -303,7 +309,7 @@ impl Admin {
 
     /// Whether the actor has the role. A denial is recorded; those beyond the rate share one record.
     async fn allow(&self, actor: &Actor, word: &str, plugin: Option<&str>, needs: Role) -> Result<(), Refusal> {
-        match self.permissions.role(&actor.user) {
+        match self.permissions().role(&actor.user) {
             Some(has) if has >= needs => Ok(()),
             has => {
                 let denied = |quietly| Refusal::Denied { needs, has, quietly };

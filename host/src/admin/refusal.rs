@@ -1,6 +1,6 @@
 //! Why something was not done, with what to do next, in the commands of the place where the text is read.
 
-use super::{audit::AuditError, grammar::Surface, permission::Role};
+use super::{audit::AuditError, grammar::Surface, permission::Role, series::SeriesDone};
 use crate::plugins::PluginError;
 use rosey_core::state::{ChangeError, PluginState};
 use std::{fmt, path::PathBuf, time::Duration};
@@ -37,6 +37,21 @@ pub enum Refusal {
     PartOfHost,
     /// There is no such plugin.
     Unknown(Box<PluginError>),
+    /// The plugin does not belong to the set, and its library lies in the plugin folder.
+    Offered(String),
+    /// A series has nothing to do, for this reason.
+    NothingToDo(String),
+    /// Part of a series was refused.
+    Series(Box<SeriesDone>),
+    /// The configuration cannot be read; the text names each problem.
+    Configuration(String),
+    /// The library cannot be loaded as this plugin.
+    NotLoaded {
+        /// The plugin that the command names.
+        plugin: String,
+        /// The reason, and what to do.
+        why: String,
+    },
     /// The plugin is already in that state.
     Already {
         /// The plugin that the command names.
@@ -152,7 +167,7 @@ impl Refusal {
 
     /// Whether the plugin or its build is the reason, and not the person or the time.
     pub fn is_of_the_build(&self) -> bool {
-        matches!(self, Self::Failed { .. } | Self::Blocked { .. } | Self::OtherPlugin { .. })
+        matches!(self, Self::Failed { .. } | Self::Blocked { .. } | Self::OtherPlugin { .. } | Self::NotLoaded { .. })
     }
 
     /// Whether the same command may succeed a moment later.
@@ -182,6 +197,14 @@ impl Refusal {
             Self::Unclear(text) => text.clone(),
             Self::PartOfHost => "admin is part of the host: restart Rosey to update it.".to_owned(),
             Self::Unknown(source) => format!("Not done: {}", sentence(source)),
+            Self::Offered(plugin) => {
+                let load = surface.command(format_args!("load {plugin}"));
+                format!("Not done: {plugin} is not loaded; its library lies in the plugin folder: {load}")
+            }
+            Self::NothingToDo(why) => format!("Nothing to do: {}", sentence(why)),
+            Self::Series(done) => done.text(),
+            Self::Configuration(why) => format!("Nothing was changed. {why}"),
+            Self::NotLoaded { plugin, why } => format!("load {plugin} refused: {}", sentence(why)),
             Self::Already { plugin, state } => format!("{plugin} is already {state}."),
             Self::SameBuild { plugin, version, artifact } => format!(
                 "{plugin} already runs this build ({version}, artifact {artifact}). Build a new one, or add {} to \
@@ -237,6 +260,9 @@ fn cause(plugin: &str, source: &PluginError, surface: Surface) -> String {
             "{plugin} does not take events now; start it ({}), or wait until its queue is shorter. The letter is kept",
             command("start")
         ),
+        PluginError::Loaded => format!("it is loaded already; to change to a new build: {}", command("reload")),
+        PluginError::Disabled => format!("it is disabled; to start it: {}", command("enable")),
+        PluginError::Enabled => format!("it is not disabled; to start it: {}", command("start")),
         PluginError::Change(ChangeError::NoEarlier) => {
             format!("{source}; to change to a new build: {}", command("reload"))
         }

@@ -50,14 +50,17 @@ pub(super) async fn answer(
             Answer { data: json!({ "help": text, "role": asker.role.to_string() }), text }
         }
         (Query::Metrics, _) => metrics(admin),
+        (Query::ConfigPlan, _) => admin.config_plan().await?,
         (Query::Status, Some("admin")) => host(admin),
         (Query::List, _) => {
             let views = admin.plugins.views().await;
             Answer { text: list(&views), data: all(admin, &views) }
         }
         (Query::Status, None) => {
-            let views = admin.plugins.views().await;
-            Answer { text: overview(admin, &views), data: all(admin, &views) }
+            let (views, offered) = (admin.plugins.views().await, admin.plugins.offered().await);
+            let mut data = all(admin, &views);
+            data["not_loaded"] = json!(offered);
+            Answer { text: overview(admin, &views) + &not_loaded(&offered, asker.surface), data }
         }
         (Query::Status, Some(plugin)) => {
             let view = admin.view_of(plugin).await?;
@@ -109,7 +112,7 @@ fn host(admin: &Admin) -> Answer {
     let (version, pid, up) = (env!("CARGO_PKG_VERSION"), std::process::id(), admin.since.elapsed());
     let bytes = memory::resident_bytes(pid).unwrap_or_default();
     let state = if admin.is_stopping() { "stopping" } else { "running" };
-    let plugins = admin.plugins.names().count();
+    let plugins = admin.plugins.names().len();
     let text = format!(
         "rosey {version} {state}, up {}, {:.1} MiB, {}, pid {pid}. The admin is part of Rosey.",
         span(up),
@@ -153,6 +156,15 @@ fn list(views: &[View]) -> String {
 fn overview(admin: &Admin, views: &[View]) -> String {
     let figures = |view: &&View| name_and_state(view) + &in_brackets(&[build(view), figures(admin, view)]);
     joined(by_urgency(views).iter().take(SHOWN.0).map(figures).collect(), views.len().saturating_sub(SHOWN.0))
+}
+
+/// The plugins whose libraries lie in the plugin folder, for the end of an answer.
+fn not_loaded(offered: &[String], surface: Surface) -> String {
+    let Some(first) = offered.first() else { return String::new() };
+    let named = offered.iter().take(SHOWN.1).cloned().collect::<Vec<_>>().join(", ");
+    let left_out = offered.len().saturating_sub(SHOWN.1);
+    let more = if left_out > 0 { format!(" and {left_out} more") } else { String::new() };
+    format!(" · not loaded: {named}{more} ({})", surface.command(format_args!("load {first}")))
 }
 
 fn name_and_state(view: &View) -> String {

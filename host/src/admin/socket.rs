@@ -4,7 +4,9 @@
 //! Only processes of the host's own system user get in: the socket is in a private directory with mode 0600, and the
 //! kernel names the user at the other end. Processes of plugins do not get in, whatever their sandbox allows.
 
+mod each;
 mod follow;
+mod lasts;
 mod store;
 
 use super::{
@@ -17,21 +19,17 @@ use super::{
 use crate::{
     event::{Identity, User},
     process::orphans,
-    slot::{
-        handle::Handle,
-        lifecycle::{LifecycleEvent, LifecycleKind, left},
-        view::View,
-    },
+    slot::{handle::Handle, lifecycle::LifecycleEvent},
 };
 use interprocess::{
     local_socket::{GenericFilePath, ListenerOptions, prelude::*, tokio::Listener, tokio::Stream, tokio::prelude::*},
     os::unix::local_socket::ListenerOptionsExt,
 };
-use rosey_core::state::{PluginState, Role, StateEvent};
+use rosey_core::state::{PluginState, Role};
 use serde::{Deserialize, Serialize};
 use std::{
     io,
-    path::Path,
+    path::{Path, PathBuf},
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -261,7 +259,11 @@ impl Client {
                 let answer = admin.query(actor, query, plugin.as_deref()).await;
                 Ok(answer.map(|answer| Response::Done { text: answer.text, data: answer.data }))
             }
-            ParsedLine::Change(action, plugin) => self.change(admin, actor, action, &plugin, wait).await,
+            ParsedLine::Change(action, plugin) => self.change(admin, actor, (action, &plugin, None), wait).await,
+            ParsedLine::Each(series) => self.each(admin, actor, series).await,
+            ParsedLine::LoadFrom(plugin, library) => {
+                self.change(admin, actor, (Action::LoadFrom, &plugin, Some(library)), wait).await
+            }
             ParsedLine::Unclear(text) => Ok(Err(admin.unclear(actor, text).await)),
             // `command` returns neither of these.
             ParsedLine::Yes | ParsedLine::No => Ok(Err(Refusal::Unclear("There is no question.".to_owned()))),
@@ -272,22 +274,21 @@ impl Client {
         &mut self,
         admin: &Arc<Admin>,
         actor: &Actor,
-        action: Action,
-        plugin: &str,
+        (action, plugin, library): (Action, &str, Option<PathBuf>),
         wait: bool,
     ) -> io::Result<Result<Response, Refusal>> {
         // An inspection that takes long is announced.
         self.progress_at = Some(Instant::now());
-        let looking = action.is_reload().then(|| format!("Inspecting the new build of {plugin} …"));
-        let proposing = admin.propose(actor, action, plugin);
+        let looking = action.inspects().then(|| format!("Inspecting the new build of {plugin} …"));
+        let proposing = admin.propose_with(actor, action, plugin, library);
         let proposal = match self.during(proposing, admin, plugin, looking.as_deref()).await? {
             Ok(proposal) => proposal,
             Err(refusal) => return Ok(Err(refusal)),
         };
         let left = format!("{} {plugin}", action.word());
-        let proposal = match self.confirmed(admin, actor, Question::Change(proposal), &left).await? {
-            Ok(Question::Change(proposal)) => proposal,
-            Ok(Question::Store(_)) => unreachable!("a client is asked one question at a time"),
+        let proposal = match self.confirmed(admin, actor, Question::Change(Box::new(proposal)), &left).await? {
+            Ok(Question::Change(proposal)) => *proposal,
+            Ok(_) => unreachable!("a client is asked one question at a time"),
             Err(response) => return Ok(Ok(response)),
         };
         self.tell(&Response::Progress(proposal.progress())).await?;
@@ -297,7 +298,10 @@ impl Client {
             Ok(completed) => completed,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        if wait && let Err(refusal) = self.until_at_rest(admin, action, plugin, &completed, followed).await? {
+        if wait
+            && action != Action::Unload
+            && let Err(refusal) = self.until_at_rest(admin, action, plugin, &completed, followed).await?
+        {
             return Ok(Err(refusal));
         }
         let data = data(action, plugin, &completed);
@@ -370,7 +374,7 @@ impl Client {
         completed: &Completed,
         followed: Receiver<LifecycleEvent>,
     ) -> io::Result<Result<(), Refusal>> {
-        let mut changes = admin.plugins.handle(plugin).ok().map(Handle::changes);
+        let mut changes = admin.plugins.handle(plugin).ok().as_ref().map(Handle::changes);
         while let Some(doing) = doing(admin, plugin).await {
             self.progress(&doing).await?;
             let changed = async {
@@ -388,7 +392,7 @@ impl Client {
             Ok(view) => view,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        Ok(match lasts(action, completed, &view, followed) {
+        Ok(match lasts::lasts(action, completed, &view, followed) {
             Ok(()) => Ok(()),
             Err(why) => Err(Refusal::DidNotLast { plugin: plugin.to_owned(), why }),
         })
@@ -428,42 +432,6 @@ fn data(action: Action, plugin: &str, completed: &Completed) -> serde_json::Valu
         "seconds": completed.took.as_secs_f64(),
         "text": completed.text,
     })
-}
-
-/// Whether the change still holds; if not, what happened.
-fn lasts(
-    action: Action,
-    completed: &Completed,
-    view: &View,
-    mut followed: Receiver<LifecycleEvent>,
-) -> Result<(), String> {
-    let active = view.active();
-    let generation = active.map(|active| active.number);
-    let artifact = active.map(|active| active.artifact);
-    let lasts = match (action, completed.generation, &completed.builds.to) {
-        (Action::Stop | Action::Replay(_) | Action::Discard(_) | Action::CancelTimer(_), ..) => true,
-        // The build was still starting.
-        (_, None, Some(to)) => artifact == Some(to.artifact),
-        (_, expected, _) => generation == expected,
-    };
-    if lasts {
-        return Ok(());
-    }
-    let now = match active {
-        Some(active) => format!("{} runs as generation {} now", active.version, active.number),
-        None => format!("it is {} now", view.explanation.as_deref().unwrap_or(view.state.word())),
-    };
-    while let Ok(LifecycleEvent { plugin, kind: LifecycleKind::State(event), .. }) = followed.try_recv() {
-        if let StateEvent::RolledBack { why, state, store, .. } = event
-            && plugin == view.plugin
-        {
-            return Err(format!(
-                "the change was done and then rolled back, because {why}{}; {now}",
-                left(state, store)
-            ));
-        }
-    }
-    Err(format!("the change was done and did not last: {now}"))
 }
 
 /// What a plugin does at the moment; `None` when it is at rest.

@@ -303,7 +303,7 @@ async fn questions_of_chat_and_pages_share_a_limit_and_each_end_is_recorded() {
     let mut put = 0;
     let refusal = loop {
         let proposal = room.admin.propose(&alice, Action::Restart, "dice-roller").await.expect("it makes sense");
-        match room.admin.ask(&alice, page(put), Question::Change(proposal)).await {
+        match room.admin.ask(&alice, page(put), Question::Change(Box::new(proposal))).await {
             Ok(_) => put += 1,
             Err(refusal) => break refusal,
         }

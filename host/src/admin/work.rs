@@ -9,11 +9,14 @@ use super::{
     limit::Cooldown,
 };
 use crate::{
-    plugins::{PluginError, Plugins},
+    plugins::{NewPlugin, PluginError, Plugins},
     slot::{lifecycle::left, view::View},
     text::clean,
 };
-use rosey_core::state::{ChangeError, ChangeRequest, Done, GenerationId};
+use rosey_core::{
+    hash::Hash,
+    state::{ChangeError, ChangeRequest, Done, GenerationId},
+};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -49,7 +52,7 @@ impl Work {
     pub async fn record(self, actor: Actor) -> Result<Completed, Refusal> {
         let Proposal { action, plugin, builds, .. } = &self.proposal;
         let (from, to) = builds.texts();
-        let before = AuditRecord::new(Stage::Before, &actor, &action.in_full(), Some(plugin)).between(from, to);
+        let before = AuditRecord::new(Stage::Before, &actor, &self.proposal.command(), Some(plugin)).between(from, to);
         let before = match self.audit.begin(before).await {
             Ok(before) => before,
             Err(error) => {
@@ -89,7 +92,10 @@ impl Work {
     }
 
     async fn apply(&self) -> Result<Completed, Refusal> {
-        let Proposal { action, plugin, candidate, expected, builds, .. } = &self.proposal;
+        let Proposal { action, plugin, candidate, expected, builds, new, .. } = &self.proposal;
+        if let (Some(new), Some(candidate)) = (new, candidate) {
+            return self.load(new.clone(), candidate.artifact).await;
+        }
         let request = match (action, candidate) {
             (Action::Reload | Action::ForceReload, Some(candidate)) => {
                 ChangeRequest::Reload { to: candidate.artifact, force: *action == Action::ForceReload }
@@ -97,17 +103,9 @@ impl Work {
             (Action::Reload | Action::ForceReload, None) => unreachable!("a reload is proposed with a build"),
             (Action::Rollback, _) => ChangeRequest::Rollback,
             (Action::Restart, _) => ChangeRequest::Restart,
-            (Action::Start, _) => return self.start().await,
-            (Action::Stop, _) => {
-                let runs = self.view().await?.current;
-                self.plugins.stop(plugin).await.map_err(|error| self.failed(error))?;
-                let from = match runs {
-                    Some(artifact) => Some(Build::of(&*self.view().await?, artifact)),
-                    None => builds.from.clone(),
-                };
-                let text = format!("{plugin} is stopped.");
-                return Ok(Completed { text, builds: BuildChange { from, to: None }, ..Completed::default() });
-            }
+            (Action::Load | Action::LoadFrom, _) => unreachable!("a load is proposed with a build"),
+            (Action::Start | Action::Enable, _) => return self.start().await,
+            (Action::Stop | Action::Disable | Action::Unload, _) => return self.stop().await,
             (Action::Replay(id), _) => {
                 let text = self.replay(*id).await?;
                 return Ok(Completed { text, builds: builds.clone(), ..Completed::default() });
@@ -216,11 +214,44 @@ impl Work {
         Completed { text, builds, generation: done.generation, steps: done.steps, took: Duration::ZERO }
     }
 
-    /// Starts the plugin.
+    /// Stops the plugin; disables or unloads it, if that is the action.
+    async fn stop(&self) -> Result<Completed, Refusal> {
+        let Proposal { action, plugin, builds, .. } = &self.proposal;
+        let view = self.view().await?;
+        let (stopped, text) = match action {
+            Action::Unload => {
+                let text = format!("{plugin} is unloaded. Its data stays; to delete it: rosey store delete {plugin}");
+                (self.plugins.unload(plugin).await, text)
+            }
+            Action::Disable => (self.plugins.disable(plugin).await, format!("{plugin} is disabled.")),
+            _ => (self.plugins.stop(plugin).await.map(|_| ()), format!("{plugin} is stopped.")),
+        };
+        stopped.map_err(|error| self.failed(error))?;
+        let from = view.current.map(|artifact| Build::of(&view, artifact)).or_else(|| builds.from.clone());
+        Ok(Completed { text, builds: BuildChange { from, to: None }, ..Completed::default() })
+    }
+
+    /// Adds the plugin to the set.
+    async fn load(&self, new: NewPlugin, artifact: Hash) -> Result<Completed, Refusal> {
+        let plugin = &self.proposal.plugin;
+        let done = self.plugins.load(new, artifact).await.map_err(|error| self.failed(error))?;
+        let builds = BuildChange { from: None, to: self.proposal.builds.to.clone() };
+        let version = builds.to.as_ref().map(Build::short).unwrap_or_default();
+        let generation = done.generation.unwrap_or_default();
+        let (steps, left) = (steps(&done.steps), left(done.state, done.store));
+        let text = format!("{plugin} {version} is loaded: generation {generation} is active{steps}{left}.");
+        Ok(Completed { text, builds, generation: done.generation, steps: done.steps, took: Duration::ZERO })
+    }
+
+    /// Starts the plugin; enables it, if that is the action.
     async fn start(&self) -> Result<Completed, Refusal> {
         let plugin = &self.proposal.plugin;
         let not_up = |why| Err(Refusal::NotUp { plugin: plugin.clone(), why });
-        let done = match self.plugins.start(plugin).await {
+        let started = match self.proposal.action {
+            Action::Enable => self.plugins.enable(plugin).await,
+            _ => self.plugins.start(plugin).await,
+        };
+        let done = match started {
             Ok(done) => done,
             Err(PluginError::Change(ChangeError::Start(why))) => return not_up(why),
             Err(PluginError::Change(ChangeError::Stopped)) => return not_up("it was stopped meanwhile".to_owned()),

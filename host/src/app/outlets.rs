@@ -1,14 +1,16 @@
 //! Where lines and events for other plugins leave a slot, and at which rate.
 
 use crate::{
-    config::Config,
     event::{ConnectorId, Event, Occurrence, What},
-    plugins::PluginConfig,
+    plugins::{PluginConfig, Plugins},
     router::Router,
-    slot::outlets::Outlets,
+    slot::{
+        lifecycle::{LifecycleEvent, LifecycleKind},
+        outlets::Outlets,
+    },
     speech::Speech,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// Passes events on to the router and lines to the speech.
 pub struct ToOthers {
@@ -32,8 +34,28 @@ impl Outlets for ToOthers {
     }
 }
 
-/// The time between two lines of each plugin.
-pub fn line_intervals(config: &Config) -> BTreeMap<String, Duration> {
-    let interval = |plugin: PluginConfig| (plugin.name, Duration::from_secs(60) / plugin.limits.lines_per_minute);
-    config.plugins().into_iter().map(interval).collect()
+/// The time between two lines of a plugin.
+pub fn line_interval(config: &PluginConfig) -> Duration {
+    Duration::from_secs(60) / config.limits.lines_per_minute
+}
+
+/// Keeps router and speech in step with the set of plugins. Called with each lifecycle event before anything else hears
+/// of it, so a plugin whose load has been answered has its commands.
+pub fn follow(event: &LifecycleEvent, plugins: &Plugins, router: &Arc<Router>, speech: &Speech) {
+    match &event.kind {
+        LifecycleKind::Manifest(manifest) => {
+            if let Ok(handle) = plugins.handle(&event.plugin) {
+                router.learn(handle, Arc::clone(manifest));
+            }
+        }
+        LifecycleKind::Joined | LifecycleKind::Configured | LifecycleKind::SettingsBack { .. } => {
+            router.expect(&event.plugin);
+            if let Ok(config) = plugins.config(&event.plugin) {
+                speech.set_interval(&event.plugin, line_interval(&config));
+            }
+        }
+        LifecycleKind::Leaving => router.forget(&event.plugin),
+        LifecycleKind::Left => speech.forget(&event.plugin),
+        _ => {}
+    }
 }

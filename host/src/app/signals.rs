@@ -5,7 +5,10 @@ use std::{
     io::{self, IsTerminal},
     sync::Arc,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
+};
 
 /// Ctrl-C, requests to terminate, and a terminal that closes. Created once, so that no signal between two waits is
 /// lost.
@@ -15,6 +18,8 @@ pub(super) struct Signals {
     hangup: Option<Signal>,
     /// Whether the process had a terminal at its start. A closed terminal can no longer be queried.
     has_terminal: bool,
+    /// Told of a hangup that does not end the bot.
+    hangups: Arc<Notify>,
 }
 
 impl Signals {
@@ -26,7 +31,13 @@ impl Signals {
             // A program that was started with nohup must outlive the terminal.
             hangup: if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) },
             has_terminal,
+            hangups: Arc::default(),
         })
+    }
+
+    /// Told of each hangup that asks to read the configuration again. Hangups that come together count as one.
+    pub fn hangups(&self) -> Arc<Notify> {
+        Arc::clone(&self.hangups)
     }
 
     /// Waits for a signal that ends the bot. Cancellation loses no signal.
@@ -45,7 +56,8 @@ impl Signals {
                     if self.has_terminal {
                         return;
                     }
-                    tracing::info!("SIGHUP changes nothing: Rosey reads its configuration only at the start; restart it to read the configuration again");
+                    tracing::info!("SIGHUP: reading the configuration again");
+                    self.hangups.notify_one();
                 }
             }
         }

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::{HashMap, HashSet},
     fs::{self, DirBuilder, File, Metadata, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
@@ -39,6 +39,27 @@ const SETTLED: Duration = Duration::from_millis(50);
 
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// The symbol of a plugin library.
+const SYMBOL: &[u8] = b"_1as_0lib_1header_0root_bmodule_bloader";
+
+/// Whether a file looks like the library of a plugin: it has the symbol in a table of names. Reads the whole file, and
+/// so blocks. False for a file that cannot be read.
+pub fn is_plugin(path: &Path) -> bool {
+    if !fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_SIZE) {
+        return false;
+    }
+    let Ok(file) = File::open(path) else { return false };
+    let (mut file, mut name) = (BufReader::new(file), Vec::new());
+    loop {
+        name.clear();
+        match file.read_until(0, &mut name) {
+            Ok(1..) if name.strip_suffix(&[0]) == Some(SYMBOL) => return true,
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return false,
+        }
+    }
+}
 
 /// A copy of a library in the store. Rosey never writes to it again.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,10 @@ use crate::admin::{
     grammar::Surface,
 };
 use crate::log::LEVELS;
-use clap::{Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches, Subcommand, error::ErrorKind};
+use clap::{
+    Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches, Subcommand, ValueHint, builder::PossibleValuesParser,
+    error::ErrorKind,
+};
 
 /// A parsed admin command, as a line of chat without `!admin`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,13 @@ impl FromArgMatches for AdminCommand {
         }
         let level = given.try_get_one::<String>(LEVEL).ok().flatten();
         words.extend(level.map(String::as_str));
+        let verb = given.try_get_one::<String>(VERB).ok().flatten();
+        words.extend(verb.map(String::as_str));
+        let flags: Vec<_> =
+            options(name).into_iter().filter(|flag| given.get_flag(flag)).map(|flag| format!("--{flag}")).collect();
+        words.extend(flags.iter().map(String::as_str));
+        let path = given.try_get_one::<String>(PATH).ok().flatten();
+        words.extend(path.map(String::as_str));
         let change = given.try_get_many::<String>(CHANGE).ok().flatten();
         words.extend(change.into_iter().flatten().map(String::as_str));
         Ok(Self(words.join(" ")))
@@ -67,6 +77,26 @@ impl Subcommand for AdminCommand {
 /// The argument with the name of a plugin.
 const PLUGIN: &str = "plugin";
 
+/// The argument with a word that says what to do.
+const VERB: &str = "verb";
+
+/// The options that forms of this command have, in the order of the forms.
+fn options(command: &str) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    for argument in commands().flatten().filter(|form| form.name == command).flat_map(|form| form.takes) {
+        if let Argument::Option(option) = argument
+            && !found.contains(option)
+        {
+            found.push(option);
+        }
+    }
+    found.sort_by_key(|option| *option == "keep-going");
+    found
+}
+
+/// The argument with the path of a library.
+const PATH: &str = "path";
+
 /// The argument with a word and a number, such as `replay 7`.
 const CHANGE: &str = "change";
 
@@ -79,14 +109,31 @@ fn subcommand(forms: &'static [Form]) -> Command {
         .usage(Surface::Shell)
         .replace("<plugin>", "dice-roller")
         .replace("<number>", "3")
-        .replace("<level>", "debug");
+        .replace("<level>", "debug")
+        .replace("<path>", "/opt/lib.so");
     let mut command = Command::new(forms[0].name)
         .about(sentence(forms[0].help))
         .after_help(format!("Example: rosey admin {example}"));
     let takes_plugin = |form: &Form| form.takes.first() == Some(&Argument::Plugin);
+    let (options, has_options) =
+        (options(forms[0].name), |form: &Form| matches!(form.takes.first(), Some(Argument::Option(_))));
     if forms.iter().any(takes_plugin) {
-        let plugin = Arg::new(PLUGIN).value_name("PLUGIN").value_parser(word).required(forms.iter().all(takes_plugin));
+        let needed = forms.iter().all(|form| takes_plugin(form) || has_options(form));
+        let plugin = Arg::new(PLUGIN).value_name("PLUGIN").value_parser(word).required(needed && options.is_empty());
+        let plugin = if needed { plugin.required_unless_present_any(options.clone()) } else { plugin };
         command = command.arg(plugin.help("The name of a plugin, as rosey admin list shows it"));
+    }
+    for option in options {
+        let form = forms.iter().find(|form| form.takes.last() == Some(&Argument::Option(option)));
+        let help = form.map_or("", |form| form.help);
+        command = command.arg(Arg::new(option).long(option).action(ArgAction::SetTrue).help(sentence(help)));
+    }
+    let verbs: Vec<_> = forms.iter().filter_map(|form| Some((verb(form)?, form.help))).collect();
+    if !verbs.is_empty() {
+        let help: Vec<_> = verbs.iter().map(|(verb, help)| format!("{verb}: {}", sentence(help))).collect();
+        let words = PossibleValuesParser::new(verbs.iter().map(|(verb, _)| *verb));
+        command =
+            command.arg(Arg::new(VERB).value_name("ACTION").required(true).value_parser(words).help(help.join("; ")));
     }
     let mut changes = Vec::new();
     for form in forms {
@@ -100,6 +147,13 @@ fn subcommand(forms: &'static [Form]) -> Command {
                 command =
                     command.arg(Arg::new(LEVEL).value_name("LEVEL").value_parser(names.collect::<Vec<_>>()).help(help));
             }
+            [_, Argument::Path] => {
+                let path = Arg::new(PATH).value_name("PATH").value_parser(word).value_hint(ValueHint::FilePath);
+                command =
+                    command.arg(path.help(
+                        "The library, instead of the one in the plugin folder; a relative path counts from there",
+                    ));
+            }
             [_, Argument::Word(name), Argument::Number] => changes.push((*name, form.help)),
             _ => {}
         }
@@ -110,6 +164,11 @@ fn subcommand(forms: &'static [Form]) -> Command {
     let help: Vec<String> = changes.iter().map(|(name, help)| format!("{name}: {}", sentence(help))).collect();
     let words = Arg::new(CHANGE).num_args(2).value_names(["ACTION", "NUMBER"]).value_parser(word);
     command.arg(words.requires(PLUGIN).help(help.join("; ")))
+}
+
+/// The word that says what this form does, if it has one.
+fn verb(form: &Form) -> Option<&'static str> {
+    if let [Argument::Verb(verb)] = form.takes { Some(verb) } else { None }
 }
 
 /// Without a full stop at the end, like clap's own texts.
@@ -134,14 +193,19 @@ mod tests {
                 .usage(Surface::Shell)
                 .replace("<plugin>", "dice-roller")
                 .replace("<number>", "3")
-                .replace("<level>", "debug");
+                .replace("<level>", "debug")
+                .replace("<path>", "/opt/lib.so");
             let words = ["rosey", "admin"].into_iter().chain(usage.split(' '));
             let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{usage}: {error}"));
             let Some(Given::Admin(arguments)) = cli.command else { panic!("{usage}") };
             let (here, in_chat) = (arguments.command.line(), form.usage(Surface::Chat));
             assert_eq!(
                 here,
-                in_chat.replace("<plugin>", "dice-roller").replace("<number>", "3").replace("<level>", "debug")
+                in_chat
+                    .replace("<plugin>", "dice-roller")
+                    .replace("<number>", "3")
+                    .replace("<level>", "debug")
+                    .replace("<path>", "/opt/lib.so")
             );
             let request = grammar::command(here, Surface::Shell);
             assert!(!matches!(request, grammar::ParsedLine::Unclear(_)), "{here}");

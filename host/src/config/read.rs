@@ -4,11 +4,17 @@ use super::{Admin, Config, ConfigFile, Connect, Dashboard, LimitsConfig, Metrics
 use crate::{
     admin::permission::{Role, SOURCES, source},
     dashboard::{LEAST_TOKEN, Network, host_of},
-    event,
+    plugins::name_problem,
     settings::{Document, MAX_BYTES, Problem, Section, host_problem, person_problem, unreadable},
 };
 use rosey_wire::manifest::ReloadMode;
-use std::{collections::BTreeSet, fs::File, io::Read, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::Read,
+    path::Path,
+    time::Duration,
+};
 
 const ROLES: [(&str, Role); 3] = [("viewer", Role::Viewer), ("operator", Role::Operator), ("owner", Role::Owner)];
 
@@ -33,6 +39,7 @@ impl ConfigFile {
         let mut config = document.read(&mut problems, Config::read);
         let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         config.file = Some(absolute.clone());
+        config.values = document.values();
         config.resolve(absolute.parent().unwrap_or(Path::new(".")));
         for problem in config.problems() {
             // A setting with a problem has its default now; a problem with that default must not show.
@@ -72,6 +79,7 @@ impl Config {
             sandbox: all.table("sandbox", Require::read).unwrap_or_default(),
             plugins: all.tables("plugins", Plugin::read).into_iter().collect(),
             file: None,
+            values: BTreeMap::new(),
         }
     }
 
@@ -80,13 +88,8 @@ impl Config {
         let mut problems = Vec::new();
         let mut problem = |setting: &str, text: &str| problems.push(Problem::new(setting, text));
         for name in self.plugins.keys() {
-            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            let setting = format!("plugins.{}", name.escape_debug());
-            if name.is_empty() || name.len() > 64 || !name.chars().all(fits) || name.starts_with('-') {
-                problem(&setting, "the name of a plugin has 1 to 64 of a-z, 0-9 and -, and does not begin with -");
-            }
-            if event::RESERVED.contains(&name.as_str()) {
-                problem(&setting, "this name belongs to Rosey itself; call the plugin something else");
+            if let Some(why) = name_problem(name) {
+                problem(&format!("plugins.{}", name.escape_debug()), why);
             }
         }
         let people = self.owner.iter().map(|name| ("owner".to_owned(), name));

@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{
     admin::{
-        Action, Actor, Refusal, Via,
+        Action, Actor, Admin, Refusal, Via,
         command::plain_actions,
         confirm::{Asked, Question, TOO_LATE, Unasked},
+        series::Series,
     },
     event::{Identity, User},
 };
@@ -25,6 +26,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 #[derive(Template)]
 #[template(path = "action.html")]
@@ -110,14 +112,26 @@ pub async fn ask(
     };
     let actor = actor(&client);
     let asked = async {
-        let proposal = admin.propose(&actor, action, &plugin).await?;
-        let text = proposal.question.clone();
-        admin.ask(&actor, asked(&shared, &id, &plugin, &headers), Question::Change(proposal)).await?;
+        let question = match series(&plugin) {
+            Some(series) => Question::Each(admin.propose_series(&actor, series).await?),
+            None => Question::Change(Box::new(admin.propose(&actor, action, &plugin).await?)),
+        };
+        let text = question.text().to_owned();
+        admin.ask(&actor, asked(&shared, &id, &plugin, &headers), question).await?;
         Ok(text)
     };
     match asked.await {
         Ok(text) => question(&headers, &plugin, text, id),
         Err(refusal) => said(status_of(&refusal), refusal.to_string()),
+    }
+}
+
+/// The changes of several plugins, in place of the name of one. No plugin has such a name.
+fn series(plugin: &str) -> Option<Series> {
+    match plugin {
+        "-changed" => Some(Series::Reload { only_changed: true, keep_going: false }),
+        "-config" => Some(Series::Config),
+        _ => None,
     }
 }
 
@@ -134,6 +148,18 @@ fn status_of(refusal: &Refusal) -> StatusCode {
     }
 }
 
+async fn carry_out(admin: &Arc<Admin>, actor: &Actor, question: Question) -> Result<String, Refusal> {
+    match question {
+        Question::Change(proposal) => Ok(admin.carry_out(actor, *proposal).await?.text),
+        Question::Each(proposal) => {
+            // The last text has all results.
+            let (results, _) = mpsc::channel(1);
+            Ok(admin.carry_out_series(actor, proposal, results).await?.text())
+        }
+        Question::Store(_) => unreachable!("a browser is not asked about data"),
+    }
+}
+
 /// Carries out a confirmed action.
 pub async fn confirm(
     State(shared): State<Arc<Shared>>,
@@ -146,8 +172,8 @@ pub async fn confirm(
         return denied(&shared, &headers, &plugin);
     };
     let said = |status, text| shared.notices.said(&headers, status, &plugin, text);
-    let proposal = match admin.confirm(&asked(&shared, &yes.question, &plugin, &headers)).map(Question::change) {
-        Ok(Some(proposal)) => proposal,
+    let question = match admin.confirm(&asked(&shared, &yes.question, &plugin, &headers)) {
+        Ok(question @ (Question::Change(_) | Question::Each(_))) => question,
         none => {
             let text = match none {
                 Err(Unasked::TooLate) => TOO_LATE,
@@ -159,9 +185,9 @@ pub async fn confirm(
         }
     };
     // In its own task, so that a browser that disconnects does not stop it halfway.
-    let done = tokio::spawn(async move { admin.carry_out(&actor(&client), proposal).await }).await;
+    let done = tokio::spawn(async move { carry_out(&admin, &actor(&client), question).await }).await;
     match done {
-        Ok(Ok(completed)) => said(StatusCode::OK, completed.text),
+        Ok(Ok(text)) => said(StatusCode::OK, text),
         Ok(Err(refusal)) => said(status_of(&refusal), refusal.to_string()),
         Err(error) => said(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Shared,
-    answer::Notice,
+    answer::{self, Notice},
     auth::Login,
     axis::Quantity,
     cache::Rendered,
@@ -19,14 +19,14 @@ use crate::{
     metrics::History,
     time,
     view::{
-        Detail, Plugin, Point, StateSpan,
+        DISABLED, Detail, Plugin, Point, StateSpan,
         mark::{Mark, MarkKind, Severity},
     },
 };
 use askama::Template;
 use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, Method, Uri},
+    http::{HeaderMap, Method, StatusCode, Uri},
     response::Response,
 };
 use rosey_core::state::PluginState;
@@ -87,6 +87,7 @@ struct Can {
     start: bool,
     restart: bool,
     stop: bool,
+    enable: bool,
 }
 
 /// What a reader chose, from the URL.
@@ -124,6 +125,10 @@ pub async fn page(
     };
     match shared.cache.get(board.number, format!("{reader} {here} {} {number}", span.word()), render).await {
         Ok(rendered) => rendered.respond(&headers),
+        // It was unloaded, or could not be loaded.
+        Err(()) if let Some(notice) = &notice => {
+            answer::problem(StatusCode::OK, &notice.text, &At::new("../", login, "/"), &headers)
+        }
         Err(()) => pages::missing(&name, At::of(&Method::GET, &uri, login), &headers),
     }
 }
@@ -177,6 +182,7 @@ async fn render(shared: &Shared, detail: &Detail, reading: &Reading<'_>, at: At)
     let mut lines = shared.journal.last(&plugin.name, LINES);
     lines.reverse();
     let is_down = matches!(plugin.state, PluginState::Stopped | PluginState::Failed);
+    let is_disabled = is_down && plugin.explanation.as_deref() == Some(DISABLED);
     let timeline = Timeline { span, range, points: &history.points, marks: &marks, served: &served };
     let page = PluginPage {
         state: headline::state(plugin),
@@ -201,7 +207,7 @@ async fn render(shared: &Shared, detail: &Detail, reading: &Reading<'_>, at: At)
         changes: detail.changes.iter().map(|change| (change, words::versions(change))).collect(),
         config: if is_empty { None } else { serde_json::to_string_pretty(&detail.config).ok() },
         lines,
-        can: Can { start: is_down, restart: !is_down, stop: !is_down },
+        can: Can { start: is_down && !is_disabled, restart: !is_down, stop: !is_down, enable: is_disabled },
         at,
         plugin,
         detail,

@@ -162,7 +162,15 @@ fn describe(event: &LifecycleEvent) -> Option<(MarkKind, Severity, String)> {
             (MarkKind::Active, severity, choice.text(&reload(&event.plugin)))
         }
         LifecycleKind::State(event) => return describe_state(event),
-        LifecycleKind::Manifest(_) => return None,
+        LifecycleKind::SettingsBack { why } => {
+            (MarkKind::Rollback, Severity::Error, format!("new settings taken back: {why}"))
+        }
+        // The admin's mark says more about these.
+        LifecycleKind::Manifest(_)
+        | LifecycleKind::Joined
+        | LifecycleKind::Leaving
+        | LifecycleKind::Left
+        | LifecycleKind::Configured => return None,
     })
 }
 

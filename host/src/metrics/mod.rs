@@ -295,8 +295,10 @@ impl Metrics {
 
     /// Records a lifecycle event of a plugin. Called on a slot's task; takes a short lock.
     pub fn happened(&self, event: &LifecycleEvent) {
-        if let LifecycleKind::Manifest(_) = event.kind {
-            return;
+        match event.kind {
+            LifecycleKind::Manifest(_) => return,
+            LifecycleKind::Left => self.tallies().changes.retain(|(plugin, ..), _| **plugin != *event.plugin),
+            _ => {}
         }
         if let LifecycleKind::Changed { kind, result, .. } = &event.kind {
             self.count_change(&event.plugin, MarkKind::from(*kind).word(), result.is_ok());
@@ -369,7 +371,7 @@ impl Metrics {
     /// Makes a new board. With a meter it also measures, and adds points to the history.
     async fn poll(&self, plugins: &Plugins, meter: Option<&mut Meter>) {
         let began = Instant::now();
-        let views = plugins.views().await;
+        let mut views = plugins.views().await;
         let measures = meter.is_some();
         if let Some(meter) = meter {
             self.measure(plugins, &views, meter);
@@ -378,8 +380,10 @@ impl Metrics {
         if measures {
             plugins.database().retry().await;
         }
-        let (snapshot, custom) = {
+        let offered = plugins.offered().await;
+        let (mut snapshot, custom) = {
             let mut state = self.state();
+            views.retain(|view| plugins.handle(&view.plugin).is_ok());
             state.learn(&views, &letters, began);
             if measures {
                 state.poll(&views, began, self.0.config.history_duration);
@@ -393,6 +397,7 @@ impl Metrics {
             let host = state.host.last().copied().unwrap_or_default();
             (self.snapshot(&views, shown, host, plugins.database().trouble()), custom)
         };
+        snapshot.system.not_loaded = offered;
         self.save();
         let mut tallies = self.tallies().clone();
         tallies.lines = self.0.speech.get().map(Speech::counts).unwrap_or_default();
@@ -432,15 +437,14 @@ impl Metrics {
         }
         let mut state = self.state();
         for view in views {
+            // A plugin that has left the set meanwhile is not measured.
+            let Ok(config) = plugins.config(&view.plugin) else { continue };
             let measured = state.measured.entry(view.plugin.to_string()).or_default();
             measured.usage = sums.get(&*view.plugin).copied().unwrap_or_default();
             measured.lines_left_out = plugins.journal().left_out(&view.plugin);
-            if let Ok(config) = plugins.config(&view.plugin) {
-                let limits = &config.limits;
-                measured.queue_limit = limits.queue;
-                measured.group.clone_from(&config.group);
-                measured.store_limits = (limits.store_keys, limits.store_bytes);
-            }
+            measured.queue_limit = config.limits.queue;
+            measured.store_limits = (config.limits.store_keys, config.limits.store_bytes);
+            measured.group.clone_from(&config.group);
         }
     }
 
@@ -459,7 +463,7 @@ impl Metrics {
 /// Asks all plugins for their own metrics, and waits a moment for the answers.
 async fn collect(plugins: &Plugins) {
     for name in plugins.names() {
-        if let Ok(handle) = plugins.handle(name) {
+        if let Ok(handle) = plugins.handle(&name) {
             // Fails only when the host is stopping.
             let _ = handle.tell(Command::Collect).await;
         }

@@ -256,7 +256,7 @@ fn host(page: &mut Page, snapshot: &Snapshot, tallies: &Tallies) {
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     page.gauge("rosey_build_info", "The host that runs.", &version, 1.0);
     page.gauge("rosey_uptime_seconds", "Time since the host started.", &[], snapshot.bot_uptime as f64);
-    page.gauge("rosey_plugins", "Plugins configured.", &[], snapshot.system.total_plugins as f64);
+    page.gauge("rosey_plugins", "Plugins of the set.", &[], snapshot.system.total_plugins as f64);
     page.gauge("rosey_metrics_poll_duration_seconds", "Duration of the last poll.", &[], tallies.poll.as_secs_f64());
     let writable = f64::from(u8::from(snapshot.system.database.is_none()));
     page.gauge("rosey_database_up", "1 while rosey.db can be written to.", &[], writable);

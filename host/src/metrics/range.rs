@@ -48,7 +48,7 @@ impl Metrics {
         };
         let state = self.state();
         let measured = state.measured.get(plugin).cloned().unwrap_or_default();
-        let mut detail = show::detail(&view, &measured, config);
+        let mut detail = show::detail(&view, &measured, &config);
         detail.letters = letters.into_iter().map(show::letter).collect();
         detail.timers = timers.iter().map(|timer| show::timer(timer, view.manifest.as_deref())).collect();
         state.fill(&mut detail, window, &long);

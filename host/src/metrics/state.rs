@@ -165,6 +165,7 @@ impl State {
                 let runs = self.runs.entry(event.plugin.to_string()).or_default();
                 *runs = (runs.1.take(), Some(*artifact));
             }
+            LifecycleKind::Left => self.forget(&event.plugin),
             LifecycleKind::State(StateEvent::RolledBack { from, to, why, state, store, .. }) => {
                 let change = Change {
                     at: time::rfc3339(event.at),
@@ -181,6 +182,21 @@ impl State {
                 self.keep(&event.plugin, change);
             }
             _ => {}
+        }
+    }
+
+    /// Forgets the measurements of a plugin that was unloaded. Its events stay on the time axis, and so do its changes
+    /// and crashes, for when it is loaded again.
+    fn forget(&mut self, plugin: &str) {
+        self.measured.remove(plugin);
+        self.series.remove(plugin);
+        self.runs.remove(plugin);
+        self.totals.remove(plugin);
+        if let Some(mut rollup) = self.rollups.remove(plugin) {
+            let points = rollup.finish(plugin);
+            if self.database.is_some() {
+                self.unsaved.history.extend(points);
+            }
         }
     }
 

@@ -1,12 +1,16 @@
 //! The configuration of one plugin.
 
-use crate::process::start::{OwnSettings, SettingsFile};
+use crate::{
+    event,
+    process::start::{OwnSettings, SettingsFile},
+    slot::Settings,
+};
 use rosey_core::limits::Limits;
 use rosey_wire::{
     manifest::ReloadMode,
     sandbox::{NEWEST_LANDLOCK, Network, Profile, Rule, SandboxPolicy},
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 /// Memory that one process can allocate at all, as a multiple of `memory_mb`: the host measures what is in use, and ends
 /// the process, but not more often than every few seconds.
@@ -61,6 +65,33 @@ pub struct Sandbox {
     pub landlock: Option<u8>,
 }
 
+impl Default for PluginConfig {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            library: PathBuf::new(),
+            group: None,
+            reload: None,
+            probe: None,
+            journal: false,
+            speaks_in: Vec::new(),
+            config: serde_json::Value::Object(serde_json::Map::new()),
+            config_file: None,
+            sandbox: Sandbox::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Why no plugin may have this name.
+pub fn name_problem(name: &str) -> Option<&'static str> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) || name.starts_with('-') {
+        return Some("the name of a plugin has 1 to 64 of a-z, 0-9 and -, and does not begin with -");
+    }
+    event::RESERVED.contains(&name).then_some("this name belongs to Rosey itself; call the plugin something else")
+}
+
 impl PluginConfig {
     /// The rules for its processes.
     pub fn policy(&self) -> Arc<SandboxPolicy> {
@@ -76,6 +107,42 @@ impl PluginConfig {
             require: require.clone(),
             landlock: landlock.unwrap_or(NEWEST_LANDLOCK),
         })
+    }
+
+    /// The settings of its slot.
+    pub fn settings(&self, own: &Arc<OwnSettings>) -> Settings {
+        Settings {
+            limits: self.limits.clone(),
+            reload: self.reload,
+            probe: self.probe.clone(),
+            journal: self.journal,
+            speaks_in: self.speaks_in.clone(),
+            config: Arc::clone(own),
+            sandbox: self.policy(),
+        }
+    }
+
+    /// What differs in another configuration of the same plugin, in words: first what a new process needs, then what
+    /// holds at once.
+    pub fn differences(&self, new: &Self) -> (Vec<String>, Vec<String>) {
+        let (mut process, mut at_once) = (Vec::new(), Vec::new());
+        let none = serde_json::Map::new();
+        let (old_own, new_own) = (self.config.as_object().unwrap_or(&none), new.config.as_object().unwrap_or(&none));
+        let names: BTreeSet<_> = old_own.keys().chain(new_own.keys()).collect();
+        let differ = names.into_iter().filter(|name| old_own.get(*name) != new_own.get(*name));
+        process.extend(differ.map(|name| format!("config.{name}")));
+        let note = |list: &mut Vec<String>, differs: bool, name: &str| list.extend(differs.then(|| name.to_owned()));
+        note(&mut process, self.library != new.library, "library");
+        note(&mut process, self.sandbox != new.sandbox, "sandbox");
+        note(&mut process, self.limits.memory_mb != new.limits.memory_mb, "limits.memory_mb");
+        let changed = self.limits.differences(&new.limits);
+        at_once.extend(changed.into_iter().filter(|name| *name != "memory_mb").map(|name| format!("limits.{name}")));
+        note(&mut at_once, self.group != new.group, "group");
+        note(&mut at_once, self.reload != new.reload, "reload");
+        note(&mut at_once, self.probe != new.probe, "probe");
+        note(&mut at_once, self.journal != new.journal, "journal");
+        note(&mut at_once, self.speaks_in != new.speaks_in, "speaks_in");
+        (process, at_once)
     }
 
     /// The plugin's own settings, as its processes get them.

@@ -2,29 +2,29 @@
 
 use crate::store::Database;
 use crate::{
-    plugins::{Slot, views},
+    plugins::{member::Members, views},
     process::start::Starter,
     slot::history,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// What is needed to decide which artifacts are garbage.
 pub(super) struct Garbage {
-    pub slots: Arc<BTreeMap<String, Slot>>,
+    pub members: Arc<Members>,
     pub starter: Arc<Starter>,
     pub database: Database,
 }
 
 impl Garbage {
-    /// Removes artifacts that no plugin runs or could go back to. Keeps those of plugins that are not in the
-    /// configuration now.
+    /// Removes artifacts that no plugin runs or could go back to. Keeps those of plugins that do not belong
+    /// to the set now.
     pub async fn collect(self) {
-        let views = views(&self.slots).await;
-        if views.len() < self.slots.len() {
+        let views = views(&self.members).await;
+        if views.len() < self.members.len() {
             // The host is stopping, so the needs of the other plugins are unknown.
             return;
         }
-        let mine = self.slots.keys().cloned().collect();
+        let mine = self.members.keys().cloned().collect();
         let mut keep = match history::artifacts_of_others(&self.database, mine).await {
             Ok(others) => others,
             Err(error) => {

@@ -13,7 +13,8 @@ impl Plugins {
     ///
     /// There is no such plugin.
     pub fn quota(&self, name: &str) -> Result<Quota, PluginError> {
-        let limits = &self.slot(name)?.config.limits;
+        let config = self.config(name)?;
+        let limits = &config.limits;
         Ok(Quota { keys: limits.store_keys, bytes: limits.store_bytes, lines: limits.lines })
     }
 
@@ -37,7 +38,7 @@ impl Plugins {
     ///
     /// There is no such plugin, or the database refuses the import; then nothing has changed.
     pub async fn import(&self, name: &str, import: Import) -> Result<Usage, PluginError> {
-        self.slot(name)?;
+        self.member(name)?;
         let usage = self.database.run(move |connection| import.apply(connection)).await?;
         self.tell(name, usage).await?;
         Ok(usage)
@@ -58,10 +59,10 @@ impl Plugins {
 
     async fn tell(&self, name: &str, usage: Usage) -> Result<(), PluginError> {
         // There is no slot to update for a plugin without configuration.
-        if let Ok(slot) = self.slot(name) {
+        if let Ok(member) = self.member(name) {
             let owner = name.to_owned();
             let versions = self.database.run(move |connection| commit::versions(connection, &owner)).await?;
-            slot.handle.tell(Command::Keeps(usage, versions)).await?;
+            member.handle.tell(Command::Keeps(usage, versions)).await?;
         }
         Ok(())
     }

@@ -5,23 +5,33 @@
 //! or HTTP.
 
 mod config;
+mod error;
 mod garbage;
 mod kept;
+mod living;
+mod member;
+mod offer;
+mod plan;
+pub mod set;
 mod startup;
 mod waiting;
 
 pub use crate::process::start::SettingsFile;
-pub use config::{PluginConfig, Sandbox};
+pub use config::{PluginConfig, Sandbox, name_problem};
+pub use error::PluginError;
+pub use living::NewPlugin;
+pub use plan::{Planned, Step};
+pub use set::Catalog;
 
 use crate::{
-    artifact, commit,
+    commit,
     journal::Journal,
     process::{
         sandbox::RuleReport,
-        start::{self, OwnSettings, StartError, StartSpec, Starter},
+        start::{self, OwnSettings, StartSpec, Starter},
     },
     slot::{
-        self, Setup,
+        self,
         command::Command,
         cooldown, dead_letter,
         handle::{Gone, Handle},
@@ -32,22 +42,27 @@ use crate::{
     },
     store::Database,
     text::{clean, nearest},
-    time::Clock,
 };
+use arc_swap::ArcSwap;
 use garbage::Garbage;
+use member::{Member, Members};
 use rosey_core::{
     hash::Hash,
     state::{ChangeError, ChangeRequest, Done, ExpectedState, PluginState, StateEvent},
 };
 use rosey_wire::manifest::Manifest;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use tokio::{
-    sync::{broadcast, oneshot},
+    sync::{Mutex, broadcast, oneshot},
     task::JoinSet,
 };
 
 /// The tables of this room in `rosey.db`.
-pub const SCHEMA: [&str; 7] = [
+pub const SCHEMA: [&str; 8] = [
+    set::SCHEMA,
     history::SCHEMA,
     dead_letter::SCHEMA,
     cooldown::SCHEMA,
@@ -82,6 +97,16 @@ pub async fn inspect(
     own: Arc<OwnSettings>,
 ) -> Result<Candidate, PluginError> {
     let artifact = startup::take_in(starter, config).await?;
+    inspect_as(starter, config, own, artifact).await
+}
+
+/// The same for an artifact in the store.
+async fn inspect_as(
+    starter: &Arc<Starter>,
+    config: &PluginConfig,
+    own: Arc<OwnSettings>,
+    artifact: Hash,
+) -> Result<Candidate, PluginError> {
     let order = StartSpec {
         plugin: config.name.as_str().into(),
         generation: 0,
@@ -97,18 +122,19 @@ pub async fn inspect(
     Ok(Candidate { artifact, manifest: started.manifest, sandbox: started.sandbox })
 }
 
-/// All plugins of this host. The set is fixed while it runs.
+/// All plugins of this host, and the one owner of their set. Whoever needs the set reads it here each time; a lifecycle
+/// event tells when a plugin joins and leaves.
 pub struct Plugins {
-    slots: Arc<BTreeMap<String, Slot>>,
+    members: ArcSwap<Members>,
+    /// Held while the set changes.
+    changing: Mutex<()>,
+    catalog: ArcSwap<Catalog>,
+    stopping: AtomicBool,
+    parts: member::Parts,
     starter: Arc<Starter>,
     database: Database,
     followers: broadcast::Sender<LifecycleEvent>,
-}
-
-struct Slot {
-    handle: Handle,
-    config: PluginConfig,
-    own: Arc<OwnSettings>,
+    offers: offer::Offers,
 }
 
 /// A build that was inspected and can run exactly as it was then.
@@ -122,141 +148,62 @@ pub struct Candidate {
     pub sandbox: Arc<[RuleReport]>,
 }
 
-/// Why a request about a plugin was not carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum PluginError {
-    /// There is no plugin with this name.
-    #[error("there is no plugin {name}{}", suggest(.nearest))]
-    Unknown {
-        /// The name in the request.
-        name: String,
-        /// The name that was probably meant.
-        nearest: Option<String>,
-    },
-    /// The build cannot be copied into the store.
-    #[error(transparent)]
-    Intake(#[from] artifact::IntakeError),
-    /// The artifact to start is damaged or gone.
-    #[error(transparent)]
-    Artifact(#[from] artifact::VerifyError),
-    /// The build cannot run.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// The slot refuses or fails the change.
-    #[error(transparent)]
-    Change(#[from] ChangeError),
-    /// There is no dead letter with this number.
-    #[error("{plugin} has no dead letter {id}; deadletters {plugin} numbers them")]
-    NoLetter {
-        /// The plugin that the request names.
-        plugin: String,
-        /// The number in the request.
-        id: i64,
-    },
-    /// There is no timer with this number.
-    #[error("{plugin} has no timer {id}; timers {plugin} numbers them")]
-    NoTimer {
-        /// The plugin that the request names.
-        plugin: String,
-        /// The number in the request.
-        id: i64,
-    },
-    /// The slot did not accept a dead letter.
-    #[error("{0} does not take events now; start it, or wait until its queue is shorter. The letter is kept")]
-    NotAccepted(String),
-    /// The database reports an error.
-    #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
-    /// The host is stopping.
-    #[error(transparent)]
-    Gone(#[from] Gone),
-}
-
 fn is_followed(event: &LifecycleEvent) -> bool {
     matches!(
         event.kind,
-        LifecycleKind::State(StateEvent::Active { .. } | StateEvent::RolledBack { .. } | StateEvent::BakeOver { .. })
+        LifecycleKind::Crash(_)
+            | LifecycleKind::State(
+                StateEvent::Active { .. } | StateEvent::RolledBack { .. } | StateEvent::BakeOver { .. }
+            )
     )
 }
 
-fn suggest(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!("; did you mean {name}?")).unwrap_or_default()
-}
-
 impl Plugins {
-    /// Makes the slots on the current runtime. Starts no plugin.
+    /// Makes the slots on the current runtime, which runs those of plugins that are loaded later, too. Starts no plugin.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn new(
-        configs: Vec<PluginConfig>,
+        catalog: impl Into<Catalog>,
         starter: Arc<Starter>,
         database: Database,
         outlets: Arc<dyn Outlets>,
         listener: Listener,
     ) -> Result<Self, crate::store::StoreError> {
-        let mut slots = BTreeMap::new();
+        let catalog = catalog.into();
         let followers = broadcast::Sender::new(FOLLOWED);
-        let pacer = slot::pace::Pacer::start();
-        for config in configs {
-            let (history, manifest) = history::load(&database, &config.name).await?;
-            let owner = config.name.clone();
-            let read = move |connection: &mut _| {
-                let usage = commit::usage(connection, &owner)?;
-                Ok((usage, commit::versions(connection, &owner)?, commit::timers::count(connection, &owner)?))
-            };
-            let (kept, store, timers) = database.run(read).await?;
-            let waits = cooldown::load(&database, &config.name).await?;
-            let name: Arc<str> = config.name.as_str().into();
-            let manifest = manifest.map(Arc::new);
-            if let Some(manifest) = manifest.clone() {
-                let kind = LifecycleKind::Manifest(manifest);
-                listener(LifecycleEvent { plugin: Arc::clone(&name), at: std::time::SystemTime::now(), kind });
-            }
-            let follow = followers.clone();
-            let own = config.own();
-            let (listener, journal) = (Arc::clone(&listener), starter.journal.clone());
-            let handle = Handle::spawn(Setup {
-                name,
-                limits: config.limits.clone(),
-                reload: config.reload,
-                probe: config.probe.clone(),
-                journal: config.journal,
-                speaks_in: config.speaks_in.clone(),
-                outlets: Arc::clone(&outlets),
-                config: Arc::clone(&own),
-                sandbox: config.policy(),
-                starter: Arc::clone(&starter),
-                pacer: Arc::clone(&pacer),
-                database: database.clone(),
-                history,
-                waits,
-                timers,
-                clock: Clock::default(),
-                manifest,
-                kept,
-                store,
-                happened: Box::new(move |event| {
-                    let (level, text) = event.line();
-                    if level <= tracing::Level::INFO {
-                        journal.push(&event.plugin, &text);
-                    }
-                    if is_followed(&event) {
-                        // Mostly there is no follower.
-                        let _ = follow.send(event.clone());
-                    }
-                    listener(event);
-                }),
-            });
-            slots.insert(config.name.clone(), Slot { handle, config, own });
+        let parts = member::Parts {
+            outlets,
+            listener,
+            pacer: slot::pace::Pacer::start(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let chosen = catalog.choose(&set::load(&database).await?);
+        let plugins = Self {
+            members: ArcSwap::default(),
+            changing: Mutex::default(),
+            catalog: ArcSwap::from_pointee(catalog),
+            stopping: AtomicBool::new(false),
+            parts,
+            starter,
+            database,
+            followers,
+            offers: offer::Offers::default(),
+        };
+        let mut members = Members::new();
+        for (name, chosen) in chosen {
+            members.insert(name, Arc::new(plugins.make(chosen).await?));
         }
-        Ok(Self { slots: Arc::new(slots), starter, database, followers })
+        plugins.members.store(Arc::new(members));
+        Ok(plugins)
     }
 
     /// Starts every plugin with its last good artifact, or, if it has none, with the build in the plugin folder. A
     /// plugin that cannot start reports that, and the others start anyway.
     pub async fn start_all(&self) {
-        let mut starts: JoinSet<_> = self.slots.values().map(|slot| self.start_slot(slot)).collect();
+        let members = self.members();
+        let enabled = members.values().filter(|member| !member.disabled);
+        let mut starts: JoinSet<_> = enabled.map(|member| self.start_member(member)).collect();
         // Fails only when the host is already stopping.
         while starts.join_next().await.is_some() {}
         self.collect_garbage().await;
@@ -264,11 +211,11 @@ impl Plugins {
 
     /// Waits until no plugin is starting: each serves, has failed, or waits for its next try.
     pub async fn when_started(&self) {
-        let wait = |slot: &Slot| {
-            let handle = slot.handle.clone();
+        let wait = |member: &Arc<Member>| {
+            let handle = member.handle.clone();
             async move { handle.change(Command::WhenStarted).await }
         };
-        let mut starts: JoinSet<_> = self.slots.values().map(wait).collect();
+        let mut starts: JoinSet<_> = self.members().values().map(wait).collect();
         // Each start reports its own result.
         while starts.join_next().await.is_some() {}
     }
@@ -278,16 +225,19 @@ impl Plugins {
     /// # Errors
     /// When there is no such plugin, it is already up, it does not come up, or the host is stopping.
     pub async fn start(&self, name: &str) -> Result<Done, PluginError> {
-        let slot = self.slot(name)?;
-        if !self.start_slot(slot).await? {
+        let member = self.member(name)?;
+        if member.disabled {
+            return Err(PluginError::Disabled);
+        }
+        if !self.start_member(&member).await? {
             return Err(ChangeError::Already(PluginState::Running).into());
         }
-        Ok(slot.handle.change(Command::WhenStarted).await??)
+        Ok(member.handle.change(Command::WhenStarted).await??)
     }
 
     /// Returns false when it was already up.
-    fn start_slot(&self, slot: &Slot) -> impl Future<Output = Result<bool, Gone>> + use<> {
-        startup::start(Arc::clone(&self.starter), slot.handle.clone(), slot.config.clone())
+    fn start_member(&self, member: &Member) -> impl Future<Output = Result<bool, Gone>> + use<> {
+        startup::start(Arc::clone(&self.starter), member.handle.clone(), Arc::clone(&member.config))
     }
 
     /// Copies the build in the plugin folder into the store, and reads its manifest in a throw-away process.
@@ -296,8 +246,8 @@ impl Plugins {
     /// # Errors
     /// When there is no such plugin, or the build cannot be copied or loaded.
     pub async fn inspect(&self, name: &str) -> Result<Candidate, PluginError> {
-        let slot = self.slot(name)?;
-        let looked = inspect(&self.starter, &slot.config, Arc::clone(&slot.own)).await;
+        let member = self.member(name)?;
+        let looked = inspect(&self.starter, &member.config, Arc::clone(&member.own)).await;
         if matches!(looked, Err(PluginError::Start(_))) {
             self.collect_garbage_soon();
         }
@@ -324,7 +274,11 @@ impl Plugins {
         request: ChangeRequest,
         expected: Option<ExpectedState>,
     ) -> Result<Done, PluginError> {
-        let handle = &self.slot(name)?.handle;
+        let member = self.member(name)?;
+        if member.disabled {
+            return Err(PluginError::Disabled);
+        }
+        let handle = &member.handle;
         self.verify_target(handle, request).await?;
         let result = handle.change(|answer| Command::Change { request, expected, answer }).await?;
         if matches!(request, ChangeRequest::Reload { .. }) {
@@ -355,7 +309,7 @@ impl Plugins {
         Ok(())
     }
 
-    /// Subscribes to generations that become active, and to the ends of bakes.
+    /// Subscribes to generations that become active, to crashes, and to the ends of bakes.
     pub fn follow(&self) -> broadcast::Receiver<LifecycleEvent> {
         self.followers.subscribe()
     }
@@ -381,14 +335,15 @@ impl Plugins {
     /// # Errors
     /// [`PluginError`].
     pub async fn stop(&self, name: &str) -> Result<Done, PluginError> {
-        Ok(self.slot(name)?.handle.change(|answer| Command::Stop { host_stops: false, answer }).await??)
+        Ok(self.member(name)?.handle.change(|answer| Command::Stop { host_stops: false, answer }).await??)
     }
 
-    /// Stops all plugins side by side. Returns when all processes are gone.
+    /// Stops all plugins side by side, and loads no further one. Returns when all processes are gone.
     pub async fn stop_all(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
         let mut stops = JoinSet::new();
-        for slot in self.slots.values() {
-            let handle = slot.handle.clone();
+        for member in self.members().values() {
+            let handle = member.handle.clone();
             stops.spawn(async move { handle.change(|answer| Command::Stop { host_stops: true, answer }).await });
         }
         while stops.join_next().await.is_some() {}
@@ -399,33 +354,41 @@ impl Plugins {
     /// # Errors
     /// When there is no plugin with this name.
     pub async fn view(&self, name: &str) -> Result<Box<View>, PluginError> {
-        Ok(self.slot(name)?.handle.view().await?)
+        let member = self.member(name)?;
+        let mut view = member.handle.view().await?;
+        member.explain(&mut view);
+        Ok(view)
     }
 
     /// The views of all plugins, by name. Leaves out a plugin whose slot is gone.
     pub async fn views(&self) -> Vec<View> {
-        views(&self.slots).await
+        views(&self.members()).await
     }
 
-    /// The handle of one slot.
+    /// The handle of one slot. Whoever keeps it keeps the slot of a plugin that is unloaded.
     ///
     /// # Errors
     /// When there is no plugin with this name.
-    pub fn handle(&self, name: &str) -> Result<&Handle, PluginError> {
-        Ok(&self.slot(name)?.handle)
+    pub fn handle(&self, name: &str) -> Result<Handle, PluginError> {
+        Ok(self.member(name)?.handle.clone())
     }
 
     /// The configuration of one plugin.
     ///
     /// # Errors
     /// When there is no plugin with this name.
-    pub fn config(&self, name: &str) -> Result<&PluginConfig, PluginError> {
-        Ok(&self.slot(name)?.config)
+    pub fn config(&self, name: &str) -> Result<Arc<PluginConfig>, PluginError> {
+        Ok(Arc::clone(&self.member(name)?.config))
+    }
+
+    /// Whether an operator disabled this plugin.
+    pub fn is_disabled(&self, name: &str) -> bool {
+        self.members().get(name).is_some_and(|member| member.disabled)
     }
 
     /// The names of all plugins, in order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.slots.keys().map(String::as_str)
+    pub fn names(&self) -> Vec<String> {
+        self.members().keys().cloned().collect()
     }
 
     /// The last lines of each plugin.
@@ -438,8 +401,8 @@ impl Plugins {
         &self.database
     }
 
-    /// Removes artifacts that no plugin runs or could go back to. Keeps those of plugins that are not in the
-    /// configuration now.
+    /// Removes artifacts that no plugin runs or could go back to. Keeps those of plugins that do not belong to the set
+    /// now.
     pub async fn collect_garbage(&self) {
         self.garbage().collect().await;
     }
@@ -450,28 +413,38 @@ impl Plugins {
     }
 
     fn garbage(&self) -> Garbage {
-        Garbage { slots: Arc::clone(&self.slots), starter: Arc::clone(&self.starter), database: self.database.clone() }
+        Garbage { members: self.members(), starter: Arc::clone(&self.starter), database: self.database.clone() }
     }
 
-    fn slot(&self, name: &str) -> Result<&Slot, PluginError> {
-        self.slots
-            .get(name)
-            .ok_or_else(|| PluginError::Unknown { name: clean(name, 64), nearest: nearest(name, self.names()) })
+    fn members(&self) -> Arc<Members> {
+        self.members.load_full()
+    }
+
+    fn member(&self, name: &str) -> Result<Arc<Member>, PluginError> {
+        let members = self.members();
+        let unknown = || {
+            let nearest = nearest(name, members.keys().map(String::as_str));
+            PluginError::Unknown { name: clean(name, 64), nearest }
+        };
+        members.get(name).cloned().ok_or_else(unknown)
     }
 }
 
-async fn views(slots: &BTreeMap<String, Slot>) -> Vec<View> {
+async fn views(members: &Members) -> Vec<View> {
     // Sends all requests before it awaits the first answer: one wake-up of the slots' thread instead of one for each.
-    let mut asked = Vec::with_capacity(slots.len());
-    for slot in slots.values() {
+    let mut asked = Vec::with_capacity(members.len());
+    for member in members.values() {
         let (answer, answered) = oneshot::channel();
-        if slot.handle.tell(Command::View(answer)).await.is_ok() {
-            asked.push(answered);
+        if member.handle.tell(Command::View(answer)).await.is_ok() {
+            asked.push((member, answered));
         }
     }
     let mut views = Vec::with_capacity(asked.len());
-    for answered in asked {
-        views.extend(answered.await.ok().map(|view| *view));
+    for (member, answered) in asked {
+        if let Ok(mut view) = answered.await {
+            member.explain(&mut view);
+            views.push(*view);
+        }
     }
     views
 }

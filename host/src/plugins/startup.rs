@@ -5,7 +5,7 @@
 use crate::slot::startup::{OtherBuild, StartupChoice};
 use crate::{
     artifact::{self, IntakeError},
-    plugins::PluginConfig,
+    plugins::{PluginConfig, Plugins},
     process::start::Starter,
     slot::{
         command::Command,
@@ -23,7 +23,7 @@ use tokio::{sync::oneshot, task::spawn_blocking};
 ///
 /// # Errors
 /// When the host is stopping.
-pub async fn start(starter: Arc<Starter>, handle: Handle, config: PluginConfig) -> Result<bool, Gone> {
+pub async fn start(starter: Arc<Starter>, handle: Handle, config: Arc<PluginConfig>) -> Result<bool, Gone> {
     let tried = try_start(&starter, &handle, &config, false).await?;
     if tried == Tried::Waits {
         tokio::spawn(retry(starter, handle, config));
@@ -43,7 +43,7 @@ enum Tried {
 }
 
 /// Tries until the host lacks nothing any more, or a person decides otherwise.
-async fn retry(starter: Arc<Starter>, handle: Handle, config: PluginConfig) {
+async fn retry(starter: Arc<Starter>, handle: Handle, config: Arc<PluginConfig>) {
     loop {
         tokio::time::sleep(HOST_RETRY).await;
         // An error means that the host is stopping.
@@ -53,7 +53,12 @@ async fn retry(starter: Arc<Starter>, handle: Handle, config: PluginConfig) {
     }
 }
 
-async fn try_start(starter: &Arc<Starter>, handle: &Handle, config: &PluginConfig, retry: bool) -> Result<Tried, Gone> {
+async fn try_start(
+    starter: &Arc<Starter>,
+    handle: &Handle,
+    config: &Arc<PluginConfig>,
+    retry: bool,
+) -> Result<Tried, Gone> {
     let history = handle.view().await?.history;
     let (answer, answered) = oneshot::channel();
     let choice = match choice(starter, config, &history).await {
@@ -70,13 +75,13 @@ async fn try_start(starter: &Arc<Starter>, handle: &Handle, config: &PluginConfi
     // A plugin without a good artifact runs the build in the plugin folder, as every operator expects.
     if starts && history.last_good.is_some() {
         // The start need not wait for the report.
-        tokio::spawn(tell(handle.clone(), config.clone(), history, choice));
+        tokio::spawn(tell(handle.clone(), Arc::clone(config), history, choice));
     }
     Ok(if starts { Tried::Done } else { Tried::NotNow })
 }
 
 /// Reports the choice, if an operator may expect another build.
-async fn tell(handle: Handle, config: PluginConfig, history: BuildHistory, mut choice: StartupChoice) {
+async fn tell(handle: Handle, config: Arc<PluginConfig>, history: BuildHistory, mut choice: StartupChoice) {
     let lies = spawn_blocking(move || artifact::hash_of(&config.library)).await;
     // A library that is missing or unreadable is reported when an operator wants to change to it.
     let other = lies.ok().and_then(Result::ok).filter(|lies| *lies != choice.artifact);
@@ -119,6 +124,29 @@ async fn choice(
     };
     let why = lost.into_iter().map(|(_, why)| why).chain([why]).collect::<Vec<_>>().join("; ");
     Err(StartProblem { why, fault })
+}
+
+impl Plugins {
+    /// The artifact that the build in the plugin folder would be; `None` when it cannot be read.
+    async fn lying(&self, name: &str) -> Option<Hash> {
+        let config = self.config(name).ok()?;
+        spawn_blocking(move || artifact::hash_of(&config.library)).await.ok()?.ok()
+    }
+
+    /// Whether a plugin serves with the very build that lies in the plugin folder.
+    pub async fn runs_newest(&self, name: &str) -> bool {
+        let Ok(view) = self.view(name).await else { return false };
+        let Some(active) = view.active().map(|active| active.artifact) else { return false };
+        self.lying(name).await == Some(active)
+    }
+
+    /// Whether a plugin serves, and another build lies in the plugin folder that is not blocked.
+    pub async fn has_new_build(&self, name: &str) -> bool {
+        let Ok(view) = self.view(name).await else { return false };
+        let Some(active) = view.active().map(|active| active.artifact) else { return false };
+        let lies = self.lying(name).await;
+        lies.is_some_and(|lies| lies != active && !view.history.blocked.contains(&lies))
+    }
 }
 
 /// Copies the build in the plugin folder into the store.

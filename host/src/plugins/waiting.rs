@@ -16,10 +16,10 @@ impl Plugins {
     /// # Errors
     /// [`PluginError`]; the letter is kept.
     pub async fn replay(&self, name: &str, id: i64) -> Result<DeadLetter, PluginError> {
-        let slot = self.slot(name)?;
+        let member = self.member(name)?;
         let found = dead_letter::find(&self.database, name, id).await?;
         let letter = found.ok_or_else(|| PluginError::NoLetter { plugin: name.to_owned(), id })?;
-        if !slot.handle.offer(letter.event()).await? {
+        if !member.handle.offer(letter.event()).await? {
             return Err(PluginError::NotAccepted(name.to_owned()));
         }
         dead_letter::remove(&self.database, id).await?;
@@ -32,7 +32,8 @@ impl Plugins {
     ///
     /// There is no such plugin or letter, or the database cannot be read.
     pub async fn letters(&self, name: &str, id: Option<i64>) -> Result<Vec<DeadLetter>, PluginError> {
-        let name = self.slot(name)?.handle.name();
+        let member = self.member(name)?;
+        let name = member.handle.name();
         let mut letters = dead_letter::list(&self.database, Some(name), u32::MAX).await?;
         letters.retain(|letter| id.is_none_or(|id| letter.id == id));
         if letters.is_empty() {
@@ -60,7 +61,7 @@ impl Plugins {
     ///
     /// There is no such plugin, or the database cannot be read.
     pub async fn timers(&self, name: &str, most: u32) -> Result<Vec<Listed>, PluginError> {
-        let plugin = self.slot(name)?.handle.name().to_string();
+        let plugin = self.member(name)?.handle.name().to_string();
         Ok(self.database.run(move |connection| timers::list(connection, &plugin, most)).await?)
     }
 
@@ -70,7 +71,7 @@ impl Plugins {
     ///
     /// There is no such plugin or timer, or the database cannot be read.
     pub async fn timer(&self, name: &str, id: i64) -> Result<Listed, PluginError> {
-        let plugin = self.slot(name)?.handle.name().to_string();
+        let plugin = self.member(name)?.handle.name().to_string();
         let found = self.database.run(move |connection| timers::find(connection, &plugin, id)).await?;
         found.ok_or_else(|| PluginError::NoTimer { plugin: name.to_owned(), id })
     }
@@ -85,7 +86,7 @@ impl Plugins {
         let plugin = name.to_owned();
         let left = self.database.run(move |connection| timers::cancel(connection, &plugin, id)).await?;
         let left = left.ok_or_else(|| PluginError::NoTimer { plugin: name.to_owned(), id })?;
-        self.slot(name)?.handle.tell(Command::TimersLeft(left)).await?;
+        self.member(name)?.handle.tell(Command::TimersLeft(left)).await?;
         Ok(timer)
     }
 }

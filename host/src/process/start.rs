@@ -213,8 +213,8 @@ pub enum StartError {
     },
     /// The plugin refuses its settings. Only an operator can correct them.
     #[error(
-        "its setting {setting} is refused: {why}. Correct it{}, and restart Rosey, which reads its configuration only when it \
-         starts", in_file(.place.as_deref())
+        "its setting {setting} is refused: {why}. Correct it{}, and let Rosey read it again: !admin config reload",
+        in_file(.place.as_deref())
     )]
     Settings {
         /// The setting, as the operator writes it: `plugins.weather.config.city`.

@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use listeners::Listeners;
 use rosey_wire::{event::Kind, manifest::Manifest};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
@@ -140,6 +140,18 @@ impl Router {
         self.starting.send_modify(|_| {});
     }
 
+    /// Forgets a plugin that leaves the set of plugins: from now on it gets no further event.
+    pub fn forget(self: &Arc<Self>, plugin: &str) {
+        let mut known = self.known();
+        let listens = known.forget(plugin);
+        self.table.store(Arc::new(known.table()));
+        drop(known);
+        if listens {
+            self.listen();
+        }
+        self.starting.send_modify(|_| {});
+    }
+
     /// Compiles the subscriptions on another thread, because a hundred expressions take longer than an event may wait.
     fn listen(self: &Arc<Self>) {
         let router = Arc::clone(self);
@@ -162,6 +174,19 @@ impl Router {
         self.known().clashing(plugin, manifest)
     }
 
+    /// Why a plugin with this manifest cannot join the others: a command that another one has, which does not leave.
+    pub fn taken(&self, plugin: &str, manifest: &Manifest, leaving: &BTreeSet<String>) -> Option<String> {
+        let mut clashes = self.known().clashes(plugin, manifest);
+        clashes.retain(|_, owner| !leaving.contains(owner));
+        let (first, owner) = clashes.first_key_value()?;
+        let more =
+            if clashes.len() > 1 { format!(" and {} more of its commands", clashes.len() - 1) } else { String::new() };
+        Some(match owner.as_str() {
+            "Rosey" => format!("{}{first} of {plugin} is a command of Rosey itself{more}", event::PREFIX),
+            owner => format!("{plugin} and {owner} both have {}{first}{more}; unload {owner} first", event::PREFIX),
+        })
+    }
+
     /// The plugin of each command, in lower case, including those of the host itself.
     pub fn owners(&self) -> BTreeMap<String, String> {
         let reserved = event::RESERVED.map(|command| (command.to_owned(), "Rosey".to_owned()));
@@ -172,9 +197,9 @@ impl Router {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the configured plugins. The commands of one that has never run are unknown.
-    pub fn expect<'a>(&self, plugins: impl Iterator<Item = &'a str>) {
-        self.known().expect(plugins);
+    /// Adds a plugin of the set. The commands of one that has never run are unknown.
+    pub fn expect(&self, plugin: &str) {
+        self.known().expect(plugin);
     }
 
     /// Reads which plugin had which command in the host before this one.

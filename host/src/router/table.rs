@@ -25,7 +25,7 @@ const UNKNOWN: usize = 5;
 /// The manifests of the plugins, and the owner of each command.
 #[derive(Debug)]
 pub struct Known<H> {
-    /// The configured plugins.
+    /// The plugins of the set.
     expected: BTreeSet<String>,
     plugins: BTreeMap<String, (H, Arc<Manifest>)>,
     /// The plugin of each command, by its folded name.
@@ -63,24 +63,39 @@ impl<H: Clone> Known<H> {
     pub fn learn(&mut self, plugin: &str, handle: H, manifest: Arc<Manifest>, starting: bool) -> bool {
         let subscriptions = manifest.subscriptions.clone();
         let before = self.plugins.insert(plugin.to_owned(), (handle, manifest));
-        let claimed: BTreeMap<&String, BTreeSet<String>> =
-            self.plugins.iter().map(|(name, (_, manifest))| (name, names(manifest).collect())).collect();
-        let claims = |command: &String, plugin: &String| claimed.get(plugin).is_some_and(|all| all.contains(command));
         if starting {
             self.owners.clone_from(&self.before);
         }
+        self.claim();
+        before.map_or(!subscriptions.is_empty(), |(_, before)| before.subscriptions != subscriptions)
+    }
+
+    /// Forgets a plugin that leaves the set; true when it has subscriptions. Another plugin that has one of its commands
+    /// gets it.
+    pub fn forget(&mut self, plugin: &str) -> bool {
+        self.expected.remove(plugin);
+        self.before.retain(|_, owner| owner != plugin);
+        let gone = self.plugins.remove(plugin);
+        self.claim();
+        gone.is_some_and(|(_, manifest)| !manifest.subscriptions.is_empty())
+    }
+
+    /// Gives each command to a plugin that has it, and leaves it where it is if that plugin still has it.
+    fn claim(&mut self) {
+        let claimed: BTreeMap<&String, BTreeSet<String>> =
+            self.plugins.iter().map(|(name, (_, manifest))| (name, names(manifest).collect())).collect();
+        let claims = |command: &String, plugin: &String| claimed.get(plugin).is_some_and(|all| all.contains(command));
         self.owners.retain(|command, plugin| claims(command, plugin));
         for (plugin, commands) in &claimed {
             for command in commands.iter().filter(|command| !RESERVED.contains(&command.as_str())) {
                 self.owners.entry(command.clone()).or_insert_with(|| (*plugin).clone());
             }
         }
-        before.map_or(!subscriptions.is_empty(), |(_, before)| before.subscriptions != subscriptions)
     }
 
-    /// Sets the configured plugins.
-    pub fn expect<'a>(&mut self, plugins: impl Iterator<Item = &'a str>) {
-        self.expected.extend(plugins.map(str::to_owned));
+    /// Adds a plugin of the set.
+    pub fn expect(&mut self, plugin: &str) {
+        self.expected.insert(plugin.to_owned());
     }
 
     /// The plugins whose commands are not known yet: their number, and a list for people.
@@ -108,7 +123,7 @@ impl<H: Clone> Known<H> {
     }
 
     /// The commands of this manifest that the plugin would not get, each with its owner.
-    fn clashes(&self, plugin: &str, manifest: &Manifest) -> BTreeMap<String, String> {
+    pub fn clashes(&self, plugin: &str, manifest: &Manifest) -> BTreeMap<String, String> {
         let owned = |command: String| {
             let reserved = RESERVED.contains(&command.as_str()).then(|| "Rosey".to_owned());
             let owner = reserved.or_else(|| self.owners.get(&command).cloned())?;
@@ -332,7 +347,7 @@ mod tests {
     fn a_plugin_that_never_ran_is_named_where_a_command_is_unknown() {
         let mut known = known(&[("dice", &["roll"])], true);
         assert_eq!(known.unknown(), (0, String::new()));
-        known.expect(["dice", "quotes", "a", "b", "c", "d", "e"].into_iter());
+        ["dice", "quotes", "a", "b", "c", "d", "e"].into_iter().for_each(|name| known.expect(name));
         assert_eq!(known.unknown(), (6, "a, b, c, d, e and 1 more".to_owned()));
         known.learn("a", "a", manifest("a", &[]), true);
         assert_eq!(known.unknown(), (5, "b, c, d, e, quotes".to_owned()));

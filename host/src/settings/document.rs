@@ -106,6 +106,13 @@ impl Document {
         if is_json(text) { json(text) } else { toml(text) }
     }
 
+    /// Each value by its path, as text that is the same only for the same value.
+    pub fn values(&self) -> BTreeMap<String, String> {
+        let mut values = BTreeMap::new();
+        flatten("", &self.table, &mut values);
+        values
+    }
+
     /// Adds the line to a problem: that of its setting, or of the innermost table around it that exists.
     pub fn place(&self, mut problem: Problem) -> Problem {
         if problem.line == 0 {
@@ -129,6 +136,16 @@ impl Document {
                 Value::Table(inner) => table = inner,
                 _ => return line,
             }
+        }
+    }
+}
+
+fn flatten(prefix: &str, table: &Table, values: &mut BTreeMap<String, String>) {
+    for (name, node) in table {
+        let path = format!("{prefix}{name}");
+        match &node.value {
+            Value::Table(inner) => flatten(&format!("{path}."), inner, values),
+            value => drop(values.insert(path, value.to_json().map(|json| json.to_string()).unwrap_or_default())),
         }
     }
 }

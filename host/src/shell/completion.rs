@@ -4,8 +4,10 @@ use crate::{
     admin::command::{Argument, FORMS},
     cli::{Cli, Shell},
     config::Config,
+    plugins::set,
 };
 use clap::{Command, CommandFactory};
+use std::collections::BTreeSet;
 
 /// The admin commands that take the name of a plugin.
 fn take_plugin() -> Vec<&'static str> {
@@ -20,9 +22,11 @@ pub fn print(shell: Shell) -> u8 {
     super::say(&script(shell))
 }
 
-/// Prints the names of all plugins, one a line.
+/// Prints the names of all plugins, one a line: those of the configuration, and those that an operator loaded.
 pub fn plugin_names(config: &Config) -> u8 {
-    super::say(&config.plugins.keys().map(|name| format!("{name}\n")).collect::<String>())
+    let loaded = super::db::peek(config, set::read).unwrap_or_default();
+    let names: BTreeSet<_> = config.plugins.keys().chain(loaded.keys()).collect();
+    super::say(&names.into_iter().map(|name| format!("{name}\n")).collect::<String>())
 }
 
 /// The command line without hidden commands, for completions and man pages.

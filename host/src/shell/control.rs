@@ -106,7 +106,7 @@ fn connect(directory: &Path) -> io::Result<Stream> {
 }
 
 /// The host that uses the state directory, if there is one.
-fn host(directory: &Path) -> Option<Host> {
+pub(super) fn host(directory: &Path) -> Option<Host> {
     Host::of(directory).ok().filter(|_| Host::lives(directory))
 }
 

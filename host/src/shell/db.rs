@@ -72,6 +72,13 @@ pub(super) fn with(
     result.unwrap_or_else(|error| failed(error, path))
 }
 
+/// Reads from the database, if there is one that can be read. Says nothing.
+pub(super) fn peek<T>(config: &Config, read: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Option<T> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(config.state_dir.join(app::DATABASE), flags).ok()?;
+    read(&mut connection).ok()
+}
+
 fn failed(error: rusqlite::Error, path: PathBuf) -> u8 {
     use rusqlite::ErrorCode::{CannotOpen, PermissionDenied};
     match error.sqlite_error_code() {

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod backup;
 pub mod check;
 pub mod completion;
+pub mod config;
 pub mod control;
 pub mod db;
 pub mod man;

@@ -31,7 +31,7 @@ use crate::{
     },
 };
 use rosey_core::{
-    flow::{Blame, Ended, Flow, FlowLimits, is_probe},
+    flow::{Blame, Ended, Flow, is_probe},
     restart::Restart,
     state::{ChangeError, ChangeKind, Done, GenerationId, PluginState, State, StoreFormat, Ticket},
 };
@@ -138,9 +138,7 @@ impl Task {
         commands: mpsc::Receiver<Command>,
         changes: watch::Sender<()>,
     ) -> Self {
-        let limits = &setup.limits;
-        let flow =
-            Flow::new(FlowLimits { queue: limits.queue, in_flight: limits.in_flight, deadline: limits.event_deadline });
+        let flow = Flow::new(setup.flow_limits());
         let restart = Restart::new(setup.restart_policy(), fastrand::Rng::new());
         let mut state = State::new(setup.policy(), restart, setup.history.clone());
         state.know_store(setup.store);
@@ -202,7 +200,11 @@ impl Task {
                 self.command(now, command);
                 more = true;
             }
-            Poll::Ready(None) => return Poll::Ready(false),
+            Poll::Ready(None) => {
+                // No handle is left. What came before the last one went gets its answer: the slot is stopped.
+                while self.poll_inbox(cx, now) {}
+                return Poll::Ready(false);
+            }
             Poll::Pending => {}
         }
         while let Poll::Ready(Some(report)) = self.reports.1.poll_recv(cx) {
@@ -527,6 +529,9 @@ impl Task {
             }
             Command::Change { request, expected, answer } => {
                 let (ticket, mode) = (self.ask(RequestKind::Change(request.kind()), now, answer), self.reload_mode());
+                if self.state.is_stopped() {
+                    self.load_pending();
+                }
                 self.state.change_to(now, ticket, request, mode, expected);
             }
             Command::Stop { host_stops, answer } => {
@@ -548,6 +553,14 @@ impl Task {
             Command::Keeps(usage, store) => {
                 self.account.keeps(usage);
                 self.state.know_store(store);
+            }
+            Command::Configure { settings, answer } => {
+                let setup = Setup { settings: *settings, ..Setup::clone(&self.setup) };
+                let before = std::mem::replace(&mut self.setup, Arc::new(setup));
+                self.flow.set_limits(self.setup.flow_limits());
+                self.state.set_policy(self.setup.policy(), self.setup.restart_policy());
+                // The caller may have stopped waiting.
+                let _ = answer.send(Box::new(before.settings.clone()));
             }
             Command::TimersLeft(count) => self.timers.count = count,
             Command::Collect => {

@@ -7,7 +7,7 @@ use crate::{
         spawn::Exit,
         start::{StartError, StartedGeneration},
     },
-    slot::{migration::PutBack, startup::StartupChoice, view::View},
+    slot::{Settings, migration::PutBack, startup::StartupChoice, view::View},
 };
 use rosey_core::hash::Hash;
 use rosey_core::state::{ChangeError, ChangeRequest, Done, ExpectedState, GenerationId, StartProblem, StoreVersions};
@@ -64,6 +64,13 @@ pub enum Command {
         event: Event,
         /// Where the answer goes.
         answer: oneshot::Sender<bool>,
+    },
+    /// Goes by other settings from now on. A process that runs keeps its own settings and its sandbox.
+    Configure {
+        /// The new settings.
+        settings: Box<Settings>,
+        /// Gets the settings before.
+        answer: oneshot::Sender<Box<Settings>>,
     },
     /// The number of timers left, after an operator cancelled one.
     TimersLeft(u64),

@@ -48,6 +48,19 @@ pub enum LifecycleKind {
         /// Whether it answers.
         answers: bool,
     },
+    /// The plugin belongs to the set of plugins from now on.
+    Joined,
+    /// The plugin is about to leave the set: it gets no further event, and answers those that it has.
+    Leaving,
+    /// The plugin has left the set, and has no process.
+    Left,
+    /// The plugin goes by other settings from now on.
+    Configured,
+    /// The plugin goes by the settings before again, for this reason.
+    SettingsBack {
+        /// What happened with the new ones.
+        why: String,
+    },
     /// An event was executing at two crashes, and became a dead letter.
     DeadLetter {
         /// The line as typed.
@@ -100,6 +113,14 @@ impl LifecycleEvent {
             }
             LifecycleKind::Health { answers: true } => (Level::INFO, "it answers again".to_owned()),
             LifecycleKind::Health { answers: false } => (Level::WARN, "it does not answer".to_owned()),
+            LifecycleKind::Joined => (Level::DEBUG, "it belongs to the set now".to_owned()),
+            LifecycleKind::Leaving => (Level::DEBUG, "it gets no further event".to_owned()),
+            LifecycleKind::Left => (Level::INFO, "it is unloaded; its data stays".to_owned()),
+            LifecycleKind::Configured => (Level::DEBUG, "it goes by its new settings".to_owned()),
+            LifecycleKind::SettingsBack { why } => (
+                Level::ERROR,
+                format!("its new settings are taken back: {why}; it goes by those before. Correct the file"),
+            ),
             LifecycleKind::DeadLetter { text } => {
                 (Level::ERROR, format!("an event was executing at two crashes and is set aside: {text}"))
             }

@@ -42,6 +42,7 @@ use lifecycle::LifecycleEvent;
 use outlets::Outlets;
 use pace::Pacer;
 use rosey_core::{
+    flow::FlowLimits,
     limits::Limits,
     restart::RestartPolicy,
     state::{BuildHistory, Policy, ReloadMode, StoreVersions},
@@ -52,10 +53,10 @@ use std::{sync::Arc, time::Duration};
 /// Time between the stop of a generation and its kill. Its events are answered by then.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
-/// Everything that a slot is made of.
-pub struct Setup {
-    /// The plugin's name.
-    pub name: Arc<str>,
+/// What an operator configures of a slot. It may change while the slot runs; a process keeps the own settings and the
+/// sandbox that it started with.
+#[derive(Debug, Clone)]
+pub struct Settings {
     /// Limits in force.
     pub limits: Limits,
     /// The reload mode, when the operator set one.
@@ -66,12 +67,21 @@ pub struct Setup {
     pub journal: bool,
     /// The channels, besides those of its events, in which the plugin may speak, as `CONNECTOR:CHANNEL`.
     pub speaks_in: Vec<String>,
-    /// Where lines and events for other plugins go.
-    pub outlets: Arc<dyn Outlets>,
     /// The plugin's own settings.
     pub config: Arc<OwnSettings>,
     /// What it may do.
     pub sandbox: Arc<SandboxPolicy>,
+}
+
+/// Everything that a slot is made of.
+#[derive(Clone)]
+pub struct Setup {
+    /// The plugin's name.
+    pub name: Arc<str>,
+    /// What the operator configures.
+    pub settings: Settings,
+    /// Where lines and events for other plugins go.
+    pub outlets: Arc<dyn Outlets>,
     /// Parts that all plugins share.
     pub starter: Arc<Starter>,
     /// Decides when a slot wakes its shim; all plugins share it.
@@ -93,7 +103,15 @@ pub struct Setup {
     /// Which versions of that there are.
     pub store: StoreVersions,
     /// Takes lifecycle events. Called on the slot's task: it must not block.
-    pub happened: Box<dyn Fn(LifecycleEvent) + Send + Sync>,
+    pub happened: Arc<dyn Fn(LifecycleEvent) + Send + Sync>,
+}
+
+impl std::ops::Deref for Setup {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
 }
 
 impl Setup {
@@ -101,6 +119,11 @@ impl Setup {
     fn may_speak(&self, place: &Place) -> bool {
         let name = format!("{}:{}", place.connector, place.channel);
         self.speaks_in.iter().any(|allowed| allowed.eq_ignore_ascii_case(&name))
+    }
+
+    fn flow_limits(&self) -> FlowLimits {
+        let limits = &self.limits;
+        FlowLimits { queue: limits.queue, in_flight: limits.in_flight, deadline: limits.event_deadline }
     }
 
     fn policy(&self) -> Policy {

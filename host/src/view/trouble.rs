@@ -1,7 +1,7 @@
 //! Troubles: what is wrong, in sentences, the worst first. The page's verdict, its rows and filter, and JSON use the
 //! same rules. Pure.
 
-use super::{Plugin, Snapshot, mark::Severity};
+use super::{DISABLED, Plugin, Snapshot, mark::Severity};
 use rosey_core::state::PluginState;
 use serde::Serialize;
 use std::cmp::{Ordering, Reverse};
@@ -141,6 +141,8 @@ pub fn of_plugin(plugin: &Plugin) -> Vec<Trouble> {
         }
         PluginState::Unhealthy => add(Kind::Unhealthy, Severity::Error, format!("{name} does not answer"), None),
         PluginState::Starting => add(Kind::Starting, Severity::Warning, format!("{name} is starting"), None),
+        // An operator wants a disabled plugin to be stopped.
+        PluginState::Stopped if plugin.explanation.as_deref() == Some(DISABLED) => {}
         PluginState::Stopped => add(Kind::Stopped, Severity::Warning, format!("{name} was stopped"), None),
         _ => {}
     }

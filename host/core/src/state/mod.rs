@@ -9,7 +9,7 @@
 //! events except how many failed.
 
 use crate::hash::Hash;
-use crate::restart::{Decision, Restart};
+use crate::restart::{Decision, Restart, RestartPolicy};
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -113,6 +113,12 @@ impl State {
             going_back: None,
             effects: Vec::new(),
         }
+    }
+
+    /// Goes by another policy from now on. Deadlines under way stay.
+    pub fn set_policy(&mut self, policy: Policy, restart: RestartPolicy) {
+        self.policy = policy;
+        self.restart.set_policy(restart);
     }
 
     /// Returns what must be done now, in order. Returns each effect once.

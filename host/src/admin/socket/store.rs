@@ -52,7 +52,7 @@ impl Client {
         let left = format!("the store of {plugin}");
         let proposal = match self.confirmed(admin, actor, Question::Store(proposal), &left).await? {
             Ok(Question::Store(proposal)) => proposal,
-            Ok(Question::Change(_)) => unreachable!("a client is asked one question at a time"),
+            Ok(_) => unreachable!("a client is asked one question at a time"),
             Err(response) => return Ok(Ok(response)),
         };
         let working = format!("Changing the data of {plugin} …");
