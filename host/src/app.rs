@@ -191,7 +191,7 @@ async fn live(
     let starter = make_starter(&config, &state, shim, &ops)?;
     let database = when_possible(&mut signals, async || open_database(&config, &state, &metrics).await);
     let Some(database) = database.await? else { return Ok(()) };
-    let router = Arc::new(Router::default());
+    let router = Arc::new(Router::new(config.prefixes.clone()));
     config.connect.names().for_each(|name| metrics.expect_connector(name));
     router.set_starting(true);
     let journal = starter.journal.clone();

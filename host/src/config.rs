@@ -48,6 +48,8 @@ pub struct Config {
     pub admins: Vec<String>,
     /// Roles of other people, by name: `viewer`, `operator` or `owner`.
     pub roles: BTreeMap<String, Role>,
+    /// The prefixes of commands in channels that have their own, by `CONNECTOR:CHANNEL`.
+    pub prefixes: BTreeMap<String, String>,
     /// Settings of the admin.
     pub admin: Admin,
     /// The plugin folder, where Rosey looks for `lib<name>.so`.
@@ -161,6 +163,7 @@ impl Default for Config {
             owner: None,
             admins: Vec::new(),
             roles: BTreeMap::new(),
+            prefixes: BTreeMap::new(),
             admin: Admin::default(),
             plugin_dir: "target/release".into(),
             state_dir: ".rosey".into(),

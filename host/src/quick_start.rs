@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-/// The packages that the built-in default runs besides the host, built by one command. All of them use the same features of
-/// their common dependencies, so a later `cargo build -p dice-roller` builds only the dice roller. The host uses more.
+/// The packages that the built-in default runs besides the host, built by one command. They and the host use the same features
+/// of their common dependencies, so a later `cargo build -p dice-roller` builds only the dice roller, and the same library.
 pub const PARTS: [&str; 3] = ["rosey-shim", "dice-roller", "eight-ball"];
 
 /// A build that takes longer is announced, because people begin to wonder.

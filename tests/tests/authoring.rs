@@ -20,11 +20,15 @@ impl Desk {
             let made = made.expect("it is built");
             let said = String::from_utf8_lossy(&made.stdout);
             assert!(made.status.success() && said.contains(&format!("Created {name}: Cargo.toml")), "{made:?}");
-            // It needs no download: these versions are here.
-            let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
-            fs::copy(lock, desk.path().join(name).join("Cargo.lock")).expect("it is there");
+            desk.lock(name);
         }
         desk
+    }
+
+    /// Makes a crate build without a download: these versions are here.
+    fn lock(&self, name: &str) {
+        let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+        fs::copy(lock, self.path().join(name).join("Cargo.lock")).expect("it is there");
     }
 
     fn path(&self) -> &Path {
@@ -109,6 +113,22 @@ fn a_saved_file_answers_and_one_that_does_not_build_changes_nothing() {
     fs::write(desk.file("quotes/src/greeter.rs"), text.replace(fails, "Self {").replace("dear", "old")).expect("ours");
     bot.until_logged("quotes 0.6.0 answers, ");
     assert_eq!(bot.ask("!hello world"), "Hello, old world!");
+    assert!(bot.end().success());
+}
+
+#[test]
+fn two_plugins_are_worked_on_at_once() {
+    let desk = Desk::new(&["quotes", "tea"]);
+    desk.build("tea");
+    let mut bot = desk.dev(&["quotes", "tea"]);
+    bot.until_logged("Watching quotes, tea: ");
+    assert_eq!(bot.ask("!tea:hello world"), "Hello, world!");
+    desk.save("tea", "src/lib.rs", ("\"{}, {}!\"", "\"{}, {} of tea!\""), "0.2.0");
+    bot.until_logged("tea 0.2.0 answers, ");
+    desk.save("quotes", "src/lib.rs", ("\"{}, {}!\"", "\"{}, {} of quotes!\""), "0.3.0");
+    bot.until_logged("quotes 0.3.0 answers, ");
+    assert_eq!(bot.ask("!hello world"), "Hello, world of quotes!");
+    assert_eq!(bot.ask("!tea:hello world"), "Hello, world of tea!");
     assert!(bot.end().success());
 }
 

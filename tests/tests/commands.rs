@@ -39,6 +39,31 @@ fn a_command_for_operators_wakes_no_plugin_for_others() {
 }
 
 #[test]
+fn a_channel_has_its_own_prefix_in_commands_and_in_what_rosey_says_of_them() {
+    let folder = folder();
+    let settings = "[connect.console]\nuser = \"bob\"\n[prefixes]\n\"console:terminal\" = \".\"\n[plugins.misbehave]\n";
+    let mut bot = folder.start_without_console(settings);
+    assert_eq!(bot.ask(".variant"), "first");
+    bot.say("!variant");
+    assert_eq!(bot.ask(".help valt"), "There is no command .valt; did you mean .vault? .help lists all.");
+    assert_eq!(bot.ask(".vault open"), ".vault open needs the role operator, which you do not have.");
+    assert!(bot.ask(".valt").contains("did you mean .vault? .help lists "));
+    assert!(!bot.ask(".admin list").contains("no such command"), "the admin has it too");
+    assert!(bot.end().success());
+
+    for (right, wrong, problem) in [
+        ("console:terminal", "cosole:terminal", "prefixes.cosole:terminal: needs the name of a channel"),
+        ("\".\"", "\"a \"", "prefixes.console:terminal: needs 1 to 4 signs such as"),
+    ] {
+        let file = folder.configure_without_console(&settings.replace(right, wrong));
+        let mut check = std::process::Command::new(rosey_tests::build::rosey());
+        let output = check.arg("check").arg("--config").arg(file).output().expect("it is built");
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(said.contains(problem), "{said}");
+    }
+}
+
+#[test]
 fn help_is_about_a_command_a_subcommand_or_a_plugin() {
     let folder = folder();
     let mut bot = start(&folder, "bob", "");

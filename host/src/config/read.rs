@@ -66,6 +66,7 @@ impl Config {
             owner: all.get("owner"),
             admins: all.or("admins", default.admins),
             roles: all.choices("roles", &ROLES).into_iter().collect(),
+            prefixes: all.texts("prefixes").into_iter().collect(),
             admin: all.table("admin", Admin::read).unwrap_or_default(),
             plugin_dir: all.or("plugin_dir", default.plugin_dir),
             state_dir: all.or("state_dir", default.state_dir),
@@ -134,11 +135,34 @@ impl Config {
         }
         problems.extend(self.connect.problems());
         problems.extend(self.sandbox_problems());
+        problems.extend(self.prefix_problems());
         problems
     }
 }
 
 impl Config {
+    fn prefix_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (place, prefix) in &self.prefixes {
+            let setting = format!("prefixes.{}", place.escape_debug());
+            let connector = place.split_once(':').map(|(connector, _)| connector);
+            if !connector.is_some_and(|connector| self.connect.names().any(|name| name == connector)) {
+                let known: Vec<_> = self.connect.names().collect();
+                let text =
+                    format!("needs the name of a channel, CONNECTOR:CHANNEL; the connectors are {}", known.join(", "));
+                problems.push(Problem::new(setting.as_str(), text));
+            }
+            let is_sign = |c: char| c.is_ascii_punctuation();
+            if prefix.is_empty() || prefix.len() > 4 || !prefix.chars().all(is_sign) {
+                problems.push(Problem::new(
+                    setting,
+                    "needs 1 to 4 signs such as . or ?!, without letters, digits and spaces",
+                ));
+            }
+        }
+        problems
+    }
+
     fn sandbox_problems(&self) -> Vec<Problem> {
         let mut secret = vec![("the state directory", self.state_dir.as_path())];
         secret.extend(self.file.as_deref().map(|file| ("the configuration", file)));

@@ -132,7 +132,7 @@ pub async fn run(
                     }
                 }
                 match routed {
-                    Routed::Unknown => Some(router.unknown(&text)),
+                    Routed::Unknown => Some(router.unknown(&text, &place)),
                     Routed::Taken | Routed::Chat | Routed::Closed => None,
                 }
             };

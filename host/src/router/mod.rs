@@ -3,6 +3,7 @@
 mod help;
 mod listeners;
 mod persist;
+mod prefix;
 mod table;
 
 pub use persist::SCHEMA;
@@ -16,6 +17,7 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use listeners::Listeners;
+use prefix::Prefixes;
 use rosey_wire::{event::Kind, manifest::Manifest};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -82,12 +84,23 @@ pub struct Router {
     compiling: Mutex<()>,
     admin: OnceLock<mpsc::Sender<AdminLine>>,
     roles: Roles,
+    prefixes: Prefixes,
     /// Whether plugins are starting whose commands are not known yet. Sent again for each plugin that the router
     /// learns.
     starting: watch::Sender<bool>,
 }
 
 impl Router {
+    /// A router without plugins. `prefixes` are the channels whose prefix is another than `!`, as `CONNECTOR:CHANNEL`.
+    pub fn new(prefixes: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { prefixes: Prefixes::new(prefixes), ..Self::default() }
+    }
+
+    /// Whether a line in this channel is a command, known or not.
+    pub fn is_command(&self, line: &str, place: &Place) -> bool {
+        self.prefixes.command(bare(line), place).is_some_and(|line| event::command_of(&line).is_some())
+    }
+
     /// Sets the way to the admin. Until then, admin commands are unknown.
     pub fn set_admin(&self, admin: mpsc::Sender<AdminLine>) {
         // The first one stays.
@@ -232,9 +245,14 @@ impl Router {
         }
     }
 
-    /// The answer to an unknown command, in places where Rosey answers one.
-    pub fn unknown(&self, line: &str) -> String {
-        let nearest = event::command_of(bare(line)).and_then(|command| self.table.load().nearest(command));
+    /// The answer to an unknown command in this channel, if Rosey answers one there.
+    pub fn unknown(&self, line: &str, place: &Place) -> String {
+        let line = self.prefixes.command(bare(line), place).unwrap_or_default();
+        self.prefixes.shown(self.unknown_command(&line), place)
+    }
+
+    fn unknown_command(&self, line: &str) -> String {
+        let nearest = event::command_of(line).and_then(|command| self.table.load().nearest(command));
         let (count, unknown) = self.known().unknown();
         let unless = match (*self.starting.borrow(), count) {
             (_, 0) => String::new(),
@@ -261,8 +279,11 @@ impl Router {
         place: &Arc<Place>,
         outgoing: &mpsc::Sender<Outgoing>,
     ) -> Routed {
-        let line = bare(line);
+        let typed = bare(line);
+        let line = self.prefixes.command(typed, place);
+        let line = line.as_deref().unwrap_or_default();
         let Some(command) = event::command_of(line) else {
+            let line = typed;
             self.occur(&What::Message { text: line.into() }, user, place, outgoing).await;
             return if is_answer(line) { self.to_admin(line, user, place, outgoing).await } else { Routed::Chat };
         };
@@ -276,7 +297,7 @@ impl Router {
         };
         if let Some((handle, line, refusal)) = found {
             if let Some(text) = refusal {
-                return answer(text, user, place, outgoing).await;
+                return answer(self.prefixes.shown(text, place), user, place, outgoing).await;
             }
             // There is room nearly always; then no future has to be made.
             let reply_to = match try_reserve(outgoing) {
@@ -295,7 +316,7 @@ impl Router {
             "help" => {
                 let topic = line.trim_end().split_once(char::is_whitespace).map(|(_, topic)| topic.trim_start());
                 let text = self.table.load().help(topic);
-                answer(text, user, place, outgoing).await
+                answer(self.prefixes.shown(text, place), user, place, outgoing).await
             }
             _ => Routed::Unknown,
         }

@@ -101,6 +101,15 @@ impl<'a> Section<'a> {
         table.iter().filter_map(read).collect()
     }
 
+    /// The entries of a table with free names, each with a text.
+    pub fn texts(&mut self, name: &'static str) -> Vec<(String, String)> {
+        let Some(table) = self.inner(name) else { return Vec::new() };
+        let read = |(entry, node): (&String, &Node)| {
+            Some((entry.clone(), self.read(&format!("{name}.{entry}"), node, String::wanted)?))
+        };
+        table.iter().filter_map(read).collect()
+    }
+
     /// A table, if the file has it.
     pub fn table<R>(&mut self, name: &'static str, read: impl FnOnce(&mut Section<'_>) -> R) -> Option<R> {
         let table = self.inner(name)?;

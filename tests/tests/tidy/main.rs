@@ -1,5 +1,6 @@
 //! What the documents say about the code is true, and the code keeps the rules of the project.
 
+mod graph;
 mod layers;
 mod map;
 mod pages;

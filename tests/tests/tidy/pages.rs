@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 #[test]
 fn every_setting_is_in_the_page_of_the_configuration() {
     // The methods that read a setting: `section.or("port", …)`. Another test compares the whole table of limits.
-    let reads = ["get", "or", "needed", "within", "get_within", "choice", "choices", "table", "tables", "foreign"];
+    let reads =
+        ["get", "or", "needed", "within", "get_within", "choice", "choices", "texts", "table", "tables", "foreign"];
     let page = read("docs/CONFIG.md");
     let mut settings = BTreeSet::new();
     for source in sources(&["host/src/config", "host/src/connect"]) {

@@ -13,7 +13,7 @@ use super::{
     tls,
 };
 use crate::{
-    event::{MAX_LINE, Outgoing, Place, User, What, command_of},
+    event::{MAX_LINE, Outgoing, Place, User, What},
     metrics::{
         Metrics,
         traffic::{Dropped, Traffic},
@@ -111,7 +111,8 @@ async fn route(router: Arc<Router>, mut queue: mpsc::Receiver<(Heard, bool)>, ou
         // In a channel the command may be for another bot.
         if routed == Routed::Unknown && is_query {
             // Fails only when the connection's task has ended.
-            let _ = outgoing.send(Outgoing::answer(heard.place, heard.user, router.unknown(&line))).await;
+            let text = router.unknown(&line, &heard.place);
+            let _ = outgoing.send(Outgoing::answer(heard.place, heard.user, text)).await;
         }
     }
 }
@@ -323,7 +324,7 @@ impl Task {
         let Some(heard) = &self.heard else { return };
         let place = Arc::new(Place::new(&self.settings.id, inbound.place));
         let user = Arc::new(User { name: inbound.nick, identity: inbound.identity });
-        let is_command = command_of(&inbound.text).is_some();
+        let is_command = self.router.is_command(&inbound.text, &place);
         let verdict = if is_command { self.people.says(&inbound.host, Instant::now()) } else { Verdict::Fine };
         if verdict != Verdict::Fine {
             self.traffic.dropped(Dropped::Flood, 1);
