@@ -119,7 +119,7 @@ fn a_plugin_that_does_not_run_is_named_and_not_denied() {
     let unknown = bot.ask("!variant");
     assert_eq!(
         unknown,
-        "There is no such command, unless misbehave has it, which is not running; !help lists the others."
+        "There is no such command, or it belongs to misbehave, which is not running; !help lists the others."
     );
     build::variant(&folder.library("misbehave"), "good");
     assert!(bot.ask("!admin reload misbehave").ends_with("Type 'yes' to confirm (30 s)"));

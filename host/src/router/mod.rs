@@ -1,4 +1,4 @@
-//! Sends each chat line to a plugin or to the admin, or answers it with help.
+//! Sends each chat line to a plugin or to the admin module, or answers it with help.
 
 mod help;
 mod listeners;
@@ -31,7 +31,7 @@ use tokio::sync::{
     watch,
 };
 
-/// Longest wait of a connector for plugins that start. Most are up in a tenth of a second; one that hangs must not keep
+/// How long a connector waits at most for plugins to start. Most are up in a tenth of a second; one that hangs must not keep
 /// people from the others.
 const COMING_UP: Duration = Duration::from_secs(3);
 
@@ -44,14 +44,14 @@ pub struct AdminLine {
     pub user: Arc<User>,
     /// The channel that it was typed in.
     pub place: Arc<Place>,
-    /// The way of answers; there may be several.
+    /// Where answers go; there may be several.
     pub outgoing: mpsc::Sender<Outgoing>,
 }
 
 /// The result of routing a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Routed {
-    /// A plugin or the admin has it, and answers if it has an answer.
+    /// A plugin or the admin module received the line, and answers if it has an answer.
     Taken,
     /// It has no command.
     Chat,
@@ -116,15 +116,14 @@ impl Router {
     /// Sets whether plugins are starting for the first time.
     pub fn set_starting(&self, starting: bool) {
         if !starting {
-            // Otherwise each of them would be compiled together with all earlier ones.
+            // `learn` does not compile while plugins start: with each plugin it would compile all subscriptions again.
             let listening = self.known().listening();
             self.listeners.store(Arc::new(Listeners::new(&listening)));
         }
         self.starting.send_replace(starting);
     }
 
-    /// Signals that there may be more commands. A connector whose lines wait for it anyway waits before it reports an
-    /// unknown command.
+    /// Signals that commands may have been added. A connector waits for this before it reports an unknown command.
     pub fn commands_changed(&self) -> CommandsChanged {
         CommandsChanged(self.starting.subscribe())
     }
@@ -262,8 +261,8 @@ impl Router {
             (true, _) => {
                 return format!("{unknown} are still starting and may have that command; try again in a moment.");
             }
-            (false, 1) => format!(", unless {unknown} has it, which is not running"),
-            (false, _) => format!(", unless one of {unknown} has it, which are not running"),
+            (false, 1) => format!(", or it belongs to {unknown}, which is not running"),
+            (false, _) => format!(", or it belongs to one of {unknown}, which are not running"),
         };
         let them = if unless.is_empty() { "them" } else { "the others" };
         let meant = nearest.map(|name| format!("did you mean {}{name}? ", event::PREFIX)).unwrap_or_default();
@@ -271,7 +270,7 @@ impl Router {
     }
 
     /// Delivers a line to its plugin or to the admin. Waits for room in the connector's outgoing queue, and for nothing
-    /// else. Cancelled, the line is dropped before acceptance.
+    /// else. If the future is dropped, the event is not accepted.
     pub async fn route(
         &self,
         line: &str,
@@ -299,7 +298,7 @@ impl Router {
             if let Some(text) = refusal {
                 return answer(self.prefixes.shown(text, place), user, place, outgoing).await;
             }
-            // There is room nearly always; then no future has to be made.
+            // There is nearly always room, and then no future is made.
             let reply_to = match try_reserve(outgoing) {
                 Some(reply_to) => reply_to,
                 None => match reserve(outgoing).await {
