@@ -1,7 +1,7 @@
 //! Times as people type them: `in 10 minutes tea`, `tomorrow 9:00 tea`, `every monday at 9 tea`.
 
 use jiff::{
-    Timestamp, ToSpan,
+    SignedDuration, Timestamp, ToSpan,
     civil::{Date, Time, Weekday},
     tz::TimeZone,
 };
@@ -69,7 +69,7 @@ impl When {
     pub fn due(&self, now: Timestamp, zone: &TimeZone) -> Result<Option<Timestamp>, WhenError> {
         let due = match self {
             Self::Every(_) => return Ok(None),
-            Self::In(seconds) => now.checked_add(seconds.seconds()).map_err(|_| WhenError::TooFar)?,
+            Self::In(seconds) => now.checked_add(SignedDuration::from_secs(*seconds)).map_err(|_| WhenError::TooFar)?,
             Self::On(day, time) => on(*day, *time, now, zone)?,
         };
         match due.as_second() - now.as_second() {
@@ -354,6 +354,7 @@ mod tests {
             ("in 400 days tea", WhenError::TooFar),
             ("on 9999-12-31 23:59 tea", WhenError::TooFar),
             ("in 9223372036854775807 weeks tea", WhenError::Nonsense),
+            ("in 11000000000 minutes tea", WhenError::TooFar),
         ] {
             assert_eq!(due(text), Err(error), "{text}");
         }
