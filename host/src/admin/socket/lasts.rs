@@ -33,8 +33,8 @@ pub(super) fn lasts(
         Some(active) => format!("{} runs as generation {} now", active.version, active.number),
         None => format!("it is {} now", view.explanation.as_deref().unwrap_or(view.state.word())),
     };
-    while let Ok(LifecycleEvent { plugin, kind: LifecycleKind::State(event), .. }) = followed.try_recv() {
-        if let StateEvent::RolledBack { why, state, store, .. } = event
+    while let Ok(LifecycleEvent { plugin, kind, .. }) = followed.try_recv() {
+        if let LifecycleKind::State(StateEvent::RolledBack { why, state, store, .. }) = kind
             && plugin == view.plugin
         {
             return Err(format!(
