@@ -1,6 +1,6 @@
 //! Backups: one tar file with the database, the artifacts and the data folders of a state directory.
 //!
-//! The archive begins with [`ABOUT`] and ends with [`SUMS`], which has the SHA-256 of each other file. So it can be
+//! The archive begins with `ABOUT` and ends with `SUMS`, which has the SHA-256 of each other file. So it can be
 //! checked without Rosey, too: `tar xf`, then `sha256sum -c SHA256SUMS`. The database is that of one moment, and all artifacts
 //! that it names are in the archive, because artifacts never change. The files of plugins are copied as they are.
 
