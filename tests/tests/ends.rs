@@ -27,12 +27,12 @@ fn script(folder: &Folder, more: &str, script: &str) -> Command {
 }
 
 #[test]
-fn a_hangup_without_a_terminal_does_nothing_but_say_so() {
+fn a_hangup_without_a_terminal_reads_the_configuration_again() {
     let folder = Folder::new(&["misbehave"]);
     let mut bot = folder.start("[plugins.misbehave]\n");
     assert_eq!(bot.ask("!echo before"), "before");
     bot.signal(Signal::HUP);
-    bot.until_logged("SIGHUP changes nothing");
+    bot.until_logged("SIGHUP: Nothing to do: the configuration is the one in force");
     assert_eq!(bot.ask("!echo after"), "after");
     assert!(bot.end().success());
 

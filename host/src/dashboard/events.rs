@@ -57,6 +57,23 @@ impl Look {
         look
     }
 
+    /// The first value that filters nothing, for programs: a page shows all events instead.
+    pub fn mistake(look: &Result<Query<Self>, QueryRejection>) -> Option<&'static str> {
+        let Ok(Query(look)) = look else { return Some("the query cannot be read") };
+        let is_any = |text: &str, is_known: bool| text.is_empty() || is_known;
+        if !is_any(&look.kind, MarkKind::ALL.iter().any(|kind| kind.word() == look.kind)) {
+            Some("kind: there is no such kind of event")
+        } else if !is_any(&look.severity, Severity::OF_MARKS.iter().any(|severity| severity.word() == look.severity)) {
+            Some("severity: info, warning or error")
+        } else if !is_any(&look.range, Span::of(&look.range).is_some()) {
+            Some("range: 15m, 1h, 6h, 24h or 7d")
+        } else if !is_any(&look.before, look.before.parse::<u64>().is_ok()) {
+            Some("before: the number of an event")
+        } else {
+            None
+        }
+    }
+
     /// The query of this filter.
     fn query(&self, before: &str) -> String {
         let filter = [

@@ -29,6 +29,9 @@ fn missing(look: &Look) -> Response {
 
 /// `GET /api/events`.
 pub async fn json(State(shared): State<Arc<Shared>>, look: Result<Query<Look>, QueryRejection>) -> Response {
+    if let Some(mistake) = Look::mistake(&look) {
+        return answer::json(StatusCode::BAD_REQUEST, "error", mistake);
+    }
     let look = Look::of(look);
     let Some(events) = passing(&shared, &look) else { return missing(&look) };
     // Marks are plain data that JSON can represent.
