@@ -67,7 +67,7 @@ impl Look {
             Some("severity: info, warning or error")
         } else if !is_any(&look.range, Span::of(&look.range).is_some()) {
             Some("range: 15m, 1h, 6h, 24h or 7d")
-        } else if !is_any(&look.before, look.before.parse::<u64>().is_ok()) {
+        } else if !is_any(&look.before, look.before.parse::<u64>().is_ok_and(|number| number < 1 << 53)) {
             Some("before: the number of an event")
         } else {
             None
