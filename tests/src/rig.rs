@@ -5,7 +5,7 @@ use rosey::{
     app, artifact,
     event::{Event, Identity, Outgoing, Place, ReplyTo, User, What},
     journal::Journal,
-    plugins::{self, PluginConfig, Plugins, Sandbox},
+    plugins::{self, PluginConfig, Plugins},
     process::{
         spawn::Spawner,
         start::{Shims, Starter},
@@ -53,15 +53,8 @@ pub fn plugin(name: &str, library: &Path) -> PluginConfig {
     PluginConfig {
         name: name.to_owned(),
         library: library.to_owned(),
-        group: None,
-        reload: None,
-        probe: None,
-        config: serde_json::Value::Object(serde_json::Map::new()),
-        config_file: None,
-        journal: false,
-        speaks_in: Vec::new(),
-        sandbox: Sandbox::default(),
         limits: Limits { bake: Duration::ZERO, ..Limits::default() },
+        ..PluginConfig::default()
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     app, artifact,
     event::{Event, Identity, Outgoing, Place, ReplyTo, User},
     journal::Journal,
-    plugins::{self, Candidate, PluginConfig, Plugins, Sandbox},
+    plugins::{self, Candidate, PluginConfig, Plugins},
     process::{
         memory::resident_bytes,
         sandbox,
@@ -162,15 +162,8 @@ impl Trial {
         let config = PluginConfig {
             name: name.clone(),
             library: copy.clone(),
-            group: None,
-            reload: None,
-            probe: None,
-            config: serde_json::Value::Object(serde_json::Map::new()),
-            config_file: None,
-            journal: false,
-            speaks_in: Vec::new(),
-            sandbox: Sandbox::default(),
             limits: Limits { bake: Duration::ZERO, ..Limits::default() },
+            ..PluginConfig::default()
         };
         let plugins = app::assemble(vec![config], starter, &database, &router, &speech, |_| {}).await;
         let plugins = plugins.map_err(|error| error.to_string())?;

@@ -103,14 +103,15 @@ const CHANGE: &str = "change";
 /// The argument with the level of a log.
 const LEVEL: &str = "level";
 
+/// A form with example values, as it is typed in the shell.
+fn example(form: &Form) -> String {
+    let usage = form.usage(Surface::Shell).replace("<plugin>", "dice-roller").replace("<number>", "3");
+    usage.replace("<level>", "debug").replace("<path>", "/opt/lib.so")
+}
+
 fn subcommand(forms: &'static [Form]) -> Command {
     let last = &forms[forms.len() - 1];
-    let example = last
-        .usage(Surface::Shell)
-        .replace("<plugin>", "dice-roller")
-        .replace("<number>", "3")
-        .replace("<level>", "debug")
-        .replace("<path>", "/opt/lib.so");
+    let example = example(last);
     let mut command = Command::new(forms[0].name)
         .about(sentence(forms[0].help))
         .after_help(format!("Example: rosey admin {example}"));
@@ -189,12 +190,7 @@ mod tests {
     fn each_form_is_said_in_the_shell_as_in_chat() {
         Cli::command().debug_assert();
         for form in FORMS {
-            let usage = form
-                .usage(Surface::Shell)
-                .replace("<plugin>", "dice-roller")
-                .replace("<number>", "3")
-                .replace("<level>", "debug")
-                .replace("<path>", "/opt/lib.so");
+            let usage = example(&form);
             let words = ["rosey", "admin"].into_iter().chain(usage.split(' '));
             let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{usage}: {error}"));
             let Some(Given::Admin(arguments)) = cli.command else { panic!("{usage}") };

@@ -299,13 +299,11 @@ impl Router {
                 return answer(self.prefixes.shown(text, place), user, place, outgoing).await;
             }
             // There is nearly always room, and then no future is made.
-            let reply_to = match try_reserve(outgoing) {
-                Some(reply_to) => reply_to,
-                None => match reserve(outgoing).await {
-                    Some(reply_to) => reply_to,
-                    None => return Routed::Closed,
-                },
+            let room = match try_reserve(outgoing) {
+                None => reserve(outgoing).await,
+                room => room,
             };
+            let Some(reply_to) = room else { return Routed::Closed };
             let (line, command_end) = line;
             handle.deliver(Event::split(line, command_end, Arc::clone(user), Arc::clone(place), reply_to)).await;
             return Routed::Taken;
