@@ -7,7 +7,11 @@ pub mod origin;
 pub use occurrence::{CommandLine, Occurrence, What};
 
 use name::CaseMapping;
-use rosey_wire::{effect::Style, event::Kind, manifest::Order};
+use rosey_wire::{
+    effect::Style,
+    event::{self as wire, Kind},
+    manifest::{Manifest, Order},
+};
 use rustc_hash::FxBuildHasher;
 use std::{borrow::Cow, fmt, hash::BuildHasher, sync::Arc};
 use tokio::sync::{mpsc::OwnedPermit, oneshot};
@@ -226,6 +230,29 @@ impl Event {
             Body::Command(_) => None,
             Body::Other(occurrence) => Some(occurrence),
         }
+    }
+
+    /// The event for a process of the build with this manifest. `None` when that build has no handler for it.
+    #[inline]
+    pub fn for_build(&self, manifest: &Manifest, id: u64, deadline_ms: u32) -> Option<wire::Event<'_>> {
+        let (handler, body) = match &self.body {
+            Body::Command(command) => (0, command.body()),
+            Body::Other(occurrence) => match &occurrence.what {
+                What::Command(command) => (0, command.body()),
+                what => (occurrence.handler_in(manifest)?, what.body(crate::time::unix_millis())),
+            },
+        };
+        Some(wire::Event {
+            id,
+            probe: false,
+            deadline_ms,
+            handler,
+            user: &self.user.name,
+            channel: &self.place.channel,
+            connector: self.place.connector.as_str(),
+            traceparent: "",
+            body,
+        })
     }
 
     /// The key of the order of answers: of two events of one plugin with the same key, the one accepted first is

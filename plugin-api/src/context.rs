@@ -9,6 +9,7 @@ use crate::{
     random::Random,
     testing,
 };
+use rosey_wire::event::{Body, Event};
 use std::{
     fmt,
     sync::MutexGuard,
@@ -47,36 +48,28 @@ enum Part {
 }
 const PARTS: usize = 6;
 
-/// An event as it arrives: borrowed, to be packed into a [`Context`].
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Incoming<'a> {
-    pub(crate) id: u64,
-    pub(crate) probe: bool,
-    pub(crate) deadline_ms: u32,
-    pub(crate) command: &'a str,
-    pub(crate) args: &'a str,
-    pub(crate) user: &'a str,
-    pub(crate) channel: &'a str,
-    pub(crate) connector: &'a str,
-    pub(crate) traceparent: &'a str,
-}
-
 impl Context {
-    pub(crate) fn new(event: &Incoming<'_>) -> Self {
-        let parts = [event.command, event.args, event.user, event.channel, event.connector, event.traceparent];
+    pub(crate) fn new(event: &Event<'_>) -> Self {
+        let Event { id, probe, deadline_ms, user, channel, connector, traceparent, ref body, .. } = *event;
+        let (command, args) = match *body {
+            Body::Command { name, args } => (name, args),
+            _ => ("", ""),
+        };
+        let parts = [command, args, user, channel, connector, traceparent];
         let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum());
         let ends = parts.map(|part| {
             text.push_str(part);
             u32::try_from(text.len()).expect("an event fits a frame")
         });
-        let Incoming { id, probe, deadline_ms, .. } = *event;
-        let (kind, journal) = (Kind::Command, LazyJournal::default());
+        let (kind, journal) = (body.kind(), LazyJournal::default());
         Self { text, ends, subcommand: (0, 0), id, probe, kind, deadline_ms, since: Instant::now(), journal }
     }
 
-    /// As [`new`](Self::new), for an event that is no command.
-    pub(crate) fn of_kind(kind: Kind, event: &Incoming<'_>) -> Self {
-        Self { kind, ..Self::new(event) }
+    /// A context for work that belongs to no event: `#[migrate]`.
+    pub(crate) fn of_no_event(id: u64, deadline_ms: u32) -> Self {
+        let (user, channel, connector) = ("", "", "");
+        let body = Body::Start;
+        Self::new(&Event { id, probe: false, deadline_ms, handler: 0, user, channel, connector, traceparent: "", body })
     }
 
     pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
@@ -242,22 +235,22 @@ mod tests {
 
     #[test]
     fn every_part_comes_back_out() {
-        let event = Incoming {
+        let event = |args| Event {
             id: 7,
             probe: true,
             deadline_ms: 1500,
-            command: "roll",
-            args: "2d6 é",
+            handler: 0,
             user: "alice",
             channel: "#dice",
             connector: "irc",
             traceparent: "",
+            body: Body::Command { name: "roll", args },
         };
-        let cx = Context::new(&event);
+        let cx = Context::new(&event("2d6 é"));
         assert_eq!((cx.command(), cx.args(), cx.user()), ("roll", "2d6 é", "alice"));
         assert_eq!((cx.channel(), cx.connector(), cx.traceparent()), ("#dice", "irc", None));
         assert_eq!((cx.event(), cx.is_probe()), (7, true));
-        let mut with = Context::new(&Incoming { args: "search  two words", ..event });
+        let mut with = Context::new(&event("search  two words"));
         assert_eq!((with.subcommand(), with.args()), ("", "search  two words"));
         with.take_subcommand();
         assert_eq!((with.subcommand(), with.args()), ("search", "two words"));

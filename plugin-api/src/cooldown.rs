@@ -57,12 +57,24 @@ impl Cooldowns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::Incoming;
+    use rosey_wire::event::{Body, Event};
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     fn by(user: &str) -> Context {
         static EVENTS: AtomicU64 = AtomicU64::new(1);
-        Context::new(&Incoming { id: EVENTS.fetch_add(1, Relaxed), user, ..Incoming::default() })
+        let (id, body) = (EVENTS.fetch_add(1, Relaxed), Body::Command { name: "tea", args: "" });
+        let (channel, connector, traceparent) = ("", "", "");
+        Context::new(&Event {
+            id,
+            probe: false,
+            deadline_ms: 0,
+            handler: 0,
+            user,
+            channel,
+            connector,
+            traceparent,
+            body,
+        })
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
     manifest::{Command, Manifest},
     testing,
 };
-use rosey_wire::event::{Body, Occurrence};
+use rosey_wire::event::{Body, Event};
 use std::{
     fmt,
     future::Future,
@@ -242,16 +242,13 @@ impl<P: Plugin> Instance<P> {
         Ok(Self { plugin, cooldowns: (!host_cools).then(Cooldowns::default) })
     }
 
-    /// Starts to handle an event, as far as possible without polling. Never unwinds.
-    pub(crate) fn begin(&self, cx: Context) -> Handling<'_> {
-        guard::catch(|| self.dispatch(cx)).unwrap_or_else(|panic| Handling::Done(panic.into()))
-    }
-
-    /// As [`begin`](Self::begin), for an event that is no command.
-    pub(crate) fn hear(&self, cx: Context, event: &Occurrence<'_>) -> Handling<'_> {
-        let heard = guard::catch(|| self.plugin.hear(event.handler.into(), cx, &event.body))
-            .unwrap_or_else(|panic| Some(Handling::Done(panic.into())));
-        heard.unwrap_or_else(|| {
+    /// Starts to handle an event with its context, as far as possible without polling. Never unwinds.
+    pub(crate) fn begin(&self, cx: Context, event: &Event<'_>) -> Handling<'_> {
+        let begun = guard::catch(|| match event.body {
+            Body::Command { .. } => Some(self.dispatch(cx)),
+            ref body => self.plugin.hear(event.handler.into(), cx, body),
+        });
+        begun.unwrap_or_else(|panic| Some(Handling::Done(panic.into()))).unwrap_or_else(|| {
             let (kind, handler) = (event.body.kind().name(), event.handler);
             Handling::Done(Error::internal(format!("this plugin has no handler {handler} of a {kind} event")).into())
         })

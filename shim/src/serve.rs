@@ -5,7 +5,7 @@ use abi_stable::std_types::RResult;
 use plugin_api::abi::module::{PluginModRef, RawEvent, flags};
 use rosey_wire::{
     frame::{FrameError, Reader, decode},
-    message::{Answer, Event, LoadStep, ToHost, ToShim},
+    message::{Answer, Command, LoadStep, ToHost, ToShim},
     sandbox::SandboxPolicy,
 };
 
@@ -75,7 +75,7 @@ fn begin(
 /// Passes a message on to the plugin. Returns false at the last one.
 fn pass_on(message: ToShim<'_>, module: PluginModRef) -> bool {
     match message {
-        ToShim::Event(event) => module.handle()(&raw(&event)),
+        ToShim::Command(command) => module.handle()(&raw(&command)),
         ToShim::Ping(number) => link::send(&ToHost::Pong(number)),
         ToShim::Snapshot => match module.snapshot()() {
             RResult::ROk(state) => link::send(&ToHost::State { version: state.version, state: &state.bytes }),
@@ -118,16 +118,16 @@ fn fail(event: u64, detail: &str) {
     link::send(&ToHost::Reply { event, answer: Answer::Failed { text: "", detail } });
 }
 
-fn raw<'a>(event: &Event<'a>) -> RawEvent<'a> {
+fn raw<'a>(command: &Command<'a>) -> RawEvent<'a> {
     RawEvent {
-        id: event.id,
-        flags: if event.probe { flags::PROBE } else { 0 },
-        deadline_ms: event.deadline_ms,
-        command: event.command.into(),
-        args: event.args.into(),
-        user: event.user.into(),
-        channel: event.channel.into(),
-        connector: event.connector.into(),
-        traceparent: event.traceparent.into(),
+        id: command.id,
+        flags: if command.probe { flags::PROBE } else { 0 },
+        deadline_ms: command.deadline_ms,
+        command: command.command.into(),
+        args: command.args.into(),
+        user: command.user.into(),
+        channel: command.channel.into(),
+        connector: command.connector.into(),
+        traceparent: command.traceparent.into(),
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn accept(connection: &Connection, event: &NewEvent) -> rusqlite::Res
     let (pattern, body) = match what {
         What::Command(command) => (command.line(), Vec::new()),
         // A body is bounded and always fits.
-        other => (&**pattern, other.body(0).and_then(|body| pack(&body).ok()).unwrap_or_default()),
+        other => (&**pattern, pack(&other.body(0)).unwrap_or_default()),
     };
     statement.insert(params![plugin, what.kind().name(), pattern, body, origin])
 }

@@ -46,6 +46,12 @@ impl CommandLine {
         self.text[self.args_start as usize..].trim_end()
     }
 
+    /// The body for the plugin.
+    #[inline]
+    pub fn body(&self) -> Body<'_> {
+        Body::Command { name: self.name(), args: self.args() }
+    }
+
     /// The whole line.
     pub fn line(&self) -> &str {
         &self.text
@@ -154,11 +160,10 @@ impl What {
         }
     }
 
-    /// The body for the plugin. `now_ms` is the time, in milliseconds since 1970. `None` for a command, which has a
-    /// message of its own.
-    pub fn body(&self, now_ms: u64) -> Option<Body<'_>> {
-        Some(match self {
-            Self::Command(_) => return None,
+    /// The body for the plugin. `now_ms` is the time, in milliseconds since 1970.
+    pub fn body(&self, now_ms: u64) -> Body<'_> {
+        match self {
+            Self::Command(command) => command.body(),
             Self::Message { text } => Body::Message { text },
             Self::Join => Body::Join,
             Self::Part { reason } => Body::Part { reason },
@@ -169,7 +174,7 @@ impl What {
             }
             Self::Signal { from, topic, payload, depth } => Body::Signal { from, topic, payload, depth: *depth },
             Self::Start => Body::Start,
-        })
+        }
     }
 
     /// An owned copy of a [`Body`].
@@ -187,6 +192,7 @@ impl What {
                 Self::Signal { from: from.into(), topic: topic.into(), payload: payload.into(), depth }
             }
             Body::Start => Self::Start,
+            Body::Command { name, args } => Self::Command(CommandLine::new(format!("{PREFIX}{name} {args}").into())),
         }
     }
 
@@ -234,6 +240,7 @@ mod tests {
     #[test]
     fn what_happened_survives_the_way_through_the_wire() {
         let all = [
+            What::Command(CommandLine::new("!roll 2d6 x".into())),
             What::Message { text: "a".into() },
             What::Join,
             What::Part { reason: "b".into() },
@@ -244,8 +251,8 @@ mod tests {
             What::Start,
         ];
         for what in all {
-            assert_eq!(What::of(&what.body(10).expect("no command")), what);
-            assert_eq!(what.body(10).expect("no command").kind(), what.kind());
+            assert_eq!(What::of(&what.body(10)), what);
+            assert_eq!(what.body(10).kind(), what.kind());
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use interprocess::local_socket::tokio::Stream;
 use rosey_wire::{
+    event::Event,
     frame::{FrameError, Reader, decode, encode, encode_event},
     message::{ToHost, ToShim},
 };
@@ -57,13 +58,22 @@ impl Link {
     /// # Errors
     /// When it does not fit a frame; the link stays as it was.
     pub fn push(&mut self, message: &ToShim<'_>) -> Result<(), FrameError> {
+        encode(message, self.output())
+    }
+
+    /// As [`push`](Self::push), for an event.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_event(&mut self, event: &Event<'_>) -> Result<(), FrameError> {
+        encode_event(event, self.output())
+    }
+
+    fn output(&mut self) -> &mut Vec<u8> {
         if self.out.capacity() == 0 {
             self.out = WRITING.take();
         }
-        match message {
-            ToShim::Event(event) => encode_event(event, &mut self.out),
-            message => encode(message, &mut self.out),
-        }
+        &mut self.out
     }
 
     /// Whether so many bytes wait for a write that the caller should push no more.

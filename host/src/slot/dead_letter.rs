@@ -79,9 +79,9 @@ impl DeadLetter {
             connector: event.place.connector.to_string(),
             channel: event.place.channel.clone(),
             causes,
-            occurrence: event.occurrence().and_then(|occurrence| {
-                let body = occurrence.what.body(unix_millis())?;
-                Some((occurrence.pattern.to_string(), pack(&body).ok()?))
+            // The line of a command says all of it.
+            occurrence: event.occurrence().filter(|_| event.command().is_none()).and_then(|occurrence| {
+                Some((occurrence.pattern.to_string(), pack(&occurrence.what.body(unix_millis())).ok()?))
             }),
         }
     }

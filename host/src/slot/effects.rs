@@ -21,9 +21,8 @@ use rosey_core::{
     state::{ChangeError, Done, Effect, Ending, GenerationId, Snapshot, StateEvent, Ticket},
 };
 use rosey_wire::{
-    event::{self as wire, Body, Kind},
-    frame::pack,
-    message::{Event as WireEvent, ToShim},
+    event::{Body, Event as WireEvent, Kind},
+    message::ToShim,
 };
 use rustc_hash::FxBuildHasher;
 use std::{
@@ -190,26 +189,23 @@ impl Task {
         let (id, limit) = (probe_id(u64::from(attempt)), self.setup.limits.probe_timeout);
         let deadline_ms = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
         live.probes_message = manifest::message_probe(&live.manifest, &line).is_some();
-        if let Some(handler) = manifest::message_probe(&live.manifest, &line) {
-            let (user, channel, connector) = ("rosey", "probe", "probe");
-            let body = Body::Message { text: &line };
-            if let Ok(event) = pack(&wire::Occurrence { handler, user, channel, connector, body }) {
-                live.push(&ToShim::Occur { id, probe: true, deadline_ms, event: &event });
-            }
-            return;
-        }
         let (command, args) = line.split_once(char::is_whitespace).unwrap_or((&line, ""));
-        live.push(&ToShim::Event(WireEvent {
+        let (handler, body) = match manifest::message_probe(&live.manifest, &line) {
+            Some(handler) => (handler, Body::Message { text: &line }),
+            None => (0, Body::Command { name: command.trim_start_matches(crate::event::PREFIX), args: args.trim() }),
+        };
+        let (user, channel, connector, traceparent) = ("rosey", "probe", "probe", "");
+        live.push_event(&WireEvent {
             id,
             probe: true,
             deadline_ms,
-            command: command.trim_start_matches(crate::event::PREFIX),
-            args: args.trim(),
-            user: "rosey",
-            channel: "probe",
-            connector: "probe",
-            traceparent: "",
-        }));
+            handler,
+            user,
+            channel,
+            connector,
+            traceparent,
+            body,
+        });
     }
 
     pub(super) fn push(&mut self, generation: GenerationId, message: &ToShim<'_>) {

@@ -20,12 +20,7 @@ use crate::{
 };
 use rosey_core::hash::Hash;
 use rosey_core::state::{GenerationId, Role};
-use rosey_wire::{
-    event as wire,
-    frame::pack,
-    manifest::Manifest,
-    message::{Event as WireEvent, ToShim},
-};
+use rosey_wire::{event::Event as WireEvent, manifest::Manifest, message::ToShim};
 use rustix::process::Signal;
 use std::{
     sync::Arc,
@@ -210,41 +205,17 @@ impl Live {
     /// Puts an event into the output. False, without effect, when this build has no handler for it.
     pub fn deliver(&mut self, id: u64, left: Duration, event: &Event) -> bool {
         let deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
-        let Some(command) = event.command() else { return self.deliver_occurrence(id, deadline_ms, event) };
-        let message = ToShim::Event(WireEvent {
-            id,
-            probe: false,
-            deadline_ms,
-            command: command.name(),
-            args: command.args(),
-            user: &event.user.name,
-            channel: &event.place.channel,
-            connector: event.place.connector.as_str(),
-            traceparent: "",
-        });
-        self.push(&message);
+        let Some(event) = event.for_build(&self.manifest, id, deadline_ms) else { return false };
+        self.push_event(&event);
         true
     }
 
-    fn deliver_occurrence(&mut self, id: u64, deadline_ms: u32, event: &Event) -> bool {
-        let found = event.occurrence().and_then(|occurrence| {
-            let handler = occurrence.handler_in(&self.manifest)?;
-            Some((handler, occurrence.what.body(crate::time::unix_millis())?))
-        });
-        let Some((handler, body)) = found else { return false };
-        let occurrence = wire::Occurrence {
-            handler,
-            user: &event.user.name,
-            channel: &event.place.channel,
-            connector: event.place.connector.as_str(),
-            body,
-        };
-        match pack(&occurrence) {
-            Ok(bytes) => self.push(&ToShim::Occur { id, probe: false, deadline_ms, event: &bytes }),
-            // The texts are bounded where they come in, so a frame has room for them.
-            Err(error) => self.kill_for(Cause::Protocol(error.to_string())),
+    /// Puts an event into the output.
+    pub fn push_event(&mut self, event: &WireEvent<'_>) {
+        // The texts are bounded where they come in, so a frame has room for them.
+        if let Err(error) = self.link.push_event(event) {
+            self.kill_for(Cause::Protocol(error.to_string()));
         }
-        true
     }
 
     /// Puts a message into the output.

@@ -7,15 +7,15 @@ use super::{
     runtime,
 };
 use crate::{
-    Context, Error, Finished, Plugin, Reply, Result,
-    context::Incoming,
-    event::Kind,
-    guard, metrics as author_metrics,
+    Context, Error, Finished, Plugin, Reply, Result, guard, metrics as author_metrics,
     plugin::{Handling, Instance},
 };
 use abi_stable::std_types::{RResult, RSlice, RString, RVec};
-use rosey_wire::{event::Occurrence, frame::decode};
-use std::sync::OnceLock;
+use rosey_wire::{
+    event::{Body, Event, Occurrence},
+    frame::decode,
+};
+use std::{sync::OnceLock, time::Instant};
 
 #[cfg(panic = "abort")]
 compile_error!("build plugins with panic = \"unwind\": under \"abort\" one bad event would end the whole plugin");
@@ -59,14 +59,18 @@ pub(super) extern "C" fn handle<P: Plugin>(event: &RawEvent<'_>) {
         return;
     };
     host.executing()(MAIN_LANE, event.id);
-    let cx = Context::new(&incoming(event));
-    run(host, cx, |cx| instance.begin(cx));
+    run(host, instance, &of_command(event));
 }
 
 /// Begins to handle an event whose id `executing` shows, and answers it or leaves it to the runtime.
-fn run(host: HostApiRef, cx: Context, begin: impl FnOnce(Context) -> Handling<'static>) {
-    let (event, deadline) = (cx.event(), cx.deadline());
-    match begin(cx) {
+fn run<P: Plugin>(host: HostApiRef, instance: &'static Instance<P>, event: &Event<'_>) {
+    let cx = Context::new(event);
+    let deadline = cx.deadline();
+    go_on(host, event.id, deadline, instance.begin(cx, event));
+}
+
+fn go_on(host: HostApiRef, event: u64, deadline: Instant, begun: Handling<'static>) {
+    match begun {
         Handling::Done(finished) => reply(host, event, finished),
         Handling::Future(future) => runtime::poll_once(host, event, deadline, future),
     }
@@ -87,15 +91,7 @@ pub(super) extern "C" fn occur<P: Plugin>(id: u64, bits: u32, deadline_ms: u32, 
         reply(host, id, Error::internal(text).into());
         return host.executing()(MAIN_LANE, 0);
     };
-    let cx = occurred(id, bits & flags::PROBE != 0, deadline_ms, &event);
-    run(host, cx, |cx| instance.hear(cx, &event));
-}
-
-/// The context of an event that is no command.
-pub(crate) fn occurred(id: u64, probe: bool, deadline_ms: u32, event: &Occurrence<'_>) -> Context {
-    let Occurrence { user, channel, connector, .. } = *event;
-    let incoming = Incoming { id, probe, deadline_ms, user, channel, connector, ..Incoming::default() };
-    Context::of_kind(event.body.kind(), &incoming)
+    run(host, instance, &event.into_event(id, bits & flags::PROBE != 0, deadline_ms));
 }
 
 pub(super) extern "C" fn returned(call: u64, answer: RSlice<'_, u8>) {
@@ -107,8 +103,9 @@ pub(super) extern "C" fn returned(call: u64, answer: RSlice<'_, u8>) {
 pub(super) extern "C" fn migrate<P: Plugin>(id: u64, from: u32) {
     let (Some(&host), Some(instance)) = (HOST.get(), P::slot().get()) else { return };
     host.executing()(MAIN_LANE, id);
-    let cx = Context::of_kind(Kind::Start, &Incoming { id, deadline_ms: MIGRATION_MS, ..Incoming::default() });
-    run(host, cx, |cx| instance.migrate(cx, from));
+    let cx = Context::of_no_event(id, MIGRATION_MS);
+    let deadline = cx.deadline();
+    go_on(host, id, deadline, instance.migrate(cx, from));
 }
 
 pub(super) extern "C" fn snapshot<P: Plugin>() -> RResult<RawState, RString> {
@@ -185,16 +182,16 @@ fn answer<T>(result: Result<Result<T>>) -> RResult<T, RString> {
     }
 }
 
-fn incoming<'a>(event: &RawEvent<'a>) -> Incoming<'a> {
-    Incoming {
+fn of_command<'a>(event: &RawEvent<'a>) -> Event<'a> {
+    Event {
         id: event.id,
         probe: event.flags & flags::PROBE != 0,
         deadline_ms: event.deadline_ms,
-        command: event.command.as_str(),
-        args: event.args.as_str(),
+        handler: 0,
         user: event.user.as_str(),
         channel: event.channel.as_str(),
         connector: event.connector.as_str(),
         traceparent: event.traceparent.as_str(),
+        body: Body::Command { name: event.command.as_str(), args: event.args.as_str() },
     }
 }

@@ -1,7 +1,7 @@
 //! Events of a test that are no commands.
 
 use super::{Answer, Bot, CONNECTOR, LIMIT_MS, memory::Place};
-use crate::{Plugin, abi::glue::occurred, manifest::Subscription};
+use crate::{Plugin, manifest::Subscription};
 use regex_lite::Regex;
 use rosey_wire::event::{Body, Occurrence};
 use serde::Serialize;
@@ -66,8 +66,9 @@ impl<P: Plugin> Bot<P> {
             .map(|(_, handler)| {
                 let (user, channel) = (&place.user, &place.channel);
                 let event = Occurrence { handler, user, channel, connector, body: body.clone() };
-                let begin = |id| self.instance.hear(occurred(id, false, LIMIT_MS, &event), &event);
-                self.block_on(self.handle(place, false, begin))
+                self.block_on(
+                    self.handle(place, false, |id| self.begin(&event.clone().into_event(id, false, LIMIT_MS))),
+                )
             })
             .collect()
     }

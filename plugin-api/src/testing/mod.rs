@@ -148,7 +148,6 @@ mod time;
 
 use crate::{
     Context, Error, Finished, Plugin, Result,
-    context::Incoming,
     effects::TimerInfo,
     guard,
     plugin::{Handling, Instance},
@@ -160,7 +159,7 @@ pub use memory::SentLine;
 pub(crate) use memory::current;
 use memory::{Commit, Entered, Memory, Place, since_1970};
 pub use person::Person;
-use rosey_wire::event::{Body, Kind};
+use rosey_wire::event::{Body, Event};
 use serde::de::DeserializeOwned;
 use std::{
     future::poll_fn,
@@ -324,10 +323,7 @@ impl<P: Plugin> Bot<P> {
     /// Migrates the store from version `from`.
     pub fn migrate(&self, from: u32) -> Answer {
         let place = Place::default();
-        let begin = |id| {
-            let incoming = Incoming { id, deadline_ms: LIMIT_MS, ..Incoming::default() };
-            self.instance.migrate(Context::of_kind(Kind::Start, &incoming), from)
-        };
+        let begin = |id| self.instance.migrate(Context::of_no_event(id, LIMIT_MS), from);
         self.block_on(self.handle(&place, false, begin))
     }
 
@@ -396,19 +392,23 @@ impl<P: Plugin> Bot<P> {
         let line = line.strip_prefix('!').unwrap_or(line);
         let (command, args) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let begin = |id| {
-            self.instance.begin(Context::new(&Incoming {
+            self.begin(&Event {
                 id,
                 probe,
                 deadline_ms: LIMIT_MS,
-                command,
-                args: args.trim(),
+                handler: 0,
                 user: &place.user,
                 channel: &place.channel,
                 connector: CONNECTOR,
                 traceparent: "",
-            }))
+                body: Body::Command { name: command, args: args.trim() },
+            })
         };
         self.handle(place, probe, begin).await
+    }
+
+    fn begin(&self, event: &Event<'_>) -> Handling<'_> {
+        self.instance.begin(Context::new(event), event)
     }
 
     /// Runs a handler and applies its effects. Runs it again if another event changed what it read.

@@ -1,8 +1,9 @@
-//! Events of every kind except commands, as a plugin library reads them. Since version 2.
+//! Events of every kind, from the host to the handler of a plugin.
 //!
-//! A command travels as [`crate::message::Event`], as in version 1. All other events are an [`Occurrence`], encoded
-//! separately inside [`crate::message::ToShim::Occur`]: a shim passes its bytes on unread, so a kind that is newer than
-//! the shim still reaches a library that knows it. New variants and fields go last.
+//! Host and plugin library have one type for all of them, [`Event`], which borrows its parts. Only the bytes between them
+//! differ: a command travels as [`crate::message::Command`], as in version 1. All other events are an [`Occurrence`],
+//! encoded separately inside [`crate::message::ToShim::Occur`]: a shim passes its bytes on unread, so a kind that is newer
+//! than the shim still reaches a library that knows it. New variants and fields go last.
 
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +66,30 @@ impl Kind {
     }
 }
 
-/// One event that is no command, with its origin.
+/// One event for one handler of one process. [`crate::frame::encode_event`] writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// Never 0, and unique in the life of a host.
+    pub id: u64,
+    /// Whether this is a probe: the reply does not reach chat, and its effects are not applied.
+    pub probe: bool,
+    /// Time that the host waits for the answer, in milliseconds.
+    pub deadline_ms: u32,
+    /// As [`Occurrence::handler`]; 0 for a command, whose name finds its handler.
+    pub handler: u16,
+    /// As [`Occurrence::user`].
+    pub user: &'a str,
+    /// As [`Occurrence::channel`].
+    pub channel: &'a str,
+    /// As [`Occurrence::connector`].
+    pub connector: &'a str,
+    /// W3C `traceparent`, or empty. Only a command carries one to the plugin.
+    pub traceparent: &'a str,
+    /// What happened.
+    pub body: Body<'a>,
+}
+
+/// One event that is no command, with its origin, as it is encoded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Occurrence<'a> {
     /// The index of its handler in the manifest's `subscriptions`. Timers, signals and the start have handlers there
@@ -80,6 +104,14 @@ pub struct Occurrence<'a> {
     /// The kind of event, with its data.
     #[serde(borrow)]
     pub body: Body<'a>,
+}
+
+impl<'a> Occurrence<'a> {
+    /// The event that it belongs to.
+    pub fn into_event(self, id: u64, probe: bool, deadline_ms: u32) -> Event<'a> {
+        let Self { handler, user, channel, connector, body } = self;
+        Event { id, probe, deadline_ms, handler, user, channel, connector, traceparent: "", body }
+    }
 }
 
 /// What happened, with the data of its kind.
@@ -131,6 +163,13 @@ pub enum Body<'a> {
     },
     /// See [`Kind::Start`].
     Start,
+    /// See [`Kind::Command`]. Since 3; the host sends commands as [`crate::message::Command`] all the same.
+    Command {
+        /// The command, without the prefix.
+        name: &'a str,
+        /// The text after the command, trimmed.
+        args: &'a str,
+    },
 }
 
 impl Body<'_> {
@@ -145,6 +184,7 @@ impl Body<'_> {
             Self::Timer { .. } => Kind::Timer,
             Self::Signal { .. } => Kind::Signal,
             Self::Start => Kind::Start,
+            Self::Command { .. } => Kind::Command,
         }
     }
 }

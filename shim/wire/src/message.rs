@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 /// From the host to a shim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToShim<'a> {
-    /// Handle this event. The answer is a [`ToHost::Reply`] with the same id.
+    /// Handle this command. The answer is a [`ToHost::Reply`] with the same id.
     #[serde(borrow)]
-    Event(Event<'a>),
+    Command(Command<'a>),
     /// Load this library. The answer is [`ToHost::Loaded`] or [`ToHost::LoadFailed`]. Once in the life of a shim.
     Load(Load<'a>),
     /// Answer with [`ToHost::Pong`] after everything before this.
@@ -29,13 +29,13 @@ pub enum ToShim<'a> {
     Collect,
     /// Shut the plugin down, answer with [`ToHost::Stopped`], and exit.
     Stop,
-    /// Handle an event that is no command. The answer is like that to an [`Event`]. Since 2.
+    /// Handle an event that is no command. The answer is like that to a [`Command`]. Since 2.
     Occur {
-        /// As [`Event::id`].
+        /// As [`Command::id`].
         id: u64,
-        /// As [`Event::probe`].
+        /// As [`Command::probe`].
         probe: bool,
-        /// As [`Event::deadline_ms`].
+        /// As [`Command::deadline_ms`].
         deadline_ms: u32,
         /// An encoded [`Occurrence`](crate::event::Occurrence).
         event: &'a [u8],
@@ -82,9 +82,9 @@ pub const PAGE_BYTES: usize = 64;
 /// Lanes in the page: how many events a plugin can execute at a time.
 pub const PAGE_LANES: usize = PAGE_BYTES / size_of::<u64>();
 
-/// One command for a plugin to handle.
+/// One command for a plugin to handle: an [`Event`](crate::event::Event), as it is encoded since version 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event<'a> {
+pub struct Command<'a> {
     /// Never 0, and unique in the life of a host.
     pub id: u64,
     /// Whether this is a probe: the reply does not reach chat.

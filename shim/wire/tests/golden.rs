@@ -7,7 +7,7 @@ use rosey_wire::{
     frame::{encode, pack},
     hello::{self, Hello},
     manifest::{CommandV1, ManifestV1, ReloadMode},
-    message::{Answer, Event, Load, LoadStep, ToHost, ToShim},
+    message::{Answer, Command, Load, LoadStep, ToHost, ToShim},
     sandbox::{Finding, Network, Profile, Rule, RuleState, SandboxPolicy},
 };
 
@@ -31,7 +31,7 @@ fn hello_is_the_same_for_ever() {
 
 #[test]
 fn messages_to_a_shim() {
-    let event = Event {
+    let command = Command {
         id: 5,
         probe: false,
         deadline_ms: 30_000,
@@ -42,7 +42,7 @@ fn messages_to_a_shim() {
         connector: "irc",
         traceparent: "",
     };
-    assert_eq!(hex(&ToShim::Event(event)), "19000000000500b0ea0104726f6c6c0332643602616c01630369726300");
+    assert_eq!(hex(&ToShim::Command(command)), "19000000000500b0ea0104726f6c6c0332643602616c01630369726300");
     let load = Load { plugin: "p", generation: 2, library: "/l", page: "/g", config: "{}", inspect: false };
     assert_eq!(hex(&ToShim::Load(load)), "0e000000010170 02 022f6c 022f67 027b7d 00".replace(' ', ""));
     assert_eq!(hex(&ToShim::Ping(7)), "020000000207");
@@ -113,6 +113,7 @@ fn events_of_every_kind() {
         (Body::Timer { name: "t", payload: &[1], due_ms: 2, late_ms: 3 }, "05 0174 01 01 02 03"),
         (Body::Signal { from: "p", topic: "t", payload: &[1], depth: 1 }, "06 0170 0174 01 01 01"),
         (Body::Start, "07"),
+        (Body::Command { name: "n", args: "x" }, "08 016e 0178"),
     ] {
         assert_eq!(of(body), format!("{head}{}", bytes.replace(' ', "")));
     }
