@@ -3,7 +3,8 @@
 //! [`Batch`] is everything that one slot wants stored at one moment. [`run`] handles it in one transaction with one sync
 //! of the disk, so that a busy plugin pays for many events at once. [`ask`] reads meanwhile. `sql` has the tables of the store, `migrate`
 //! brings a store to another version, `pending` has things that wait to happen, `scope` names the owner of a key,
-//! `transfer` exports and imports.
+//! `transfer` exports and imports, `values` holds what a plugin used last, and `view`
+//! is that as a batch has changed it so far.
 //! Knows nothing of slots, links or plugins' processes.
 
 mod migrate;
@@ -12,6 +13,8 @@ pub mod scope;
 mod sql;
 pub mod timers;
 mod transfer;
+pub mod values;
+mod view;
 
 pub use migrate::{BEFORE, Migration, Rewrite, WalkedEntry, forget_before, migrate, put_back, versions};
 pub use sql::{SCHEMA, all_usage, count_keys, kept, kept_value, usage};
@@ -24,6 +27,7 @@ use crate::{
 };
 use std::sync::Arc;
 use timers::{Listed, Pending, TimerChange, TimerQuota};
+use values::Values;
 
 /// Longest key in bytes. Long enough for a sentence, short enough for a line of `rosey store list`.
 pub const MAX_KEY: usize = 256;
@@ -222,6 +226,8 @@ pub enum Answer {
         value: String,
         /// See [`Read::Key`].
         version: u64,
+        /// Whether it expires.
+        expires: bool,
     },
     /// A page of keys with their values.
     Page {
@@ -285,6 +291,8 @@ pub struct Batch {
     pub clock: Clock,
     /// Events to store before anything else happens to them.
     pub accepts: Vec<NewEvent>,
+    /// The values that the plugin used last.
+    pub values: Values,
     /// The version that the build which serves reads: of a store that is yet to begin.
     pub store_version: Option<u32>,
     /// Records to apply, in this order.

@@ -4,6 +4,7 @@ use super::{
     Answer, Applied, Batch, Change, CommitError, Kept, MAX_CHANGES, MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE,
     Question, Quota, Read, Record, Results, To, Usage, WalkedEntry, migrate, pending,
     timers::{self, Pending},
+    view::{Seen, View},
 };
 use crate::time::unix_millis;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -44,6 +45,8 @@ pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Resul
         let before = usage(&transaction, &batch.plugin)?;
         let mut counted = before;
         forget_expired(&transaction, &batch.plugin, now, &mut counted)?;
+        batch.values.must_be_after(before.commits);
+        let mut view = View::of(&batch.values);
         has = version(&transaction, &batch.plugin)?;
         let was = has;
         for record in &batch.records {
@@ -51,7 +54,7 @@ pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Resul
                 Some(has) if has != record.store_version && record.has_store() => {
                     Err(CommitError::OtherVersion { has, wrote: record.store_version })
                 }
-                _ => apply(&transaction, batch, record, now, &mut counted, &mut timer_state)?,
+                _ => apply(&transaction, batch, record, now, &mut view, &mut counted, &mut timer_state)?,
             };
             if result.is_ok() && !record.changes.is_empty() && counted.keys > 0 {
                 has = Some(record.store_version);
@@ -67,7 +70,8 @@ pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Resul
         if counted != before {
             count(&transaction, &batch.plugin, counted)?;
         }
-        transaction.commit()?;
+        transaction.commit().inspect_err(|_| batch.values.forget())?;
+        view.keep(counted.commits);
         after = Some(counted);
     }
     Ok(Results { accepts: Ok(accepts), records, usage: after, timers: timer_state, version: has })
@@ -170,8 +174,8 @@ pub fn count_keys(connection: &Connection, plugin: &str, prefix: &str) -> rusqli
 ///
 /// The database cannot be read.
 pub fn kept_value(connection: &Connection, plugin: &str, scope: &str, key: &str) -> rusqlite::Result<Option<String>> {
-    let (value, version) = get(connection, plugin, scope, key, now())?;
-    Ok((version > 0).then_some(value))
+    let found = get(connection, plugin, scope, key, now())?;
+    Ok((found.version > 0).then(|| found.text.into_owned()))
 }
 
 /// Removes expired values. A read skips them anyway; this frees their room.
@@ -189,17 +193,17 @@ fn forget_expired(transaction: &Transaction<'_>, plugin: &str, now: i64, counted
 }
 
 /// Applies one record, or nothing of it. The inner error is this record's own; the outer one is the database's.
-fn apply(
+fn apply<'a>(
     transaction: &Transaction<'_>,
-    batch: &Batch,
-    record: &Record,
+    batch: &'a Batch,
+    record: &'a Record,
     now: i64,
+    view: &mut View<'a>,
     counted: &mut Usage,
     timer_state: &mut Option<Pending>,
 ) -> rusqlite::Result<Result<Applied, CommitError>> {
-    let mut known = Known::default();
     for read in &record.reads {
-        if !is_unchanged(transaction, &batch.plugin, read, now, &mut known)? {
+        if !is_unchanged(transaction, &batch.plugin, read, now, view)? {
             return Ok(Err(CommitError::Conflict));
         }
     }
@@ -213,37 +217,27 @@ fn apply(
     }
     if record.writes_once() {
         // Whatever can go wrong with it does so before the write.
-        return change_all(transaction, batch, record, now, &mut known, counted, timer_state);
+        return change_all(transaction, batch, record, now, view, counted, timer_state);
     }
     // Prepared once, because many events have one: SQLite would otherwise parse the text each time.
     transaction.prepare_cached("SAVEPOINT record")?.execute([])?;
-    let result = change_all(transaction, batch, record, now, &mut known, counted, timer_state)?;
+    view.begin();
+    let result = change_all(transaction, batch, record, now, view, counted, timer_state)?;
     if result.is_err() {
+        view.undo();
         transaction.prepare_cached("ROLLBACK TO record")?.execute([])?;
     }
     transaction.prepare_cached("RELEASE record")?.execute([])?;
     Ok(result)
 }
 
-/// The values that a record has read, with their scopes, keys and versions, until one of them is changed.
-#[derive(Default)]
-pub(super) struct Known<'a>(Vec<(&'a str, &'a str, String, u64)>);
-
-impl Known<'_> {
-    fn take(&mut self, scope: &str, key: &str) -> Option<(String, u64)> {
-        let at = self.0.iter().position(|(of, known, ..)| *of == scope && *known == key)?;
-        let (_, _, value, version) = self.0.swap_remove(at);
-        Some((value, version))
-    }
-}
-
 /// Makes the changes of one record. After an error the caller undoes them.
-fn change_all(
+fn change_all<'a>(
     transaction: &Transaction<'_>,
-    batch: &Batch,
-    record: &Record,
+    batch: &'a Batch,
+    record: &'a Record,
     now: i64,
-    known: &mut Known<'_>,
+    view: &mut View<'a>,
     counted: &mut Usage,
     timer_state: &mut Option<Pending>,
 ) -> rusqlite::Result<Result<Applied, CommitError>> {
@@ -259,7 +253,7 @@ fn change_all(
     let last = record.changes.len().saturating_sub(1);
     for (at, change) in record.changes.iter().enumerate() {
         let limit = (at == last).then_some((quota, *counted));
-        if let Err(error) = change_key(transaction, plugin, change, now, known, &mut after, limit)? {
+        if let Err(error) = change_key(transaction, plugin, change, now, view, &mut after, limit)? {
             return Ok(Err(error));
         }
     }
@@ -303,19 +297,18 @@ pub(super) fn over(limit: &str, setting: &str) -> String {
     format!("the store of the plugin is full: it may keep {limit}; delete something, or raise limits.{setting}")
 }
 
-/// Whether a value is as it was when it was read. Adds a key's value to `known`.
+/// Whether a value is as it was when it was read.
 pub(super) fn is_unchanged<'a>(
     transaction: &Transaction<'_>,
     plugin: &str,
     read: &'a Read,
     now: i64,
-    known: &mut Known<'a>,
+    view: &mut View<'a>,
 ) -> rusqlite::Result<bool> {
     match read {
         Read::Key { scope, key, version } => {
-            let (value, found) = get(transaction, plugin, scope, key, now)?;
-            known.0.push((scope, key, value, found));
-            Ok(found == *version)
+            let get = || get(transaction, plugin, scope, key, now);
+            view.read(scope, key, get, |_, found| found == *version)
         }
         Read::Prefix { scope, prefix, count, version } => {
             Ok(extent(transaction, plugin, scope, prefix, now)? == (*count, *version))
@@ -325,12 +318,12 @@ pub(super) fn is_unchanged<'a>(
 
 /// Changes one key. With `limit`, the quota and the usage before, it first makes sure that the store has room for what
 /// `counted` then has.
-pub(super) fn change_key(
+pub(super) fn change_key<'a>(
     transaction: &Connection,
     plugin: &str,
-    change: &Change,
+    change: &'a Change,
     now: i64,
-    known: &mut Known<'_>,
+    view: &mut View<'a>,
     counted: &mut Usage,
     limit: Option<(Quota, Usage)>,
 ) -> rusqlite::Result<Result<(), CommitError>> {
@@ -341,16 +334,16 @@ pub(super) fn change_key(
             key.len()
         ))));
     }
-    let (old, version) = match known.take(scope, key) {
-        Some(known) => known,
-        None => get(transaction, plugin, scope, key, now)?,
-    };
+    let get = || get(transaction, plugin, scope, key, now);
+    let (version, length, number) = view.read(scope, key, get, |text, version| {
+        let number = matches!(to, To::Sum(_)).then(|| if version == 0 { Some(0) } else { text.parse::<i64>().ok() });
+        (version, text.len(), number.flatten())
+    })?;
     let (value, expires) = match to {
-        To::Value(value, 0) => (Some(Cow::Borrowed(value)), 0),
-        To::Value(value, ttl) => (Some(Cow::Borrowed(value)), now.saturating_add_unsigned(*ttl)),
+        To::Value(value, 0) => (Some(Cow::Borrowed(value.as_str())), 0),
+        To::Value(value, ttl) => (Some(Cow::Borrowed(value.as_str())), now.saturating_add_unsigned(*ttl)),
         To::Nothing => (None, 0),
         To::Sum(by) => {
-            let number = if version == 0 { Some(0) } else { old.parse::<i64>().ok() };
             let Some(sum) = number.and_then(|number| number.checked_add(*by)) else {
                 let text = format!(
                     "{by} cannot be added to what {key:?} has: that is no whole number, or the sum is too large"
@@ -362,7 +355,7 @@ pub(super) fn change_key(
     };
     if version > 0 {
         counted.keys -= 1;
-        counted.bytes -= (key.len() + old.len()) as u64;
+        counted.bytes -= (key.len() + length) as u64;
     }
     if let Some(value) = &value {
         if value.len() > MAX_VALUE {
@@ -381,6 +374,7 @@ pub(super) fn change_key(
         transaction
             .prepare_cached("DELETE FROM kept WHERE plugin = ?1 AND scope = ?2 AND key = ?3")?
             .execute(params![plugin, scope, key])?;
+        view.changed(scope, key, Seen::default());
         return Ok(Ok(()));
     };
     transaction
@@ -389,16 +383,20 @@ pub(super) fn change_key(
              ON CONFLICT (plugin, scope, key) DO UPDATE SET value = ?4, version = ?5, expires = ?6",
         )?
         .execute(params![plugin, scope, key, value, counted.commits, expires])?;
+    view.changed(scope, key, Seen { text: value, version: counted.commits, expires: expires > 0 });
     Ok(Ok(()))
 }
 
-fn get(connection: &Connection, plugin: &str, scope: &str, key: &str, now: i64) -> rusqlite::Result<(String, u64)> {
+fn get(connection: &Connection, plugin: &str, scope: &str, key: &str, now: i64) -> rusqlite::Result<Seen<'static>> {
+    let row = |row: &rusqlite::Row<'_>| {
+        Ok(Seen { text: Cow::Owned(row.get(0)?), version: row.get(1)?, expires: row.get::<_, i64>(2)? > 0 })
+    };
     connection
         .prepare_cached(
-            "SELECT value, version FROM kept
+            "SELECT value, version, expires FROM kept
              WHERE plugin = ?1 AND scope = ?2 AND key = ?3 AND (expires = 0 OR expires > ?4)",
         )?
-        .query_row(params![plugin, scope, key, now], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![plugin, scope, key, now], row)
         .optional()
         .map(Option::unwrap_or_default)
 }
@@ -438,8 +436,8 @@ fn answer(connection: &Connection, plugin: &str, question: &Question, now: i64) 
             Ok(Answer::Timers(timers))
         }
         Question::Get { scope, key } => {
-            let (value, version) = get(connection, plugin, scope, key, now)?;
-            Ok(Answer::Value { value, version })
+            let Seen { text, version, expires } = get(connection, plugin, scope, key, now)?;
+            Ok(Answer::Value { value: text.into_owned(), version, expires })
         }
         Question::List { scope, prefix, limit, after } => {
             let limit = (*limit).clamp(1, MAX_PAGE);

@@ -551,6 +551,7 @@ impl Task {
                 let _ = answer.send(Box::new(self.view(now)));
             }
             Command::Keeps(usage, store) => {
+                self.commits.values.forget();
                 self.account.keeps(usage);
                 self.state.know_store(store);
             }

@@ -9,36 +9,27 @@ use super::{
     account::Account,
     actor::{Task, finish, judge_and_finish},
     command::Report,
-    live::Live,
-    migration::not_a_migration,
-    record::{self, Cause, no_scope, unreadable},
+    questions::{CallId, Questions},
+    record::{self, Cause},
 };
 use crate::{
     commit::{
-        self, Answer, Applied, Batch, CommitError, NewEvent, Question, Quota, Record, Results, WalkedEntry,
+        self, Applied, Batch, CommitError, NewEvent, Quota, Record, Results,
         pending::{self, restore},
-        scope,
-        timers::{Listed, TimerQuota},
+        timers::TimerQuota,
+        values::Values,
     },
-    event::{ConnectorId, Event, Identity, Occurrence, Place, ReplyTo, User, origin},
+    event::{ConnectorId, Event, Occurrence, ReplyTo, origin},
     text::clean,
 };
 use rosey_core::{
-    flow::{Flow, MIGRATION, RUNS, is_probe},
+    flow::{Flow, RUNS},
     outcome::{Outcome, Rejection},
     state::{GenerationId, StoreVersions},
 };
-use rosey_wire::{
-    call::{Call, Returned, TimerInfo, WalkedKey},
-    frame::{decode, pack},
-    message::ToShim,
-};
+use rosey_wire::call::Returned;
 use rustc_hash::FxHashSet;
 use std::{sync::Arc, time::Instant};
-
-/// Most requests of one plugin that may wait for an answer. The host refuses further ones, so that a plugin that floods
-/// the host slows only itself.
-const MAX_CALLS: usize = 4096;
 
 /// What waits for the store, and what the store does now.
 #[derive(Debug, Default)]
@@ -46,9 +37,10 @@ pub(super) struct Commits {
     /// Events that must be stored before the slot accepts them.
     accepts: Vec<(Instant, Event)>,
     records: Vec<(Owner, Record)>,
-    questions: Vec<(CallId, Question)>,
-    /// The requests whose questions the store answers now, in their order.
-    asking: Option<Vec<CallId>>,
+    /// Requests that read.
+    pub(super) questions: Questions,
+    /// The values that the plugin used last.
+    pub(super) values: Values,
     /// The batch that the store has now, in its order.
     under_way: Option<UnderWay>,
     /// Events that this slot has and that are also rows of the table `accepted`.
@@ -93,17 +85,20 @@ impl Leads {
     }
 }
 
-/// A request of a plugin, and the process that waits for its answer.
-#[derive(Debug, Clone, Copy)]
-struct CallId {
-    generation: GenerationId,
-    call: u64,
-}
-
 impl Commits {
     /// Whether the end of an event still waits for the store.
     pub fn is_busy(&self) -> bool {
         self.under_way.is_some() || !self.records.is_empty() || !self.accepts.is_empty()
+    }
+
+    /// Number of records that wait for the next batch.
+    pub fn waiting(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Takes a transaction of the plugin's own.
+    pub fn transact(&mut self, call: CallId, record: Record) {
+        self.records.push((Owner::Call(call), record));
     }
 
     /// Whether something must be tried again.
@@ -202,85 +197,6 @@ impl Commits {
 }
 
 impl Task {
-    /// Takes a request of a generation.
-    pub(super) fn call(&mut self, generation: GenerationId, call: u64, event: u64, request: &[u8]) {
-        let id = CallId { generation, call };
-        if self.commits.records.len() + self.commits.questions.len() >= MAX_CALLS {
-            self.account.hit("calls");
-            let refusal = format!("{MAX_CALLS} questions to the host wait already");
-            return self.give_back(id, &Returned::Failed(&refusal));
-        }
-        let refusal = match self.question(generation, event, request) {
-            Ok(Asked::Question(question)) => return self.commits.questions.push((id, question)),
-            Ok(Asked::Record(record)) => {
-                let store_version = self.store_version(generation);
-                let record = Record { store_version, ..record };
-                return self.commits.records.push((Owner::Call(id), record));
-            }
-            Ok(Asked::Nothing) => return self.give_back(id, &Returned::Done),
-            Err(why) => why,
-        };
-        self.give_back(id, &Returned::Failed(&refusal));
-    }
-
-    /// The version of the store that a generation reads and writes.
-    fn store_version(&self, generation: GenerationId) -> u32 {
-        let live = self.live.iter().find(|live| live.generation == generation);
-        live.map_or(0, |live| live.manifest.store_version)
-    }
-
-    fn question(&mut self, generation: GenerationId, event: u64, request: &[u8]) -> Result<Asked, String> {
-        // A probe reads the store as a new person would.
-        let probe = (is_probe(event) && event != MIGRATION)
-            .then(|| (Place::new("probe", "probe"), User { name: "probe".to_owned(), identity: Identity::Console }));
-        let known = match &probe {
-            Some((place, user)) => Some((place, user)),
-            None => self.flow.get(event).map(|(event, _)| (&*event.place, &*event.user)),
-        };
-        if event != 0 && known.is_none() && !is_probe(event) {
-            return Err("the event has ended; nothing can be read for it any more".to_owned());
-        }
-        let of = |kind| scope::name(kind, known).ok_or_else(no_scope);
-        match decode::<Call<'_>>(request).map_err(|_| unreadable())? {
-            Call::Get { scope, key } => Ok(Asked::Question(Question::Get { scope: of(scope)?, key: key.to_owned() })),
-            Call::List { scope, prefix, limit, after } => Ok(Asked::Question(Question::List {
-                scope: of(scope)?,
-                prefix: prefix.to_owned(),
-                limit,
-                after: after.to_owned(),
-            })),
-            Call::Transaction(effects) => {
-                record::of(&self.setup, &mut self.account, &effects, &Cause { event: None }).map(Asked::Record)
-            }
-            Call::Timers => Ok(Asked::Question(Question::Timers)),
-            Call::Walk { .. } | Call::Stage(_) if event != MIGRATION || !self.is_migrating(generation) => {
-                Err(not_a_migration())
-            }
-            Call::Walk { scope, key, limit } => {
-                let (scope, key) = (scope.to_owned(), key.to_owned());
-                Ok(Asked::Question(Question::Walk { scope, key, limit }))
-            }
-            Call::Stage(effects) => self.stage(&effects).map(|()| Asked::Nothing),
-        }
-    }
-
-    /// Sends the questions that have collected to the store, unless it is busy with those before.
-    pub(super) fn send_questions(&mut self) {
-        let commits = &mut self.commits;
-        if commits.asking.is_some() || commits.questions.is_empty() {
-            return;
-        }
-        let (calls, questions) = std::mem::take(&mut commits.questions).into_iter().unzip();
-        commits.asking = Some(calls);
-        let (database, reports) = (self.setup.database.clone(), self.reports.0.clone());
-        let (plugin, now) = (Arc::clone(&self.setup.name), self.setup.clock.now());
-        tokio::spawn(async move {
-            let answers = commit::ask(&database, plugin, questions, now).await;
-            // Fails only when the slot has ended, and with it everything that waits.
-            let _ = reports.send(Report::Answered(answers)).await;
-        });
-    }
-
     /// Sends everything that has collected to the store, unless the store is busy with the last batch.
     pub(super) fn send_commits(&mut self, now: Instant) {
         let commits = &mut self.commits;
@@ -304,6 +220,7 @@ impl Task {
             quota: Quota { keys: limits.store_keys, bytes: limits.store_bytes, lines: limits.lines },
             timer_quota: TimerQuota { timers: limits.timers, bytes: limits.timer_bytes },
             clock: self.setup.clock.clone(),
+            values: commits.values.clone(),
             store_version,
             accepts: written.collect(),
             records,
@@ -378,35 +295,6 @@ impl Task {
         }
     }
 
-    /// Takes the answers to questions.
-    pub(super) fn answered(&mut self, answers: Vec<Answer>) {
-        for (id, answer) in self.commits.asking.take().into_iter().flatten().zip(answers) {
-            match &answer {
-                Answer::Value { value, version } => {
-                    self.give_back(id, &Returned::Value { version: *version, value });
-                }
-                Answer::Page { entries, more, count, version } => {
-                    let entries = entries.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-                    let page = Returned::Page { entries, more: *more, count: *count, version: *version };
-                    self.give_back(id, &page);
-                }
-                Answer::Timers(timers) => {
-                    self.give_back(id, &Returned::Timers(timers.iter().map(timer_info).collect()));
-                }
-                Answer::Walked { entries, more } => {
-                    let entries = entries.iter().map(|WalkedEntry { scope, key, value, expires }| WalkedKey {
-                        scope,
-                        key,
-                        value,
-                        expires_ms: *expires,
-                    });
-                    self.give_back(id, &Returned::Walked { entries: entries.collect(), more: *more });
-                }
-                Answer::Failed(why) => self.give_back(id, &Returned::Failed(why)),
-            }
-        }
-    }
-
     /// Begins the events that are stored, or rejects them when they could not be.
     fn accepted(&mut self, now: Instant, accepts: Vec<(Instant, Event)>, result: Result<Vec<i64>, CommitError>) {
         match result {
@@ -473,24 +361,4 @@ impl Task {
             judge_and_finish(state, setup, account, commits, now, ended);
         });
     }
-
-    fn give_back(&mut self, id: CallId, answer: &Returned<'_>) {
-        let Some(live) = self.live.iter_mut().find(|live: &&mut Live| live.generation == id.generation) else { return };
-        // A page is bounded, and all other answers are small.
-        let bytes = pack(answer).or_else(|_| pack(&Returned::Failed("the answer is too large")));
-        if let Ok(bytes) = bytes {
-            live.push(&ToShim::Returned { call: id.call, answer: &bytes });
-        }
-    }
-}
-
-fn timer_info(timer: &Listed) -> TimerInfo<'_> {
-    TimerInfo { name: &timer.name, due_ms: timer.due, cron: &timer.cron }
-}
-
-enum Asked {
-    Question(Question),
-    Record(Record),
-    /// It is done.
-    Nothing,
 }

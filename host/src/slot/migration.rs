@@ -160,6 +160,7 @@ impl Task {
         generation: GenerationId,
         result: Result<(StoreVersions, Usage), String>,
     ) {
+        self.commits.values.forget();
         let result = result.map(|(versions, usage)| {
             self.account.keeps(usage);
             versions
@@ -169,6 +170,7 @@ impl Task {
 
     /// The store from before is back, or could not be put back.
     pub(super) fn was_put_back(&mut self, now: Instant, result: Result<PutBack, String>) {
+        self.commits.values.forget();
         let result = result.map(|(versions, lost, usage)| {
             self.account.keeps(usage);
             (versions, lost)

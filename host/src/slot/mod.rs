@@ -13,6 +13,7 @@ mod inbound;
 mod live;
 mod migration;
 mod order;
+mod questions;
 mod record;
 mod timers;
 mod timing;

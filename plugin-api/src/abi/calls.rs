@@ -1,12 +1,13 @@
 //! Calls to the host, and the handlers that wait for their answers.
 //!
-//! An answer arrives on the shim's main thread while the handler waits there (at its first poll) or on the runtime's
-//! thread. In both cases it wakes the handler's last waker. A handler that is dropped withdraws its call.
+//! An answer arrives on the shim's main thread. The handler is parked there (see `runtime`), or waits on the runtime's thread,
+//! where its last waker is woken. A handler that is dropped withdraws its call.
 
 use super::glue;
 use crate::{Error, Result, testing};
 use rosey_wire::{call::Call, frame::pack};
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     pin::Pin,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -20,6 +21,19 @@ const MOST: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 static CALLS: Mutex<Calls> = Mutex::new(Calls { last: 0, open: BTreeMap::new() });
+
+thread_local! {
+    /// The last call that this thread made for an event, since [`watch`] began; 0 for none.
+    static MADE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Polls a handler. Says which call it made meanwhile, if it made one.
+pub(super) fn watch<T>(poll: impl FnOnce() -> T) -> (T, Option<u64>) {
+    MADE.set(0);
+    let polled = poll();
+    let made = MADE.take();
+    (polled, (made != 0).then_some(made))
+}
 
 struct Calls {
     last: u64,
@@ -46,6 +60,7 @@ pub(crate) async fn ask(event: u64, call: &Call<'_>) -> Result<Vec<u8>> {
     let pending = Pending::open()?;
     send(pending.0, event, request.as_slice().into());
     if event != 0 {
+        MADE.set(pending.0);
         return Ok(pending.await);
     }
     let late = |_| Error::internal(format!("the host has not answered within {} s", PATIENCE.as_secs()));

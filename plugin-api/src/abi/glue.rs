@@ -4,7 +4,7 @@
 use super::{
     calls, log,
     module::{HostApiRef, RawEvent, RawState, flags, outcome},
-    runtime,
+    runtime::{self, Begun, MAIN_LANE},
 };
 use crate::{
     Context, Error, Finished, Plugin, Reply, Result, guard, metrics as author_metrics,
@@ -28,9 +28,6 @@ pub(super) const OLD: &str = "its rosey-shim is older than plugin-api 1.1; build
 
 /// Longest time for `#[migrate]`, in milliseconds. The host may wait for less.
 const MIGRATION_MS: u32 = 300_000;
-
-/// The lane of the shim's main thread in `HostApi::executing`.
-const MAIN_LANE: u32 = 0;
 
 pub(super) extern "C" fn manifest<P: Plugin>() -> RVec<u8> {
     guard::catch(|| serde_json::to_vec(&P::MANIFEST).unwrap_or_default()).unwrap_or_default().into()
@@ -72,7 +69,7 @@ fn run<P: Plugin>(host: HostApiRef, instance: &'static Instance<P>, event: &Even
 fn go_on(host: HostApiRef, event: u64, deadline: Instant, begun: Handling<'static>) {
     match begun {
         Handling::Done(finished) => reply(host, event, finished),
-        Handling::Future(future) => runtime::poll_once(host, event, deadline, future),
+        Handling::Future(handler) => runtime::poll_once(Begun { host, event, deadline, handler }),
     }
     host.executing()(MAIN_LANE, 0);
     runtime::drive();
@@ -95,9 +92,12 @@ pub(super) extern "C" fn occur<P: Plugin>(id: u64, bits: u32, deadline_ms: u32, 
 }
 
 pub(super) extern "C" fn returned(call: u64, answer: RSlice<'_, u8>) {
+    // Before the answer wakes anything.
+    let begun = runtime::take_parked(call);
     if let Err(panic) = guard::catch(|| calls::returned(call, answer.as_slice())) {
         tracing::error!("taking the answer to a call {panic}");
     }
+    begun.into_iter().for_each(runtime::resume);
 }
 
 pub(super) extern "C" fn migrate<P: Plugin>(id: u64, from: u32) {

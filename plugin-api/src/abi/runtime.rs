@@ -1,26 +1,32 @@
-//! Runs `async` handlers: the first poll on the shim's main thread, all later polls on a thread of the library.
+//! Runs `async` handlers: on the shim's main thread as long as they wait only for the host, else on a thread of the library.
 //!
-//! Most handlers are ready at the first poll, and their answers leave with the batch that they came in. The first
-//! handler that is not ready, or that leaves a task behind, starts a single thread, which drives a tokio runtime for
-//! all of them. The runtime itself (some 40 KiB) exists from `create` on, so that code anywhere can create timers and
-//! tasks.
+//! Most handlers are ready at the first poll, and their answers leave with the batch that they came in. A handler that reads
+//! the store is parked until the answer comes to the main thread, and goes on there, so that it causes no switch between
+//! threads. The first handler that waits for something else, or that leaves a task behind, starts a single thread, which
+//! drives a tokio runtime for all of them. The runtime itself (some 40 KiB) exists from `create` on, so that code anywhere
+//! can create timers and tasks.
 
-use super::{glue::reply, module::HostApiRef};
+use super::{calls, glue::reply, module::HostApiRef};
 use crate::{Error, Finished, Result, guard};
 use std::{
+    collections::BTreeMap,
     future::{Future, pending, poll_fn},
     mem,
     pin::Pin,
-    sync::{Once, OnceLock},
-    task::{Poll, Waker},
+    sync::{
+        Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    task::{Poll, Wake, Waker},
     thread,
     time::Instant,
 };
 use tokio::runtime::{Builder, Runtime};
 
-type Handler = Pin<Box<dyn Future<Output = Finished> + Send>>;
+pub(super) type Handler = Pin<Box<dyn Future<Output = Finished> + Send>>;
 
-/// The lane of the runtime's thread in `HostApi::executing`.
+/// The lanes of the shim's main thread and of the runtime's thread in `HostApi::executing`.
+pub(super) const MAIN_LANE: u32 = 0;
 const RUNTIME_LANE: u32 = 1;
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -34,18 +40,89 @@ pub(super) fn start() -> Result<()> {
     Ok(())
 }
 
-/// Polls a handler for the first time, and answers or moves it to the runtime's thread. Never unwinds.
-pub(super) fn poll_once(host: HostApiRef, event: u64, deadline: Instant, mut handler: Handler) {
-    match poll_guarded(&mut handler, Waker::noop()) {
-        Poll::Ready(finished) => {
-            discard(handler);
-            reply(host, event, finished);
-        }
-        Poll::Pending => {
-            if let Some(runtime) = RUNTIME.get() {
-                runtime.spawn(finish(host, event, deadline, handler));
+/// A handler that has begun.
+pub(super) struct Begun {
+    pub(super) host: HostApiRef,
+    pub(super) event: u64,
+    pub(super) deadline: Instant,
+    pub(super) handler: Handler,
+}
+
+/// Handlers that wait for the answer to a call with this number.
+static PARKED: Mutex<BTreeMap<u64, Begun>> = Mutex::new(BTreeMap::new());
+
+fn parked() -> MutexGuard<'static, BTreeMap<u64, Begun>> {
+    PARKED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Wakes a parked handler for something else than the answer that it is parked for: it then goes on in the runtime.
+struct Elsewhere {
+    call: u64,
+    woken: AtomicBool,
+}
+
+impl Wake for Elsewhere {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, SeqCst);
+        unpark(self.call);
+    }
+}
+
+fn unpark(call: u64) {
+    let begun = parked().remove(&call);
+    begun.into_iter().for_each(spawn);
+}
+
+/// Polls a handler on the main thread, and answers, parks it, or moves it to the runtime's thread. Never unwinds.
+pub(super) fn poll_once(mut begun: Begun) {
+    let (polled, call) = calls::watch(|| poll_guarded(&mut begun.handler, Waker::noop()));
+    match (polled, call) {
+        (Poll::Ready(finished), _) => answer(begun, finished),
+        (Poll::Pending, None) => spawn(begun),
+        (Poll::Pending, Some(call)) => park(call, begun),
+    }
+}
+
+/// Goes on with the handler that is parked for this call, whose answer has come.
+pub(super) fn resume(begun: Begun) {
+    let (host, event) = (begun.host, begun.event);
+    host.executing()(MAIN_LANE, event);
+    poll_once(begun);
+    host.executing()(MAIN_LANE, 0);
+    drive();
+}
+
+/// Takes the handler that waits for the answer to this call.
+pub(super) fn take_parked(call: u64) -> Option<Begun> {
+    parked().remove(&call)
+}
+
+fn park(call: u64, mut begun: Begun) {
+    let elsewhere = Arc::new(Elsewhere { call, woken: AtomicBool::new(false) });
+    // Once more, so that everything that it waits for knows the waker.
+    let (polled, next) = calls::watch(|| poll_guarded(&mut begun.handler, &Arc::clone(&elsewhere).into()));
+    match (polled, next) {
+        (Poll::Ready(finished), _) => answer(begun, finished),
+        // It goes from one thing to another without waiting.
+        (Poll::Pending, Some(_)) => spawn(begun),
+        (Poll::Pending, None) => {
+            parked().insert(call, begun);
+            if elsewhere.woken.load(SeqCst) {
+                unpark(call);
             }
         }
+    }
+}
+
+fn answer(begun: Begun, finished: Finished) {
+    let Begun { host, event, handler, .. } = begun;
+    discard(handler);
+    reply(host, event, finished);
+}
+
+fn spawn(begun: Begun) {
+    if let Some(runtime) = RUNTIME.get() {
+        runtime.spawn(finish(begun));
     }
 }
 
@@ -53,7 +130,8 @@ pub(super) fn poll_once(host: HostApiRef, event: u64, deadline: Instant, mut han
 pub(super) fn drive() {
     static DRIVEN: Once = Once::new();
     let Some(runtime) = RUNTIME.get() else { return };
-    if DRIVEN.is_completed() || runtime.metrics().num_alive_tasks() == 0 {
+    // A parked handler may have set a timer.
+    if DRIVEN.is_completed() || (runtime.metrics().num_alive_tasks() == 0 && parked().is_empty()) {
         return;
     }
     DRIVEN.call_once(|| {
@@ -67,7 +145,8 @@ pub(super) fn drive() {
 
 /// Polls a handler to its end, records every poll, and ends its event. At the deadline, when the host has ended the
 /// event itself, it drops the handler without an answer, so that handlers that never end do not accumulate.
-async fn finish(host: HostApiRef, event: u64, deadline: Instant, mut handler: Handler) {
+async fn finish(begun: Begun) {
+    let Begun { host, event, deadline, mut handler } = begun;
     let mut late = std::pin::pin!(tokio::time::sleep_until(deadline.into()));
     let result = poll_fn(|cx| {
         host.executing()(RUNTIME_LANE, event);

@@ -1,6 +1,7 @@
 //! A migration and its way back against what was there.
 
 use super::*;
+use crate::commit::values::Values;
 use crate::{
     commit::{Answer, Batch, Question, Record, SCHEMA, To, kept, timers::TimerQuota},
     time::Clock,
@@ -23,7 +24,10 @@ fn open() -> Connection {
 fn batch(records: Vec<Record>) -> Batch {
     let timer_quota = TimerQuota { timers: 0, bytes: 0 };
     let (plugin, clock, accepts) = ("p".into(), Clock::default(), Vec::new());
-    Batch { plugin, quota: QUOTA, timer_quota, clock, store_version: None, accepts, records }
+    // As a slot has them: from batch to batch.
+    thread_local!(static VALUES: Values = Values::default());
+    let values = VALUES.with(Values::clone);
+    Batch { plugin, quota: QUOTA, timer_quota, clock, values, store_version: None, accepts, records }
 }
 
 fn put(store: &mut Connection, store_version: u32, scope: &str, key: &str, value: &str) -> Result<(), CommitError> {

@@ -4,6 +4,7 @@ use super::{
     super::{NewEvent, NewLine},
     *,
 };
+use crate::commit::values::Values;
 use crate::{
     commit::{Quota, timers::TimerQuota},
     time::Clock,
@@ -23,7 +24,10 @@ fn open() -> Connection {
 fn batch(records: Vec<Record>) -> Batch {
     let timer_quota = TimerQuota { timers: 0, bytes: 0 };
     let (plugin, clock, accepts) = ("p".into(), Clock::default(), Vec::new());
-    Batch { plugin, quota: QUOTA, timer_quota, clock, store_version: None, accepts, records }
+    // As a slot has them: from batch to batch.
+    thread_local!(static VALUES: Values = Values::default());
+    let values = VALUES.with(Values::clone);
+    Batch { plugin, quota: QUOTA, timer_quota, clock, values, store_version: None, accepts, records }
 }
 
 fn change(key: &str, to: To) -> Change {
@@ -39,7 +43,8 @@ fn put(key: &str, value: &str) -> Record {
 }
 
 fn read(connection: &mut Connection, key: &str) -> (String, u64) {
-    get(connection, "p", "", key, now()).expect("memory")
+    let Seen { text, version, .. } = get(connection, "p", "", key, now()).expect("memory");
+    (text.into_owned(), version)
 }
 
 #[test]

@@ -28,6 +28,7 @@ impl Timers {
 
     fn run(&mut self, records: Vec<Record>) -> Results {
         let batch = crate::commit::Batch {
+            values: Default::default(),
             plugin: "p".into(),
             quota: Quota { keys: 1, bytes: 100, lines: 1 },
             timer_quota: self.quota,

@@ -1,6 +1,7 @@
 //! What is written out is what is read in.
 
 use super::*;
+use crate::commit::values::Values;
 use crate::{
     commit::{Applied, Batch, Change, Record, SCHEMA, To, all_usage, kept, timers::TimerQuota},
     time::Clock,
@@ -20,7 +21,16 @@ fn put(connection: &mut Connection, scope: &str, key: &str, value: &str, ttl: u6
     let records = vec![Record { changes: vec![change], ..Record::default() }];
     let timer_quota = TimerQuota { timers: 0, bytes: 0 };
     let (plugin, clock, accepts) = ("p".into(), Clock::default(), Vec::new());
-    let batch = Batch { plugin, quota: QUOTA, timer_quota, clock, store_version: None, accepts, records };
+    let batch = Batch {
+        plugin,
+        quota: QUOTA,
+        timer_quota,
+        clock,
+        values: Values::default(),
+        store_version: None,
+        accepts,
+        records,
+    };
     let results = sql::run(connection, &batch).expect("memory").records;
     assert_eq!(results, [Ok(Applied::default())]);
 }
