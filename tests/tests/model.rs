@@ -3,7 +3,11 @@
 
 use proptest::prelude::*;
 use rosey::{
-    commit::{self, Answer, Batch, Change, CommitError, Question, Quota, Read, Record, To, timers::TimerQuota},
+    commit::{
+        self, Answer, Batch, Change, CommitError, Question, Quota, Read, Record, To,
+        timers::TimerQuota,
+        values::{Value, Values},
+    },
     store::Database,
     time::{Clock, unix_millis},
 };
@@ -78,6 +82,7 @@ struct Bot<'a> {
     runtime: tokio::runtime::Runtime,
     programs: &'a [Vec<Op>],
     database: Database,
+    values: Values,
     flow: Flow<usize>,
     generation: u64,
     running: Vec<Running>,
@@ -95,6 +100,7 @@ impl<'a> Bot<'a> {
             runtime,
             programs,
             database,
+            values: Values::default(),
             flow,
             generation: 1,
             running: Vec::new(),
@@ -113,7 +119,8 @@ impl<'a> Bot<'a> {
     fn batch(&self, records: Vec<Record>) -> commit::Results {
         let timer_quota = TimerQuota { timers: 0, bytes: 0 };
         let (plugin, clock, accepts) = ("p".into(), Clock::default(), Vec::new());
-        let batch = Batch { plugin, quota: QUOTA, timer_quota, clock, store_version: None, accepts, records };
+        let values = self.values.clone();
+        let batch = Batch { plugin, quota: QUOTA, timer_quota, clock, values, store_version: None, accepts, records };
         self.runtime.block_on(commit::run(&self.database, batch))
     }
 
@@ -182,9 +189,15 @@ impl<'a> Bot<'a> {
 
     /// What the store has, noted as read. The first look counts, as in the SDK.
     fn read(&self, record: &mut Record, key: &str) -> Option<i64> {
-        let Answer::Value { value, version } = self.ask(Question::Get { scope: "".into(), key: key.to_owned() }) else {
-            panic!("a value")
-        };
+        // As a slot: from what the plugin used last, else from the store.
+        let Value { text: value, version } = self.values.read("", key, Value::clone).unwrap_or_else(|| {
+            let since = self.values.moment();
+            let question = Question::Get { scope: "".into(), key: key.to_owned() };
+            let Answer::Value { value, version, .. } = self.ask(question) else { panic!("a value") };
+            let value = Value { text: value, version };
+            self.values.learn(since, &"".into(), key, value.clone());
+            value
+        });
         record.reads.push(Read::Key { scope: "".into(), key: key.to_owned(), version });
         (version > 0).then(|| value.parse().expect("a number"))
     }
