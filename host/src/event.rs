@@ -232,14 +232,21 @@ impl Event {
         }
     }
 
-    /// The event for a process of the build with this manifest. `None` when that build has no handler for it.
+    /// The event for a process of the build with this manifest. `now` says the time, in milliseconds since 1970, if it is
+    /// needed. `None` when that build has no handler for the event.
     #[inline]
-    pub fn for_build(&self, manifest: &Manifest, id: u64, deadline_ms: u32) -> Option<wire::Event<'_>> {
+    pub fn for_build(
+        &self,
+        manifest: &Manifest,
+        id: u64,
+        deadline_ms: u32,
+        now: impl FnOnce() -> u64,
+    ) -> Option<wire::Event<'_>> {
         let (handler, body) = match &self.body {
             Body::Command(command) => (0, command.body()),
             Body::Other(occurrence) => match &occurrence.what {
                 What::Command(command) => (0, command.body()),
-                what => (occurrence.handler_in(manifest)?, what.body(crate::time::unix_millis())),
+                what => (occurrence.handler_in(manifest)?, what.body(now())),
             },
         };
         Some(wire::Event {

@@ -17,6 +17,7 @@ use crate::{
         spawn::Exit,
         start::StartedGeneration,
     },
+    time::unix_millis,
 };
 use rosey_core::hash::Hash;
 use rosey_core::state::{GenerationId, Role};
@@ -205,7 +206,7 @@ impl Live {
     /// Puts an event into the output. False, without effect, when this build has no handler for it.
     pub fn deliver(&mut self, id: u64, left: Duration, event: &Event) -> bool {
         let deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
-        let Some(event) = event.for_build(&self.manifest, id, deadline_ms) else { return false };
+        let Some(event) = event.for_build(&self.manifest, id, deadline_ms, unix_millis) else { return false };
         self.push_event(&event);
         true
     }

@@ -85,7 +85,7 @@ pub struct Event<'a> {
     pub connector: &'a str,
     /// W3C `traceparent`, or empty. Only a command carries one to the plugin.
     pub traceparent: &'a str,
-    /// What happened.
+    /// The kind of event, with its data.
     pub body: Body<'a>,
 }
 
