@@ -88,6 +88,21 @@ async fn of_256_events_that_read_and_write_the_same_each_sees_what_the_one_befor
 }
 
 #[tokio::test]
+async fn a_handler_may_wait_for_the_store_and_for_anything_else() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let rig = start(directory.path()).await;
+    let mut channel = rig.channel("c");
+    for user in 0..100 {
+        channel.say_as(&format!("user{user}"), "!waits").await;
+    }
+    for _ in 0..100 {
+        assert_eq!(channel.answer().await.as_deref(), Some("28"));
+    }
+    assert_eq!(rig.ask("!tally").await, "counted", "and after that the plugin goes on as before");
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_store_that_is_full_fails_the_event_and_says_so() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut config = plugin("p", &build::library("misbehave"));

@@ -283,6 +283,31 @@ impl Misbehave {
         Ok(number.map_or_else(|| "nothing".to_owned(), |number| number.to_string()))
     }
 
+    /// Waits for the store and for other things, in every order: one read, two at a time, a read that loses against a timer
+    /// and one that wins, a timer alone, a task of its own that reads nothing.
+    #[command]
+    async fn waits(&self, cx: &Context) -> Result<String> {
+        let store = cx.store();
+        let mut sum = store.get::<i64>("one").await?.unwrap_or(1);
+        let (two, three) = tokio::join!(store.get::<i64>("two"), store.get::<i64>("three"));
+        sum += two?.unwrap_or(2) + three?.unwrap_or(3);
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep(Duration::from_micros(1)) => sum += 4,
+            four = store.get::<i64>("four") => sum += four?.unwrap_or(4),
+        }
+        sum += tokio::time::timeout(Duration::from_secs(20), store.get::<i64>("five")).await??.unwrap_or(5);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        sum += tokio::spawn(async {
+            tokio::task::yield_now().await;
+            6
+        })
+        .await
+        .map_err(|_| Error::internal("gone"))?;
+        sum += store.get::<i64>("seven").await?.unwrap_or(7);
+        Ok(sum.to_string())
+    }
+
     /// Once a minute for each person.
     #[command(cooldown = "1m")]
     fn rarely(&self, _cx: &Context) -> &'static str {
