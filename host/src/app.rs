@@ -198,7 +198,7 @@ async fn live(
     let speech = Speech::new(database.clone(), journal, BTreeMap::new(), config.repeat_lines);
     metrics.set_speech(speech.clone());
     let plugins = make_plugins(&config, starter, &database, &router, &speech, &metrics).await?;
-    // Plugins may take the last file descriptors that there are, and then nobody could stop one.
+    // Plugins may take the last file descriptors that there are, and then no operator could stop one.
     let control = control_socket(&state, &ops)?;
     // Before any view is possible: a plugin that is about to start must not show as stopped.
     plugins.start_all().await;
@@ -477,7 +477,7 @@ fn count(metrics: &Metrics, record: &AuditRecord) {
 /// The path of the shim's executable, whether it exists or not.
 fn shim(config: &Config) -> PathBuf {
     let beside_me = || std::env::current_exe().unwrap_or_default().with_file_name("rosey-shim");
-    // A package puts programs that nobody types elsewhere.
+    // A package puts programs that no one types by name elsewhere.
     let shims = || [beside_me(), beside_me().with_file_name("../lib/rosey/rosey-shim")];
     let of_this_build = || shims().into_iter().find(|path| path.is_file()).unwrap_or_else(beside_me);
     config.shim.clone().unwrap_or_else(of_this_build)

@@ -388,7 +388,7 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
-/// Starts a thread that does jobs with a connection, until nobody can send it one.
+/// Starts a thread that does jobs with a connection, until all senders are gone.
 fn work(name: &str, mut connection: Connection) -> Result<mpsc::Sender<Job>, StoreError> {
     let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
     let serve = move || {

@@ -65,7 +65,7 @@ pub struct Setting {
     pub default: &'static str,
     /// Whether it must be set.
     pub required: bool,
-    /// Whether nobody may see its value.
+    /// Whether its value is secret, and never shown.
     pub secret: bool,
 }
 

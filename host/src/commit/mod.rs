@@ -71,7 +71,7 @@ pub struct Record {
     /// Events for other plugins, in order.
     pub signals: Vec<NewEvent>,
     /// The row of `accepted` that this ends. If the row is gone, the event has ended before, and nothing is applied.
-    pub settles: Option<i64>,
+    pub ends_row: Option<i64>,
 }
 
 impl Record {
@@ -79,18 +79,18 @@ impl Record {
     fn writes_nothing(&self) -> bool {
         let changes_nothing = self.changes.is_empty() && self.timers.is_empty();
         let leads_nowhere = self.lines.is_empty() && self.signals.is_empty();
-        changes_nothing && leads_nowhere && self.settles.is_none()
+        changes_nothing && leads_nowhere && self.ends_row.is_none()
     }
 
     /// The removal of an event that has ended, by its row of `accepted`.
     pub fn end(row: i64) -> Self {
-        Self { settles: Some(row), ..Self::default() }
+        Self { ends_row: Some(row), ..Self::default() }
     }
 
     /// Whether it changes one key, and does nothing else.
     fn writes_once(&self) -> bool {
         let is_alone = self.timers.is_empty() && self.lines.is_empty() && self.signals.is_empty();
-        self.changes.len() == 1 && is_alone && self.settles.is_none()
+        self.changes.len() == 1 && is_alone && self.ends_row.is_none()
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn publish(connection: &Connection, event: &NewEvent) -> rusqlite::Re
 }
 
 /// Removes an event that has ended. False if it had ended before; then nothing more may follow from it.
-pub(super) fn settle(connection: &Connection, row: i64) -> rusqlite::Result<bool> {
+pub(super) fn end(connection: &Connection, row: i64) -> rusqlite::Result<bool> {
     Ok(connection.prepare_cached("DELETE FROM accepted WHERE id = ?1")?.execute([row])? > 0)
 }
 

@@ -4,7 +4,7 @@ use super::{
     Answer, Applied, Batch, Change, CommitError, Kept, MAX_CHANGES, MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE,
     Question, Quota, Read, Record, Results, To, Usage, WalkedEntry, migrate, pending,
     timers::{self, Pending},
-    view::{Seen, View},
+    view::{KeyState, View},
 };
 use crate::time::unix_millis;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -245,8 +245,8 @@ fn change_all<'a>(
     let mut applied = Applied::default();
     let mut after = *counted;
     after.commits += 1;
-    if let Some(row) = record.settles
-        && !pending::settle(transaction, row)?
+    if let Some(row) = record.ends_row
+        && !pending::end(transaction, row)?
     {
         return Ok(Err(CommitError::Ended));
     }
@@ -374,7 +374,7 @@ pub(super) fn change_key<'a>(
         transaction
             .prepare_cached("DELETE FROM kept WHERE plugin = ?1 AND scope = ?2 AND key = ?3")?
             .execute(params![plugin, scope, key])?;
-        view.changed(scope, key, Seen::default());
+        view.changed(scope, key, KeyState::default());
         return Ok(Ok(()));
     };
     transaction
@@ -383,13 +383,13 @@ pub(super) fn change_key<'a>(
              ON CONFLICT (plugin, scope, key) DO UPDATE SET value = ?4, version = ?5, expires = ?6",
         )?
         .execute(params![plugin, scope, key, value, counted.commits, expires])?;
-    view.changed(scope, key, Seen { text: value, version: counted.commits, expires: expires > 0 });
+    view.changed(scope, key, KeyState { text: value, version: counted.commits, expires: expires > 0 });
     Ok(Ok(()))
 }
 
-fn get(connection: &Connection, plugin: &str, scope: &str, key: &str, now: i64) -> rusqlite::Result<Seen<'static>> {
+fn get(connection: &Connection, plugin: &str, scope: &str, key: &str, now: i64) -> rusqlite::Result<KeyState<'static>> {
     let row = |row: &rusqlite::Row<'_>| {
-        Ok(Seen { text: Cow::Owned(row.get(0)?), version: row.get(1)?, expires: row.get::<_, i64>(2)? > 0 })
+        Ok(KeyState { text: Cow::Owned(row.get(0)?), version: row.get(1)?, expires: row.get::<_, i64>(2)? > 0 })
     };
     connection
         .prepare_cached(
@@ -436,7 +436,7 @@ fn answer(connection: &Connection, plugin: &str, question: &Question, now: i64) 
             Ok(Answer::Timers(timers))
         }
         Question::Get { scope, key } => {
-            let Seen { text, version, expires } = get(connection, plugin, scope, key, now)?;
+            let KeyState { text, version, expires } = get(connection, plugin, scope, key, now)?;
             Ok(Answer::Value { value: text.into_owned(), version, expires })
         }
         Question::List { scope, prefix, limit, after } => {

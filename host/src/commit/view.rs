@@ -7,7 +7,7 @@ use std::{borrow::Cow, sync::Arc};
 
 /// The state of one key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Seen<'a> {
+pub(super) struct KeyState<'a> {
     /// The value, as JSON; empty for a key that does not exist.
     pub text: Cow<'a, str>,
     /// The commit that wrote it; 0 for a key that does not exist.
@@ -23,9 +23,9 @@ type Name<'a> = (&'a Arc<str>, &'a str);
 pub(super) struct View<'a> {
     values: Values,
     /// Keys that the batch has read from SQLite or changed.
-    own: FxHashMap<Name<'a>, Seen<'a>>,
+    own: FxHashMap<Name<'a>, KeyState<'a>>,
     /// What the changes since [`View::begin`] have replaced, in their order.
-    before: Vec<(Name<'a>, Option<Seen<'a>>)>,
+    before: Vec<(Name<'a>, Option<KeyState<'a>>)>,
     /// Whether [`View::undo`] may follow.
     may_undo: bool,
 }
@@ -41,7 +41,7 @@ impl<'a> View<'a> {
         &mut self,
         scope: &'a Arc<str>,
         key: &'a str,
-        get: impl FnOnce() -> rusqlite::Result<Seen<'static>>,
+        get: impl FnOnce() -> rusqlite::Result<KeyState<'static>>,
         take: impl Fn(&str, u64) -> T,
     ) -> rusqlite::Result<T> {
         if let Some(seen) = self.own.get(&(scope, key)) {
@@ -57,7 +57,7 @@ impl<'a> View<'a> {
     }
 
     /// Records the new state of a key.
-    pub fn changed(&mut self, scope: &'a Arc<str>, key: &'a str, to: Seen<'a>) {
+    pub fn changed(&mut self, scope: &'a Arc<str>, key: &'a str, to: KeyState<'a>) {
         let before = self.own.insert((scope, key), to);
         if self.may_undo {
             self.before.push(((scope, key), before));
@@ -94,8 +94,8 @@ impl<'a> View<'a> {
 mod tests {
     use super::*;
 
-    fn seen(text: &str, version: u64) -> Seen<'static> {
-        Seen { text: Cow::Owned(text.to_owned()), version, expires: false }
+    fn seen(text: &str, version: u64) -> KeyState<'static> {
+        KeyState { text: Cow::Owned(text.to_owned()), version, expires: false }
     }
 
     #[test]
@@ -109,7 +109,7 @@ mod tests {
         view.changed(&scope, "tea", seen("3", 2));
         view.changed(&scope, "milk", seen("4", 2));
         view.undo();
-        let none = || Ok(Seen::default());
+        let none = || Ok(KeyState::default());
         let taken = |text: &str, version| (text.to_owned(), version);
         assert_eq!(view.read(&scope, "tea", none, taken), Ok(("1".to_owned(), 1)));
         assert_eq!(view.read(&scope, "milk", none, taken), Ok((String::new(), 0)));
@@ -124,7 +124,7 @@ mod tests {
         let values = Values::default();
         for (expires, kept) in [(false, true), (true, false)] {
             let mut view = View::of(&values);
-            view.changed(&scope, "tea", Seen { expires, ..seen("1", 1) });
+            view.changed(&scope, "tea", KeyState { expires, ..seen("1", 1) });
             view.keep(1);
             assert_eq!(values.read("", "tea", |_| ()).is_some(), kept);
         }

@@ -4,7 +4,7 @@ use super::{chart::Span, words};
 use crate::metrics::Served;
 use std::fmt::Write;
 
-/// Seconds without service in one part of a bar that nobody would notice: a start, a restart.
+/// Seconds without service in one part of a bar that do not matter: a start, a restart.
 const NOTICED: f64 = 1.0;
 
 /// The height of a bar in its own units.

@@ -6,7 +6,7 @@
 use super::{
     Candidate, PluginConfig, PluginError, Plugins, inspect,
     member::{Member, Members},
-    set::{self, Chosen, Decision, Wish},
+    set::{self, Chosen, Decision, WantedState},
 };
 use crate::slot::{
     command::Command,
@@ -71,7 +71,7 @@ impl Plugins {
         if self.members().contains_key(&name) {
             return Err(PluginError::Loaded);
         }
-        let before = self.remember(&name, Wish::Loaded, new.library).await?;
+        let before = self.remember(&name, WantedState::Loaded, new.library).await?;
         let done = self.join(Chosen { config: new.config, disabled: false }, artifact).await;
         if done.is_err() {
             self.leave(&name).await;
@@ -112,7 +112,7 @@ impl Plugins {
     pub async fn unload(&self, name: &str) -> Result<(), PluginError> {
         let _changing = self.changing.lock().await;
         self.member(name)?;
-        self.remember(name, Wish::Unloaded, None).await?;
+        self.remember(name, WantedState::Unloaded, None).await?;
         self.leave(name).await;
         self.collect_garbage_soon();
         Ok(())
@@ -143,7 +143,7 @@ impl Plugins {
             return Err(PluginError::Disabled);
         }
         let library = self.decided_library(name).await?;
-        self.remember(name, Wish::Disabled, library).await?;
+        self.remember(name, WantedState::Disabled, library).await?;
         // From now on no start and no reload begins; a change under way ends with the stop.
         self.put(&Arc::new(member.with(true)));
         match member.handle.change(|answer| Command::Stop { host_stops: false, answer }).await? {
@@ -163,7 +163,7 @@ impl Plugins {
             return Err(PluginError::Enabled);
         }
         let library = self.decided_library(name).await?;
-        self.remember(name, Wish::Loaded, library).await?;
+        self.remember(name, WantedState::Loaded, library).await?;
         self.put(&Arc::new(member.with(false)));
         self.start(name).await
     }
@@ -176,11 +176,11 @@ impl Plugins {
     async fn remember(
         &self,
         name: &str,
-        wish: Wish,
+        wanted: WantedState,
         library: Option<PathBuf>,
     ) -> Result<Option<Decision>, PluginError> {
         let before = set::load(&self.database).await?.remove(name);
-        let decision = self.catalog.load().decision(name, wish, library);
+        let decision = self.catalog.load().decision(name, wanted, library);
         set::save(&self.database, name, decision).await?;
         Ok(before)
     }

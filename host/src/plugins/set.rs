@@ -34,7 +34,7 @@ pub struct Catalog {
 
 /// What an operator decided about a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum WantedState {
     /// It belongs to the set, and runs.
     Loaded,
     /// It does not belong to the set.
@@ -43,13 +43,13 @@ pub enum Wish {
     Disabled,
 }
 
-impl Wish {
+impl WantedState {
     const ALL: [(Self, &str); 3] =
         [(Self::Loaded, "loaded"), (Self::Unloaded, "unloaded"), (Self::Disabled, "disabled")];
 
     /// The word in the database, which people read too.
     pub fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(wish, _)| *wish == self).map_or("", |(_, word)| word)
+        Self::ALL.iter().find(|(wanted, _)| *wanted == self).map_or("", |(_, word)| word)
     }
 }
 
@@ -57,7 +57,7 @@ impl Wish {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// What was decided.
-    pub wish: Wish,
+    pub wanted: WantedState,
     /// The library, instead of the configured one.
     pub library: Option<PathBuf>,
 }
@@ -108,10 +108,10 @@ impl Catalog {
         let mut chosen = BTreeMap::new();
         for name in enabled.chain(decisions.keys()) {
             let decision = decisions.get(name);
-            let disabled = match decision.map(|decision| decision.wish) {
-                None | Some(Wish::Loaded) => false,
-                Some(Wish::Disabled) => true,
-                Some(Wish::Unloaded) => continue,
+            let disabled = match decision.map(|decision| decision.wanted) {
+                None | Some(WantedState::Loaded) => false,
+                Some(WantedState::Disabled) => true,
+                Some(WantedState::Unloaded) => continue,
             };
             let config = self.config(name, decision.and_then(|decision| decision.library.as_deref()));
             chosen.insert(name.clone(), Chosen { config, disabled });
@@ -119,15 +119,15 @@ impl Catalog {
         chosen
     }
 
-    /// What must be remembered so that this wish counts; `None` when the configuration says the same.
-    pub fn decision(&self, plugin: &str, wish: Wish, library: Option<PathBuf>) -> Option<Decision> {
+    /// What must be remembered so that this counts; `None` when the configuration says the same.
+    pub fn decision(&self, plugin: &str, wanted: WantedState, library: Option<PathBuf>) -> Option<Decision> {
         let enabled = self.configured.get(plugin).is_some_and(|(_, enabled)| *enabled);
-        let says_the_same = match wish {
-            Wish::Loaded => enabled && library.is_none(),
-            Wish::Unloaded => !enabled,
-            Wish::Disabled => false,
+        let says_the_same = match wanted {
+            WantedState::Loaded => enabled && library.is_none(),
+            WantedState::Unloaded => !enabled,
+            WantedState::Disabled => false,
         };
-        (!says_the_same).then_some(Decision { wish, library })
+        (!says_the_same).then_some(Decision { wanted, library })
     }
 
     /// Where the configuration and the decisions differ, a sentence each.
@@ -139,15 +139,15 @@ impl Catalog {
                 None => "the configuration does not have it",
             };
             let from = decision.library.as_ref().map(|library| format!(" from {}", library.display()));
-            let back = match (decision.wish, self.configured.get(name)) {
-                (Wish::Loaded, Some((_, true))) => "unload it and load it without a path",
-                (Wish::Loaded, _) => "unload",
-                (Wish::Unloaded, _) => "load",
-                (Wish::Disabled, _) => "enable",
+            let back = match (decision.wanted, self.configured.get(name)) {
+                (WantedState::Loaded, Some((_, true))) => "unload it and load it without a path",
+                (WantedState::Loaded, _) => "unload",
+                (WantedState::Unloaded, _) => "load",
+                (WantedState::Disabled, _) => "enable",
             };
             format!(
                 "{name} is {}{} by an operator, and {file}; to go by the configuration: {back}",
-                decision.wish.word(),
+                decision.wanted.word(),
                 from.unwrap_or_default()
             )
         };
@@ -177,8 +177,8 @@ pub fn read(connection: &mut rusqlite::Connection) -> rusqlite::Result<Decisions
     let rows = statement.query_map([], row)?.collect::<rusqlite::Result<Vec<_>>>()?;
     let decision = |(name, word, library): (String, String, Option<String>)| {
         // Another word is of a later Rosey; then the configuration counts.
-        let (wish, _) = *Wish::ALL.iter().find(|(_, known)| *known == word)?;
-        Some((name, Decision { wish, library: library.map(PathBuf::from) }))
+        let (wanted, _) = *WantedState::ALL.iter().find(|(_, known)| *known == word)?;
+        Some((name, Decision { wanted, library: library.map(PathBuf::from) }))
     };
     Ok(rows.into_iter().filter_map(decision).collect())
 }
@@ -191,10 +191,10 @@ pub fn read(connection: &mut rusqlite::Connection) -> rusqlite::Result<Decisions
 pub async fn save(database: &Database, plugin: &str, decision: Option<Decision>) -> Result<(), StoreError> {
     let plugin = plugin.to_owned();
     let write = move |connection: &mut rusqlite::Connection| match decision {
-        Some(Decision { wish, library }) => connection.execute(
+        Some(Decision { wanted, library }) => connection.execute(
             "INSERT INTO plugin_set (name, wish, library) VALUES (?1, ?2, ?3)
                  ON CONFLICT (name) DO UPDATE SET wish = ?2, library = ?3",
-            params![plugin, wish.word(), library.map(|path| path.to_string_lossy().into_owned())],
+            params![plugin, wanted.word(), library.map(|path| path.to_string_lossy().into_owned())],
         ),
         None => connection.execute("DELETE FROM plugin_set WHERE name = ?1", [plugin]),
     };
@@ -216,9 +216,9 @@ mod tests {
         Catalog { plugin_dir: "/p".into(), configured, plain: PluginConfig::default() }
     }
 
-    fn chosen(decisions: &[(&str, Wish, Option<&str>)]) -> Vec<(String, bool, String)> {
-        let decision = |(name, wish, library): &(&str, Wish, Option<&str>)| {
-            ((*name).to_owned(), Decision { wish: *wish, library: library.map(PathBuf::from) })
+    fn chosen(decisions: &[(&str, WantedState, Option<&str>)]) -> Vec<(String, bool, String)> {
+        let decision = |(name, wanted, library): &(&str, WantedState, Option<&str>)| {
+            ((*name).to_owned(), Decision { wanted: *wanted, library: library.map(PathBuf::from) })
         };
         let decisions = decisions.iter().map(decision).collect();
         let shown =
@@ -230,31 +230,35 @@ mod tests {
     fn decisions_count_over_the_configuration() {
         let on = |disabled, library: &str| ("on".to_owned(), disabled, library.to_owned());
         assert_eq!(chosen(&[]), [on(false, "/p/libon.so")]);
-        assert_eq!(chosen(&[("on", Wish::Unloaded, None)]), []);
-        assert_eq!(chosen(&[("on", Wish::Disabled, Some("x.so"))]), [on(true, "/p/x.so")]);
-        let all = chosen(&[("off", Wish::Loaded, None), ("a-b", Wish::Loaded, None), ("c", Wish::Unloaded, None)]);
+        assert_eq!(chosen(&[("on", WantedState::Unloaded, None)]), []);
+        assert_eq!(chosen(&[("on", WantedState::Disabled, Some("x.so"))]), [on(true, "/p/x.so")]);
+        let all = chosen(&[
+            ("off", WantedState::Loaded, None),
+            ("a-b", WantedState::Loaded, None),
+            ("c", WantedState::Unloaded, None),
+        ]);
         let libraries: Vec<_> = all.iter().map(|(_, _, library)| library.as_str()).collect();
         assert_eq!(libraries, ["/p/liba_b.so", "/p/liboff.so", "/p/libon.so"]);
     }
 
     #[test]
     fn only_what_differs_from_the_configuration_is_remembered() {
-        let is_kept = |plugin, wish, library: Option<&str>| {
-            catalog().decision(plugin, wish, library.map(PathBuf::from)).is_some()
+        let is_kept = |plugin, wanted, library: Option<&str>| {
+            catalog().decision(plugin, wanted, library.map(PathBuf::from)).is_some()
         };
-        assert!(!is_kept("on", Wish::Loaded, None) && is_kept("on", Wish::Loaded, Some("x.so")));
-        assert!(is_kept("off", Wish::Loaded, None) && is_kept("new", Wish::Loaded, None));
-        assert!(is_kept("on", Wish::Unloaded, None) && !is_kept("off", Wish::Unloaded, None));
-        assert!(!is_kept("new", Wish::Unloaded, None) && is_kept("on", Wish::Disabled, None));
+        assert!(!is_kept("on", WantedState::Loaded, None) && is_kept("on", WantedState::Loaded, Some("x.so")));
+        assert!(is_kept("off", WantedState::Loaded, None) && is_kept("new", WantedState::Loaded, None));
+        assert!(is_kept("on", WantedState::Unloaded, None) && !is_kept("off", WantedState::Unloaded, None));
+        assert!(!is_kept("new", WantedState::Unloaded, None) && is_kept("on", WantedState::Disabled, None));
     }
 
     #[tokio::test]
     async fn decisions_are_remembered_and_forgotten() {
         let directory = tempfile::tempdir().expect("a directory");
         let database = Database::open(&directory.path().join("rosey.db"), &[SCHEMA]).expect("a database");
-        let decision = Decision { wish: Wish::Loaded, library: Some("/x/y.so".into()) };
+        let decision = Decision { wanted: WantedState::Loaded, library: Some("/x/y.so".into()) };
         save(&database, "a", Some(decision.clone())).await.expect("written");
-        save(&database, "b", Some(Decision { wish: Wish::Disabled, library: None })).await.expect("written");
+        save(&database, "b", Some(Decision { wanted: WantedState::Disabled, library: None })).await.expect("written");
         let known = load(&database).await.expect("readable");
         assert_eq!((known.len(), &known["a"]), (2, &decision));
         let told = catalog().differences(&known).join("\n");

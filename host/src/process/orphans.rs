@@ -188,7 +188,7 @@ impl Family {
         true
     }
 
-    /// Whether an orphan's plugin still runs, or its plugin is unknown. `ended` are sessions that nobody wants.
+    /// Whether an orphan's plugin still runs, or its plugin is unknown. `ended` are sessions of plugins that have ended.
     fn is_wanted(&self, pid: Pid, ended: &[Pid]) -> bool {
         if let Some(session) = session(pid) {
             if self.members().processes.values().any(|member| *member == session) {
@@ -231,7 +231,7 @@ fn mark(pid: Pid) -> Option<String> {
 }
 
 /// Whether a process belongs to a plugin: the leader of its session is a child of this process. Also true of a process
-/// that is gone, because nobody knows what it was.
+/// that is gone, because no record says what it was.
 pub fn is_of_a_plugin(pid: u32) -> bool {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return true };
     match session(pid) {

@@ -107,7 +107,7 @@ impl Router {
         let _ = self.admin.set(admin);
     }
 
-    /// Sets who has which role. Until then, nobody gets a command that needs one.
+    /// Sets who has which role. Until then, every command that needs one is refused.
     pub fn set_roles(&self, has_role: impl Fn(&User, &str) -> bool + Send + Sync + 'static) {
         // The first one stays.
         let _ = self.roles.0.set(Box::new(has_role));

@@ -74,14 +74,14 @@ enum Owner {
 struct Leads {
     connectors: Vec<ConnectorId>,
     signals: Vec<NewEvent>,
-    settles: Option<i64>,
+    ends_row: Option<i64>,
 }
 
 impl Leads {
     fn of(record: &Record) -> Self {
         let mut connectors: Vec<_> = record.lines.iter().map(|line| line.connector.clone()).collect();
         connectors.dedup();
-        Self { connectors, signals: record.signals.clone(), settles: record.settles }
+        Self { connectors, signals: record.signals.clone(), ends_row: record.ends_row }
     }
 }
 
@@ -149,7 +149,7 @@ impl Commits {
                 Err(detail) => outcome = Outcome::Failed { text: String::new(), detail },
             }
         }
-        record.settles = row;
+        record.ends_row = row;
         if matches!(event.reply_to, ReplyTo::Line) {
             let text = match &outcome {
                 Outcome::Replied(text) => Some(text.clone()),
@@ -272,19 +272,19 @@ impl Task {
             if result.is_ok() {
                 self.account.commit_times.observe(now.saturating_duration_since(since));
             }
-            if let (Some(row), Ok(_) | Err(CommitError::Ended)) = (leads.settles, &result) {
+            if let (Some(row), Ok(_) | Err(CommitError::Ended)) = (leads.ends_row, &result) {
                 self.commits.held.remove(&row);
             }
             let result = result.map(|applied| self.happens(&leads, &applied));
             match owner {
-                Owner::Event(id, outcome) => self.event_committed(now, id, leads.settles, outcome, result),
+                Owner::Event(id, outcome) => self.event_committed(now, id, leads.ends_row, outcome, result),
                 Owner::Call(id) => match result {
                     Ok(()) => self.give_back(id, &Returned::Done),
                     Err(CommitError::Conflict) => self.give_back(id, &Returned::Conflict),
                     Err(error) => self.give_back(id, &Returned::Failed(&error.to_string())),
                 },
                 Owner::End => {
-                    if let (Err(CommitError::Store(_)), Some(row)) = (result, leads.settles) {
+                    if let (Err(CommitError::Store(_)), Some(row)) = (result, leads.ends_row) {
                         self.commits.later.push((Owner::End, Record::end(row)));
                     }
                 }

@@ -19,7 +19,7 @@ pub struct Setting {
     pub default: Option<String>,
     /// Whether it must be set.
     pub required: bool,
-    /// Whether its value is shown to nobody.
+    /// Whether its value is secret, and never shown.
     pub secret: bool,
     /// The value in force, as the operator would write it; `None` when it is not set and no default is known.
     pub value: Option<String>,

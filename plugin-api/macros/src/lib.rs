@@ -111,7 +111,7 @@ pub fn derive_choice(item: TokenStream) -> TokenStream {
 /// | `#[setting(name = "type")]` | its name in the operator's file; default: that of the field |
 ///
 /// The struct gets `serde::Deserialize`, so do not derive that. A `Duration` is written as text (`"2h30m"`), a
-/// `plugin_api::Secret` is shown to nobody. `plugin_api::settings` has an example.
+/// The value of a `plugin_api::Secret` is never shown. `plugin_api::settings` has an example.
 // `serde` too, so that a mistaken `#[serde(…)]` gets this macro's message and not rustc's.
 #[proc_macro_derive(Settings, attributes(setting, serde))]
 pub fn derive_settings(item: TokenStream) -> TokenStream {

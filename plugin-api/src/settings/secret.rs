@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 
-/// A setting that nobody may read: a token, a password. `Debug` hides it, and it has neither `Display` nor `Serialize`,
+/// A secret setting: a token, a password. `Debug` hides it, and it has neither `Display` nor `Serialize`,
 /// so that it gets into no log, answer or store by mistake. Rosey shows no setting of this type on any page.
 ///
 /// ```

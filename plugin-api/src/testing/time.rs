@@ -58,7 +58,7 @@ impl<P: Plugin> Bot<P> {
     /// ```
     ///
     /// # Panics
-    /// When a timer of `#[every(…)]` has a cron expression that nobody can read, when timers fire without end, and
+    /// When a timer of `#[every(…)]` has a cron expression that is not valid, when timers fire without end, and
     /// inside a tokio runtime.
     pub fn advance(&self, time: Duration) -> Vec<Answer> {
         let end = self.memory.now() + time;

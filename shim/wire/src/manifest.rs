@@ -54,7 +54,7 @@ pub struct Setting {
     pub default: String,
     /// Whether it must be set.
     pub required: bool,
-    /// Whether nobody may see its value.
+    /// Whether its value is secret, and never shown.
     pub secret: bool,
 }
 

@@ -107,7 +107,7 @@ pub(super) struct GoingBack {
 }
 
 impl State {
-    /// Notes what the plugin keeps: at the beginning, and when somebody else than its builds has changed it.
+    /// Notes what the plugin keeps: at the beginning, and when an operator has changed it.
     pub fn know_store(&mut self, store: StoreVersions) {
         self.store = store;
     }
@@ -297,7 +297,7 @@ impl State {
         self.start_failed(now, generation, artifact, StartProblem { why, fault });
     }
 
-    /// Until that is done, nobody knows which store there is.
+    /// Until that is done, it is unknown which store there is.
     pub(super) fn begin_put_back(&mut self) {
         (self.in_doubt, self.put_back_at) = (true, None);
         self.effects.push(Effect::PutBack);

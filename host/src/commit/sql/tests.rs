@@ -43,7 +43,7 @@ fn put(key: &str, value: &str) -> Record {
 }
 
 fn read(connection: &mut Connection, key: &str) -> (String, u64) {
-    let Seen { text, version, .. } = get(connection, "p", "", key, now()).expect("memory");
+    let KeyState { text, version, .. } = get(connection, "p", "", key, now()).expect("memory");
     (text.into_owned(), version)
 }
 
@@ -140,10 +140,10 @@ fn what_waits_is_written_with_its_cause_and_only_once() {
     assert_eq!(read(&mut store, "a").1, 0, "nothing of it is applied");
     let waiting = pending::accepted(&store, "q").expect("memory");
     assert_eq!((waiting.len(), waiting[0].place.channel.as_str()), (1, "#a"));
-    let settle = || Record { settles: Some(rows[0]), ..put("b", "1") };
-    let mut settled = batch(vec![settle(), settle()]);
-    settled.plugin = "q".into();
-    let results = run(&mut store, &settled).expect("memory").records;
+    let ending = || Record { ends_row: Some(rows[0]), ..put("b", "1") };
+    let mut twice = batch(vec![ending(), ending()]);
+    twice.plugin = "q".into();
+    let results = run(&mut store, &twice).expect("memory").records;
     assert_eq!(results, [Ok(Applied::default()), Err(CommitError::Ended)]);
     assert!(pending::accepted(&store, "q").expect("memory").is_empty());
     let first = pending::first_lines(&store, &"irc".into()).expect("memory");

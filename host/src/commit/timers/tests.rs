@@ -98,7 +98,7 @@ fn a_timer_that_is_due_is_an_event_until_that_has_ended() {
         "also if the host is killed"
     );
     let row = waiting[0].occurrence().and_then(|occurrence| occurrence.row);
-    timers.commit(Record { settles: row, ..Record::default() }).expect("it ends");
+    timers.commit(Record { ends_row: row, ..Record::default() }).expect("it ends");
     assert!(pending::accepted(&timers.connection, "p").expect("memory").is_empty());
     timers.set("past", When::At(7)).expect("there is room");
     assert_eq!(timers.fire(), [("past".to_owned(), 7)], "at once");
