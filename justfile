@@ -6,7 +6,7 @@ default:
 
 # Runs Rosey on this terminal, with the two plugins that come with it
 run *arguments:
-    cargo run --release {{ arguments }}
+    cargo run -- {{ arguments }}
 
 # Compiles everything without running it: the fastest answer while you write
 check:
@@ -34,7 +34,7 @@ doc:
 
 # Builds one plugin; `!admin reload` then loads it into a bot that runs
 plugin name:
-    cargo build --release -p {{ name }}
+    cargo build -p {{ name }}
 
 # Measures everything that has a limit, on a quiet machine
 bench:

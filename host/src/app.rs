@@ -91,7 +91,7 @@ pub enum AppError {
     #[error("another rosey uses {}; stop that one, or set another state_dir", .0.display())]
     Taken(PathBuf),
     /// The shim's executable is missing.
-    #[error("there is no rosey-shim at {}; build it with: cargo build --release -p rosey-shim, or set shim", .0.display())]
+    #[error("there is no rosey-shim at {}; {}, or set shim", .0.display(), artifact::make("rosey-shim", .0))]
     NoShim(PathBuf),
     /// A runtime or a thread cannot start.
     #[error("cannot start: {0}")]

@@ -87,7 +87,7 @@ pub enum Command {
         folders: Vec<PathBuf>,
     },
     /// Try the library of a plugin in real processes, before a bot runs it: load, sandbox, probe, each command by its usage,
-    /// reload, crash, 100,000 events. Example: rosey test-plugin target/release/libquotes.so
+    /// reload, crash, 100,000 events. Example: rosey test-plugin target/debug/libquotes.so
     TestPlugin {
         /// The library. The plugin gets its default settings, and no grants.
         #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]

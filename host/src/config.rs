@@ -52,7 +52,7 @@ pub struct Config {
     pub prefixes: BTreeMap<String, String>,
     /// Settings of the admin.
     pub admin: Admin,
-    /// The plugin folder, where Rosey looks for `lib<name>.so`.
+    /// The plugin folder, where Rosey looks for `lib<name>.so`; default: where the build or the package of this `rosey` puts them.
     pub plugin_dir: PathBuf,
     /// Artifacts, `rosey.db` and the run directory.
     pub state_dir: PathBuf,
@@ -165,7 +165,7 @@ impl Default for Config {
             roles: BTreeMap::new(),
             prefixes: BTreeMap::new(),
             admin: Admin::default(),
-            plugin_dir: "target/release".into(),
+            plugin_dir: plugins_of_this_build(),
             state_dir: ".rosey".into(),
             shim: None,
             spare_shim: true,
@@ -311,13 +311,11 @@ impl Config {
         ConfigFile::read(file).into_config()
     }
 
-    /// The default without a file: the two plugins that come with Rosey, from the folder of the executable, and the
-    /// person at the terminal as owner.
-    pub fn embedded(plugin_dir: &Path) -> Self {
+    /// The default without a file: two of the plugins that come with Rosey, and the person at the terminal as owner.
+    pub fn embedded() -> Self {
         let user = std::env::var("USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "you".to_owned());
         let mut config = Self {
             owner: Some(user.clone()),
-            plugin_dir: plugin_dir.to_owned(),
             connect: Connect { console: Some(ConsoleConfig { user }), ..Connect::default() },
             dashboard: Dashboard { enabled: true, required: false, ..Dashboard::default() },
             plugins: ["dice-roller", "eight-ball"].map(|name| (name.to_owned(), Plugin::default())).into(),
@@ -429,6 +427,13 @@ impl Config {
             plugin.sandbox.resolve(base);
         }
     }
+}
+
+/// Where cargo puts the libraries, or where the package of a system does.
+fn plugins_of_this_build() -> PathBuf {
+    let executable = std::env::current_exe().unwrap_or_default();
+    let installed = executable.with_file_name("../lib/rosey/plugins");
+    if installed.is_dir() { installed } else { executable.parent().map(Path::to_owned).unwrap_or_default() }
 }
 
 #[cfg(test)]

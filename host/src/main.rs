@@ -59,9 +59,7 @@ fn quick(log: &log::Options) -> u8 {
         return shell::fail(exit::FAILED, &problem);
     }
     warn_of_unread();
-    let installed = beside_me().join("../lib/rosey/plugins");
-    let plugins = if installed.is_dir() { installed } else { beside_me() };
-    start(Config::embedded(&plugins), |config, dashboard, _| quick_start::greet(config, dashboard))
+    start(Config::embedded(), |config, dashboard, _| quick_start::greet(config, dashboard))
 }
 
 fn dev(folders: &[PathBuf], log: &log::Options) -> u8 {
@@ -70,7 +68,7 @@ fn dev(folders: &[PathBuf], log: &log::Options) -> u8 {
     }
     let opened = quick_start::build_parts().and_then(|()| author::Workshop::open(folders));
     match opened {
-        Ok(workshop) => start(workshop.config(&beside_me()), |_, dashboard, plugins| {
+        Ok(workshop) => start(workshop.config(), |_, dashboard, plugins| {
             quick_start::show_dashboard(dashboard);
             workshop.follow(plugins);
         }),
@@ -126,7 +124,7 @@ fn start(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>, &Arc<Pl
 fn with(file: Option<PathBuf>, act: impl FnOnce(Config) -> u8) -> u8 {
     let config = match file {
         Some(file) => Config::load(&file).map_err(|error| error.to_string()),
-        None => Ok(Config::embedded(&beside_me())),
+        None => Ok(Config::embedded()),
     };
     match config {
         Ok(config) => act(config),

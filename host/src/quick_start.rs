@@ -1,6 +1,6 @@
 //! `rosey` without a configuration: builds what is missing if cargo started it, and greets the user.
 
-use crate::config::Config;
+use crate::{artifact::profile_options, config::Config};
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -24,7 +24,6 @@ const SILENCE: Duration = Duration::from_secs(1);
 pub fn build_parts() -> Result<(), String> {
     let Some(manifest) = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from) else { return Ok(()) };
     let executable = std::env::current_exe().map_err(|error| error.to_string())?;
-    let is_release = executable.parent().and_then(Path::file_name).is_some_and(|profile| profile == "release");
     // The first time cargo shows its progress. Later it mostly has nothing to do.
     let is_first = !executable.with_file_name(PARTS[0]).exists();
     let (done, waiting) = mpsc::sync_channel::<()>(0);
@@ -37,7 +36,7 @@ pub fn build_parts() -> Result<(), String> {
     });
     let mut cargo = cargo();
     cargo.arg("build").current_dir(manifest.parent().unwrap_or(Path::new(".")));
-    cargo.args((!is_first).then_some("--quiet")).args(is_release.then_some("--release"));
+    cargo.args((!is_first).then_some("--quiet")).args(profile_options(&executable));
     cargo.args(PARTS.iter().flat_map(|package| ["-p", package]));
     let built = match cargo.status() {
         Ok(status) if status.success() => Ok(()),

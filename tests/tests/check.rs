@@ -24,7 +24,7 @@ fn every_problem_is_named_in_one_run_with_its_file_and_line() {
         "rosey.toml:8: dashboard.port: needs a whole number from 0 to 65535, not true or false",
         "rosey.toml:10: limits.queue: needs a whole number from 1 to 1,000,000",
         &format!(
-            "rosey.toml:12: plugins.weather.library: {} does not exist; build it with: cargo build --release -p weather",
+            "rosey.toml:12: plugins.weather.library: {} does not exist; build weather and copy it there",
             library.display()
         ),
     ] {

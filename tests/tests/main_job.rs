@@ -356,7 +356,7 @@ fn a_plugin_that_is_not_built_is_told_and_the_others_run() {
     let folder = Folder::new(&["dice-roller"]);
     let mut bot = folder.start("[plugins.dice-roller]\n[plugins.weather]\n");
     assert!(bot.ask("!roll 2d6").contains("2d6"));
-    bot.until_logged("cargo build --release -p weather");
+    bot.until_logged("build weather and copy it there");
     assert!(bot.ask("!admin status weather").contains("failed"));
     assert!(bot.end().success());
 }

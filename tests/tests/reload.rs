@@ -154,7 +154,7 @@ async fn a_file_that_is_no_plugin_is_refused_with_what_to_do() {
         assert_eq!(bench.rig.ask("!echo still here").await, "still here", "{what}");
     };
     std::fs::remove_file(&bench.library).expect("it is there");
-    refused("missing", "cargo build --release -p p").await;
+    refused("missing", "build p and copy it there").await;
     put(b"");
     refused("empty", "is cargo still building?").await;
     put(b"#!/bin/sh\necho hello\n");

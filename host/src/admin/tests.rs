@@ -201,7 +201,7 @@ async fn what_makes_no_sense_is_refused_before_anybody_says_yes() {
     assert!(room.ask(&alice, "!admin reload dice-roler").await.ends_with("did you mean dice-roller?"));
     assert!(room.ask(&alice, "!admin reload admin").await.contains("restart Rosey"));
     let missing = room.ask(&alice, "!admin reload dice-roller").await;
-    assert!(missing.ends_with("build it with: cargo build --release -p dice-roller."), "{missing}");
+    assert!(missing.ends_with("build dice-roller and copy it there."), "{missing}");
     assert_eq!(room.ask(&alice, "!admin stop dice-roller").await, "dice-roller is already stopped.");
     assert!(room.ask(&alice, "!admin rollback dice-roller").await.contains("no earlier artifact"));
     let letter = room.ask(&alice, "!admin deadletters dice-roller replay 1").await;

@@ -1,6 +1,6 @@
 //! Why the store refuses a library, and why an artifact cannot be used.
 
-use super::{MAX_SIZE, elf};
+use super::{MAX_SIZE, build, elf};
 use crate::report;
 use rosey_core::hash::Hash;
 use std::{io, path::PathBuf};
@@ -9,7 +9,7 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
     /// The library does not exist.
-    #[error("{path} does not exist; build it with: cargo build --release -p {plugin}", path = .path.display())]
+    #[error("{path} does not exist; {next}", path = .path.display(), next = build::make(.plugin, .path))]
     Missing {
         /// The plugin of the library.
         plugin: String,
@@ -19,7 +19,7 @@ pub enum IntakeError {
     /// The library does not exist, but cargo built the plugin as something that cannot be loaded.
     #[error(
         "{path} does not exist, but {plugin} was built as a library for Rust code; add crate-type = [\"cdylib\"] under [lib] in \
-         its Cargo.toml, and build it again: cargo build --release -p {plugin}", path = .path.display()
+         its Cargo.toml, and {next}", path = .path.display(), next = build::again(.plugin, .path)
     )]
     NotCdylib {
         /// The plugin of the library.
@@ -39,7 +39,7 @@ pub enum IntakeError {
     #[error("{path} changes while it is copied: is cargo still building? Try again when it is done", path = .0.display())]
     Changing(PathBuf),
     /// The file is not a library, or not a whole one.
-    #[error("{path} is {problem}; is cargo still building? If not, build it again: cargo build --release -p {plugin}", path = .path.display())]
+    #[error("{path} is {problem}; is cargo still building? If not, {next}", path = .path.display(), next = build::again(.plugin, .path))]
     NotALibrary {
         /// The plugin of the library.
         plugin: String,

@@ -4,9 +4,11 @@
 //! to the copy again. Before each load it hashes the copy again, unless the inode shows that the file has not changed
 //! since the last hash.
 
+mod build;
 pub mod elf;
 mod error;
 
+pub use build::{make, profile_options};
 pub use error::{IntakeError, VerifyError};
 
 use rosey_core::hash::Hash;
@@ -398,7 +400,7 @@ mod tests {
             old(&cut);
             let error = store.intake("cut", &cut).expect_err("truncated");
             assert!(matches!(error, IntakeError::NotALibrary { .. }), "{percent} %: {error}");
-            assert!(error.to_string().contains("cargo build --release -p cut"), "{error}");
+            assert!(error.to_string().ends_with("build it again"), "{error}");
         }
         assert_eq!(fs::read_dir(dir.path().join("artifacts")).expect("a directory").count(), 0);
     }
@@ -408,7 +410,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(dir.path()).expect("there");
         let error = store.intake("dice-roller", &dir.path().join("libdice_roller.so")).expect_err("not there");
-        assert!(error.to_string().ends_with("build it with: cargo build --release -p dice-roller"), "{error}");
+        assert!(error.to_string().ends_with("build dice-roller and copy it there"), "{error}");
         fs::write(dir.path().join("libdice_roller.rlib"), "").expect("ours");
         let error = store.intake("dice-roller", &dir.path().join("libdice_roller.so")).expect_err("not there");
         assert!(error.to_string().contains("add crate-type = [\"cdylib\"] under [lib]"), "{error}");

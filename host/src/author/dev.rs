@@ -8,7 +8,7 @@ use crate::{
 };
 use rosey_core::{limits::Value, state::ChangeError};
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -49,8 +49,8 @@ impl Workshop {
     }
 
     /// The configuration of a bot that runs the packages and nothing else.
-    pub fn config(&self, beside: &Path) -> Config {
-        let mut config = Config::embedded(beside);
+    pub fn config(&self) -> Config {
+        let mut config = Config::embedded();
         let plugin = |package: &Package| Plugin { library: Some(package.library.clone()), ..Plugin::default() };
         config.plugins = self.packages.iter().map(|package| (package.name.clone(), plugin(package))).collect();
         // The author judges each build, not the traffic.

@@ -25,7 +25,7 @@ const README: &str = "\
 A plugin for Rosey. `rosey dev` in this folder runs it in a bot on this terminal; save a file, and the new build answers.
 
 ```sh
-rosey dev                     # in a checkout of Rosey: cargo run --release -- dev PATH
+rosey dev                     # in a checkout of Rosey: cargo run -- dev PATH
 cargo test                    # talks to the plugin without a bot
 cargo build --release         # for a bot that runs elsewhere
 ```

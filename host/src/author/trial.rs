@@ -91,8 +91,9 @@ impl Verdict {
 pub fn try_library(library: &Path, shim: &Path, events: usize) -> Result<Verdict, String> {
     if !shim.is_file() {
         return Err(format!(
-            "there is no rosey-shim at {}; build it with: cargo build --release -p rosey-shim",
-            shim.display()
+            "there is no rosey-shim at {}; {}",
+            shim.display(),
+            artifact::make("rosey-shim", shim)
         ));
     }
     let folder = Folder::new()?;
