@@ -45,10 +45,12 @@ fn a_channel_has_its_own_prefix_in_commands_and_in_what_rosey_says_of_them() {
     let mut bot = folder.start_without_console(settings);
     assert_eq!(bot.ask(".variant"), "first");
     bot.say("!variant");
-    assert_eq!(bot.ask(".help valt"), "There is no command .valt; did you mean .vault? .help lists all.");
+    assert_eq!(bot.ask(".help valt"), "There is no command valt; did you mean .vault? .help lists all.");
     assert_eq!(bot.ask(".vault open"), ".vault open needs the role operator, which you do not have.");
     assert!(bot.ask(".valt").contains("did you mean .vault? .help lists "));
     assert!(!bot.ask(".admin list").contains("no such command"), "the admin has it too");
+    assert_eq!(bot.ask(".exit many"), "code: \"many\" is not a whole number. Usage: .exit <code>");
+    assert_eq!(bot.ask(".echo !vault is no !door"), ".vault is no !door");
     assert!(bot.end().success());
 
     for (right, wrong, problem) in [
@@ -76,6 +78,6 @@ fn help_is_about_a_command_a_subcommand_or_a_plugin() {
         plugin.starts_with("misbehave") && plugin.contains("!vault") && plugin.contains("!help COMMAND"),
         "{plugin}"
     );
-    assert_eq!(bot.ask("!help valt"), "There is no command !valt; did you mean !vault? !help lists all.");
+    assert_eq!(bot.ask("!help valt"), "There is no command valt; did you mean !vault? !help lists all.");
     assert!(bot.end().success());
 }

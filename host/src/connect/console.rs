@@ -113,6 +113,7 @@ pub async fn run(
 ) -> io::Result<()> {
     let user = Arc::new(User { name: user.to_owned(), identity: Identity::Console });
     let place = Arc::new(Place::new("console", "terminal"));
+    let shown = Arc::clone(&router);
     let lines = async move {
         let mut input = BufReader::new(input);
         let mut line = Vec::new();
@@ -154,7 +155,7 @@ pub async fn run(
     };
     let (written, writer) = writer(output)?;
     let writing = async move {
-        say(answers, written, traffic).await;
+        say(answers, written, &shown, traffic).await;
         writer.await.unwrap_or(Ok(()))
     };
     tokio::try_join!(reading, writing)?;
@@ -165,16 +166,21 @@ pub async fn run(
 type Written = (String, Vec<oneshot::Sender<()>>);
 
 /// Passes texts to the writer, in batches, until there are no more or it has ended.
-async fn say(mut answers: mpsc::Receiver<Outgoing>, written: mpsc::Sender<Written>, traffic: &Traffic) {
+async fn say(
+    mut answers: mpsc::Receiver<Outgoing>,
+    written: mpsc::Sender<Written>,
+    router: &Router,
+    traffic: &Traffic,
+) {
     let mut batch = Vec::with_capacity(DUE);
     while answers.recv_many(&mut batch, DUE).await > 0 {
         let (mut lines, mut receipts) = (String::new(), Vec::new());
-        for Outgoing { text, form, receipt, .. } in batch.drain(..) {
+        for Outgoing { place, text, form, receipt, .. } in batch.drain(..) {
             let Some(text) = text else { continue };
             if form == Form::Line(Style::Action) {
                 lines.push_str("* ");
             }
-            lines.push_str(&printable(&text));
+            lines.push_str(&printable(&router.shown(text, &place)));
             lines.push('\n');
             traffic.sent();
             receipts.extend(receipt);

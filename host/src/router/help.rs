@@ -38,7 +38,7 @@ impl<H> Table<H> {
     fn unknown(&self, name: &str) -> String {
         let meant = self.nearest(name).map(|near| format!("; did you mean {PREFIX}{near}?"));
         let meant = meant.as_deref().unwrap_or(".");
-        format!("There is no command {PREFIX}{}{meant} {PREFIX}help lists all.", visible(name))
+        format!("There is no command {}{meant} {PREFIX}help lists all.", visible(name))
     }
 
     /// About a command that the user calls by this name. Names that another plugin owns are left out.
@@ -161,8 +161,8 @@ mod tests {
         assert_eq!(table.help(Some("!R")), "!roll ARGS — Does it (dice; or !roll)");
         assert_eq!(table.help(Some("ROLL")), "!roll ARGS — Does it (dice; or !r; also !other:roll)");
         assert_eq!(table.help(Some("other:roll")), "!roll ARGS — Does it (other; also !dice:roll)");
-        assert_eq!(table.help(Some("dance\u{200b}")), r"There is no command !dance\u{200b}. !help lists all.");
-        assert_eq!(table.help(Some("rol")), "There is no command !rol; did you mean !roll? !help lists all.");
+        assert_eq!(table.help(Some("dance\u{200b}")), r"There is no command dance\u{200b}. !help lists all.");
+        assert_eq!(table.help(Some("rol")), "There is no command rol; did you mean !roll? !help lists all.");
         assert!(Table::<()>::default().help(None).contains("No plugin"));
     }
 

@@ -10,7 +10,7 @@ pub use persist::SCHEMA;
 pub use table::listed;
 
 use crate::{
-    event::{self, Event, Occurrence, Outgoing, Place, ReplyTo, User, What},
+    event::{self, Event, Occurrence, Outgoing, Place, RESERVED, ReplyTo, User, What},
     slot::handle::Handle,
     store::{Database, StoreError},
     text::is_hidden,
@@ -99,6 +99,12 @@ impl Router {
     /// Whether a line in this channel is a command, known or not.
     pub fn is_command(&self, line: &str, place: &Place) -> bool {
         self.prefixes.command(bare(line), place).is_some_and(|line| event::command_of(&line).is_some())
+    }
+
+    /// A text for this channel, with its own prefix before each command. Connectors show every text in this way.
+    pub fn shown(&self, text: String, place: &Place) -> String {
+        let is_command = |name: &str| RESERVED.contains(&name) || self.table.load().find(name).is_some();
+        self.prefixes.shown(text, place, is_command)
     }
 
     /// Sets the way to the admin. Until then, admin commands are unknown.
@@ -201,7 +207,7 @@ impl Router {
 
     /// The plugin of each command, in lower case, including those of the host itself.
     pub fn owners(&self) -> BTreeMap<String, String> {
-        let reserved = event::RESERVED.map(|command| (command.to_owned(), "Rosey".to_owned()));
+        let reserved = RESERVED.map(|command| (command.to_owned(), "Rosey".to_owned()));
         self.known().owners().clone().into_iter().chain(reserved).collect()
     }
 
@@ -247,7 +253,7 @@ impl Router {
     /// The answer to an unknown command in this channel, if Rosey answers one there.
     pub fn unknown(&self, line: &str, place: &Place) -> String {
         let line = self.prefixes.command(bare(line), place).unwrap_or_default();
-        self.prefixes.shown(self.unknown_command(&line), place)
+        self.unknown_command(&line)
     }
 
     fn unknown_command(&self, line: &str) -> String {
@@ -296,7 +302,7 @@ impl Router {
         };
         if let Some((handle, line, refusal)) = found {
             if let Some(text) = refusal {
-                return answer(self.prefixes.shown(text, place), user, place, outgoing).await;
+                return answer(text, user, place, outgoing).await;
             }
             // There is nearly always room, and then no future is made.
             let room = match try_reserve(outgoing) {
@@ -313,7 +319,7 @@ impl Router {
             "help" => {
                 let topic = line.trim_end().split_once(char::is_whitespace).map(|(_, topic)| topic.trim_start());
                 let text = self.table.load().help(topic);
-                answer(self.prefixes.shown(text, place), user, place, outgoing).await
+                answer(text, user, place, outgoing).await
             }
             _ => Routed::Unknown,
         }

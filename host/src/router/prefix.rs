@@ -31,22 +31,23 @@ impl Prefixes {
         }
     }
 
-    /// A text of Rosey about commands as it reads in this channel: with its prefix before each command.
-    pub fn shown(&self, text: String, place: &Place) -> String {
+    /// A text as it reads in this channel: with the channel's prefix before each command.
+    pub fn shown(&self, text: String, place: &Place, is_command: impl Fn(&str) -> bool) -> String {
         let Some(own) = self.of(place) else { return text };
-        let (mut shown, mut before) = (String::with_capacity(text.len()), ' ');
-        let mut rest = text.chars().peekable();
-        while let Some(c) = rest.next() {
-            let begins =
-                c == PREFIX && !before.is_alphanumeric() && rest.peek().is_some_and(|next| next.is_alphanumeric());
-            if begins {
-                shown.push_str(own)
+        let mut shown = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        while let Some((before, after)) = rest.split_once(PREFIX) {
+            shown.push_str(before);
+            let end = after.find(|c: char| !c.is_alphanumeric() && !"-_:".contains(c)).unwrap_or(after.len());
+            let is_word = shown.ends_with(char::is_alphanumeric);
+            if !is_word && is_command(after[..end].trim_end_matches(':')) {
+                shown.push_str(own);
             } else {
-                shown.push(c)
+                shown.push(PREFIX);
             }
-            before = c;
+            rest = after;
         }
-        shown
+        shown + rest
     }
 }
 
@@ -62,8 +63,9 @@ mod tests {
         assert_eq!(command("..roll 2d6", &tea).as_deref(), Some("!roll 2d6"));
         assert_eq!((command("!roll", &tea), command(".roll", &tea), command("hello", &other)), (None, None, None));
         assert!(matches!(prefixes.command("!roll", &other), Some(Cow::Borrowed("!roll"))));
-        let text = || "Wow! Type !roll or !dice:roll, not a!b (also !help).".to_owned();
-        assert_eq!(prefixes.shown(text(), &tea), "Wow! Type ..roll or ..dice:roll, not a!b (also ..help).");
-        assert_eq!(prefixes.shown(text(), &other), text());
+        let text = || "Wow! Type !roll or !dice:roll, not a!roll (also !help: or !help). Not !other!".to_owned();
+        let shown = |place| prefixes.shown(text(), place, |name| ["roll", "dice:roll", "help"].contains(&name));
+        let expected = "Wow! Type ..roll or ..dice:roll, not a!roll (also ..help: or ..help). Not !other!";
+        assert_eq!((shown(&tea).as_str(), shown(&other)), (expected, text()));
     }
 }

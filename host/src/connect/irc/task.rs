@@ -358,7 +358,10 @@ impl Task {
 
     fn take(&mut self, answer: Option<Outgoing>) {
         match answer {
-            Some(answer) => self.outbox.push(answer, Instant::now()),
+            Some(mut answer) => {
+                answer.text = answer.text.map(|text| self.router.shown(text, &answer.place));
+                self.outbox.push(answer, Instant::now());
+            }
             None => self.answers = None,
         }
     }
