@@ -2,7 +2,7 @@
 
 use crate::{link, page, sandbox};
 use abi_stable::{
-    library::{AbiHeaderRef, ROOT_MODULE_LOADER_NAME_WITH_NUL},
+    library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL},
     prefix_type::WithMetadata,
     std_types::{RResult, RSlice, RStr},
 };
@@ -73,12 +73,21 @@ fn open(path: &str) -> Result<PluginModRef, LoadError> {
         // and read as missing where that says so. The host's functions that such a library is given begin with those that it
         // knows.
         Ok(first::PluginModRef(old)) => Ok(PluginModRef(unsafe { old.cast() })),
-        Err(_) => Err((LoadStep::CheckAbi, first_line(&error.to_string()))),
+        Err(_) => Err((LoadStep::CheckAbi, mismatch(&error))),
     }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn mismatch(error: &LibraryError) -> String {
+    match error {
+        LibraryError::IncompatibleVersionNumber { expected_version, actual_version, .. } => {
+            format!("{actual_version}, and this Rosey has {expected_version}")
+        }
+        error => first_line(&error.to_string()),
+    }
 }
 
 /// abi_stable explains a layout mismatch in pages. The host gets the beginning, standard error all of it.
