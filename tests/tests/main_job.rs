@@ -6,7 +6,6 @@ use rosey_tests::{
 };
 use rustix::process::Signal;
 use std::{
-    collections::BTreeSet,
     io::Write,
     path::Path,
     process::{Command, Stdio},
@@ -329,26 +328,6 @@ fn a_bot_with_a_wrong_configuration_says_so_once_and_exits_3() {
     bot.until_logged("did you mean dashboard?");
     assert!(bot.rest().is_empty());
     assert_eq!(bot.log().lines().count(), 1, "{}", bot.log());
-}
-
-/// The build graph of these packages: each dependency with its features.
-fn build_graph(packages: &[&str]) -> BTreeSet<String> {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["tree", "--offline", "--edges", "normal,build", "--prefix", "none", "--format", "{p} {f}"]);
-    cargo.args(packages.iter().flat_map(|package| ["-p", package])).current_dir(env!("CARGO_MANIFEST_DIR"));
-    let output = cargo.output().expect("cargo is here");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().map(|line| line.trim_end_matches("(*)").trim().to_owned()).filter(|line| !line.is_empty()).collect()
-}
-
-#[test]
-fn a_plugin_that_is_built_after_the_quick_start_finds_all_its_dependencies_built() {
-    let together = build_graph(&rosey::quick_start::PARTS);
-    for package in rosey::quick_start::PARTS {
-        let alone = build_graph(&[package]);
-        assert!(alone.len() > 10 && alone.is_subset(&together), "{package}: {:?}", alone.difference(&together));
-    }
 }
 
 #[test]
