@@ -290,6 +290,16 @@ pub enum ConfigCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Show the settings of a plugin: what each is for, the value in force, where it is set, its default, and what it may
+    /// be. Example: rosey config show karma --config rosey.toml
+    Show {
+        /// The plugin. Its settings are known once it has run.
+        #[arg(value_name = "PLUGIN")]
+        plugin: String,
+        /// Print the answer as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Let the running bot read the file again and take over what it can, plugin by plugin. A wrong file changes nothing.
     Apply {
         /// Do it without asking for confirmation.

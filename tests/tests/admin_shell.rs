@@ -331,10 +331,21 @@ fn settings_are_shown_with_what_they_are_for_and_secrets_are_not() {
     let bot = start(&folder, &format!("[dashboard]\nenabled = true\nport = 0\n{PATIENT}{of_plugin}"));
     let (code, text, error) = shell(&folder, &["admin", "settings", "misbehave"]);
     assert_eq!(code, 0, "{error}");
-    let expected = "limit = 7 (whole number)\n\
-                    most = 3 answers (default; whole number, 1 to 14 answers): The answers that it gives in a row.\n\
-                    word = \"(hidden)\" (text)";
+    let place = |setting: &str| {
+        let written = std::fs::read_to_string(folder.path().join("rosey.toml")).expect("ours");
+        let line = written.lines().position(|line| line.starts_with(setting)).expect("it is set") + 1;
+        format!("{}:{line}", folder.path().join("rosey.toml").display())
+    };
+    let expected = format!(
+        "limit = 7 ({}; whole number)\n\
+         most = 3 answers (default; whole number, 1 to 14 answers): The answers that it gives in a row.\n\
+         word = \"(hidden)\" ({}; text)",
+        place("limit"),
+        place("word")
+    );
     assert_eq!(text.trim_end(), expected);
+    let (code, same, error) = shell(&folder, &["config", "show", "misbehave"]);
+    assert_eq!((code, same), (0, text.clone()), "{error}");
     let (_, json) = json(&folder, &["admin", "settings", "misbehave", "--json"]);
     assert_eq!((&json["settings"][1]["value"], &json["settings"][1]["is_default"]), (&"3".into(), &true.into()));
     let address = bot.dashboard();

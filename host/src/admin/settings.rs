@@ -14,8 +14,11 @@ pub(super) fn answer(admin: &Admin, view: &View, most: usize) -> Answer {
         let text = format!("Nothing is known about the settings of {plugin} until it has run.");
         return Answer { text, data: json!({ "settings": null }) };
     };
-    let config = admin.plugins.config(plugin).map(|config| config.config.clone()).unwrap_or_default();
-    let settings = metrics::settings(&manifest.settings, &config);
+    let settings = match admin.plugins.config(plugin) {
+        Ok(config) => metrics::settings(&manifest.settings, &config.config, config.config_file.as_ref()),
+        // It has just left the set of plugins.
+        Err(_) => metrics::settings(&manifest.settings, &json!({}), None),
+    };
     let lines: Vec<_> = settings.iter().take(most).map(|setting| bounded(&line(setting), LINE)).collect();
     let mut text = lines.join("\n");
     if settings.is_empty() {
@@ -26,9 +29,10 @@ pub(super) fn answer(admin: &Admin, view: &View, most: usize) -> Answer {
     Answer { text, data: json!({ "settings": settings }) }
 }
 
-/// `days = 3 days (default; whole number, 1 to 14 days): The most days that may be asked for.`
+/// `city = "Thun" (rosey.toml:12; default "Bern"; text): The city.`, or `days = 3 days (default; whole number, 1 to 14 days): The most days that may be asked for.`
 fn line(setting: &Setting) -> String {
     let notes = [
+        setting.place.clone(),
         (setting.is_default && setting.value.is_some()).then(|| "default".to_owned()),
         (!setting.is_default).then(|| setting.default.as_ref().map(|default| format!("default {default}"))).flatten(),
         setting.required.then(|| "must be set".to_owned()),

@@ -1,13 +1,13 @@
 //! The settings of a plugin as people see them: what each is for, what it may be, and the value in force. Pure.
 
 use super::secrets;
-use crate::view::Setting;
+use crate::{process::start::SettingsFile, view::Setting};
 use rosey_wire::manifest::Setting as Declared;
 use serde_json::Value;
 
 /// Every setting that the plugin declares, in its own order, with the value in force. `config` is what the operator
-/// wrote. A value that may be a secret is hidden.
-pub fn settings(declared: &[Declared], config: &Value) -> Vec<Setting> {
+/// wrote, in `file`. A value that may be a secret is hidden.
+pub fn settings(declared: &[Declared], config: &Value, file: Option<&SettingsFile>) -> Vec<Setting> {
     let shown = secrets::hidden_of(config, declared);
     let of = |setting: &Declared| {
         let written = shown.get(&setting.name).map(Value::to_string);
@@ -22,6 +22,7 @@ pub fn settings(declared: &[Declared], config: &Value) -> Vec<Setting> {
             required: setting.required,
             secret: setting.secret,
             is_default: written.is_none(),
+            place: file.filter(|_| written.is_some()).map(|file| file.place(&setting.name)),
             value: written.or_else(|| default.cloned()),
         }
     };
@@ -40,8 +41,9 @@ mod tests {
         let days =
             Declared { kind: "whole number".into(), unit: "days".into(), range: "1 to 14".into(), ..of("days", "3") };
         let word = Declared { secret: true, ..of("word", "") };
+        let file = SettingsFile { path: "rosey.toml".into(), lines: [("city".to_owned(), 7)].into() };
         let declared = [days, of("city", "\"Bern\""), word, of("keeper", "")];
-        let all = settings(&declared, &json!({"city": "Thun", "word": "sesame"}));
+        let all = settings(&declared, &json!({"city": "Thun", "word": "sesame"}), Some(&file));
         let shown: Vec<_> = all.iter().map(|it| (it.name.as_str(), it.in_force(), it.is_default)).collect();
         let expected = [
             ("days", "3 days", true),
@@ -50,6 +52,7 @@ mod tests {
             ("keeper", "not set", true),
         ];
         assert_eq!(shown, expected.map(|(name, value, is_default)| (name, value.to_owned(), is_default)));
+        assert_eq!((all[0].place.as_deref(), all[1].place.as_deref()), (None, Some("rosey.toml:7")));
         assert_eq!((all[0].allowed().as_str(), all[1].allowed().as_str()), ("whole number, 1 to 14 days", ""));
     }
 }

@@ -262,7 +262,7 @@ pub fn detail(view: &View, measured: &Measured, config: &PluginConfig) -> Detail
             ReloadMode::Exclusive => "exclusive",
         },
         limits: limits(&config.limits),
-        settings: settings::settings(declared, &config.config),
+        settings: settings::settings(declared, &config.config, config.config_file.as_ref()),
         config: secrets::hidden_of(&config.config, declared),
         ..Detail::default()
     };

@@ -104,7 +104,7 @@ pub struct SettingsFile {
 
 impl SettingsFile {
     /// The file with the line of a setting such as `hours[1]`, or with that of the table where the setting is missing.
-    fn place(&self, setting: &str) -> String {
+    pub fn place(&self, setting: &str) -> String {
         let name = setting.split(['.', '[']).next().unwrap_or_default();
         let path = self.path.display();
         match self.lines.get(name).or_else(|| self.lines.get("")) {

@@ -1,4 +1,4 @@
-//! `rosey config`: compares the file with the running bot, and lets the bot take it over.
+//! `rosey config`: shows the settings of plugins, compares the file with the running bot, and lets the bot take it over.
 
 use super::{
     control::{self, Manner},
@@ -9,11 +9,12 @@ use crate::{admin::socket::Request, cli::ConfigCommand, config::Config, plugins:
 /// Carries a command out. The file was read and is right, or this is not called.
 pub fn config(config: &Config, config_given: bool, command: &ConfigCommand) -> u8 {
     let (line, manner) = match *command {
+        ConfigCommand::Show { ref plugin, json } => (format!("settings {plugin}"), Manner { yes: false, json }),
         ConfigCommand::Plan { json } if control::host(&config.state_dir).is_none() && !json => return alone(config),
-        ConfigCommand::Plan { json } => ("config plan", Manner { yes: false, json }),
-        ConfigCommand::Apply { yes, json } => ("config reload", Manner { yes, json }),
+        ConfigCommand::Plan { json } => ("config plan".to_owned(), Manner { yes: false, json }),
+        ConfigCommand::Apply { yes, json } => ("config reload".to_owned(), Manner { yes, json }),
     };
-    let request = Request::Command { line: line.to_owned(), wait: false, follow: false };
+    let request = Request::Command { line, wait: false, follow: false };
     control::ask(config, config_given, &request, None, manner)
 }
 

@@ -25,6 +25,8 @@ pub struct Setting {
     pub value: Option<String>,
     /// Whether the operator left it out.
     pub is_default: bool,
+    /// Where the operator set it: `rosey.toml:12`.
+    pub place: Option<String>,
 }
 
 impl Setting {
