@@ -49,18 +49,22 @@ pub fn build_parts() -> Result<(), String> {
     built
 }
 
-/// Cargo: the one that started this process, or the one in the path. It does not get what cargo says of the package of
-/// this process: a build script that reads it would build again each time.
+/// Cargo: the one that started this process, or the one in the path.
 #[expect(clippy::disallowed_methods, reason = "the compiler needs the user's environment, and is waited for")]
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    leave_package(&mut command);
+    command
+}
+
+/// Takes away what cargo says of the package of this process: a build script that reads it would build again each time.
+pub fn leave_package(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let bytes = name.as_encoded_bytes();
         if bytes.starts_with(b"CARGO_PKG_") || bytes.starts_with(b"CARGO_MANIFEST_") {
             command.env_remove(name);
         }
     }
-    command
 }
 
 /// Prints three lines: what to type, where the dashboard is, how to stop.

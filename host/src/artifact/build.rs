@@ -29,7 +29,8 @@ pub fn make(package: &str, file: &Path) -> String {
 
 /// What to do when the file of a package is not what it should be.
 pub(super) fn again(package: &str, file: &Path) -> String {
-    cargo_build(package, file).map_or_else(|| "build it again".to_owned(), |command| format!("build it again: {command}"))
+    cargo_build(package, file)
+        .map_or_else(|| "build it again".to_owned(), |command| format!("build it again: {command}"))
 }
 
 #[cfg(test)]

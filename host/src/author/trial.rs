@@ -90,11 +90,7 @@ impl Verdict {
 /// Why it cannot be tried at all.
 pub fn try_library(library: &Path, shim: &Path, events: usize) -> Result<Verdict, String> {
     if !shim.is_file() {
-        return Err(format!(
-            "there is no rosey-shim at {}; {}",
-            shim.display(),
-            artifact::make("rosey-shim", shim)
-        ));
+        return Err(format!("there is no rosey-shim at {}; {}", shim.display(), artifact::make("rosey-shim", shim)));
     }
     let folder = Folder::new()?;
     let (ops, end_of_ops) = app::start_ops().map_err(|error| format!("cannot start: {error}"))?;
