@@ -289,6 +289,8 @@ pub struct Detail {
     pub commands: Vec<Command>,
     /// The reload mode: `overlap`, `handoff` or `exclusive`.
     pub reload_mode: &'static str,
+    /// The artifact that a rollback would go to, if there is one.
+    pub rollback_to: Option<String>,
     /// Limits in force, by name; times in seconds.
     pub limits: BTreeMap<&'static str, f64>,
     /// The settings that the plugin declares, with the values in force.

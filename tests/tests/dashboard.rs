@@ -128,6 +128,8 @@ fn a_reload_by_button_asks_names_versions_and_is_audited_like_any_other() {
     log_in(&browser, &url);
     build::variant(&folder.library("misbehave"), "second");
     browser.go(&format!("{url}/plugin/misbehave"));
+    let rollbacks = || browser.run("return document.querySelectorAll('button[value=rollback]').length");
+    assert_eq!(rollbacks(), 0, "there is no earlier build");
     browser.click("button[value=reload]");
     browser.until("#main h1", "Reload misbehave 1.0.0 (");
     assert_eq!(browser.run("return document.querySelectorAll('[autofocus], script').length"), 0, "nothing in a hurry");
@@ -138,6 +140,7 @@ fn a_reload_by_button_asks_names_versions_and_is_audited_like_any_other() {
     assert_eq!(bot.ask("!variant"), "second");
     browser.until("#changes", "dashboard, dashboard");
     browser.until("#said", "generation 2 is active");
+    assert_eq!(rollbacks(), 1);
     // A question can be answered once.
     browser.run("history.go(-2)");
     std::fs::write(folder.library("misbehave"), "no library").expect("our directory");

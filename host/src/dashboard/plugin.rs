@@ -88,6 +88,7 @@ struct Can {
     restart: bool,
     stop: bool,
     enable: bool,
+    roll_back: bool,
 }
 
 /// What a reader chose, from the URL.
@@ -207,7 +208,13 @@ async fn render(shared: &Shared, detail: &Detail, reading: &Reading<'_>, at: At)
         changes: detail.changes.iter().map(|change| (change, words::versions(change))).collect(),
         config: if is_empty { None } else { serde_json::to_string_pretty(&detail.config).ok() },
         lines,
-        can: Can { start: is_down && !is_disabled, restart: !is_down, stop: !is_down, enable: is_disabled },
+        can: Can {
+            start: is_down && !is_disabled,
+            restart: !is_down,
+            stop: !is_down,
+            enable: is_disabled,
+            roll_back: !is_disabled && detail.rollback_to.is_some(),
+        },
         at,
         plugin,
         detail,

@@ -261,6 +261,7 @@ pub fn detail(view: &View, measured: &Measured, config: &PluginConfig) -> Detail
             ReloadMode::Handoff => "handoff",
             ReloadMode::Exclusive => "exclusive",
         },
+        rollback_to: view.rollback_target.map(|hash| hash.to_string()),
         limits: limits(&config.limits),
         settings: settings::settings(declared, &config.config, config.config_file.as_ref()),
         config: secrets::hidden_of(&config.config, declared),
