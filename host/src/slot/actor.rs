@@ -663,7 +663,8 @@ impl Task {
         if waits && self.look_at.is_none() {
             self.look_at = Some(now + LOOK_EVERY);
         }
-        let next = [self.look_at, self.state.next_tick(), self.cooldowns.save_at(), self.timers_wake_at()]
+        let gathered = self.commits.gather.until();
+        let next = [self.look_at, self.state.next_tick(), self.cooldowns.save_at(), self.timers_wake_at(), gathered]
             .into_iter()
             .flatten()
             .min();

@@ -9,6 +9,7 @@ use super::{
     account::Account,
     actor::{Task, finish, judge_and_finish},
     command::Report,
+    gather::Gather,
     questions::{CallId, Questions},
     record::{self, Cause},
 };
@@ -43,6 +44,8 @@ pub(super) struct Commits {
     pub(super) values: Values,
     /// The batch that the store has now, in its order.
     under_way: Option<UnderWay>,
+    /// What the next batch waits for.
+    pub(super) gather: Gather,
     /// Events that this slot has and that are also rows of the table `accepted`.
     held: FxHashSet<i64>,
     /// Removals of such rows that the store refused; tried again.
@@ -200,9 +203,11 @@ impl Task {
     /// Sends everything that has collected to the store, unless the store is busy with the last batch.
     pub(super) fn send_commits(&mut self, now: Instant) {
         let commits = &mut self.commits;
-        if commits.under_way.is_some() || (commits.records.is_empty() && commits.accepts.is_empty()) {
+        let waiting = commits.records.len() + commits.accepts.len();
+        if commits.under_way.is_some() || waiting == 0 || commits.gather.waits(now, waiting) {
             return;
         }
+        commits.gather.begins();
         let records = std::mem::take(&mut commits.records).into_iter();
         let (leads, records) =
             records.map(|(owner, record)| ((owner, Leads::of(&record)), record)).unzip::<_, _, Vec<_>, Vec<_>>();
@@ -262,6 +267,9 @@ impl Task {
     /// Takes the results of a batch.
     pub(super) fn committed(&mut self, now: Instant, results: Results) {
         let Some(UnderWay { accepts, records, since }) = self.commits.under_way.take() else { return };
+        let (took, waiting) =
+            (now.saturating_duration_since(since), self.commits.records.len() + self.commits.accepts.len());
+        self.commits.gather.ended(now, took, records.len() + accepts.len(), waiting);
         results.usage.into_iter().for_each(|usage| self.account.keeps(usage));
         results.timers.into_iter().for_each(|pending| self.timers.changed(pending, now));
         if self.state.store().now.is_none() {
@@ -270,7 +278,7 @@ impl Task {
         self.accepted(now, accepts, results.accepts);
         for ((owner, leads), result) in records.into_iter().zip(results.records) {
             if result.is_ok() {
-                self.account.commit_times.observe(now.saturating_duration_since(since));
+                self.account.commit_times.observe(took);
             }
             if let (Some(row), Ok(_) | Err(CommitError::Ended)) = (leads.ends_row, &result) {
                 self.commits.held.remove(&row);

@@ -9,6 +9,7 @@
 mod actor;
 mod commits;
 mod effects;
+mod gather;
 mod inbound;
 mod live;
 mod migration;
