@@ -1,7 +1,7 @@
 //! Another version of what a plugin keeps: applied in one transaction, with the store from before kept beside it until it is
 //! not needed any more.
 
-use super::{Change, CommitError, MAX_KEY, MAX_VALUE, Quota, Read, Usage, sql, view::View};
+use super::{Change, CommitError, MAX_KEY, MAX_VALUE, Quota, Read, Usage, sql, table::Table, view::View};
 use rosey_core::state::{StoreLost, StoreVersions};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::sync::Arc;
@@ -224,9 +224,9 @@ fn change(
             after.bytes += (key.len() + value.len()) as u64;
         }
     }
-    let mut view = View::default();
+    let (mut view, mut table) = (View::default(), Table::new(transaction, plugin));
     for change in &migration.changes {
-        if let Err(error) = sql::change_key(transaction, plugin, change, now, &mut view, after, None)? {
+        if let Err(error) = sql::change_key(&mut table, change, now, &mut view, after, None)? {
             return Ok(Err(error));
         }
     }

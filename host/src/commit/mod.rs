@@ -1,16 +1,17 @@
 //! The data of plugins: applies effects in one transaction each, and reads what was applied.
 //!
 //! [`Batch`] is everything that one slot wants stored at one moment. [`run`] handles it in one transaction with one sync
-//! of the disk, so that a busy plugin pays for many events at once. [`ask`] reads meanwhile. `sql` has the tables of the store, `migrate`
-//! brings a store to another version, `pending` has things that wait to happen, `scope` names the owner of a key,
-//! `transfer` exports and imports, `values` holds what a plugin used last, and `view`
-//! is that as a batch has changed it so far.
+//! of the disk, so that a busy plugin pays for many events at once. [`ask`] reads meanwhile. `sql` has the tables of the store,
+//! `table` one key of it, `migrate` brings a store to another version, `pending` has things that wait to happen, `scope` names
+//! the owner of a key, `transfer` exports and imports, `values` holds what a plugin used last, and `view` is that as a batch has
+//! changed it so far.
 //! Knows nothing of slots, links or plugins' processes.
 
 mod migrate;
 pub mod pending;
 pub mod scope;
 mod sql;
+mod table;
 pub mod timers;
 mod transfer;
 pub mod values;

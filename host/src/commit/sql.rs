@@ -3,6 +3,7 @@
 use super::{
     Answer, Applied, Batch, Change, CommitError, Kept, MAX_CHANGES, MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE,
     Question, Quota, Read, Record, Results, To, Usage, WalkedEntry, migrate, pending,
+    table::{Table, get},
     timers::{self, Pending},
     view::{KeyState, View},
 };
@@ -47,6 +48,7 @@ pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Resul
         forget_expired(&transaction, &batch.plugin, now, &mut counted)?;
         batch.values.must_be_after(before.commits);
         let mut view = View::of(&batch.values);
+        let mut table = Table::new(&transaction, &batch.plugin);
         has = version(&transaction, &batch.plugin)?;
         let was = has;
         for record in &batch.records {
@@ -54,7 +56,7 @@ pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Resul
                 Some(has) if has != record.store_version && record.has_store() => {
                     Err(CommitError::OtherVersion { has, wrote: record.store_version })
                 }
-                _ => apply(&transaction, batch, record, now, &mut view, &mut counted, &mut timer_state)?,
+                _ => apply(&mut table, batch, record, now, &mut view, &mut counted, &mut timer_state)?,
             };
             if result.is_ok() && !record.changes.is_empty() && counted.keys > 0 {
                 has = Some(record.store_version);
@@ -70,6 +72,7 @@ pub fn run(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<Resul
         if counted != before {
             count(&transaction, &batch.plugin, counted)?;
         }
+        drop(table);
         transaction.commit().inspect_err(|_| batch.values.forget())?;
         view.keep(counted.commits);
         after = Some(counted);
@@ -194,7 +197,7 @@ fn forget_expired(transaction: &Transaction<'_>, plugin: &str, now: i64, counted
 
 /// Applies one record, or nothing of it. The inner error is this record's own; the outer one is the database's.
 fn apply<'a>(
-    transaction: &Transaction<'_>,
+    table: &mut Table<'_>,
     batch: &'a Batch,
     record: &'a Record,
     now: i64,
@@ -202,6 +205,7 @@ fn apply<'a>(
     counted: &mut Usage,
     timer_state: &mut Option<Pending>,
 ) -> rusqlite::Result<Result<Applied, CommitError>> {
+    let transaction = table.transaction;
     for read in &record.reads {
         if !is_unchanged(transaction, &batch.plugin, read, now, view)? {
             return Ok(Err(CommitError::Conflict));
@@ -217,12 +221,12 @@ fn apply<'a>(
     }
     if record.writes_once() {
         // Whatever can go wrong with it does so before the write.
-        return change_all(transaction, batch, record, now, view, counted, timer_state);
+        return change_all(table, batch, record, now, view, counted, timer_state);
     }
     // Prepared once, because many events have one: SQLite would otherwise parse the text each time.
     transaction.prepare_cached("SAVEPOINT record")?.execute([])?;
     view.begin();
-    let result = change_all(transaction, batch, record, now, view, counted, timer_state)?;
+    let result = change_all(table, batch, record, now, view, counted, timer_state)?;
     if result.is_err() {
         view.undo();
         transaction.prepare_cached("ROLLBACK TO record")?.execute([])?;
@@ -233,7 +237,7 @@ fn apply<'a>(
 
 /// Makes the changes of one record. After an error the caller undoes them.
 fn change_all<'a>(
-    transaction: &Transaction<'_>,
+    table: &mut Table<'_>,
     batch: &'a Batch,
     record: &'a Record,
     now: i64,
@@ -241,7 +245,7 @@ fn change_all<'a>(
     counted: &mut Usage,
     timer_state: &mut Option<Pending>,
 ) -> rusqlite::Result<Result<Applied, CommitError>> {
-    let (plugin, quota) = (&*batch.plugin, batch.quota);
+    let (transaction, plugin, quota) = (table.transaction, &*batch.plugin, batch.quota);
     let mut applied = Applied::default();
     let mut after = *counted;
     after.commits += 1;
@@ -253,7 +257,7 @@ fn change_all<'a>(
     let last = record.changes.len().saturating_sub(1);
     for (at, change) in record.changes.iter().enumerate() {
         let limit = (at == last).then_some((quota, *counted));
-        if let Err(error) = change_key(transaction, plugin, change, now, view, &mut after, limit)? {
+        if let Err(error) = change_key(table, change, now, view, &mut after, limit)? {
             return Ok(Err(error));
         }
     }
@@ -319,8 +323,7 @@ pub(super) fn is_unchanged<'a>(
 /// Changes one key. With `limit`, the quota and the usage before, it first makes sure that the store has room for what
 /// `counted` then has.
 pub(super) fn change_key<'a>(
-    transaction: &Connection,
-    plugin: &str,
+    table: &mut Table<'_>,
     change: &'a Change,
     now: i64,
     view: &mut View<'a>,
@@ -334,7 +337,7 @@ pub(super) fn change_key<'a>(
             key.len()
         ))));
     }
-    let get = || get(transaction, plugin, scope, key, now);
+    let get = || get(table.transaction, table.plugin, scope, key, now);
     let (version, length, number) = view.read(scope, key, get, |text, version| {
         let number = matches!(to, To::Sum(_)).then(|| if version == 0 { Some(0) } else { text.parse::<i64>().ok() });
         (version, text.len(), number.flatten())
@@ -371,34 +374,16 @@ pub(super) fn change_key<'a>(
         return Ok(Err(error));
     }
     let Some(value) = value else {
-        transaction
+        table
+            .transaction
             .prepare_cached("DELETE FROM kept WHERE plugin = ?1 AND scope = ?2 AND key = ?3")?
-            .execute(params![plugin, scope, key])?;
+            .execute(params![table.plugin, scope, key])?;
         view.changed(scope, key, KeyState::default());
         return Ok(Ok(()));
     };
-    transaction
-        .prepare_cached(
-            "INSERT INTO kept (plugin, scope, key, value, version, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (plugin, scope, key) DO UPDATE SET value = ?4, version = ?5, expires = ?6",
-        )?
-        .execute(params![plugin, scope, key, value, counted.commits, expires])?;
+    table.put(scope, key, &value, counted.commits, expires)?;
     view.changed(scope, key, KeyState { text: value, version: counted.commits, expires: expires > 0 });
     Ok(Ok(()))
-}
-
-fn get(connection: &Connection, plugin: &str, scope: &str, key: &str, now: i64) -> rusqlite::Result<KeyState<'static>> {
-    let row = |row: &rusqlite::Row<'_>| {
-        Ok(KeyState { text: Cow::Owned(row.get(0)?), version: row.get(1)?, expires: row.get::<_, i64>(2)? > 0 })
-    };
-    connection
-        .prepare_cached(
-            "SELECT value, version, expires FROM kept
-             WHERE plugin = ?1 AND scope = ?2 AND key = ?3 AND (expires = 0 OR expires > ?4)",
-        )?
-        .query_row(params![plugin, scope, key, now], row)
-        .optional()
-        .map(Option::unwrap_or_default)
 }
 
 /// Number of keys with this prefix, and their highest version.
