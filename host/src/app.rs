@@ -199,7 +199,7 @@ async fn live(
     metrics.set_speech(speech.clone());
     let plugins = make_plugins(&config, starter, &database, &router, &speech, &metrics).await?;
     // Plugins may take the last file descriptors that there are, and then no operator could stop one.
-    let control = control_socket(&state, &ops)?;
+    let control = (control_socket(&state, &ops)?, state.run_dir.clone());
     // Before any view is possible: a plugin that is about to start must not show as stopped.
     plugins.start_all().await;
     metrics.start(Arc::clone(&plugins), &ops);
@@ -230,6 +230,7 @@ async fn live(
     let ended = tokio::select! {
         (result, ()) = async { tokio::join!(connectors.ended(), starting) } => result,
         () = signals.next() => Ok(()),
+        never = state.keep_whole() => match never {},
     };
     tracing::info!("stopping");
     state.say(Life::Stopping);
@@ -407,7 +408,7 @@ fn control_socket(state: &State, ops: &Handle) -> Result<Listener, AppError> {
 
 async fn start_admin(
     config: &Config,
-    control: Listener,
+    control: (Listener, PathBuf),
     plugins: &Arc<Plugins>,
     router: &Arc<Router>,
     metrics: &Metrics,
@@ -429,7 +430,8 @@ async fn start_admin(
     admin.set_router(Arc::clone(router));
     ops.spawn(Arc::clone(&admin).run(waiting));
     ops.spawn(Arc::clone(&admin).record_own_rollbacks());
-    ops.spawn(admin::socket::serve(Arc::clone(&admin), control));
+    let (control, run_dir) = control;
+    ops.spawn(admin::socket::serve(Arc::clone(&admin), control, run_dir));
     Ok(admin)
 }
 

@@ -100,6 +100,11 @@ impl StoreError {
         }
     }
 
+    /// Whether the tables are not as Rosey made them, while the file itself is fine.
+    pub fn is_of_the_tables(&self) -> bool {
+        matches!(self, Self::Sqlite(_)) && !is_of_the_file(self)
+    }
+
     /// Whether the cause may go away while the file stays as it is: the disk is full, or another program holds the
     /// file.
     pub fn may_pass(&self) -> bool {

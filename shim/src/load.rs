@@ -28,7 +28,7 @@ pub fn load(request: &Load<'_>, policy: &SandboxPolicy) -> Result<(PluginModRef,
     // The host started this process in the folder of all working directories, and created the plugin's own there.
     let own = std::env::set_current_dir(request.plugin).and_then(|()| std::env::current_dir());
     let own = own.map_err(|error| (LoadStep::Open, format!("its working directory {}: {error}", request.plugin)))?;
-    let found = sandbox::confine(policy, &own, request.library);
+    let found = sandbox::confine(policy, &own, request.library).map_err(|why| (LoadStep::Sandbox, why))?;
     link::send(&ToHost::Confined(found.iter().map(sandbox::Found::finding).collect()));
     sandbox::check_required(policy, &found).map_err(|missing| (LoadStep::Sandbox, missing))?;
     let module = open(request.library)?;

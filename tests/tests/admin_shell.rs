@@ -9,6 +9,7 @@ use rosey_tests::{
 use rustix::process::Signal;
 use serde_json::Value;
 use std::{
+    io::Read,
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::Path,
     process::{Command, Stdio},
@@ -159,17 +160,25 @@ fn a_bot_whose_socket_was_removed_and_a_suspended_one_are_told_from_one_that_doe
     let folder = folder();
     let bot = start(&folder, PATIENT);
     let socket = folder.path().join("state/run/control.sock");
-    std::fs::rename(&socket, folder.path().join("aside")).expect("ours");
-    let (code, _, error) = shell(&folder, &["admin", "list"]);
-    assert!(code == 4 && error.contains(&format!("runs (process {}), but its control socket", bot.pid())), "{error}");
-    assert!(error.contains("no such file. If something removed it, restart that rosey"), "{error}");
-    std::fs::rename(folder.path().join("aside"), &socket).expect("ours");
     bot.signal(Signal::STOP);
     wait_until("all of it is suspended", || is_suspended(bot.pid()));
     let (code, _, error) = shell(&folder, &["admin", "list"]);
-    bot.signal(Signal::CONT);
     assert!(code == 1 && error.contains("has not answered for 15 s"), "{error}");
-    assert_eq!(shell(&folder, &["admin", "list"]).0, 0);
+    std::fs::remove_file(&socket).expect("ours");
+    let (code, _, error) = shell(&folder, &["admin", "list"]);
+    assert!(code == 4 && error.contains(&format!("runs (process {}), but its control socket", bot.pid())), "{error}");
+    assert!(error.contains("no such file. If something removed it, that rosey makes it again"), "{error}");
+    // Another program in its place learns nothing, and does not last.
+    let other = std::os::unix::net::UnixListener::bind(&socket).expect("ours");
+    let (code, _, error) = shell(&folder, &["admin", "stop", "misbehave", "--yes"]);
+    let who = format!("process {} listens at its control socket and is not that bot", std::process::id());
+    assert!(code == 5 && error.contains(&who), "{code} {error}");
+    let (mut connection, _) = other.accept().expect("the shell connected");
+    let mut heard = Vec::new();
+    connection.read_to_end(&mut heard).expect("the shell has ended");
+    assert!(heard.is_empty(), "{heard:?}");
+    bot.signal(Signal::CONT);
+    wait_until("its own socket is back", || shell(&folder, &["admin", "list"]).0 == 0);
     bot.signal(Signal::KILL);
     drop(bot);
     let (code, _, error) = shell(&folder, &["admin", "list"]);

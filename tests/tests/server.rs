@@ -1,5 +1,12 @@
 //! The dashboard's server with clients that are wrong, rude or many. The bot must not notice.
 
+use rosey::{
+    app,
+    dashboard::{self, DashboardConfig},
+    journal::Journal,
+    metrics::{Metrics, MetricsConfig},
+    plugins,
+};
 use rosey_tests::{
     bot::{Bot, Folder, wait_until},
     http,
@@ -16,6 +23,34 @@ fn start(folder: &Folder) -> (Bot, String) {
     let address = bot.dashboard();
     wait_until("there is something to show", || http::get(&address, "/readyz").status == 200);
     (bot, address)
+}
+
+#[test]
+fn a_thread_of_events_that_hangs_is_not_healthy() {
+    let (ops, _end) = app::start_ops().expect("a thread");
+    let data = plugins::runtime().expect("a runtime");
+    let metrics =
+        Metrics::new(MetricsConfig { poll_interval: Duration::MAX, history_duration: Duration::MAX, prometheus: true });
+    let settings = DashboardConfig {
+        host: "127.0.0.1".to_owned(),
+        port: 0,
+        public: false,
+        token: None,
+        allowed_hosts: Vec::new(),
+        trusted_proxies: Vec::new(),
+        prometheus: true,
+        base_path: String::new(),
+    };
+    let address = data.block_on(dashboard::start(settings, metrics, None, Journal::default(), &ops));
+    let address = address.expect("a port is free").to_string();
+    // No thread runs it now.
+    let answer = http::get(&address, "/healthz");
+    assert_eq!((answer.status, answer.text().as_str()), (503, "no answer from the thread that moves events\n"));
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let running = std::thread::spawn(move || data.block_on(ended));
+    assert_eq!(http::get(&address, "/healthz").status, 200);
+    drop(end);
+    assert!(running.join().expect("it only waits").is_err());
 }
 
 #[test]

@@ -4,6 +4,7 @@ use rosey_tests::{
     bot::{Bot, Folder, signal_process, wait_until},
     build, http,
     shell::shell,
+    tool,
 };
 use rustix::process::Signal;
 use std::{
@@ -141,6 +142,33 @@ fn what_lies_in_the_run_directory_stops_no_start() {
 }
 
 #[test]
+fn what_another_program_removes_while_the_bot_runs_is_made_again_and_no_other_host_takes_its_place() {
+    let folder = Folder::new(&["dice-roller"]);
+    let settings = format!("[admin]\ncooldown = 0\n{PLUGINS}");
+    let mut bot = folder.start(&settings);
+    serves(&mut bot);
+    let (run, lock) = (folder.path().join("state/run"), folder.path().join("state/lock"));
+    fs::remove_dir_all(&run).expect("ours");
+    assert!(bot.ask("!admin restart dice-roller").starts_with("Restart dice-roller"));
+    assert!(bot.ask("yes").starts_with("Restarting dice-roller"));
+    let restarted = bot.answer();
+    assert!(restarted.contains("generation 2"), "a restart needs the folder: {restarted}");
+    serves(&mut bot);
+    wait_until("the control socket is back", || shell(&folder, &["admin", "list"]).0 == 0);
+    fs::remove_file(&lock).expect("ours");
+    let mut second = folder.start(&settings);
+    assert_eq!(second.exit().code(), Some(1));
+    second.until_logged("another rosey uses");
+    wait_until("the shell finds it again", || shell(&folder, &["admin", "list"]).0 == 0);
+    // A folder in their place is no obstacle either.
+    fs::remove_file(&lock).expect("ours");
+    fs::create_dir(&lock).expect("ours");
+    wait_until("the shell finds it again", || shell(&folder, &["admin", "list"]).0 == 0);
+    serves(&mut bot);
+    assert!(bot.end().success());
+}
+
+#[test]
 fn a_long_path_is_found_by_a_shell_of_another_tmpdir_and_leaves_nothing_there() {
     let folder = Folder::new(&["dice-roller"]);
     let tmp = tempfile::tempdir().expect("a directory");
@@ -225,6 +253,39 @@ fn a_damaged_database_is_named_and_left_as_it_is_and_the_bot_answers_without_it(
     assert_eq!(bot.ask("!quote 1"), "one (kept by alice)");
     assert_eq!(shell(&folder, &["audit", "verify"]).0, 0);
     assert!(bot.end().success());
+}
+
+#[test]
+fn with_a_database_cut_or_flipped_anywhere_a_bot_answers_or_names_the_file() {
+    let folder = Folder::new(&["dice-roller"]);
+    let mut bot = folder.start(&format!("[admin]\ncooldown = 0\n{PLUGINS}"));
+    serves(&mut bot);
+    assert_eq!(shell(&folder, &["admin", "restart", "dice-roller", "--yes"]).0, 0);
+    assert!(bot.end().success());
+    let path = folder.path().join("state/rosey.db");
+    let whole = fs::read(&path).expect("it is there");
+    let mut random = fastrand::Rng::with_seed(24);
+    let rosey = build::rosey();
+    let program = rosey.to_str().expect("a path of this test");
+    for round in 0..12 {
+        let mut content = whole.clone();
+        match round % 3 {
+            0 => content.truncate(random.usize(1..whole.len())),
+            1 => content[random.usize(..whole.len())] ^= 1 << random.u8(..8),
+            _ => {
+                let from = random.usize(..whole.len() - 512);
+                random.fill(&mut content[from..from + 512]);
+            }
+        }
+        fs::write(&path, &content).expect("our directory");
+        let (code, said) = tool::run(program, &["run", "--config", "rosey.toml"], folder.path(), b"!roll 2d6\n");
+        let (answers, refuses) =
+            (code == Some(0) && said.contains("2d6: "), code == Some(1) && said.contains("rosey.db"));
+        assert!(answers || refuses, "round {round}: {code:?} {said}");
+        for beside in ["rosey.db-wal", "rosey.db-shm"] {
+            let _ = fs::remove_file(path.with_file_name(beside));
+        }
+    }
 }
 
 #[test]

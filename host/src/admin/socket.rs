@@ -29,6 +29,7 @@ use rosey_core::state::{PluginState, Role};
 use serde::{Deserialize, Serialize};
 use std::{
     io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     pin::pin,
     sync::Arc,
@@ -53,6 +54,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Pause before the next try to accept a client, when the system has no more file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(250);
+
+/// Interval at which the host looks whether its socket is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Pause between two lines of progress: as fast as people read.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -164,15 +168,31 @@ impl From<&Refusal> for Response {
 /// When the socket cannot be created.
 pub fn listen(run_dir: &Path) -> io::Result<Listener> {
     let name = run_dir.join(FILE).to_fs_name::<GenericFilePath>()?;
-    ListenerOptions::new().name(name).mode(0o600).create_tokio()
+    // A listener whose file another program has removed would otherwise remove that of its successor.
+    ListenerOptions::new().name(name).mode(0o600).reclaim_name(false).create_tokio()
 }
 
-/// Serves clients for ever.
-pub async fn serve(admin: Arc<Admin>, listener: Listener) {
+/// Serves clients for ever, and makes the socket in `run_dir` again when another program has removed or replaced it.
+pub async fn serve(admin: Arc<Admin>, mut listener: Listener, run_dir: PathBuf) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let (path, mut looks) = (run_dir.join(FILE), tokio::time::interval(LOOK_EVERY));
+    let mut file = inode(&path);
     for number in 1_u64.. {
         let permit = Arc::clone(&room).acquire_owned().await.expect("it is never closed");
-        match listener.accept().await {
+        let accepted = loop {
+            tokio::select! {
+                accepted = listener.accept() => break accepted,
+                _ = looks.tick() => if inode(&path) != file && !admin.is_stopping() {
+                    // Fails while the directory is gone, too, which the host makes again.
+                    let _ = std::fs::remove_file(&path);
+                    if let Ok(made) = listen(&run_dir) {
+                        tracing::warn!("{} was removed or replaced; it is made again", path.display());
+                        (listener, file) = (made, inode(&path));
+                    }
+                },
+            }
+        };
+        match accepted {
             Ok(stream) => {
                 let admin = Arc::clone(&admin);
                 tokio::spawn(async move {
@@ -189,6 +209,10 @@ pub async fn serve(admin: Arc<Admin>, listener: Listener) {
             }
         }
     }
+}
+
+fn inode(path: &Path) -> Option<u64> {
+    std::fs::symlink_metadata(path).ok().map(|meta| meta.ino())
 }
 
 async fn client(admin: &Arc<Admin>, stream: Stream, number: u64) -> io::Result<()> {

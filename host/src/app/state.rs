@@ -4,7 +4,10 @@
 
 use super::AppError;
 use crate::backup::UNFINISHED;
+use rustix::fs::OFlags;
 use std::{
+    cell::RefCell,
+    convert::Infallible,
     ffi::{OsStr, OsString},
     fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError},
     io::{self, Write},
@@ -13,6 +16,7 @@ use std::{
         fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// The longest path of the run directory: that of a Unix socket, minus the longest file name in it.
@@ -92,34 +96,65 @@ impl Host {
 
     /// Whether a host uses the state directory now.
     pub fn lives(directory: &Path) -> bool {
-        // If this takes the lock, it releases it at once.
-        File::open(directory.join(LOCK))
-            .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        // If this takes a lock, it releases it at once.
+        let is_locked =
+            |path| File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
+        is_locked(directory.join(LOCK)) || is_locked(directory.to_owned())
     }
+
+    /// Whether the process with this id is the host of the state directory. The kernel says who holds the lock of the
+    /// directory; where it does not, what the lock file says must do.
+    pub fn is_process(&self, pid: u32, directory: &Path) -> bool {
+        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+        let inode = fs::metadata(directory).map(|meta| meta.ino()).unwrap_or_default();
+        let mut holders = holders(&locks, inode).peekable();
+        if holders.peek().is_some() { holders.any(|holder| holder == pid) } else { self.pid == pid.to_string() }
+    }
+}
+
+/// The processes that hold a lock of the file with this inode, by what `/proc/locks` says.
+fn holders(locks: &str, inode: u64) -> impl Iterator<Item = u32> {
+    locks.lines().filter_map(move |line| {
+        let mut words = line.split_whitespace().skip(1);
+        let is_whole = words.next() == Some("FLOCK") && words.nth(1) == Some("WRITE");
+        let pid = words.next()?.parse().ok().filter(|pid| is_whole && *pid > 0)?;
+        let file = words.next()?.rsplit(':').next()?.parse() == Ok(inode);
+        file.then_some(pid)
+    })
 }
 
 /// The state directory, locked for as long as this lives.
 pub(super) struct State {
     path: PathBuf,
     pub run_dir: PathBuf,
-    lock: File,
+    /// The lock file and the phase in it.
+    lock: RefCell<(File, Life)>,
+    /// Locked as well, because another program may remove the lock file.
+    _directory: File,
 }
+
+/// Interval at which a host looks whether its lock file and its run directory are still there.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 impl State {
     /// Creates the directory, or checks that it is Rosey's, and locks it.
     pub fn open(path: &Path) -> Result<Self, AppError> {
         let path = claim(path)?;
         let problem = |source| AppError::State { path: path.clone(), source };
-        // Not truncated, because it may describe the host that uses the directory.
-        let mut lock = OpenOptions::new();
-        let lock = lock.write(true).create(true).truncate(false).mode(0o600).open(path.join(LOCK)).map_err(problem)?;
-        lock.try_lock().map_err(|error| match error {
+        let lock = lock_file(&path).map_err(problem)?;
+        take(&lock).map_err(|error| match error {
             TryLockError::WouldBlock => AppError::Taken(path.clone()),
             TryLockError::Error(error) => problem(error),
         })?;
+        let directory = File::open(&path).map_err(problem)?;
+        // Some network file systems lock no directories.
+        if let Err(TryLockError::WouldBlock) = take(&directory) {
+            return Err(AppError::Taken(path));
+        }
         let run_dir = run_dir(&path);
         private_dir(&run_dir).and_then(|()| empty(&run_dir)).map_err(problem)?;
-        let state = Self { path, run_dir, lock };
+        let lock = RefCell::new((lock, Life::Starting));
+        let state = Self { path, run_dir, lock, _directory: directory };
         state.say(Life::Starting);
         Ok(state)
     }
@@ -128,14 +163,42 @@ impl State {
     pub fn say(&self, life: Life) {
         let host = Host { life, pid: std::process::id().to_string(), run_dir: self.run_dir.clone() };
         let line = host.line();
+        let mut lock = self.lock.borrow_mut();
+        lock.1 = life;
         // Shortened after the write, so that no reader finds it empty.
-        let written = self.lock.write_all_at(&line, 0).and_then(|()| self.lock.set_len(line.len() as u64));
+        let written = lock.0.write_all_at(&line, 0).and_then(|()| lock.0.set_len(line.len() as u64));
         if let Err(error) = written {
             tracing::warn!(
                 "{} cannot be written, so rosey admin will not find this bot: {error}",
                 self.path.join(LOCK).display()
             );
         }
+    }
+
+    /// Makes the lock file and the run directory again whenever another program has removed them, for ever.
+    pub async fn keep_whole(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if let Err(error) = self.make_whole() {
+                tracing::warn!("{} is not whole, and cannot be mended: {error}", self.path.display());
+            }
+        }
+    }
+
+    fn make_whole(&self) -> io::Result<()> {
+        private_dir(&self.run_dir)?;
+        let (path, life) = (self.path.join(LOCK), self.lock.borrow().1);
+        let mine = self.lock.borrow().0.metadata()?.ino();
+        if fs::symlink_metadata(&path).is_ok_and(|meta| meta.ino() == mine) {
+            return Ok(());
+        }
+        tracing::warn!("{} was removed or replaced; it is made again", path.display());
+        let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let lock = lock_file(&self.path)?;
+        take(&lock)?;
+        self.lock.borrow_mut().0 = lock;
+        self.say(life);
+        Ok(())
     }
 
     /// The folder with the working directories of the plugins.
@@ -152,11 +215,32 @@ impl State {
 impl Drop for State {
     fn drop(&mut self) {
         // The next start removes files that are left over.
-        let _ = empty(&self.run_dir).and_then(|()| self.lock.set_len(0));
+        let _ = empty(&self.run_dir).and_then(|()| self.lock.borrow().0.set_len(0));
         if !self.run_dir.starts_with(&self.path) {
             let _ = fs::remove_dir(&self.run_dir);
         }
     }
+}
+
+/// Opens or creates the lock file.
+fn lock_file(directory: &Path) -> io::Result<File> {
+    // Not truncated, because it may describe the host that uses the directory. No pipe is waited for.
+    let mut lock = OpenOptions::new();
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let lock =
+        lock.write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(directory.join(LOCK))?;
+    if lock.metadata()?.is_file() { Ok(lock) } else { Err(io::Error::other("its file lock is no file; remove it")) }
+}
+
+/// Locks a file. A shell that asks whether a host lives holds the lock for a moment.
+fn take(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..10 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            done => return done,
+        }
+    }
+    file.try_lock()
 }
 
 /// The directory of the sockets: in the state directory, unless its path is too long for a socket. The path must be
@@ -312,6 +396,20 @@ mod tests {
         for nonsense in ["", "\n", "running\n", "running 42\n", "dancing 42 /run\n"] {
             assert_eq!(Host::parse(nonsense.as_bytes()), None, "{nonsense}");
         }
+    }
+
+    #[test]
+    fn the_kernel_names_who_holds_a_lock() {
+        let locks = "1: FLOCK  ADVISORY  WRITE 4711 fe:00:131 0 EOF\n2: POSIX  ADVISORY  WRITE 12 fe:00:131 0 EOF\n\
+                     2: -> FLOCK  ADVISORY  WRITE 13 fe:00:131 0 EOF\n3: FLOCK  ADVISORY  READ 14 fe:00:131 0 EOF\n\
+                     4: FLOCK  ADVISORY  WRITE 0 fe:00:131 0 EOF\nnonsense\n";
+        assert_eq!(holders(locks, 131).collect::<Vec<_>>(), [4711]);
+        let directory = tempfile::tempdir().expect("a directory");
+        let host = Host { life: Life::Running, pid: "1".into(), run_dir: directory.path().into() };
+        assert!(host.is_process(1, directory.path()), "no one holds it, so what the file says must do");
+        let file = File::open(directory.path()).expect("ours");
+        file.lock().expect("no process has it");
+        assert!(host.is_process(std::process::id(), directory.path()) && !host.is_process(1, directory.path()));
     }
 
     #[test]

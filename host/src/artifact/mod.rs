@@ -94,7 +94,7 @@ impl Store {
         for entry in fs::read_dir(&directory)? {
             let path = entry?.path();
             if is_part(&path) {
-                fs::remove_file(path)?;
+                remove(&path)?;
             }
         }
         Ok(Self { directory, copies: AtomicU64::new(0), verified: Mutex::default() })
@@ -164,6 +164,9 @@ impl Store {
         {
             // So that `collect` does not remove it as the old artifact at this path.
             let _verified = self.verified();
+            if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+                remove(&path).map_err(problem)?;
+            }
             fs::rename(&part.0, &path).map_err(problem)?;
         }
         File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(problem)?;
@@ -190,8 +193,12 @@ impl Store {
         }
         let path = self.path(hash);
         let problem = |source| VerifyError::Unreadable { hash: *hash, source };
-        let mut file = File::open(&path).map_err(problem)?;
-        let (stamp, now) = (Stamp::of(&file.metadata().map_err(problem)?), SystemTime::now());
+        let mut file = open(&path).map_err(problem)?;
+        let meta = file.metadata().map_err(problem)?;
+        if !meta.is_file() {
+            return Err(problem(io::Error::other("it is no file")));
+        }
+        let (stamp, now) = (Stamp::of(&meta), SystemTime::now());
         let (found, size) = copy_hashing(&mut file, &mut io::sink()).map_err(problem)?;
         if found != *hash {
             return Err(VerifyError::Corrupted { hash: *hash, found });
@@ -230,7 +237,7 @@ impl Store {
         let _verified = self.verified();
         let is_old = fs::symlink_metadata(path)?.modified()?.elapsed().unwrap_or_default() > Duration::from_secs(60);
         if is_old {
-            fs::remove_file(path)?;
+            remove(path)?;
         }
         Ok(is_old)
     }
@@ -290,6 +297,11 @@ impl Drop for Part {
     }
 }
 
+/// Removes what has a name of the store's, also a folder that another program made. Follows no link.
+fn remove(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}
+
 /// The hash that a library would have in the store. Reads the whole file.
 ///
 /// # Errors
@@ -339,6 +351,28 @@ mod tests {
         let maps = fs::read_to_string("/proc/self/maps").expect("Linux");
         let line = maps.lines().find(|line| line.contains("libc.so")).expect("linked to libc");
         PathBuf::from(line.split_whitespace().last().expect("a path"))
+    }
+
+    #[test]
+    fn folders_and_pipes_with_the_names_of_artifacts_are_no_obstacle() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let open = || Store::open(directory.path()).expect("it opens");
+        let artifact = open().intake("p", &some_library()).expect("it is a library");
+        fs::remove_file(&artifact.path).expect("ours");
+        fs::create_dir_all(directory.path().join("7-0.part/deep")).expect("ours");
+        fs::create_dir_all(artifact.path.join("deep")).expect("ours");
+        let store = open();
+        assert!(!directory.path().join("7-0.part").exists());
+        assert!(store.verify(&artifact.hash).is_err());
+        assert_eq!(store.intake("p", &some_library()).expect("it is a library"), artifact);
+        fs::remove_file(&artifact.path).expect("ours");
+        rustix::fs::mknodat(rustix::fs::CWD, &artifact.path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+            .expect("ours");
+        assert!(
+            store.verify(&artifact.hash).is_err(),
+            "no program writes into the pipe, and the store does not wait for one"
+        );
+        assert_eq!(store.intake("p", &some_library()).expect("it is a library"), artifact);
     }
 
     fn old(path: &Path) {

@@ -120,9 +120,15 @@ pub async fn description(headers: HeaderMap) -> Response {
     DESCRIPTION.respond(&headers)
 }
 
-/// `GET /healthz`: the host answers.
-pub async fn health() -> Response {
-    typed("text/plain; charset=utf-8", "ok\n")
+/// Time in which the thread of events answers `/healthz`. A turn of it takes milliseconds.
+const ALIVE_WITHIN: Duration = Duration::from_secs(2);
+
+/// `GET /healthz`: the host answers, and the thread that moves events runs.
+pub async fn health(State(shared): State<Arc<Shared>>) -> Response {
+    match tokio::time::timeout(ALIVE_WITHIN, shared.data.spawn(async {})).await {
+        Ok(_) => typed("text/plain; charset=utf-8", "ok\n"),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "no answer from the thread that moves events\n").into_response(),
+    }
 }
 
 /// `GET /readyz`: every plugin that should serve does, and Rosey can record changes. Does not require a login, and so

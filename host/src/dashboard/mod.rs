@@ -104,6 +104,8 @@ struct Shared {
     admin: Option<Arc<Admin>>,
     journal: Journal,
     notices: answer::Notices,
+    /// The runtime that moves events.
+    data: Handle,
 }
 
 impl Shared {
@@ -123,7 +125,8 @@ impl Shared {
     }
 }
 
-/// Starts to listen on `ops`. Returns the address in use.
+/// Starts to listen on `ops`. Returns the address in use. Call it on the runtime that moves events: `/healthz` asks that
+/// one whether it runs.
 ///
 /// # Errors
 /// [`DashboardError`].
@@ -172,6 +175,7 @@ pub async fn start(
         admin,
         journal,
         notices: answer::Notices::default(),
+        data: Handle::current(),
     });
     let (metrics, proxies) = (shared.metrics.clone(), shared.proxies.clone());
     ops.spawn(server::serve(listener, routes(shared), metrics, proxies, config.base_path));

@@ -20,8 +20,17 @@ use rosey_wire::sandbox::{Rule, RuleState};
 use std::collections::BTreeMap;
 
 /// The limits whose hits are counted, by their names in the configuration.
-const LIMITS: [&str; 8] =
-    ["calls", "custom_metrics", "event_deadline", "hang_timeout", "log_lines", "memory_mb", "queue", "reply_bytes"];
+const LIMITS: [&str; 9] = [
+    "calls",
+    "custom_metrics",
+    "event_deadline",
+    "frames",
+    "hang_timeout",
+    "log_lines",
+    "memory_mb",
+    "queue",
+    "reply_bytes",
+];
 
 /// The stages of records of the audit.
 const AUDIT_STAGES: [&str; 7] = ["after", "alarm", "before", "denied", "dropped", "read", "refused"];

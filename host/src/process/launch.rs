@@ -23,7 +23,6 @@ use std::{
     io::{self, Read},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
 };
 
 /// Before it serves, a shim prints at most one line.
@@ -36,7 +35,6 @@ pub struct Launcher {
     run_dir: PathBuf,
     data_dir: PathBuf,
     program: PathBuf,
-    files: AtomicU64,
 }
 
 /// A shim that has proved itself and waits for a library. Dropping it ends the process.
@@ -53,7 +51,7 @@ pub struct Shim {
 impl Launcher {
     /// Starts `program` as a shim in `data_dir`, with sockets in `run_dir`, which only the host's user may read.
     pub fn new(spawner: Spawner, run_dir: PathBuf, data_dir: PathBuf, program: PathBuf) -> Self {
-        Self { spawner, run_dir, data_dir, program, files: AtomicU64::new(0) }
+        Self { spawner, run_dir, data_dir, program }
     }
 
     /// Creates the working directory of a plugin. A shim changes to it when it loads that plugin.
@@ -64,11 +62,6 @@ impl Launcher {
         make_private(&self.data_dir.join(plugin))
     }
 
-    /// A path in the run directory that no other call returns.
-    pub fn file(&self, extension: &str) -> PathBuf {
-        self.run_dir.join(format!("{}.{extension}", self.files.fetch_add(1, Ordering::Relaxed)))
-    }
-
     /// Starts a shim. Takes as long as the shim does, so the caller sets a limit. Cancellation ends the shim and leaves
     /// nothing behind.
     ///
@@ -76,7 +69,11 @@ impl Launcher {
     /// [`StartError`]; nothing is left behind then.
     pub async fn launch(&self) -> Result<Shim, StartError> {
         make_private(&self.data_dir)?;
-        let socket = self.file("sock");
+        // Another program may have removed it.
+        make_private(&self.run_dir)?;
+        // A name that no program can take before.
+        let name = new_token()?;
+        let socket = self.run_dir.join(format!("{}.sock", &name[..16]));
         let listener = listen(&socket)?;
         let token = new_token()?;
         let page = Page::create(&token)?;

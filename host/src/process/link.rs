@@ -78,7 +78,12 @@ impl Link {
 
     /// Whether so many bytes wait for a write that the caller should push no more.
     pub fn is_full(&self) -> bool {
-        self.out.len() - self.written >= FULL_AT
+        self.waiting() >= FULL_AT
+    }
+
+    /// Bytes that wait for a write.
+    pub fn waiting(&self) -> usize {
+        self.out.len() - self.written
     }
 
     /// Writes the bytes that wait.

@@ -255,9 +255,7 @@ fn explain(step: LoadStep, message: &str) -> String {
         LoadStep::Manifest => format!("the library has no readable manifest: {message}"),
         LoadStep::Create => format!("the plugin refused to start: {message}"),
         LoadStep::Settings => format!("the plugin refused its settings: {message}"),
-        LoadStep::Sandbox => format!(
-            "this machine cannot enforce what sandbox.require names: {message}; use a machine that can, or take it from the list"
-        ),
+        LoadStep::Sandbox => format!("its sandbox does not hold: {message}"),
     }
 }
 

@@ -67,11 +67,21 @@ pub(super) fn ask(
     }
 }
 
+/// The process at the other end of the control socket is not the bot.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0} listens at its control socket and is not that bot, so nothing was sent. End that process, and find out who started it"
+)]
+struct NotTheHost(String);
+
 /// Why the shell reaches no bot: the exit code, the kind of refusal, and the text.
 fn absent(config: &Config, config_given: bool, error: &io::Error) -> (u8, &'static str, String) {
     let state = config.state_dir.display();
     if error.kind() == io::ErrorKind::PermissionDenied {
         return (exit::DENIED, "denied", format!("the bot in {state} belongs to another user: {error}"));
+    }
+    if error.get_ref().is_some_and(|error| error.is::<NotTheHost>()) {
+        return (exit::DENIED, "denied", format!("the bot in {state}: {error}"));
     }
     let text = match host(&config.state_dir) {
         Some(Host { life: Life::Stopping, pid, .. }) => {
@@ -84,7 +94,7 @@ fn absent(config: &Config, config_given: bool, error: &io::Error) -> (u8, &'stat
             let socket = run_dir.join(socket::FILE);
             format!(
                 "the rosey of {state} runs (process {pid}), but its control socket {} does not answer: {}. If something \
-                 removed it, restart that rosey",
+                 removed it, that rosey makes it again within seconds; try again",
                 socket.display(),
                 unreadable(error)
             )
@@ -98,8 +108,15 @@ fn absent(config: &Config, config_given: bool, error: &io::Error) -> (u8, &'stat
 }
 
 fn connect(directory: &Path) -> io::Result<Stream> {
-    let path = Host::of(directory)?.run_dir.join(socket::FILE);
+    let host = Host::of(directory)?;
+    let path = host.run_dir.join(socket::FILE);
     let stream = Stream::connect(path.to_fs_name::<GenericFilePath>()?)?;
+    let peer = stream.peer_creds()?;
+    let is_host = peer.pid().and_then(|pid| u32::try_from(pid).ok()).is_some_and(|pid| host.is_process(pid, directory));
+    if !is_host {
+        let who = peer.pid().map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+        return Err(io::Error::other(NotTheHost(who)));
+    }
     stream.set_recv_timeout(Some(socket::SILENCE))?;
     stream.set_send_timeout(Some(socket::SILENCE))?;
     Ok(stream)

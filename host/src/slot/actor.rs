@@ -294,6 +294,9 @@ impl Task {
     fn poll_links(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut more = false;
         for at in 0..self.live.len() {
+            if self.live[at].intake.rests() {
+                continue;
+            }
             // The second read mostly finds nothing. It costs no system call, and makes the next arrival wake this task.
             more |= self.poll_link(cx, now, at) && self.poll_link(cx, now, at);
         }
@@ -319,7 +322,8 @@ impl Task {
         let generation = live.generation;
         let mut rest = Vec::new();
         let problem = loop {
-            match live.link.next_message() {
+            let message = live.link.next_message().map_err(|error| crate::report::chain(&error));
+            match message.and_then(|message| message.map(|message| live.intake.take(message)).transpose()) {
                 Ok(None) => break None,
                 Ok(Some(ToHost::Reply { event, answer })) if !is_probe(event) => {
                     let outcome = outcome(answer, setup.limits.reply_bytes, account);
@@ -354,7 +358,7 @@ impl Task {
         };
         if let Some(error) = problem {
             live.closed = true;
-            live.kill_for(Cause::Protocol(crate::report::chain(&error)));
+            live.kill_for(Cause::Protocol(error));
         }
         for inbound in rest {
             self.inbound(now, at, inbound);
@@ -645,6 +649,9 @@ impl Task {
         let old_enough = |oldest| now.saturating_duration_since(oldest) >= self.setup.limits.heartbeat;
         let asks = self.flow.oldest().is_some_and(old_enough);
         for live in self.live.iter_mut().filter(|live| !live.closed) {
+            if live.intake.renew() {
+                self.account.hit("frames");
+            }
             let asks = asks && self.flow.in_flight_in(live.generation) > 0;
             if (asks || live.is_watched()) && live.is_hung(patience) {
                 live.kill_for(Cause::Hung(self.setup.limits.hang_timeout));
@@ -660,6 +667,7 @@ impl Task {
     /// Sets the timer for the next deadline. True when that is now.
     fn set_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let waits = !self.flow.is_empty() || self.commits.retries() || self.live.iter().any(Live::is_watched);
+        let waits = waits || self.live.iter().any(|live| live.intake.counts());
         if waits && self.look_at.is_none() {
             self.look_at = Some(now + LOOK_EVERY);
         }

@@ -3,6 +3,7 @@
 use crate::slot::{
     command::Report,
     crash::{Cause, Crash},
+    intake::Intake,
     view::GenerationView,
 };
 use crate::{
@@ -40,6 +41,9 @@ const UNHEALTHY: u32 = 2;
 /// then, which most machines have.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
+/// Bytes that may wait for a shim to read them. Events stop far below that; answers to calls follow what it asks for.
+const MOST_WAITING: usize = 64 << 20;
+
 /// A generation between its start and its end.
 #[derive(Debug)]
 pub struct Live {
@@ -47,6 +51,7 @@ pub struct Live {
     pub artifact: Hash,
     pub manifest: Arc<Manifest>,
     pub link: Link,
+    pub intake: Intake,
     pub page: Page,
     pub tail: Tail,
     pub records: Records,
@@ -115,6 +120,7 @@ impl Live {
             artifact,
             manifest,
             link,
+            intake: Intake::default(),
             page,
             tail,
             records,
@@ -207,6 +213,7 @@ impl Live {
     pub fn deliver(&mut self, id: u64, left: Duration, event: &Event) -> bool {
         let deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
         let Some(event) = event.for_build(&self.manifest, id, deadline_ms, unix_millis) else { return false };
+        self.intake.delivered();
         self.push_event(&event);
         true
     }
@@ -221,6 +228,9 @@ impl Live {
 
     /// Puts a message into the output.
     pub fn push(&mut self, message: &ToShim<'_>) {
+        if self.link.waiting() > MOST_WAITING {
+            return self.kill_for(Cause::Protocol("it does not read the answers to its calls".to_owned()));
+        }
         // All messages but a state are far below the limit of a frame, and a state came in a frame.
         if let Err(error) = self.link.push(message) {
             self.kill_for(Cause::Protocol(error.to_string()));

@@ -3,14 +3,15 @@
 //! Other rooms reach a slot through [`handle::Handle`]; one task (`actor`) owns everything else. `rosey_core::flow`
 //! decides about events and `rosey_core::state` about generations. The actor carries out what they decide (`effects`),
 //! and `commits` connects it to the store
-//! (`migration` brings that to another version). Messages of shims come in through `inbound`; [`view`] and [`lifecycle`] are
-//! for people. Knows nothing of connectors, admin or HTTP.
+//! (`migration` brings that to another version). Messages of shims come in through `inbound`, and `intake` bounds them;
+//! [`view`] and [`lifecycle`] are for people. Knows nothing of connectors, admin or HTTP.
 
 mod actor;
 mod commits;
 mod effects;
 mod gather;
 mod inbound;
+mod intake;
 mod live;
 mod migration;
 mod order;

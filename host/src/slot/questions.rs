@@ -60,8 +60,7 @@ impl Task {
         let id = CallId { generation, call };
         if self.commits.waiting() + self.commits.questions.waiting.len() >= MAX_CALLS {
             self.account.hit("calls");
-            let refusal = format!("{MAX_CALLS} questions to the host wait already");
-            return self.give_back(id, &Returned::Failed(&refusal));
+            return self.refuse_call(id, &format!("{MAX_CALLS} questions to the host wait already"));
         }
         let refusal = match self.question(generation, event, request) {
             Ok(Asked::Question(question)) => return self.commits.questions.waiting.push((id, question)),
@@ -74,7 +73,14 @@ impl Task {
             Ok(Asked::Answered(answer)) => return self.push(generation, &ToShim::Returned { call, answer: &answer }),
             Err(why) => why,
         };
-        self.give_back(id, &Returned::Failed(&refusal));
+        self.refuse_call(id, &refusal);
+    }
+
+    fn refuse_call(&mut self, id: CallId, why: &str) {
+        if let Some(live) = self.live.iter_mut().find(|live| live.generation == id.generation) {
+            live.intake.refused();
+        }
+        self.give_back(id, &Returned::Failed(why));
     }
 
     /// The version of the store that a generation reads and writes.

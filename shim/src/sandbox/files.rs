@@ -1,11 +1,17 @@
 //! Landlock: the files that the plugin may use, the ports that it may connect to, and whom it may signal.
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, NetPort, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetError, Scope, path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, NetPort, PathBeneath, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 use rosey_wire::sandbox::{Network, Profile, SandboxPolicy};
-use std::path::{Path, PathBuf};
+use rustix::io::Errno;
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
 
 /// What programs read to load libraries, to know the time, to resolve names and to verify certificates. Nothing here is
 /// secret. `/etc` as a whole is not here, because the configuration of Rosey may be in it.
@@ -81,15 +87,38 @@ pub fn plan(policy: &SandboxPolicy, version: u8) -> Landlock {
 }
 
 /// Restricts this process as far as the kernel can.
-pub fn restrict(policy: &SandboxPolicy, own: &Path, library: &str) -> Landlock {
+///
+/// # Errors
+/// A text for the operator, when a file that the plugin may use cannot be opened for want of something. The plugin would
+/// miss it.
+pub fn restrict(policy: &SandboxPolicy, own: &Path, library: &str) -> Result<Landlock, String> {
     // An older kernel takes part of it, and says which version it has.
     match apply(policy, own, library) {
-        Ok(LandlockStatus::Available { effective_abi, .. }) => plan(policy, (effective_abi as u8).min(policy.landlock)),
-        Ok(_) | Err(_) => plan(policy, 0),
+        Ok(LandlockStatus::Available { effective_abi, .. }) => {
+            Ok(plan(policy, (effective_abi as u8).min(policy.landlock)))
+        }
+        Ok(_) | Err(Unrestricted::Kernel) => Ok(plan(policy, 0)),
+        Err(Unrestricted::Path(path, error)) => {
+            Err(format!("{}, which the plugin may use, cannot be opened: {error}", path.display()))
+        }
     }
 }
 
-fn apply(policy: &SandboxPolicy, own: &Path, library: &str) -> Result<LandlockStatus, RulesetError> {
+/// Why a process is not restricted.
+#[derive(Debug)]
+enum Unrestricted {
+    /// The kernel takes no such rules.
+    Kernel,
+    Path(PathBuf, io::Error),
+}
+
+impl From<RulesetError> for Unrestricted {
+    fn from(_: RulesetError) -> Self {
+        Self::Kernel
+    }
+}
+
+fn apply(policy: &SandboxPolicy, own: &Path, library: &str) -> Result<LandlockStatus, Unrestricted> {
     let abi = ABI::from(i32::from(policy.landlock));
     let wanted = plan(policy, policy.landlock);
     let mut rules = Ruleset::default();
@@ -109,10 +138,11 @@ fn apply(policy: &SandboxPolicy, own: &Path, library: &str) -> Result<LandlockSt
     }
     let mut rules = rules.create()?;
     if wanted.files {
-        rules = rules.add_rules(path_beneath_rules(readable(policy, library), read(policy, abi)))?;
-        rules = rules.add_rules(path_beneath_rules(DEVICES, AccessFs::ReadFile | AccessFs::WriteFile))?;
-        let writable = policy.writable.iter().map(PathBuf::from).chain([own.to_owned()]);
-        rules = rules.add_rules(path_beneath_rules(writable, write(policy, abi)))?;
+        rules = allow(rules, readable(policy, library), read(policy, abi), abi)?;
+        let devices = DEVICES.map(PathBuf::from).to_vec();
+        rules = allow(rules, devices, AccessFs::ReadFile | AccessFs::WriteFile, abi)?;
+        let writable = policy.writable.iter().map(PathBuf::from).chain([own.to_owned()]).collect();
+        rules = allow(rules, writable, write(policy, abi), abi)?;
     }
     if wanted.ports
         && let Network::Ports(ports) = &policy.network
@@ -121,6 +151,40 @@ fn apply(policy: &SandboxPolicy, own: &Path, library: &str) -> Result<LandlockSt
             .add_rules(ports.iter().map(|port| Ok::<_, RulesetError>(NetPort::new(*port, AccessNet::ConnectTcp))))?;
     }
     Ok(rules.restrict_self()?.landlock)
+}
+
+/// Allows this access to these paths, and to what is below them.
+fn allow(
+    mut rules: RulesetCreated,
+    paths: Vec<PathBuf>,
+    access: BitFlags<AccessFs>,
+    abi: ABI,
+) -> Result<RulesetCreated, Unrestricted> {
+    for path in paths {
+        let opened = open(&path).map_err(|error| Unrestricted::Path(path, error))?;
+        if let Some((file, is_folder)) = opened {
+            let access = if is_folder { access } else { access & AccessFs::from_file(abi) };
+            rules = rules.add_rule(PathBeneath::new(file, access))?;
+        }
+    }
+    Ok(rules)
+}
+
+/// The path, and whether it is a folder. `None` when there is nothing that a plugin could use.
+fn open(path: &Path) -> io::Result<Option<(File, bool)>> {
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_CLOEXEC).open(path);
+    let opened = opened.and_then(|file| Ok((file.metadata()?.is_dir(), file)));
+    match opened {
+        Ok((is_folder, file)) => Ok(Some((file, is_folder))),
+        Err(error) if is_lack(&error) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Whether something lacked to open a path, and not the path itself.
+fn is_lack(error: &io::Error) -> bool {
+    let lacks = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR, Errno::IO];
+    lacks.iter().any(|lack| error.raw_os_error() == Some(lack.raw_os_error()))
 }
 
 fn readable(policy: &SandboxPolicy, library: &str) -> Vec<PathBuf> {
@@ -181,6 +245,17 @@ mod tests {
         for version in 6..=NEWEST_LANDLOCK {
             assert_eq!(parts(version), (true, true, true), "{version}");
         }
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_is_passed_over_and_one_that_cannot_be_opened_for_want_of_something_is_not() {
+        assert!(open(Path::new("/usr")).expect("it opens").expect("it is there").1);
+        assert!(!open(Path::new("/dev/null")).expect("it opens").expect("it is there").1);
+        assert!(open(Path::new("/nowhere/at/all")).expect("nothing lacks").is_none());
+        for lack in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            assert!(is_lack(&lack.into()), "{lack}");
+        }
+        assert!(!is_lack(&Errno::ACCESS.into()) && !is_lack(&Errno::LOOP.into()));
     }
 
     #[test]

@@ -35,13 +35,16 @@ impl Found {
 /// Applies the policy to this process, for ever, and tries each rule. `own` is the plugin's working folder, and `library`
 /// the file that the shim opens afterwards. Call it once, on the only thread. What this kernel lacks is not an error: the
 /// result says so.
-pub fn confine(policy: &SandboxPolicy, own: &Path, library: &str) -> Vec<Found> {
+///
+/// # Errors
+/// A text for the operator, when this process lacked something to apply it. It must not open the library then.
+pub fn confine(policy: &SandboxPolicy, own: &Path, library: &str) -> Result<Vec<Found>, String> {
     process::close_descriptors();
     process::limit(policy);
     process::drop_privileges();
-    let landlock = files::restrict(policy, own, library);
+    let landlock = files::restrict(policy, own, library)?;
     let filter = calls::filter(policy, landlock.version);
-    proof::prove(policy, &landlock, filter.err())
+    Ok(proof::prove(policy, &landlock, filter.err()))
 }
 
 /// The reason not to open the library: a required rule that does not hold.
@@ -59,6 +62,9 @@ pub fn check_required(policy: &SandboxPolicy, found: &[Found]) -> Result<(), Str
         .collect();
     match missing.is_empty() {
         true => Ok(()),
-        false => Err(missing.join(", ")),
+        false => Err(format!(
+            "this machine cannot enforce what sandbox.require names: {}; use a machine that can, or take it from the list",
+            missing.join(", ")
+        )),
     }
 }

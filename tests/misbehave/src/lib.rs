@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "it is late on purpose")]
 
 mod acts;
+mod flood;
 
 use plugin_api::{event::Timer, prelude::*};
 use std::{
@@ -191,6 +192,24 @@ impl Misbehave {
             let _ = rustix::net::send(fd, &[0xee; 64], rustix::net::SendFlags::NOSIGNAL);
         }
         "garbage"
+    }
+
+    /// Sends the host frames of this kind for ever: beside all handlers, or in place of them.
+    #[command]
+    fn flood(&self, _cx: &Context, kind: String) -> Result<&'static str> {
+        let frames = flood::frames(&kind).ok_or_else(|| Error::internal(format!("there is no frame {kind}")))?;
+        if kind == "gets" {
+            flood::send_for_ever(&frames);
+        }
+        std::thread::spawn(move || flood::send_for_ever(&frames));
+        Ok("flooding")
+    }
+
+    /// Keeps this many bytes under the key `large`.
+    #[command]
+    fn hoard(&self, cx: &Context, bytes: usize) -> Result<&'static str> {
+        cx.store().put("large", &"x".repeat(bytes))?;
+        Ok("kept")
     }
 
     /// Runs a shell script, and answers with what it prints.

@@ -164,6 +164,35 @@ fn add(connection: &Connection, record: &mut AuditRecord, end: &mut Head) -> rus
     Ok(())
 }
 
+/// Keeps tables that another program changed so that Rosey cannot write to them, under another name, and begins a new
+/// chain. Its first record says so.
+pub(super) fn begin_anew(connection: &mut Connection, why: &str) -> rusqlite::Result<AuditRecord> {
+    let transaction = connection.transaction()?;
+    let found = "SELECT type, name FROM sqlite_schema WHERE tbl_name IN ('audit', 'audit_head') AND sql IS NOT NULL
+                 ORDER BY type = 'table'";
+    let found = transaction
+        .prepare(found)?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<Vec<(String, String)>, _>>()?;
+    let is_free = |number: &u32| !transaction.table_exists(None, format!("audit_{number}").as_str()).unwrap_or(true);
+    let number = (1..).find(is_free).unwrap_or_default();
+    for (kind, name) in found {
+        match kind.as_str() {
+            "table" => transaction.execute_batch(&format!("ALTER TABLE {name} RENAME TO {name}_{number}"))?,
+            kind => transaction.execute_batch(&format!("DROP {kind} \"{}\"", name.replace('"', "\"\"")))?,
+        }
+    }
+    transaction.execute_batch(SCHEMA)?;
+    transaction.execute_batch(NICK)?;
+    let text = format!(
+        "another program changed the audit so that it cannot go on ({why}); what was there is in the table \
+         audit_{number}, and a new chain begins here"
+    );
+    let record = alarm(&transaction, &mut Head::default(), &text)?;
+    transaction.commit()?;
+    Ok(record)
+}
+
 /// The end according to the row beside the table.
 pub(super) fn head(connection: &Connection) -> rusqlite::Result<Head> {
     one_head(connection, "SELECT count, hash FROM audit_head")

@@ -50,10 +50,24 @@ pub struct Audit {
 
 impl Audit {
     /// Opens the audit, brings the file up to date, and records the end of actions that an earlier host did not finish.
+    /// Where another program changed the tables so that nothing can be recorded, a new chain begins.
     ///
     /// # Errors
     /// When a record cannot be read, or the file cannot be opened.
     pub async fn open(database: Database, file: Option<PathBuf>) -> Result<Self, AuditError> {
+        match Self::go_on(database.clone(), file.clone()).await {
+            Err(AuditError::Store(error)) if error.is_of_the_tables() => {
+                let why = error.to_string();
+                let alarm = database.run(move |connection| chain::begin_anew(connection, &why)).await?;
+                tracing::error!("AUDIT: {}", alarm.result.as_deref().unwrap_or_default());
+                Self::go_on(database, file).await
+            }
+            opened => opened,
+        }
+    }
+
+    /// Opens the audit that is there.
+    async fn go_on(database: Database, file: Option<PathBuf>) -> Result<Self, AuditError> {
         let head = database.run(|connection| chain::head(connection)).await?;
         let file = match file {
             None => None,

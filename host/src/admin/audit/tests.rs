@@ -252,6 +252,40 @@ async fn a_record_at_a_number_that_cannot_be_blocks_neither_records_nor_starts()
 }
 
 #[tokio::test]
+async fn tables_that_nothing_can_be_written_to_are_kept_aside_and_a_new_chain_says_so() {
+    for sql in [
+        "ALTER TABLE audit DROP COLUMN place",
+        "DROP TABLE audit; CREATE TABLE audit (id INTEGER PRIMARY KEY, text TEXT)",
+        "DROP TABLE audit_head; CREATE TABLE audit_head (note TEXT)",
+        "CREATE TRIGGER mine BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END",
+        "CREATE TRIGGER mine BEFORE UPDATE ON audit_head BEGIN SELECT RAISE(ABORT, 'no'); END",
+    ] {
+        for with_file in [false, true] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let path = with_file.then(|| directory.path().join("audit.jsonl"));
+            ten_actions(directory.path(), path.clone()).await;
+            // So that the start has something to record.
+            tamper(directory.path(), "DELETE FROM audit WHERE id = 20");
+            tamper(directory.path(), sql);
+            let open = async || {
+                let database = Database::open(&directory.path().join("rosey.db"), &SCHEMA).expect("a database");
+                Audit::open(database, path.clone()).await.expect("it opens")
+            };
+            let audit = open().await;
+            for _ in 0..3 {
+                audit.write(before("p")).await.expect("it is recorded");
+            }
+            let problems = verify(directory.path()).problems;
+            let said =
+                problems.iter().any(|text| text.contains("what was there is in the table audit_1, and a new chain"));
+            assert!(said, "{sql}: {problems:?}");
+            drop(audit);
+            open().await.write(before("q")).await.expect("it is recorded");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_database_that_lost_what_the_file_has_is_noticed_at_the_start() {
     for sql in CAREFUL {
         let directory = tempfile::tempdir().expect("a directory");
