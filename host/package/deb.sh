@@ -20,7 +20,7 @@ plugins=()
 for folder in plugins/*/; do plugins+=("$(basename "$folder")"); done
 packages=(-p rosey -p rosey-shim)
 for plugin in "${plugins[@]}"; do packages+=(-p "$plugin"); done
-cargo build --quiet --profile "$profile" "${packages[@]}"
+cargo build --quiet --locked --profile "$profile" "${packages[@]}"
 target=${CARGO_TARGET_DIR:-target}
 built=$target/$([ "$profile" = dev ] && echo debug || echo "$profile")
 
@@ -43,7 +43,7 @@ strip --remove-section=.comment --strip-unneeded "$root"/usr/lib/rosey/plugins/*
 file host/package/rosey.service lib/systemd/system/rosey.service
 file host/package/rosey.sysusers usr/lib/sysusers.d/rosey.conf
 file host/package/rosey.toml etc/rosey/rosey.toml
-for page in docs/*.md docs/openapi.json SECURITY.md CHANGELOG.md THIRD_PARTY.md; do file "$page" "usr/share/doc/rosey/$(basename "$page")"; done
+for page in docs/*.md docs/openapi.json SECURITY.md CHANGELOG.md THIRD_PARTY.md host/package/sbom.cdx.json; do file "$page" "usr/share/doc/rosey/$(basename "$page")"; done
 for page in docs/guides/*.md; do file "$page" "usr/share/doc/rosey/guides/$(basename "$page")"; done
 for example in grafana prometheus; do
     for page in examples/$example/*; do file "$page" "usr/share/doc/rosey/examples/$example/$(basename "$page")"; done

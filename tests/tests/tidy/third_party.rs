@@ -1,7 +1,8 @@
-//! THIRD_PARTY.md has the notices of every crate that is linked into what Rosey ships.
+//! THIRD_PARTY.md has the notices of every crate that is linked into what Rosey ships, and the package has the list of them in
+//! the form of CycloneDX.
 
 use crate::{read, root};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
@@ -135,19 +136,53 @@ fn page() -> String {
     page
 }
 
+/// The same crates for programs, in the form of CycloneDX 1.5, with the checksums of `Cargo.lock`.
+fn bill_of_materials() -> String {
+    let metadata = metadata();
+    let lock = read("Cargo.lock");
+    let checksum = |name: &str, version: &str| {
+        let entry = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+        let rest = lock.split_once(&entry)?.1.split("\n\n").next()?;
+        rest.split_once("checksum = \"")?.1.split('"').next().map(str::to_owned)
+    };
+    let component = |(name, version): &(String, String), package: &Value| {
+        let licence = text(package, "license").replace('/', " OR ");
+        let sum = checksum(name, version).expect("every crate of others has one");
+        json!({
+            "type": "library",
+            "bom-ref": format!("pkg:cargo/{name}@{version}"),
+            "name": name,
+            "version": version,
+            "purl": format!("pkg:cargo/{name}@{version}"),
+            "licenses": [{ "expression": licence }],
+            "hashes": [{ "alg": "SHA-256", "content": sum }],
+        })
+    };
+    let rosey = metadata["packages"].as_array().into_iter().flatten().find(|package| text(package, "name") == "rosey");
+    let version = rosey.map(|rosey| text(rosey, "version")).unwrap_or_default();
+    let bill = json!({
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "version": 1,
+        "metadata": { "component": { "type": "application", "bom-ref": "rosey", "name": "rosey", "version": version } },
+        "components": linked(&metadata).iter().map(|(name, package)| component(name, package)).collect::<Vec<_>>(),
+    });
+    serde_json::to_string_pretty(&bill).expect("plain data") + "\n"
+}
+
 #[test]
 fn third_party_notices_are_those_of_the_crates_that_are_linked() {
     if !cfg!(target_arch = "x86_64") {
         return;
     }
-    let path = root().join("THIRD_PARTY.md");
-    let page = page();
-    if std::env::var_os("THIRD_PARTY").is_some() {
-        fs::write(&path, page).expect("our folder");
-        return;
+    for (path, content) in [("THIRD_PARTY.md", page()), ("host/package/sbom.cdx.json", bill_of_materials())] {
+        if std::env::var_os("THIRD_PARTY").is_some() {
+            fs::write(root().join(path), content).expect("our folder");
+            continue;
+        }
+        assert!(
+            fs::read_to_string(root().join(path)).is_ok_and(|found| found == content),
+            "write {path}: THIRD_PARTY=write cargo test -p rosey-tests --test tidy third_party"
+        );
     }
-    assert!(
-        fs::read_to_string(&path).is_ok_and(|found| found == page),
-        "write it: THIRD_PARTY=write cargo test -p rosey-tests --test tidy third_party"
-    );
 }
