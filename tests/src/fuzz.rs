@@ -7,14 +7,19 @@ mod dice;
 
 use dice::Dice;
 use rosey::{
+    admin::socket::Request,
     artifact::elf,
     config::Config,
     connect::irc::{
         frame::Frames,
         message::{LINE_WITH_TAGS, Message, decoded, plain},
     },
+    metrics::custom,
+    process::manifest,
+    schedule::Schedule,
 };
 use rosey_wire::{
+    MIN_VERSION, VERSION,
     call::{Call, Returned},
     effect::Effects,
     event::Occurrence,
@@ -28,8 +33,18 @@ use std::{io::Cursor, path::PathBuf};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 6] =
-    [("frame", frame), ("message", message), ("elf", elf), ("irc", irc), ("config", config), ("dice", dice)];
+pub const TARGETS: [Target; 10] = [
+    ("frame", frame),
+    ("message", message),
+    ("hello", hello),
+    ("manifest", manifest),
+    ("elf", elf),
+    ("irc", irc),
+    ("config", config),
+    ("dice", dice),
+    ("cron", cron),
+    ("json", json),
+];
 
 /// The folder of a target's inputs.
 pub fn corpus(target: &str) -> PathBuf {
@@ -79,6 +94,25 @@ pub fn message(bytes: &[u8]) {
     round_trip!(hello::Hello<'_>, hello::Answer<'_>);
 }
 
+/// The first frame of a shim. The version that both speak must be one of each.
+pub fn hello(bytes: &[u8]) {
+    let Ok(hello) = frame::decode::<hello::Hello<'_>>(bytes) else { return };
+    let theirs = (hello.min_version, hello.max_version);
+    if let Some(version) = hello::negotiate((MIN_VERSION, VERSION), theirs) {
+        assert!((MIN_VERSION..=VERSION).contains(&version), "{version} is none of ours");
+        assert!(theirs.0 <= version && version <= theirs.1, "{version} is none of {theirs:?}");
+    }
+}
+
+/// The manifest of a library. What is taken must be bounded and clean, and stand another check.
+pub fn manifest(bytes: &[u8]) {
+    let Ok(taken) = manifest::read(&String::from_utf8_lossy(bytes)) else { return };
+    let texts = [&taken.name, &taken.version, &taken.api, &taken.description];
+    assert!(!texts.iter().any(|text| text.contains(char::is_control)), "{texts:?}");
+    assert!(taken.commands.len() <= 64 && taken.subscriptions.len() <= 64 && taken.settings.len() <= 256);
+    manifest::check(taken).expect("it stood the first check");
+}
+
 /// The headers of a plugin's library.
 pub fn elf(bytes: &[u8]) {
     if let Err(elf::CheckError::Io(error)) = elf::check(&mut Cursor::new(bytes), bytes.len() as u64) {
@@ -108,6 +142,35 @@ pub fn config(bytes: &[u8]) {
         Err(error) => {
             assert!(error.problems.iter().any(|problem| !problem.text.is_empty()), "refused without a reason")
         }
+    }
+}
+
+/// The times of a repeated timer, and on further lines a time zone and a time. Each next time must be later.
+pub fn cron(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.split('\n');
+    let (expression, zone) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let mut after = lines.next().and_then(|time| time.parse().ok()).unwrap_or(1_700_000_000_000);
+    let Ok(schedule) = Schedule::parse(expression, zone) else { return };
+    for _ in 0..4 {
+        let Some(next) = schedule.next(after) else { return };
+        assert!(next > after, "{next} is not after {after}");
+        after = next;
+    }
+}
+
+/// JSON from outside: the metrics that a plugin declares, and a request on the control socket.
+pub fn json(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (metrics, _) = custom::read(&text);
+    assert!(metrics.len() <= 64 * 64, "{} series", metrics.len());
+    for metric in metrics {
+        assert!(metric.name.starts_with("rosey_custom_") && metric.value.is_finite(), "{metric:?}");
+        assert!(!metric.labels.values().any(|value| value.contains(char::is_control)), "{metric:?}");
+    }
+    if let Ok(request) = serde_json::from_str::<Request>(&text) {
+        let again = serde_json::to_string(&request).expect("texts");
+        assert_eq!(serde_json::from_str::<Request>(&again).ok(), Some(request));
     }
 }
 

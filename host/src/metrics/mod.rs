@@ -8,7 +8,7 @@
 
 mod board;
 mod connectors;
-mod custom;
+pub mod custom;
 mod history;
 mod host_meter;
 mod lint;
