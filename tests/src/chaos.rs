@@ -1,6 +1,8 @@
 //! The storm: many plugins under load while faults happen at random. Shims are killed and stopped, write garbage, leak,
 //! and crash on poison events; plugins are reloaded with good and bad builds, restarted and rolled back.
 //!
+//! With hostile plugins, those alone misbehave, and all others must serve as if they were not there.
+//!
 //! At the end each event must have exactly one answer, each channel must have its answers in order, and every ledger
 //! must balance.
 
@@ -9,7 +11,11 @@ use crate::{
     build,
     rig::{PATIENCE, Rig, plugin},
 };
-use rosey::{event::Place, plugins::PluginConfig, slot::lifecycle::LifecycleKind};
+use rosey::{
+    event::Place,
+    plugins::{PluginConfig, Sandbox},
+    slot::lifecycle::LifecycleKind,
+};
 use rosey_core::{limits::Limits, outcome::OUTCOMES, state::ReloadMode};
 use rustix::process::Signal;
 use std::{
@@ -38,6 +44,8 @@ pub struct Plan {
     pub lasts: Duration,
     /// Time between two faults.
     pub fault_every: Duration,
+    /// Hostile plugins beside the others. With some of them, they alone misbehave, and the others must lose nothing.
+    pub hostile: usize,
 }
 
 /// The result of a storm that passed all checks.
@@ -53,12 +61,31 @@ pub struct Account {
     pub faults: BTreeMap<&'static str, u64>,
     /// Crashes by cause.
     pub crashes: BTreeMap<&'static str, u64>,
+    /// Crashes of hostile plugins, by cause.
+    pub hostile: BTreeMap<&'static str, u64>,
     /// Reloads and rollbacks that were done, and those that were refused.
     pub changes: (u64, u64),
 }
 
 const FAULTS: [&str; 9] =
     ["kill", "stop", "garbage", "leak", "poison", "good build", "bad build", "restart", "rollback"];
+
+/// What hostile plugins do: they flood, spin, fork, signal, and take memory and descriptors.
+const HOSTILE: [&str; 13] = [
+    "!flood pong",
+    "!flood metrics",
+    "!flood state",
+    "!flood answer",
+    "!flood log",
+    "!flood call",
+    "!flood gets",
+    "!shout 50000",
+    "!gobble 300",
+    "!act signal-all",
+    "!act many-descriptors",
+    "!sh for n in 1 2; do timeout 1 sh -c 'while :; do :; done' > /dev/null 2>&1 & done; echo spins",
+    "!sh for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 2 > /dev/null 2>&1 & done; echo forks",
+];
 
 const BAD: [&str; 7] = [
     "create-refuses",
@@ -82,9 +109,18 @@ pub async fn play(plan: Plan) -> Account {
     let library = |name: &str| folder.path().join(format!("{name}.so"));
     let configs = names.iter().zip(MODES.into_iter().cycle()).map(|(name, mode)| {
         build::variant(&library(name), "good");
-        PluginConfig { limits: limits(), reload: Some(mode), ..plugin(name, &library(name)) }
+        let limits = if plan.hostile > 0 { plugin(name, &library(name)).limits } else { limits() };
+        PluginConfig { limits, reload: Some(mode), ..plugin(name, &library(name)) }
     });
-    let rig = Arc::new(Rig::start(configs.collect()).await);
+    let hostile: Vec<String> = (0..plan.hostile).map(|n| format!("h{n}")).collect();
+    let sandbox = Sandbox { processes: true, ..Sandbox::default() };
+    let hostile_library = build::library("misbehave");
+    let hostile_configs = hostile.iter().map(|name| PluginConfig {
+        limits: limits(),
+        sandbox: sandbox.clone(),
+        ..plugin(name, &hostile_library)
+    });
+    let rig = Arc::new(Rig::start(configs.chain(hostile_configs).collect()).await);
     let mut account = Account::default();
     let stop = Arc::new(AtomicBool::new(false));
     let places = (0..plan.channels).map(|n| Arc::new(Place::new("chaos", n.to_string())));
@@ -97,6 +133,12 @@ pub async fn play(plan: Plan) -> Account {
     let building: Vec<Arc<Mutex<()>>> = names.iter().map(|_| Arc::default()).collect();
     while began.elapsed() < plan.lasts {
         ticks.tick().await;
+        if let Some(name) = random.choice(&hostile) {
+            let line = HOSTILE[random.usize(..HOSTILE.len())];
+            *account.faults.entry(line).or_default() += 1;
+            rig.tell(name, line).await;
+            continue;
+        }
         let (at, kind) = (random.usize(..names.len()), FAULTS[random.usize(..FAULTS.len())]);
         *account.faults.entry(kind).or_default() += 1;
         let (name, building) = (names[at].clone(), Arc::clone(&building[at]));
@@ -110,6 +152,7 @@ pub async fn play(plan: Plan) -> Account {
         account.events += talk.await.expect("what must hold in a channel holds");
     }
     wait_until_at_rest(&rig, &names, &mut account).await;
+    account.hostile = crashes(&rig, &hostile);
     let pids: Vec<u32> =
         rig.plugins.views().await.iter().flat_map(|view| view.generations.clone()).map(|g| g.pid).collect();
     rig.plugins.stop_all().await;
@@ -150,15 +193,22 @@ async fn wait_until_at_rest(rig: &Rig, names: &[String], account: &mut Account) 
         for (outcome, count) in OUTCOMES.iter().zip(view.ledger.outcomes) {
             *account.outcomes.entry(outcome).or_default() += count;
         }
-        for what in rig.lifecycle(name) {
-            if let LifecycleKind::Crash(crash) = what {
-                *account.crashes.entry(crash.cause.name()).or_default() += 1;
-            }
-        }
     }
+    account.crashes = crashes(rig, names);
     // Faults that are commands are events too, without an answer.
     let by_command = ["garbage", "leak", "poison"].iter().filter_map(|kind| account.faults.get(kind)).sum::<u64>();
     assert_eq!(accepted, account.events + by_command, "events accepted and events sent");
+}
+
+/// The crashes of these plugins, by cause.
+fn crashes(rig: &Rig, names: &[String]) -> BTreeMap<&'static str, u64> {
+    let mut causes = BTreeMap::new();
+    for what in names.iter().flat_map(|name| rig.lifecycle(name)) {
+        if let LifecycleKind::Crash(crash) = what {
+            *causes.entry(crash.cause.name()).or_default() += 1;
+        }
+    }
+    causes
 }
 
 struct Fault {

@@ -14,10 +14,30 @@ async fn in_a_storm_every_event_has_one_answer_and_the_ledgers_balance() {
         window: 32,
         lasts: Duration::from_secs(10),
         fault_every: Duration::from_millis(100),
+        hostile: 0,
     };
     println!("{plan:?}");
     let account = play(plan).await;
     println!("{account:#?}");
     assert!(account.events > 10_000, "too little happened to prove anything: {account:?}");
     assert!(account.crashes.len() >= 3 && account.changes.0 > 0 && account.changes.1 > 0, "{account:?}");
+}
+
+#[tokio::test]
+async fn among_hostile_plugins_the_others_lose_nothing() {
+    let plan = Plan {
+        seed: 5,
+        plugins: 3,
+        channels: 2,
+        window: 8,
+        lasts: Duration::from_secs(8),
+        fault_every: Duration::from_millis(50),
+        hostile: 3,
+    };
+    println!("{plan:?}");
+    let account = play(plan).await;
+    println!("{account:#?}");
+    assert!(account.events > 1000 && account.hostile.values().sum::<u64>() > 3, "too little happened: {account:?}");
+    assert!(account.crashes.is_empty() && account.redelivered == 0, "{account:?}");
+    assert_eq!(account.outcomes["replied"], account.events, "{account:?}");
 }

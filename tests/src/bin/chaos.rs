@@ -14,6 +14,7 @@ fn main() {
         window: 64,
         lasts: Duration::from_secs(argument("--seconds").unwrap_or(60)),
         fault_every: Duration::from_millis(100),
+        hostile: argument("--hostile").map_or(0, |count| count as usize),
     };
     println!("{plan:?}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
