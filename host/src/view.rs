@@ -291,6 +291,8 @@ pub struct Detail {
     pub reload_mode: &'static str,
     /// The artifact that a rollback would go to, if there is one.
     pub rollback_to: Option<String>,
+    /// What the plugin wants of its sandbox, and whether that is granted; empty without wishes.
+    pub wishes: String,
     /// Limits in force, by name; times in seconds.
     pub limits: BTreeMap<&'static str, f64>,
     /// The settings that the plugin declares, with the values in force.

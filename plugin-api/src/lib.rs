@@ -222,7 +222,7 @@ pub mod __private {
         abi::object::lib_header,
         args::{ArgError, Args},
         event::FromBody,
-        manifest::{API_VERSION, Command, Manifest, Order, Reload, Subscription},
+        manifest::{API_VERSION, Command, Manifest, Order, Reload, Subscription, Wishes},
         plugin::Slot,
         reply::IntoReply,
         settings::{IsSecret, NoSchema, NotSecret, SchemaOf, duration, settings},

@@ -45,6 +45,38 @@ pub struct Manifest {
     pub migrates: bool,
     /// The settings, from [`Settings::SCHEMA`](crate::Settings::SCHEMA). Empty when nothing is known about them.
     pub settings: &'static [Setting],
+    /// What it needs beside its own folder and the system's libraries.
+    pub wishes: Wishes,
+}
+
+/// What a plugin needs of its sandbox. The operator sees it before a load or a reload, and grants it in the configuration.
+///
+/// ```
+/// use plugin_api::manifest::{Manifest, Wishes};
+///
+/// const WISHES: Wishes = Wishes { network: &["api.example.org:443"], ..Wishes::NONE };
+/// const MANIFEST: Manifest = Manifest { wishes: WISHES, ..Manifest::new("weather", "1.0.0") };
+/// assert!(!MANIFEST.wishes.processes);
+/// ```
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Wishes {
+    /// Where it connects to, as `HOST:PORT`; `*` stands for every host and for every port.
+    pub network: &'static [&'static str],
+    /// Files and folders that it reads.
+    pub files: &'static [&'static str],
+    /// Whether it starts processes.
+    pub processes: bool,
+    /// Memory that it needs, in MiB; 0 when it does not say.
+    pub memory: u64,
+}
+
+impl Wishes {
+    /// No wishes: what nearly every plugin has.
+    ///
+    /// ```
+    /// assert!(plugin_api::manifest::Wishes::NONE.network.is_empty());
+    /// ```
+    pub const NONE: Self = Self { network: &[], files: &[], processes: false, memory: 0 };
 }
 
 /// The description of one setting.
@@ -179,6 +211,7 @@ impl Manifest {
             store_version: 0,
             migrates: false,
             settings: &[],
+            wishes: Wishes::NONE,
         }
     }
 }
@@ -253,10 +286,11 @@ mod tests {
             store_version: 3,
             migrates: true,
             settings: &[Setting { required: true, ..Setting::new("key") }],
+            wishes: Wishes { network: &["*:443"], memory: 64, ..Wishes::NONE },
         };
         assert_eq!(
             serde_json::to_string(&MANIFEST).expect("plain data"),
-            r#"{"name":"dice","version":"1.0.0","api":"1.0.0","description":"","commands":[{"name":"roll","aliases":["r"],"usage":"!roll 2d6","help":"Roll","cooldown_ms":1000,"channel_cooldown_ms":0,"global_cooldown_ms":5,"requires":"operator","order":"channel","subcommands":[{"name":"again","aliases":[],"usage":"","help":"","cooldown_ms":0,"channel_cooldown_ms":0,"global_cooldown_ms":0,"requires":"","order":"user","subcommands":[]}]}],"probe":null,"reload":"handoff","state_version":2,"reads_state":[1,2],"subscriptions":[{"kind":"message","pattern":"x","cron":"","zone":""}],"store_version":3,"migrates":true,"settings":[{"name":"key","help":"","kind":"","unit":"","range":"","default":"","required":true,"secret":false}]}"#
+            r#"{"name":"dice","version":"1.0.0","api":"1.0.0","description":"","commands":[{"name":"roll","aliases":["r"],"usage":"!roll 2d6","help":"Roll","cooldown_ms":1000,"channel_cooldown_ms":0,"global_cooldown_ms":5,"requires":"operator","order":"channel","subcommands":[{"name":"again","aliases":[],"usage":"","help":"","cooldown_ms":0,"channel_cooldown_ms":0,"global_cooldown_ms":0,"requires":"","order":"user","subcommands":[]}]}],"probe":null,"reload":"handoff","state_version":2,"reads_state":[1,2],"subscriptions":[{"kind":"message","pattern":"x","cron":"","zone":""}],"store_version":3,"migrates":true,"settings":[{"name":"key","help":"","kind":"","unit":"","range":"","default":"","required":true,"secret":false}],"wishes":{"network":["*:443"],"files":[],"processes":false,"memory":64}}"#
         );
     }
 }

@@ -164,3 +164,34 @@ fn no_event_is_lost_while_plugins_come_and_go() {
     assert!(bot.end().success());
     assert_eq!(bot.rest(), Vec::<String>::new(), "an answer that nobody asked for");
 }
+
+#[test]
+fn a_plugin_that_wants_more_than_is_granted_is_refused_with_the_lines_to_write() {
+    const WANTS: &str = "it wants the network: *:80, *:443, which is not granted";
+    const WRITE: &str = "[plugins.links.sandbox] network = [\"*:80\", \"*:443\"]";
+    let folder = Folder::new(&["dice-roller", "links"]);
+    let settings = |links: &str| format!("[dashboard]\nenabled = true\nport = 0\n[plugins.dice-roller]\n{links}");
+    let mut bot = folder.start(&settings(""));
+    let refused = bot.ask("!admin load links");
+    assert!(refused.starts_with(&format!("load links refused: {WANTS}")) && refused.contains(WRITE), "{refused}");
+    assert!(bot.end().success());
+    // One that starts with the bot does so, and says what it lacks.
+    let mut bot = folder.start(&settings("[plugins.links]\n"));
+    let status = bot.ask("!admin status links");
+    assert!(status.contains("links 1.0.0 running") && status.contains(WANTS), "{status}");
+    let refused = bot.ask("!admin reload links force");
+    assert!(refused.contains(WANTS) && refused.contains(WRITE), "{refused}");
+    let page = http::get(&bot.dashboard(), "/plugin/links").text();
+    assert!(page.contains(WANTS), "{page}");
+    assert!(bot.end().success());
+    let (code, out, error) = shell(&folder, &["check"]);
+    assert!(code == 0 && out.contains(WANTS), "{out} {error}");
+    // With the grant, the question has the wish.
+    let mut bot = folder.start(&settings("[plugins.links]\nsandbox = { network = [\"*:443\", \"*:80\"] }\n"));
+    let status = bot.ask("!admin status links");
+    assert!(status.contains("it wants the network: *:80, *:443, which is granted"), "{status}");
+    let question = bot.ask("!admin reload links force");
+    assert!(question.contains("? It wants the network: *:80, *:443."), "{question}");
+    bot.ask("no");
+    assert!(bot.end().success());
+}

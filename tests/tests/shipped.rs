@@ -22,7 +22,8 @@ const ALL: [&str; 10] =
 fn start(folder: &Folder, server: SocketAddr) -> Bot {
     let plugin = |name: &str| match name {
         "links" => {
-            format!("[plugins.links]\nsandbox = {{ network = [\"{server}\"] }}\nconfig = {{ private = true }}\n")
+            let network = format!("[\"{server}\", \"*:80\", \"*:443\"]");
+            format!("[plugins.links]\nsandbox = {{ network = {network} }}\nconfig = {{ private = true }}\n")
         }
         "trivia" => "[plugins.trivia]\nconfig = { time = \"10m\" }\n".to_owned(),
         _ => format!("[plugins.{name}]\n"),
@@ -191,6 +192,8 @@ fn each_passes_its_trial() {
         assert!(output.status.success(), "{name}:\n{said}");
         // In a trial it has no grants, and says what it lacks.
         assert_eq!(said.contains("the operator must grant me the network"), name == "links", "{said}");
+        let wants = "the network: *:80, *:443; here none of it is granted";
+        assert_eq!(said.contains(wants), name == "links", "{said}");
     }
 }
 

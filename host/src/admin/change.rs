@@ -8,7 +8,7 @@ use super::{
     work::{Completed, Work},
 };
 use crate::{
-    plugins::{Candidate, NewPlugin, PluginError},
+    plugins::{Candidate, NewPlugin, PluginError, wishes},
     router::listed,
     slot::{dead_letter::DeadLetter, view::View},
     text::clean,
@@ -154,14 +154,14 @@ impl Admin {
             Action::Enable if !is_disabled => return Err(fail(PluginError::Enabled)),
             Action::Stop if view.state == PluginState::Stopped => return already(PluginState::Stopped),
             Action::Reload | Action::ForceReload => {
-                let inspected = self.plugins.inspect(&plugin).await.map_err(fail)?;
+                let inspected = self.inspect(&plugin).await.map_err(fail)?;
                 let version = Some(inspected.manifest.version.clone());
                 builds.to = Some(Build { version, artifact: inspected.artifact });
                 if action == Action::Reload {
                     is_new(&view, &plugin, &inspected.manifest.version, inspected.artifact)?;
                     self.is_its_own(&view, &plugin, &inspected.manifest.name)?;
                 }
-                extra = gone(view.manifest.as_deref(), &inspected.manifest);
+                extra = gone(view.manifest.as_deref(), &inspected.manifest) + &wants(&inspected.manifest);
                 if let Some(router) = self.router.get() {
                     extra.extend(router.clashing(&plugin, &inspected.manifest).map(|text| format!(" {text}")));
                 }
@@ -202,6 +202,13 @@ impl Admin {
         Ok(proposal)
     }
 
+    /// Inspects the build in the plugin folder, and refuses it if it wants more than is granted.
+    async fn inspect(&self, plugin: &str) -> Result<Candidate, PluginError> {
+        let inspected = self.plugins.inspect(plugin).await?;
+        wishes::check(&inspected.manifest.wishes, &*self.plugins.config(plugin)?)?;
+        Ok(inspected)
+    }
+
     /// Inspects a plugin that does not belong to the set, and refuses it if another plugin has one of its commands.
     async fn make_load(
         &self,
@@ -219,6 +226,7 @@ impl Admin {
         builds.to = Some(Build { version: Some(manifest.version.clone()), artifact: candidate.artifact });
         let commands: Vec<_> = manifest.commands.iter().map(|command| &command.name).collect();
         let brings = if commands.is_empty() { String::new() } else { format!(" It brings {}.", listed(&commands)) };
+        let brings = brings + &wants(manifest);
         let expected = ExpectedState { current: None, rollback_target: None };
         let mut proposal = Proposal {
             question: String::new(),
@@ -352,6 +360,12 @@ fn is_new(view: &View, plugin: &str, version: &str, artifact: Hash) -> Result<()
         return Err(Refusal::Blocked { plugin, version, artifact: artifact.short() });
     }
     Ok(())
+}
+
+/// What the build wants of its sandbox, for the question: ` It wants the network: *:443.`
+fn wants(manifest: &Manifest) -> String {
+    let wishes = wishes::text(&manifest.wishes);
+    if wishes.is_empty() { wishes } else { format!(" It wants {wishes}.") }
 }
 
 /// The commands that the new build lacks, for the question: ` It no longer has !x.`

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     event::{Identity, User},
-    plugins::{Candidate, Catalog, NewPlugin, Planned, PluginConfig, Step, name_problem},
+    plugins::{Candidate, Catalog, NewPlugin, Planned, PluginConfig, Step, name_problem, wishes},
 };
 use rosey_core::hash::Hash;
 use std::{
@@ -192,6 +192,8 @@ impl Admin {
         }
         let candidate = self.plugins.inspect_new(new).await;
         let candidate = candidate.map_err(|source| Refusal::failed("load", plugin, source, None))?;
+        let granted = wishes::check(&candidate.manifest.wishes, &new.config);
+        granted.map_err(|source| Refusal::failed("load", plugin, source, None))?;
         let name = &candidate.manifest.name;
         if !alike(name, plugin) {
             let library = new.config.library.display();

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     log,
-    plugins::PluginError,
+    plugins::{PluginError, wishes},
     process::{memory, sandbox},
     slot::{dead_letter, view::View},
     text::bounded,
@@ -226,6 +226,9 @@ fn status(admin: &Admin, view: &View, surface: Surface) -> String {
     if let Some(active) = view.active() {
         line += &format!(", generation {}, artifact {}, pid {}", active.number, active.artifact.short(), active.pid);
         line += &format!(", sandbox: {}", sandbox::text(&active.sandbox));
+        let config = admin.plugins.config(&view.plugin).ok();
+        let wishes = config.zip(view.manifest.as_ref()).map(|(config, it)| wishes::told(&it.wishes, &config));
+        line.extend(wishes.filter(|wishes| !wishes.is_empty()).map(|wishes| format!(", {wishes}")));
     }
     if view.queued + view.in_flight > 0 {
         line += &format!(", {} queued, {} in flight", view.queued, view.in_flight);

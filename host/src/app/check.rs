@@ -8,7 +8,7 @@ use crate::{
     artifact::Store,
     config::Config,
     journal::Journal,
-    plugins::{self, PluginConfig, PluginError},
+    plugins::{self, PluginConfig, PluginError, wishes},
     process::{
         manifest, sandbox,
         spawn::Spawner,
@@ -82,7 +82,9 @@ fn plugins(config: &Config) -> Result<Checked, Problem> {
         for config in config.plugins() {
             checked.problems.extend(match plugins::inspect(&starter, &config, config.own()).await {
                 Ok(candidate) => {
-                    checked.sandboxes.push((config.name.clone(), sandbox::text(&candidate.sandbox)));
+                    let wishes = wishes::told(&candidate.manifest.wishes, &config);
+                    let wishes = if wishes.is_empty() { wishes } else { format!("; {wishes}") };
+                    checked.sandboxes.push((config.name.clone(), sandbox::text(&candidate.sandbox) + &wishes));
                     unknown_probe(&config, &candidate.manifest)
                 }
                 Err(error) => Some(problem(&config, error)),

@@ -4,7 +4,7 @@ use crate::{
     app, artifact,
     event::{Event, Identity, Outgoing, Place, ReplyTo, User},
     journal::Journal,
-    plugins::{self, Candidate, PluginConfig, Plugins},
+    plugins::{self, Candidate, PluginConfig, Plugins, wishes},
     process::{
         memory::resident_bytes,
         sandbox,
@@ -180,6 +180,10 @@ impl Trial {
         verdict.add("load", Ok(describe(&candidate)));
         let rules = &candidate.sandbox;
         verdict.add("sandbox", Ok(format!("{} rules: {}", rules.len(), sandbox::text(rules))));
+        let wishes = wishes::text(&candidate.manifest.wishes);
+        if !wishes.is_empty() {
+            verdict.add("wishes", Ok(format!("{wishes}; here none of it is granted")));
+        }
         let probe = candidate.manifest.probe.as_ref();
         let started = self.plugins.start(&self.name).await;
         let result =

@@ -1,11 +1,8 @@
 //! The tables `[sandbox]` and `[plugins.NAME.sandbox]`.
 
 use crate::settings::{Problem, Section};
-use rosey_wire::sandbox::{Network, Profile, Rule};
+use rosey_wire::sandbox::{Network, Profile, Rule, port};
 use std::path::{Path, PathBuf};
-
-/// Stands for every port, and for every host.
-const ALL: &str = "*";
 
 /// The table `[sandbox]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -117,21 +114,6 @@ impl SandboxConfig {
         }
         problems
     }
-}
-
-/// The port of a target: `None` is wrong, `Some(None)` every port.
-fn port(target: &str) -> Option<Option<u16>> {
-    if target == ALL {
-        return Some(None);
-    }
-    let (host, port) = target.rsplit_once(':')?;
-    if host.is_empty() || host.contains(char::is_whitespace) {
-        return None;
-    }
-    if port == ALL {
-        return Some(None);
-    }
-    port.parse().ok().filter(|port| *port > 0).map(Some)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::{Connector, secrets, series::Recent, settings, states::is_serving, us
 use crate::{
     commit::timers::Listed,
     event::origin,
-    plugins::PluginConfig,
+    plugins::{PluginConfig, wishes},
     process::{memory, sandbox::RuleReport},
     slot::{
         crash,
@@ -262,6 +262,7 @@ pub fn detail(view: &View, measured: &Measured, config: &PluginConfig) -> Detail
             ReloadMode::Exclusive => "exclusive",
         },
         rollback_to: view.rollback_target.map(|hash| hash.to_string()),
+        wishes: view.manifest.as_ref().map(|manifest| wishes::told(&manifest.wishes, config)).unwrap_or_default(),
         limits: limits(&config.limits),
         settings: settings::settings(declared, &config.config, config.config_file.as_ref()),
         config: secrets::hidden_of(&config.config, declared),

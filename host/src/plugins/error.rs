@@ -23,6 +23,14 @@ pub enum PluginError {
     /// The build cannot run.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The build wants more of its sandbox than the operator grants.
+    #[error("it wants {wants}, which is not granted. To grant it, write {write} into the configuration and apply it")]
+    NotGranted {
+        /// What is not granted.
+        wants: String,
+        /// The lines to write.
+        write: String,
+    },
     /// The slot refuses or fails the change.
     #[error(transparent)]
     Change(#[from] ChangeError),

@@ -1,7 +1,8 @@
 //! The set of plugins: one slot each, started, changed and stopped side by side.
 //!
 //! Other rooms use [`Plugins`]. `startup` decides which build a plugin runs when the host starts, `garbage` removes
-//! artifacts that no plugin needs, and `kept` changes the data of a plugin for an operator. Knows nothing about chat, admin
+//! artifacts that no plugin needs, `wishes` compares what a plugin wants with what it gets, and `kept` changes the data of a
+//! plugin for an operator. Knows nothing about chat, admin
 //! or HTTP.
 
 mod config;
@@ -15,6 +16,7 @@ mod plan;
 pub mod set;
 mod startup;
 mod waiting;
+pub mod wishes;
 
 pub use crate::process::start::SettingsFile;
 pub use config::{PluginConfig, Sandbox, name_problem};

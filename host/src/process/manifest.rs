@@ -6,7 +6,8 @@ use crate::{
 };
 use rosey_wire::{
     event::Kind,
-    manifest::{Command, Manifest, ROLES, Setting, Subscription},
+    manifest::{Command, Manifest, ROLES, Setting, Subscription, Wishes},
+    sandbox::port,
 };
 use std::collections::HashSet;
 use unicode_security::{MixedScript, skeleton};
@@ -22,6 +23,9 @@ const MAX_COMMANDS: usize = 64;
 
 /// Settings that one plugin describes.
 const MAX_SETTINGS: usize = 256;
+
+/// Targets in the network, or files, that one plugin wants.
+const MAX_WISHES: usize = 32;
 
 /// Longest expression of a message handler, in bytes.
 const MAX_PATTERN: usize = 1000;
@@ -58,6 +62,7 @@ pub fn check(mut manifest: Manifest) -> Result<Manifest, String> {
     manifest.description = clean(&manifest.description, 200);
     manifest.probe = manifest.probe.map(|probe| clean(&probe, 200));
     check_settings(&mut manifest)?;
+    check_wishes(&mut manifest.wishes)?;
     let api = manifest.api.clone();
     let mut count = check_commands(&mut manifest.commands, &api)?;
     for command in &mut manifest.commands {
@@ -87,6 +92,24 @@ fn check_settings(manifest: &mut Manifest) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Checks what the plugin wants of its sandbox.
+fn check_wishes(wishes: &mut Wishes) -> Result<(), String> {
+    let Wishes { network, files, .. } = wishes;
+    if network.len().max(files.len()) > MAX_WISHES {
+        return Err(format!("it has more than {MAX_WISHES} wishes of a kind"));
+    }
+    for text in network.iter_mut().chain(&mut *files) {
+        *text = clean(text, 200);
+    }
+    if let Some(wrong) = network.iter().find(|target| port(target).is_none()) {
+        return Err(format!("it wants the network {wrong:?}, which is no HOST:PORT"));
+    }
+    match files.iter().find(|path| !path.starts_with('/')) {
+        Some(wrong) => Err(format!("it wants to read {wrong:?}, which is no path from / on")),
+        None => Ok(()),
+    }
 }
 
 /// Checks commands that users tell apart by their names, and counts the names.
@@ -276,6 +299,25 @@ mod tests {
             ("dice:roll", "letters, digits"),
         ] {
             let text = check(manifest(&[bad])).expect_err(bad);
+            assert!(text.contains(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wish_that_cannot_be_granted_is_refused() {
+        let with = |network: &[&str], files: &[&str]| {
+            let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+            let wishes = Wishes { network: texts(network), files: texts(files), ..Wishes::default() };
+            check(Manifest { wishes, ..manifest(&["a"]) })
+        };
+        assert!(with(&["api.example.org:443", "*:80", "*"], &["/usr/share/dict"]).is_ok());
+        for (network, files, why) in [
+            (&["api.example.org"][..], &[][..], "is no HOST:PORT"),
+            (&["*; rm -rf"], &[], "is no HOST:PORT"),
+            (&[], &["../secret"], "is no path from / on"),
+            (&["*"; 33], &[], "more than 32 wishes"),
+        ] {
+            let text = with(network, files).expect_err(why);
             assert!(text.contains(why), "{text}");
         }
     }

@@ -1,6 +1,6 @@
 //! `#[derive(Choice)]`.
 
-use crate::options::{list, once, unknown, value};
+use crate::options::{ALIASES, list, once, unknown, value};
 use proc_macro2::TokenStream;
 use quote::quote;
 use std::collections::HashSet;
@@ -52,7 +52,7 @@ fn names(variant: &Variant) -> Result<Vec<(String, proc_macro2::Span)>> {
             if meta.path.is_ident("name") {
                 once(&meta, &mut name, value(&meta, "name = \"big\"")?)
             } else if meta.path.is_ident("aliases") {
-                once(&meta, &mut aliases, list(&meta)?)
+                once(&meta, &mut aliases, list(&meta, ALIASES)?)
             } else {
                 Err(unknown(&meta, "`name` and `aliases`"))
             }

@@ -8,7 +8,7 @@ use crate::{
 };
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Error, Ident, Result};
+use syn::{Error, Ident, LitBool, Result};
 
 pub(crate) fn plugin(options: &Options, block: &Block) -> Result<TokenStream> {
     let this = &block.item.self_ty;
@@ -126,6 +126,7 @@ fn manifest(options: &Options, block: &Block, groups: &[Group<'_>]) -> TokenStre
         .map(|ty| quote!(settings: { use __api::NoSchema as _; __api::SchemaOf::<#ty>::SCHEMA }));
     let settings = settings.unwrap_or_else(|| quote!(settings: &[]));
     let (store_version, migrates) = (options.store_version.unwrap_or(0), block.migrate.is_some());
+    let wishes = wishes(options);
     let version = options.state_version.unwrap_or(1);
     let (first, last) = options.reads_state.as_ref().map_or((version, version), |it| (it.first, it.last));
     quote! {
@@ -143,8 +144,16 @@ fn manifest(options: &Options, block: &Block, groups: &[Group<'_>]) -> TokenStre
             store_version: #store_version,
             migrates: #migrates,
             #settings,
+            wishes: #wishes,
         }
     }
+}
+
+fn wishes(options: &Options) -> TokenStream {
+    let (network, files) = (options.network.iter().flatten(), options.files.iter().flatten());
+    let processes = options.processes.as_ref().is_some_and(LitBool::value);
+    let memory = u64::from(options.memory.unwrap_or(0));
+    quote!(__api::Wishes { network: &[#(#network),*], files: &[#(#files),*], processes: #processes, memory: #memory })
 }
 
 /// The two functions that read the settings: one creates the plugin from them, the other only checks them.

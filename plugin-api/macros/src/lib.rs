@@ -27,6 +27,10 @@ use syn::{DeriveInput, Error, Item, ItemImpl};
 /// | `state_version = 2` | the version of the state that `#[snapshot]` writes; default: 1 |
 /// | `reads_state = 1..=2` | the versions that `#[restore]` reads; default: only `state_version` |
 /// | `store_version = 2` | the version of the plugin's data in the store; see `#[migrate]` |
+/// | `network("api.example.org:443")` | a wish, which the operator has to grant: where the plugin connects to; `*` stands for every host, or every port |
+/// | `files("/usr/share/dict")` | a wish: what it reads besides its own folder and the system's libraries |
+/// | `processes = true` | a wish: to start processes |
+/// | `memory = 1024` | a wish: MiB of memory, if it needs more than 512 |
 ///
 /// | on a method | |
 /// | --- | --- |

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use syn::{
-    Attribute, Error, ExprRange, Ident, LitInt, LitStr, Meta, Result, Token,
+    Attribute, Error, ExprRange, Ident, LitBool, LitInt, LitStr, Meta, Result, Token,
     meta::ParseNestedMeta,
     parse::{Parse, Parser},
     punctuated::Punctuated,
@@ -16,6 +16,10 @@ pub(crate) struct Options {
     pub(crate) state_version: Option<u32>,
     pub(crate) reads_state: Option<Versions>,
     pub(crate) store_version: Option<u32>,
+    pub(crate) network: Option<Vec<LitStr>>,
+    pub(crate) files: Option<Vec<LitStr>>,
+    pub(crate) processes: Option<LitBool>,
+    pub(crate) memory: Option<u32>,
 }
 
 impl Options {
@@ -48,9 +52,35 @@ impl Options {
             once(meta, &mut self.store_version, version(meta, "store_version = 2")?)
         } else if meta.path.is_ident("reads_state") {
             once(meta, &mut self.reads_state, versions(value(meta, "reads_state = 1..=2")?)?)
+        } else if meta.path.is_ident("network") {
+            once(meta, &mut self.network, targets(meta)?)
+        } else if meta.path.is_ident("files") {
+            once(meta, &mut self.files, list(meta, "files(\"/usr/share/dict\")")?)
+        } else if meta.path.is_ident("processes") {
+            once(meta, &mut self.processes, value(meta, "processes = true")?)
+        } else if meta.path.is_ident("memory") {
+            once(meta, &mut self.memory, version(meta, "memory = 256")?)
         } else {
-            Err(unknown(meta, "`probe`, `reload`, `state_version`, `reads_state` and `store_version`"))
+            Err(unknown(meta, PLUGIN))
         }
+    }
+}
+
+/// The options of `#[plugin(…)]`.
+const PLUGIN: &str = "`probe`, `reload`, `state_version`, `reads_state`, `store_version`, `network`, `files`, `processes` and \
+                      `memory`";
+
+/// `("api.example.org:443")`.
+fn targets(meta: &ParseNestedMeta<'_>) -> Result<Vec<LitStr>> {
+    const FORM: &str = "network(\"api.example.org:443\")";
+    let targets = list(meta, FORM)?;
+    let is_target = |text: &str| {
+        let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.contains(char::is_whitespace));
+        text == "*" || parts.is_some_and(|(_, port)| port == "*" || port.parse::<u16>().is_ok_and(|port| port > 0))
+    };
+    match targets.iter().find(|target| !is_target(&target.value())) {
+        Some(wrong) => Err(Error::new(wrong.span(), format!("write a host and a port: `{FORM}`"))),
+        None => Ok(targets),
     }
 }
 
@@ -92,7 +122,7 @@ impl CommandOptions {
                 } else if meta.path.is_ident("order") {
                     once(&meta, &mut order, order_of(&meta)?)
                 } else if meta.path.is_ident("aliases") {
-                    once(&meta, &mut aliases, list(&meta)?)
+                    once(&meta, &mut aliases, list(&meta, ALIASES)?)
                 } else if meta.path.is_ident("cooldown") {
                     once(&meta, &mut user, milliseconds(&value(&meta, "cooldown = \"1s\"")?)?)
                 } else if meta.path.is_ident("channel_cooldown") {
@@ -186,8 +216,11 @@ fn version(meta: &ParseNestedMeta<'_>, form: &str) -> Result<u32> {
     version.base10_parse().map_err(|_| Error::new(version.span(), format!("write a smaller number: `{form}`")))
 }
 
-/// `("r", "d")`.
-pub(crate) fn list(meta: &ParseNestedMeta<'_>) -> Result<Vec<LitStr>> {
+/// How to write further names.
+pub(crate) const ALIASES: &str = "aliases(\"r\", \"d\")";
+
+/// Texts in parentheses. `form` shows the author how to write them.
+pub(crate) fn list(meta: &ParseNestedMeta<'_>, form: &str) -> Result<Vec<LitStr>> {
     let read = || {
         let inner;
         syn::parenthesized!(inner in meta.input);
@@ -195,7 +228,7 @@ pub(crate) fn list(meta: &ParseNestedMeta<'_>) -> Result<Vec<LitStr>> {
     };
     match read() {
         Ok(list) => Ok(list.into_iter().collect()),
-        Err(error) => Err(Error::new(error.span(), "write `aliases(\"r\", \"d\")`")),
+        Err(error) => Err(Error::new(error.span(), format!("write `{form}`"))),
     }
 }
 

@@ -137,4 +137,22 @@ impl ReadsNotItsOwn {
     fn roll(&self, _cx: &Context) {}
 }
 
+#[derive(Default)]
+pub struct WishesNoTarget;
+
+#[plugin(network("api.example.org"))]
+impl WishesNoTarget {
+    #[command]
+    fn roll(&self, _cx: &Context) {}
+}
+
+#[derive(Default)]
+pub struct WishesNoList;
+
+#[plugin(files = "/usr/share/dict")]
+impl WishesNoList {
+    #[command]
+    fn roll(&self, _cx: &Context) {}
+}
+
 fn main() {}

@@ -48,7 +48,7 @@ struct Link {
     by: String,
 }
 
-#[plugin(probe = "links", store_version = 1)]
+#[plugin(probe = "links", store_version = 1, network("*:80", "*:443"))]
 impl Links {
     #[create]
     fn new(settings: LinksSettings) -> Self {

@@ -34,6 +34,22 @@ pub struct Manifest {
     pub migrates: bool,
     /// The settings. Empty when the plugin does not describe them.
     pub settings: Vec<Setting>,
+    /// What it needs beside its own folder and the system's libraries.
+    pub wishes: Wishes,
+}
+
+/// What a plugin needs of its sandbox. The operator grants it; by itself it gives nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Wishes {
+    /// Where it connects to, as `HOST:PORT`; `*` stands for every host and for every port.
+    pub network: Vec<String>,
+    /// Files and folders that it reads.
+    pub files: Vec<String>,
+    /// Whether it starts processes.
+    pub processes: bool,
+    /// Memory that it needs, in MiB; 0 when it does not say.
+    pub memory: u64,
 }
 
 /// The description of one setting.

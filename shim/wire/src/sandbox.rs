@@ -65,6 +65,25 @@ pub enum Network {
     All,
 }
 
+/// The port of a target such as `api.example.org:443`, `*:443` or `*`: `None` when it is no target, `Some(None)` for every
+/// port.
+pub fn port(target: &str) -> Option<Option<u16>> {
+    if target == ALL {
+        return Some(None);
+    }
+    let (host, port) = target.rsplit_once(':')?;
+    if host.is_empty() || host.contains(char::is_whitespace) {
+        return None;
+    }
+    if port == ALL {
+        return Some(None);
+    }
+    port.parse().ok().filter(|port| *port > 0).map(Some)
+}
+
+/// Stands for every port, and for every host.
+const ALL: &str = "*";
+
 /// One rule of the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Rule {
