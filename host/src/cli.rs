@@ -24,7 +24,7 @@ pub mod exit {
     pub const DENIED: u8 = 5;
     /// Not now: too many commands, too soon after another change, or another change is under way. Try again in a moment.
     pub const LATER: u8 = 6;
-    /// The question got no yes, so nothing was done.
+    /// The question got no yes, or the change waits for a second person; nothing was done.
     pub const UNCONFIRMED: u8 = 7;
     /// Another program changed the audit.
     pub const TAMPERED: u8 = 8;
@@ -41,7 +41,7 @@ pub mod exit {
             LATER,
             "Not now: too often, too soon after another change, or another change is under way. Try again in a moment.",
         ),
-        (UNCONFIRMED, "You did not answer the question with yes, so nothing was done."),
+        (UNCONFIRMED, "You did not answer the question with yes, or a second person has to agree; nothing was done."),
         (TAMPERED, "rosey audit verify: another program changed the audit."),
     ];
 }
@@ -299,6 +299,14 @@ pub enum ConfigCommand {
         /// Print the answer as JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Print all settings as JSON Schema, for editors. Example: rosey config schema > rosey.schema.json
+    Schema,
+    /// Ask five questions and write a configuration with comments. Example: rosey config init rosey.toml
+    Init {
+        /// The file to write, which must not exist yet. Default: rosey.toml
+        #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+        file: Option<PathBuf>,
     },
     /// Let the running bot read the file again and take over what it can, plugin by plugin. A wrong file changes nothing.
     Apply {

@@ -5,15 +5,17 @@
 
 use crate::{
     admin::permission::Role,
-    connect::config::{Connect, ConsoleConfig},
+    connect::config::Connect,
     dashboard::instead,
-    plugins::{Catalog, PluginConfig, Sandbox, SettingsFile, set::library_name},
-    settings::{Document, Problem, in_link},
+    plugins::{Catalog, PluginConfig, Sandbox, SettingsPlaces, set::library_name},
+    settings::{Document, Origin, Problem, in_link},
 };
+use layers::Origins;
 pub use limits::LimitsConfig;
 use rosey_core::limits::Limits;
 use rosey_wire::manifest::ReloadMode;
 pub use sandbox::{Require, SandboxConfig};
+pub use schema::schema;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -21,18 +23,21 @@ use std::{
     time::Duration,
 };
 
+mod layers;
 mod limits;
 mod read;
 mod sandbox;
+mod schema;
 
 /// Settings and tables that Rosey takes over while it runs.
-const LIVE: [&str; 10] = [
+const LIVE: [&str; 11] = [
     "owner",
     "admins",
     "roles",
     "admin.per_minute",
     "admin.cooldown",
     "admin.trust_nicks",
+    "admin.two_person",
     "plugin_dir",
     "plugins",
     "limits",
@@ -78,6 +83,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// Each setting that it has, as text, to tell which ones change.
     pub values: BTreeMap<String, String>,
+    /// Where settings come from, if not from the file.
+    pub origins: Origins,
 }
 
 /// Settings of the admin.
@@ -89,6 +96,8 @@ pub struct Admin {
     pub cooldown: Duration,
     /// Whether a nick that the chat network did not verify counts as the admin of that name.
     pub trust_nicks: bool,
+    /// The commands that need the yes of a second person.
+    pub two_person: Vec<String>,
     /// The file with a copy of the audit, as JSON lines; `None` for only `rosey.db`.
     pub audit_file: Option<PathBuf>,
 }
@@ -106,6 +115,8 @@ pub struct Dashboard {
     pub public: bool,
     /// A client with the token may act. If other machines can reach the address, a client needs the token to read, too.
     pub token: Option<String>,
+    /// A file with the token, instead of the token itself.
+    pub token_file: Option<PathBuf>,
     /// The address by which people reach it, such as `https://bot.example/rosey/`. `!admin metrics` says it, and its
     /// host name is allowed.
     pub url: Option<String>,
@@ -178,13 +189,20 @@ impl Default for Config {
             plugins: BTreeMap::new(),
             file: None,
             values: BTreeMap::new(),
+            origins: Origins::new(),
         }
     }
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { per_minute: 10, cooldown: Duration::from_secs(2), trust_nicks: false, audit_file: None }
+        Self {
+            per_minute: 10,
+            cooldown: Duration::from_secs(2),
+            trust_nicks: false,
+            two_person: Vec::new(),
+            audit_file: None,
+        }
     }
 }
 
@@ -196,6 +214,7 @@ impl Default for Dashboard {
             port: 8080,
             public: false,
             token: None,
+            token_file: None,
             url: None,
             allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
@@ -253,8 +272,11 @@ impl fmt::Display for ConfigError {
         }
         let head = if count > 1 { "\n" } else { "" };
         for problem in &self.problems {
-            let line = if problem.line > 0 { format!("{}:", problem.line) } else { String::new() };
-            write!(out, "{head}{file}:{line} {problem}")?;
+            match &problem.origin {
+                Some(origin) => write!(out, "{head}{}: {problem}", origin.at(problem.line))?,
+                None if problem.line > 0 => write!(out, "{head}{file}:{}: {problem}", problem.line)?,
+                None => write!(out, "{head}{file}: {problem}")?,
+            }
         }
         Ok(())
     }
@@ -284,7 +306,7 @@ impl ConfigFile {
             known == new || is_within(new, known) || is_within(known, new)
         });
         if !is_known {
-            let problem = self.document.place(problem);
+            let problem = self.config.place(self.document.place(problem));
             self.problems.push(problem);
         }
     }
@@ -297,7 +319,7 @@ impl ConfigFile {
         if self.problems.is_empty() {
             return Ok(self.config);
         }
-        self.problems.sort_by_key(|problem| problem.line);
+        self.problems.sort_by(|one, other| (&one.origin, one.line).cmp(&(&other.origin, other.line)));
         Err(ConfigError { file: self.path, problems: self.problems })
     }
 }
@@ -311,18 +333,12 @@ impl Config {
         ConfigFile::read(file).into_config()
     }
 
-    /// The default without a file: two of the plugins that come with Rosey, and the person at the terminal as owner.
-    pub fn embedded() -> Self {
-        let user = std::env::var("USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "you".to_owned());
-        let mut config = Self {
-            owner: Some(user.clone()),
-            connect: Connect { console: Some(ConsoleConfig { user }), ..Connect::default() },
-            dashboard: Dashboard { enabled: true, required: false, ..Dashboard::default() },
-            plugins: ["dice-roller", "eight-ball"].map(|name| (name.to_owned(), Plugin::default())).into(),
-            ..Self::default()
-        };
-        config.resolve(&std::env::current_dir().unwrap_or_default());
-        config
+    /// The default without a file, with two of the plugins that come with Rosey.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names each problem with a variable or a credential.
+    pub fn embedded() -> Result<Self, ConfigError> {
+        ConfigFile::embedded().into_config()
     }
 
     /// The enabled plugins, each with all of its settings.
@@ -352,6 +368,15 @@ impl Config {
         differ.filter(|name| !is_live(&name)).cloned().collect()
     }
 
+    /// The file that a setting comes from, if it comes from one.
+    pub fn file_of(&self, setting: &str) -> Option<PathBuf> {
+        match layers::origin(&self.origins, setting) {
+            None => self.file.clone(),
+            Some(Origin::File(path)) => Some(path.clone()),
+            Some(Origin::Whole(_)) => None,
+        }
+    }
+
     /// The settings in force, aligned, for `rosey check`.
     pub fn summary(&self) -> String {
         let names = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -374,11 +399,15 @@ impl Config {
         rows.extend(
             instead.filter(|_| dashboard.enabled).map(|(_, warning)| ("dashboard", format!("WARNING: {warning}"))),
         );
+        let from: Vec<_> =
+            self.origins.values().map(|origin| origin.at(0)).collect::<BTreeSet<_>>().into_iter().collect();
+        rows.extend((!from.is_empty()).then(|| ("also from", from.join(", "))));
         rows.retain(|(name, value)| *name != "roles" || !value.is_empty());
         rows.extend(self.admin.audit_file.iter().map(|file| ("audit_file", file.display().to_string())));
         if self.admin.trust_nicks {
             rows.push(("admin", "WARNING: trusts unverified nicks".to_owned()));
         }
+        rows.extend(self.lonely().map(|warning| ("two_person", format!("WARNING: {warning}"))));
         let plugins = self.plugins();
         rows.extend(plugins.iter().map(|plugin| ("plugin", format!("{}  {}", plugin.name, plugin.library.display()))));
         rows.iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect()
@@ -398,10 +427,22 @@ impl Config {
             journal: plugin.journal,
             speaks_in: plugin.speaks_in.clone(),
             config: serde_json::Value::Object(plugin.config.clone()),
-            config_file: self.file.clone().map(|path| SettingsFile { path, lines: plugin.config_lines.clone() }),
+            config_places: self.places_of(name, plugin),
             sandbox: self.sandbox_of(&plugin.sandbox),
             limits,
         }
+    }
+
+    /// Where the own settings of a plugin come from.
+    fn places_of(&self, name: &str, plugin: &Plugin) -> SettingsPlaces {
+        let file = self.file.clone().map(Origin::File);
+        let place = |(own, line): (&String, &usize)| {
+            let setting = format!("plugins.{name}.config.{own}");
+            let origin = layers::origin(&self.origins, setting.trim_end_matches('.')).or(file.as_ref())?;
+            Some((own.clone(), origin.at(*line)))
+        };
+        let whole = file.iter().map(|file| (String::new(), file.at(0)));
+        SettingsPlaces(whole.chain(plugin.config_lines.iter().filter_map(place)).collect())
     }
 
     fn sandbox_of(&self, plugin: &SandboxConfig) -> Sandbox {
@@ -421,6 +462,7 @@ impl Config {
         self.state_dir = base.join(&self.state_dir);
         self.shim = self.shim.take().map(|shim| base.join(shim));
         self.admin.audit_file = self.admin.audit_file.take().map(|file| base.join(file));
+        self.dashboard.token_file = self.dashboard.token_file.take().map(|file| base.join(file));
         self.connect.resolve(base);
         for plugin in self.plugins.values_mut() {
             plugin.library = plugin.library.take().map(|library| base.join(library));

@@ -4,7 +4,7 @@
 use clap::Parser;
 use rosey::{
     app, author,
-    cli::{Cli, Command, exit},
+    cli::{Cli, Command, ConfigCommand, exit},
     config::Config,
     log,
     plugins::Plugins,
@@ -31,7 +31,12 @@ fn main() -> ExitCode {
         },
         (Some(Command::Dev { folders }), _) => dev(&folders, &log),
         (Some(Command::TestPlugin { library, events, json }), _) => test_plugin(&library, events, json, &log),
+        (Some(Command::Config(ConfigCommand::Schema)), _) => shell::config::print_schema(),
+        (Some(Command::Config(ConfigCommand::Init { file })), config) => {
+            shell::init::init(&file.or(config).unwrap_or_else(|| shell::USUAL.into()))
+        }
         (Some(Command::Check), Some(file)) => shell::check::check_file(&file),
+        (Some(Command::Check), None) => shell::check::check_default(),
         (Some(command), config) => {
             let given = config.is_some();
             with(config, |config| match command {
@@ -43,7 +48,7 @@ fn main() -> ExitCode {
                 Command::Config(command) => shell::config::config(&config, given, &command),
                 Command::Store(command) => shell::store::store(&config, given, &command),
                 Command::PluginNames => shell::completion::plugin_names(&config),
-                _ => shell::check::check_default(&config),
+                _ => shell::check::check_default(),
             })
         }
     };
@@ -59,16 +64,22 @@ fn quick(log: &log::Options) -> u8 {
         return shell::fail(exit::FAILED, &problem);
     }
     warn_of_unread();
-    start(Config::embedded(), |config, dashboard, _| quick_start::greet(config, dashboard))
+    match Config::embedded() {
+        Ok(config) => start(config, |config, dashboard, _| quick_start::greet(config, dashboard)),
+        Err(error) => shell::fail(exit::CONFIG, &error.to_string()),
+    }
 }
 
 fn dev(folders: &[PathBuf], log: &log::Options) -> u8 {
     if let Err(code) = start_log("info", log) {
         return code;
     }
-    let opened = quick_start::build_parts().and_then(|()| author::Workshop::open(folders));
+    let opened = quick_start::build_parts().and_then(|()| {
+        let config = Config::embedded().map_err(|error| error.to_string())?;
+        Ok((author::Workshop::open(folders)?, config))
+    });
     match opened {
-        Ok(workshop) => start(workshop.config(), |_, dashboard, plugins| {
+        Ok((workshop, config)) => start(workshop.config(config), |_, dashboard, plugins| {
             quick_start::show_dashboard(dashboard);
             workshop.follow(plugins);
         }),
@@ -123,12 +134,12 @@ fn start(config: Config, greet: impl FnOnce(&Config, Option<SocketAddr>, &Arc<Pl
 /// Calls `act` with the configuration, or reports what is wrong with it.
 fn with(file: Option<PathBuf>, act: impl FnOnce(Config) -> u8) -> u8 {
     let config = match file {
-        Some(file) => Config::load(&file).map_err(|error| error.to_string()),
-        None => Ok(Config::embedded()),
+        Some(file) => Config::load(&file),
+        None => Config::embedded(),
     };
     match config {
         Ok(config) => act(config),
-        Err(problem) => shell::fail(exit::CONFIG, &problem),
+        Err(error) => shell::fail(exit::CONFIG, &error.to_string()),
     }
 }
 

@@ -97,7 +97,7 @@ pub struct Plugin {
     pub response_p50: Option<f64>,
     /// The 95th percentile of the same.
     pub response_p95: Option<f64>,
-    /// Crashes since the host started.
+    /// Crashes, also those of earlier runs of the host.
     pub crash_count: u64,
     /// The newest crash, which may be from before the host started.
     pub last_crash: Option<Crash>,

@@ -1,5 +1,5 @@
 //! The harness of the end-to-end tests: the parts under test (`build`), a bot in the test's own process (`rig`), the
-//! executable as users have it (`bot`), the storm (`chaos`), what a hostile plugin tries (`acts`), the parsers with any bytes (`fuzz`), and the programs that
+//! executable as users have it (`bot`), a person who talks all the time (`talk`), the storm (`chaos`), what a hostile plugin tries (`acts`), the parsers with any bytes (`fuzz`), and the programs that
 //! run beside it: an HTTP client (`http`), Prometheus and others (`tool`), a browser (`browser`), a terminal in which the test
 //! types (`terminal`), IRC servers and people on them (`irc`).
 
@@ -15,5 +15,6 @@ pub mod http;
 pub mod irc;
 pub mod rig;
 pub mod shell;
+pub mod talk;
 pub mod terminal;
 pub mod tool;

@@ -105,3 +105,64 @@ fn a_build_that_cannot_run_is_counted_and_a_flood_of_records_once() {
     assert_eq!(series(REFUSED), Some(2), "a build that runs already is no failure");
     assert!(bot.end().success());
 }
+
+#[test]
+fn counts_outlive_a_host_that_is_killed_and_one_that_stops() {
+    let folder = Folder::new(&["misbehave"]);
+    let settings = format!("{SETTINGS}[limits]\nbackoff_first = 0\n");
+    let counts = |folder: &Folder| {
+        let database = rusqlite::Connection::open(folder.path().join("state/rosey.db")).expect("there");
+        let row =
+            database.query_row("SELECT counts FROM plugin_count WHERE plugin = 'misbehave'", [], |row| row.get(0));
+        row.ok().and_then(|text: String| serde_json::from_str::<Value>(&text).ok()).unwrap_or_default()
+    };
+    let shown = |address: &str| {
+        let plugin = http::get(address, "/api/plugin/misbehave").json();
+        let prometheus = http::get(address, "/metrics").text();
+        let series = |name: &str, label: &str| {
+            let mut lines = prometheus.lines().filter(|line| line.starts_with(name));
+            let line = lines.find(|line| line.contains(label) && line.contains("plugin=\"misbehave\""))?;
+            line.rsplit_once(' ')?.1.parse::<f64>().ok()
+        };
+        let failed = plugin["outcomes"]["failed"].as_u64();
+        (
+            [plugin["crash_count"].as_u64(), plugin["restarts"].as_u64(), failed, plugin["event_count"].as_u64()],
+            [
+                series("rosey_plugin_crashes_total{", "signal"),
+                series("rosey_plugin_restarts_total{", "signal"),
+                series("rosey_event_outcomes_total{", "failed"),
+            ],
+        )
+    };
+    let mut bot = folder.start(&settings);
+    let address = bot.dashboard();
+    bot.ask("!fail");
+    bot.ask("!fail");
+    // The first crash is tried again, and the second one sets the event aside.
+    bot.ask("!abort");
+    assert_eq!(bot.ask("!echo one"), "one");
+    wait_until("it is all written down", || {
+        let counts = counts(&folder);
+        (counts["crashes"].as_u64(), counts["outcome replied"].as_u64()) == (Some(2), Some(1))
+    });
+    let before = shown(&address);
+    assert_eq!(before, ([Some(2), Some(2), Some(2), Some(4)], [Some(2.0); 3]));
+    bot.signal(rustix::process::Signal::KILL);
+    bot.exit();
+
+    let mut bot = folder.start(&settings);
+    let address = bot.dashboard();
+    wait_until("there is a board", || http::get(&address, "/readyz").status == 200);
+    assert_eq!(shown(&address), before);
+    let status = bot.ask("!admin status misbehave");
+    assert!(status.contains("4 events, 2 crashes"), "{status}");
+    assert_eq!(bot.ask("!echo two"), "two");
+    bot.ask("!fail");
+    assert!(bot.end().success());
+
+    let mut bot = folder.start(&settings);
+    let address = bot.dashboard();
+    wait_until("there is a board", || http::get(&address, "/readyz").status == 200);
+    assert_eq!(shown(&address).0, [Some(2), Some(2), Some(3), Some(6)], "an orderly stop loses nothing");
+    assert!(bot.end().success());
+}

@@ -3,9 +3,10 @@
 use rosey_tests::{
     bot::{Bot, Folder, wait_until},
     build, http,
-    shell::shell,
+    shell::{command, ended, shell},
+    talk::Talk,
 };
-use std::{fs, time::Duration};
+use std::{fs, process::Stdio, time::Duration};
 
 const SETTINGS: &str = "[admin]\ncooldown = 0\nper_minute = 10000\n[dashboard]\nenabled = true\nport = 0\ntoken = \"correct horse battery\"\n\
                         [metrics]\npoll_interval = 0.2\n[limits]\nbake = 0\n";
@@ -194,4 +195,55 @@ fn a_plugin_that_wants_more_than_is_granted_is_refused_with_the_lines_to_write()
     assert!(question.contains("? It wants the network: *:80, *:443."), "{question}");
     bot.ask("no");
     assert!(bot.end().success());
+}
+
+#[test]
+fn each_verb_is_done_while_people_talk_and_the_ledgers_balance() {
+    let folder = folder();
+    build::variant(&folder.library("misbehave"), "good");
+    let text = settings("[plugins.misbehave]\n[plugins.dice-roller]\n");
+    let mut bot = folder.start(&text);
+    assert_eq!(bot.ask("!echo 0"), "0", "{}", bot.log());
+    let (address, mut talk) = (bot.dashboard(), Talk::default());
+    for round in 0..2 {
+        for verb in [
+            &["admin", "load", "eight-ball"][..],
+            &["admin", "unload", "eight-ball"],
+            &["admin", "unload", "misbehave"],
+            &["admin", "load", "misbehave"],
+            &["admin", "disable", "misbehave"],
+            &["admin", "enable", "misbehave"],
+            &["admin", "restart", "misbehave"],
+            &["admin", "reload", "--all"],
+            &["config", "apply"],
+        ] {
+            build::variant(&folder.library("misbehave"), &format!("{} {} {round}", verb[0], verb[1]));
+            if verb[0] == "config" {
+                let limits =
+                    format!("[plugins.misbehave.limits]\nqueue = {}\nmemory_mb = {}\n", 900 + round, 300 + round);
+                folder.configure(&format!("{text}{limits}"));
+            }
+            let mut command = command(&folder, verb);
+            let mut command =
+                command.arg("--yes").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("built");
+            talk.until(&mut bot, &mut command);
+            let (code, stdout, error) = ended(command.wait_with_output().expect("ours"));
+            assert_eq!(code, 0, "{verb:?}: {stdout}{error}\n{}", bot.log());
+        }
+    }
+    let (echoed, refused) = talk.finish(&bot);
+    assert!(echoed > 100, "{echoed} echoed, {refused} refused");
+    wait_until("every event has an outcome", || {
+        let json = http::get(&address, "/api/metrics").json();
+        let plugins = json["plugins"].as_array().expect("a list").clone();
+        plugins.iter().all(|plugin| {
+            let count = |of: &serde_json::Value| of.as_u64().expect("a count");
+            let ended: u64 = plugin["outcomes"].as_object().expect("by name").values().map(count).sum();
+            let open = count(&plugin["queued"]) + count(&plugin["in_flight"]);
+            assert_eq!(count(&plugin["event_count"]), ended + open, "{plugin:#}");
+            open == 0
+        })
+    });
+    assert!(bot.end().success());
+    assert_eq!(bot.rest(), Vec::<String>::new(), "an answer that nobody asked for");
 }

@@ -5,6 +5,7 @@ use super::{
     audit::{AuditRecord, Stage},
     build_change::{Build, BuildChange},
     command::ALL,
+    second::Yes,
     work::{Completed, Work},
 };
 use crate::{
@@ -40,17 +41,30 @@ pub struct Proposal {
     pub(super) candidate: Option<Candidate>,
     /// The plugin that is to be loaded, if it does not belong to the set yet.
     pub(super) new: Option<NewPlugin>,
+    /// Which yes of two persons its yes is.
+    pub(super) yes: Yes,
 }
 
 impl Proposal {
     /// The text at the beginning of the action: `Reloading dice-roller 1.0.0 → 1.1.0 …`
     pub fn progress(&self) -> String {
+        if self.yes == Yes::First {
+            return "Noting your yes …".to_owned();
+        }
         format!("{} {} …", self.action.verbs().1, self.subject())
     }
 
     /// The command as the audit records it.
     pub(super) fn command(&self) -> String {
         self.action.in_full() + &self.library_words()
+    }
+
+    /// Whether a yes to the other one would do the same.
+    pub(super) fn is_same_change(&self, other: &Self) -> bool {
+        let artifact = |proposal: &Self| proposal.candidate.as_ref().map(|candidate| candidate.artifact);
+        self.command() == other.command()
+            && (&self.plugin, &self.builds, self.expected) == (&other.plugin, &other.builds, other.expected)
+            && artifact(self) == artifact(other)
     }
 
     /// ` from PATH`, if the operator named a library.
@@ -125,7 +139,10 @@ impl Admin {
             false => self.make_sense(action, plugin, builds).await,
         };
         match proposal {
-            Ok(proposal) => Ok(proposal),
+            Ok(mut proposal) => {
+                self.ask_for_two(actor, &mut proposal);
+                Ok(proposal)
+            }
             Err(refusal) => Err(self.refuse(actor, action, plugin, builds, refusal).await),
         }
     }
@@ -183,15 +200,15 @@ impl Admin {
             Action::Disable => extra = " It stays stopped, also after a restart of Rosey.".to_owned(),
             Action::Start | Action::Stop | Action::Restart | Action::Enable | Action::Load | Action::LoadFrom => {}
         }
-        let expected = ExpectedState { current: view.current, rollback_target: view.rollback_target };
         let mut proposal = Proposal {
             question: String::new(),
             action,
             plugin,
             builds: builds.clone(),
-            expected,
+            expected: ExpectedState { current: view.current, rollback_target: view.rollback_target },
             candidate,
             new: None,
+            yes: Yes::default(),
         };
         proposal.question = match action {
             Action::Replay(_) | Action::Discard(_) | Action::CancelTimer(_) => {
@@ -236,6 +253,7 @@ impl Admin {
             expected,
             candidate: Some(candidate),
             new: Some(new),
+            yes: Yes::default(),
         };
         proposal.question = format!("{} {}?{brings}", action.verbs().0, proposal.subject());
         Ok(proposal)
@@ -256,8 +274,8 @@ impl Admin {
     ///
     /// # Errors
     /// [`Refusal`]; the build before goes on.
-    pub async fn carry_out(&self, actor: &Actor, proposal: Proposal) -> Result<Completed, Refusal> {
-        let Proposal { action, plugin, .. } = &proposal;
+    pub async fn carry_out(&self, actor: &Actor, mut proposal: Proposal) -> Result<Completed, Refusal> {
+        let (action, plugin) = (&proposal.action.clone(), &proposal.plugin.clone());
         self.allow(actor, &action.in_full(), Some(plugin), action.needs()).await?;
         let under_way = Arc::clone(&self.under_way).acquire_owned().await.ok().filter(|_| !self.is_stopping());
         let Some(under_way) = under_way else {
@@ -265,6 +283,10 @@ impl Admin {
         };
         if let Some(refusal) = self.clash(&proposal) {
             return Err(self.refuse(actor, *action, plugin, &proposal.builds, refusal).await);
+        }
+        match self.agreed(actor, &proposal) {
+            Ok(yes) => proposal.yes = yes,
+            Err(refusal) => return Err(self.refuse(actor, *action, plugin, &proposal.builds, refusal).await),
         }
         let now = Instant::now();
         if !action.cools() {

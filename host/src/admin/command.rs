@@ -210,6 +210,11 @@ pub fn plain_actions() -> impl Iterator<Item = Action> {
     })
 }
 
+/// The names of the commands that change one plugin.
+pub fn changes() -> impl Iterator<Item = &'static str> {
+    plain_actions().chain([Replay(0), Discard(0), CancelTimer(0)]).map(Action::word)
+}
+
 /// The names of commands in metrics. `store` is `rosey store`, and `unclear` any other text.
 pub fn words() -> impl Iterator<Item = &'static str> {
     let others = [Replay(0).word(), Discard(0).word(), CancelTimer(0).word(), "store", "unclear"];

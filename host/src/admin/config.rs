@@ -99,6 +99,7 @@ impl AdminConfig {
             ("admins", self.admins != new.admins),
             ("roles", self.roles != new.roles),
             ("admin.trust_nicks", self.trust_nicks != new.trust_nicks),
+            ("admin.two_person", self.two_person != new.two_person),
             ("admin.per_minute", self.per_minute != new.per_minute),
             ("admin.cooldown", self.cooldown != new.cooldown),
         ];

@@ -15,6 +15,7 @@ mod limit;
 mod own;
 pub mod permission;
 mod refusal;
+mod second;
 pub mod series;
 mod settings;
 mod show;
@@ -76,6 +77,8 @@ pub struct AdminConfig {
     pub per_minute: u32,
     /// Pause between two changes of a plugin.
     pub cooldown: Duration,
+    /// The commands that need the yes of a second person.
+    pub two_person: Vec<String>,
     /// The file with a copy of the audit; `None` for only `rosey.db`.
     pub audit_file: Option<PathBuf>,
 }
@@ -176,6 +179,7 @@ pub struct Admin {
     throttle: AuditThrottle,
     cooldown: Arc<Cooldown>,
     pending: confirm::Pending<confirm::Question>,
+    first_yeses: second::FirstYeses,
     under_way: Arc<Semaphore>,
     stopping: AtomicBool,
     since: Instant,
@@ -210,6 +214,7 @@ impl Admin {
             throttle: AuditThrottle::default(),
             cooldown: Arc::new(Cooldown::new(config.cooldown)),
             pending: confirm::Pending::default(),
+            first_yeses: second::FirstYeses::default(),
             under_way: Arc::new(Semaphore::new(AT_ONCE as usize)),
             stopping: AtomicBool::new(false),
             since: Instant::now(),

@@ -1,6 +1,6 @@
 //! Why something was not done, with what to do next, in the commands of the place where the text is read.
 
-use super::{audit::AuditError, grammar::Surface, permission::Role, series::SeriesDone};
+use super::{audit::AuditError, grammar::Surface, permission::Role, second::AGREE_WITHIN, series::SeriesDone};
 use crate::plugins::PluginError;
 use rosey_core::state::{ChangeError, PluginState};
 use std::{fmt, path::PathBuf, time::Duration};
@@ -24,6 +24,22 @@ pub enum Refusal {
     },
     /// Too many questions wait for an answer.
     TooManyQuestions,
+    /// The change waits for a second person.
+    SecondPerson {
+        /// The plugin that the command names.
+        plugin: String,
+        /// The command that the second person gives.
+        command: &'static str,
+    },
+    /// The change needs two persons, and nobody has verified the name of this one.
+    Unverified {
+        /// The plugin that the command names.
+        plugin: String,
+        /// The command that was given.
+        command: &'static str,
+    },
+    /// A series has changes that need two persons each.
+    NotInSeries(&'static str),
     /// The command comes too soon after another change.
     Cooling {
         /// The plugin that the command names.
@@ -180,6 +196,26 @@ impl Refusal {
         }
     }
 
+    /// The text of a refusal that is about two persons.
+    fn of_two(&self, surface: Surface) -> String {
+        match self {
+            Self::SecondPerson { plugin, command } => {
+                let (same, minutes) =
+                    (surface.command(format_args!("{command} {plugin}")), AGREE_WITHIN.as_secs() / 60);
+                format!(
+                    "Nothing was done yet: another admin has to agree within {minutes} min, with the same command: {same}"
+                )
+            }
+            Self::Unverified { plugin, command } => format!(
+                "{command} {plugin} needs two persons, and your name is not verified. Log in to an account, or use the shell."
+            ),
+            Self::NotInSeries(command) => {
+                format!("Not done: {command} needs two persons for each plugin; name one plugin at a time.")
+            }
+            _ => String::new(),
+        }
+    }
+
     /// The text for the person who asked.
     pub fn text(&self, surface: Surface) -> String {
         match self {
@@ -191,6 +227,7 @@ impl Refusal {
                 format!("Too many commands within a minute; try again in {} s.", seconds(*wait))
             }
             Self::TooManyQuestions => "Too many questions wait for an answer; try again in half a minute.".to_owned(),
+            Self::SecondPerson { .. } | Self::Unverified { .. } | Self::NotInSeries(_) => self.of_two(surface),
             Self::Cooling { plugin, wait } => {
                 format!("{plugin} was changed a moment ago; try again in {} s.", seconds(*wait))
             }

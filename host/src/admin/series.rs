@@ -138,6 +138,9 @@ impl Admin {
         if let Err(refusal) = self.in_time(actor, &self.changes) {
             return Err(self.refuse_often(actor, series.words(), "", refusal).await);
         }
+        if matches!(series, Series::Reload { .. }) && self.needs_two(Action::Reload) {
+            return Err(self.refuse_series(actor, series, Refusal::NotInSeries(Action::Reload.word())).await);
+        }
         let proposed = match series {
             Series::Reload { only_changed, keep_going } => self.reload_steps(only_changed, keep_going).await,
             Series::Config => self.config_steps().await,

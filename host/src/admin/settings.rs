@@ -1,7 +1,7 @@
 //! The answer to a query for the settings of a plugin.
 
 use super::{Admin, Answer};
-use crate::{metrics, slot::view::View, text::bounded, view::Setting};
+use crate::{metrics, plugins::SettingsPlaces, slot::view::View, text::bounded, view::Setting};
 use serde_json::json;
 
 /// Longest line in chat, in bytes.
@@ -15,9 +15,9 @@ pub(super) fn answer(admin: &Admin, view: &View, most: usize) -> Answer {
         return Answer { text, data: json!({ "settings": null }) };
     };
     let settings = match admin.plugins.config(plugin) {
-        Ok(config) => metrics::settings(&manifest.settings, &config.config, config.config_file.as_ref()),
+        Ok(config) => metrics::settings(&manifest.settings, &config.config, &config.config_places),
         // It has just left the set of plugins.
-        Err(_) => metrics::settings(&manifest.settings, &json!({}), None),
+        Err(_) => metrics::settings(&manifest.settings, &json!({}), &SettingsPlaces::default()),
     };
     let lines: Vec<_> = settings.iter().take(most).map(|setting| bounded(&line(setting), LINE)).collect();
     let mut text = lines.join("\n");

@@ -199,8 +199,8 @@ fn figures(admin: &Admin, view: &View) -> String {
         parts.push(format!("CPU {:.1} %", shown.cpu_percent));
         parts.push(format!("{:.1} MiB", shown.memory_mb));
     }
-    parts.push(counted(view.ledger.accepted, "event"));
-    parts.push(counted(view.account.crash_count, "crash"));
+    parts.push(counted(shown.event_count, "event"));
+    parts.push(counted(shown.crash_count, "crash"));
     parts.join(", ")
 }
 

@@ -155,6 +155,7 @@ impl From<&Refusal> for Response {
         let kind = match refusal {
             Refusal::Denied { .. } => RefusalKind::Denied,
             Refusal::Unclear(_) => RefusalKind::Unclear,
+            Refusal::SecondPerson { .. } => RefusalKind::Unconfirmed,
             refusal if refusal.is_temporary() => RefusalKind::Later,
             _ => RefusalKind::Failed,
         };

@@ -53,7 +53,7 @@ impl Room {
             reload: None,
             probe: None,
             config: serde_json::json!({}),
-            config_file: None,
+            config_places: plugins::SettingsPlaces::default(),
             journal: false,
             speaks_in: Vec::new(),
             sandbox: plugins::Sandbox::default(),
@@ -68,6 +68,7 @@ impl Room {
             trust_nicks: false,
             per_minute: 10,
             cooldown: Duration::ZERO,
+            two_person: Vec::new(),
             audit_file: None,
         };
         change(&mut config);
@@ -422,4 +423,73 @@ async fn at_the_end_nothing_begins_any_more() {
     assert!(matches!(room.admin.propose(&alice, Action::Start, "dice-roller").await, Err(Refusal::Stopping)));
     room.admin.finish().await;
     assert_eq!(room.results(), ["Rosey is stopping."; 2], "refusals are recorded");
+}
+
+/// Says yes to a change as this person. Returns the question and the last answer.
+async fn says_yes(room: &mut Room, user: &User, line: &str) -> (String, String) {
+    let question = room.ask(user, line).await;
+    let progress = room.ask(user, "yes").await;
+    assert!(progress.ends_with('…'), "{progress}");
+    (question, room.answer().await)
+}
+
+#[tokio::test]
+async fn a_change_that_needs_two_persons_waits_for_another_one() {
+    let mut room = Room::open(|config| config.two_person = vec!["unload".into()]).await;
+    let line = "!admin unload dice-roller";
+    let console = User { name: "alice".into(), identity: Identity::Console };
+    for alice in [account("alice"), console, account("Alice")] {
+        let (question, told) = says_yes(&mut room, &alice, line).await;
+        assert!(question.contains("This needs two persons"), "{question}");
+        assert!(told.starts_with("Nothing was done yet: another admin has to agree within 10 min"), "{told}");
+    }
+    let (question, told) = says_yes(&mut room, &account("bob"), line).await;
+    assert!(question.contains("has said yes to that; yours is the second yes"), "{question}");
+    assert!(told.contains("unloaded"), "{told}");
+    let commands: Vec<_> = room.audited().into_iter().map(|(_, command, _)| command).collect();
+    assert_eq!(commands[..3], ["refused unload"; 3].map(str::to_owned));
+    assert!(commands[3].starts_with("before unload, agreed with Alice"), "{commands:?}");
+}
+
+#[tokio::test]
+async fn the_first_yes_expires_and_ends_with_the_role() {
+    let mut room = Room::open(|config| config.two_person = vec!["unload".into()]).await;
+    let line = "!admin unload dice-roller";
+    says_yes(&mut room, &account("alice"), line).await;
+    let recorded = Arc::new(tokio::sync::Notify::new());
+    let tells = Arc::clone(&recorded);
+    room.admin.on_action(Box::new(move |_| tells.notify_one()));
+    tokio::time::pause();
+    recorded.notified().await;
+    tokio::time::resume();
+    assert_eq!(room.results().last().map(String::as_str), Some("no second person agreed within 10 min"));
+    let (question, _) = says_yes(&mut room, &account("bob"), line).await;
+    assert!(question.contains("This needs two persons"), "{question}");
+    let token = User { name: "dashboard".into(), identity: Identity::Token };
+    let dashboard = Actor { user: token.into(), via: Via::Dashboard, place: "127.0.0.1".into() };
+    let proposal = room.admin.propose(&dashboard, Action::Unload, "dice-roller").await.expect("possible");
+    // Bob is no admin any more, so his yes does not count.
+    let roles = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), Role::Owner)).collect();
+    *room.admin.permissions.write().expect("whole") =
+        Arc::new(permission::Permissions::new(roles(&["alice"]), None, false));
+    let refused = room.admin.carry_out(&dashboard, proposal.clone()).await.expect_err("one yes");
+    assert!(matches!(refused, Refusal::SecondPerson { .. }), "{refused}");
+    let again = room.admin.carry_out(&dashboard, proposal.clone()).await.expect_err("the token is one person");
+    assert!(matches!(again, Refusal::SecondPerson { .. }), "{again}");
+    let alice = room.admin.propose(&actor("alice"), Action::Unload, "dice-roller").await.expect("possible");
+    room.admin.carry_out(&actor("alice"), alice).await.expect("two persons");
+}
+
+#[tokio::test]
+async fn two_persons_are_not_replaced_by_a_nick_or_a_series() {
+    let rule = |config: &mut AdminConfig| {
+        config.two_person = vec!["unload".into(), "reload".into()];
+        config.trust_nicks = true;
+    };
+    let mut room = Room::open(rule).await;
+    let nick = User { name: "alice".into(), identity: Identity::Nick { network: irc() } };
+    let (_, told) = says_yes(&mut room, &nick, "!admin unload dice-roller").await;
+    assert!(told.contains("your name is not verified"), "{told}");
+    let told = room.ask(&account("alice"), "!admin reload --all").await;
+    assert_eq!(told, "Not done: reload needs two persons for each plugin; name one plugin at a time.");
 }

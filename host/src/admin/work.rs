@@ -52,7 +52,9 @@ impl Work {
     pub async fn record(self, actor: Actor) -> Result<Completed, Refusal> {
         let Proposal { action, plugin, builds, .. } = &self.proposal;
         let (from, to) = builds.texts();
-        let before = AuditRecord::new(Stage::Before, &actor, &self.proposal.command(), Some(plugin)).between(from, to);
+        let agreed = self.proposal.yes.words();
+        let command = self.proposal.command() + &agreed;
+        let before = AuditRecord::new(Stage::Before, &actor, &command, Some(plugin)).between(from, to);
         let before = match self.audit.begin(before).await {
             Ok(before) => before,
             Err(error) => {
@@ -72,7 +74,7 @@ impl Work {
             Err(refusal) => (false, refusal.to_string(), builds.texts()),
         };
         if ok {
-            tracing::info!(%plugin, user = %actor.user, via = %actor.via, "{}: {text}", action.word());
+            tracing::info!(%plugin, user = %actor.user, via = %actor.via, "{}{agreed}: {text}", action.word());
         } else {
             actor.log_refusal(Some(plugin), &text);
         }

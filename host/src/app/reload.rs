@@ -20,6 +20,7 @@ pub fn admin_config(config: &Config) -> AdminConfig {
         trust_nicks: settings.trust_nicks,
         per_minute: settings.per_minute,
         cooldown: settings.cooldown,
+        two_person: settings.two_person.clone(),
         audit_file: settings.audit_file.clone(),
     }
 }

@@ -48,9 +48,8 @@ impl Workshop {
         Ok(workshop)
     }
 
-    /// The configuration of a bot that runs the packages and nothing else.
-    pub fn config(&self) -> Config {
-        let mut config = Config::embedded();
+    /// Changes a configuration into that of a bot that runs the packages and nothing else.
+    pub fn config(&self, mut config: Config) -> Config {
         let plugin = |package: &Package| Plugin { library: Some(package.library.clone()), ..Plugin::default() };
         config.plugins = self.packages.iter().map(|package| (package.name.clone(), plugin(package))).collect();
         // The author judges each build, not the traffic.

@@ -1,18 +1,23 @@
 //! Reads a configuration from a file, and checks the settings together.
 
-use super::{Admin, Config, ConfigFile, Connect, Dashboard, LimitsConfig, Metrics, Plugin, Require, SandboxConfig};
+use super::{
+    Admin, Config, ConfigFile, Connect, Dashboard, LimitsConfig, Metrics, Plugin, Require, SandboxConfig,
+    layers::{self, Layers, Origins, Outside},
+};
 use crate::{
-    admin::permission::{Role, SOURCES, source},
+    admin::{
+        command::changes,
+        permission::{Role, SOURCES, source},
+    },
     dashboard::{LEAST_TOKEN, Network, host_of},
     plugins::name_problem,
-    settings::{Document, MAX_BYTES, Problem, Section, host_problem, person_problem, unreadable},
+    settings::{Document, Problem, Section, bytes, host_problem, person_problem, secret_in},
+    text::nearest,
 };
 use rosey_wire::manifest::ReloadMode;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::File,
-    io::Read,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -25,42 +30,78 @@ const MODES: [(&str, ReloadMode); 3] =
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl ConfigFile {
-    /// Reads a file as far as it makes sense.
+    /// Reads a file as far as it makes sense, with what counts over it.
     pub fn read(file: &Path) -> Self {
-        let is_json = file.extension().is_some_and(|extension| extension == "json");
-        let parsed = bytes(file).map_err(|why| vec![Problem::new("", format!("cannot be read: {why}"))]);
-        let parsed =
-            parsed.and_then(|bytes| Document::parse(&bytes, |text| is_json || text.trim_start().starts_with('{')));
-        let mut document = match parsed {
-            Ok(document) => document,
-            Err(problems) => return Self { path: file.to_owned(), problems, ..Self::default() },
-        };
+        Self::read_with(file, &Outside::of_process())
+    }
+
+    /// Reads a file in these surroundings.
+    pub fn read_with(file: &Path, outside: &Outside) -> Self {
+        match parse(file) {
+            Ok(document) => Self::new(document, file, Some(file), outside),
+            Err(problems) => Self { path: file.to_owned(), problems, ..Self::default() },
+        }
+    }
+
+    /// The default without a file, and what counts over it: two of the plugins that come with Rosey, and the person at the
+    /// terminal as owner.
+    pub fn embedded() -> Self {
+        let user = std::env::var("USER").ok().filter(|user| person_problem(user).is_none());
+        let user = user.unwrap_or_else(|| "you".to_owned());
+        let text = serde_json::json!({
+            "owner": user,
+            "connect": { "console": { "user": user } },
+            "dashboard": { "enabled": true, "required": false },
+            "plugins": { "dice-roller": {}, "eight-ball": {} },
+        });
+        let document = Document::parse(text.to_string().as_bytes(), |_| true).unwrap_or_default();
+        Self::new(document, Path::new("the built-in default"), None, &Outside::of_process())
+    }
+
+    /// These settings alone.
+    pub fn of_json(settings: &serde_json::Value) -> Self {
+        let document = Document::parse(settings.to_string().as_bytes(), |_| true).unwrap_or_default();
+        Self::new(document, Path::new(""), None, &Outside::default())
+    }
+
+    /// `path` is for problems.
+    fn new(mut document: Document, path: &Path, file: Option<&Path>, outside: &Outside) -> Self {
         let mut problems = std::mem::take(&mut document.twice);
+        let absolute = file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
+        let layers = Layers::over(&mut document, file, outside);
+        let (origins, wrong) = (layers.origins, layers.problems);
         let mut config = document.read(&mut problems, Config::read);
-        let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        config.file = Some(absolute.clone());
+        problems.extend(wrong);
         config.values = document.values();
-        config.resolve(absolute.parent().unwrap_or(Path::new(".")));
-        for problem in config.problems() {
+        config.origins = origins;
+        let here = std::env::current_dir().unwrap_or_default();
+        config.resolve(absolute.as_deref().and_then(Path::parent).unwrap_or(&here));
+        config.file = absolute;
+        let mut of_values = config.read_secrets();
+        of_values.extend(config.problems());
+        for problem in of_values {
             // A setting with a problem has its default now; a problem with that default must not show.
             if problems.iter().all(|known| known.setting != problem.setting) {
                 problems.push(document.place(problem));
             }
         }
-        Self { path: file.to_owned(), config, problems, document, is_readable: true }
+        let problems = problems.into_iter().map(|problem| config.place(problem)).collect();
+        Self { path: path.to_owned(), config, problems, document, is_readable: true }
     }
 }
 
-fn bytes(file: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let file = File::open(file).map_err(|error| unreadable(&error))?;
-    // One byte more than the limit, to notice a longer file.
-    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
-    Ok(bytes)
+/// Parses a file: as JSON if its name says so or it begins with a brace, else as TOML.
+///
+/// # Errors
+/// Why it cannot be read, or what is wrong with it.
+pub(super) fn parse(file: &Path) -> Result<Document, Vec<Problem>> {
+    let is_json = file.extension().is_some_and(|extension| extension == "json");
+    let bytes = bytes(file).map_err(|why| vec![Problem::new("", format!("cannot be read: {why}"))])?;
+    Document::parse(&bytes, |text| is_json || text.trim_start().starts_with('{'))
 }
 
 impl Config {
-    fn read(all: &mut Section<'_>) -> Self {
+    pub(super) fn read(all: &mut Section<'_>) -> Self {
         let default = Self::default();
         Self {
             owner: all.get("owner"),
@@ -81,6 +122,7 @@ impl Config {
             plugins: all.tables("plugins", Plugin::read).into_iter().collect(),
             file: None,
             values: BTreeMap::new(),
+            origins: Origins::new(),
         }
     }
 
@@ -107,9 +149,20 @@ impl Config {
                 problem(&setting, &format!("\"{shown}\": the source before the colon is one of {}", known.join(", ")));
             }
         }
+        for verb in self.admin.two_person.iter().filter(|verb| !changes().any(|known| known == verb.as_str())) {
+            let meant =
+                nearest(verb, changes()).map(|known| format!("; did you mean \"{known}\"?")).unwrap_or_default();
+            let known: Vec<_> = changes().collect();
+            let shown = verb.escape_debug();
+            problem(
+                "admin.two_person",
+                &format!("\"{shown}\" changes no plugin; there are {}{meant}", known.join(", ")),
+            );
+        }
         let dashboard = &self.dashboard;
         if dashboard.token.as_ref().is_some_and(|token| token.trim().len() < LEAST_TOKEN) {
-            problem("dashboard.token", &format!("needs {LEAST_TOKEN} characters or more"));
+            let setting = if dashboard.token_file.is_some() { "dashboard.token_file" } else { "dashboard.token" };
+            problem(setting, &format!("needs {LEAST_TOKEN} characters or more"));
         }
         if let Some(why) = host_problem(&dashboard.host, "set dashboard.port") {
             problem("dashboard.host", &why);
@@ -141,6 +194,57 @@ impl Config {
 }
 
 impl Config {
+    /// The files with secrets, by the settings that name them.
+    pub fn secret_files(&self) -> Vec<(String, PathBuf)> {
+        let mut files = vec![("dashboard.token_file".to_owned(), self.dashboard.token_file.as_ref())];
+        for (name, network) in &self.connect.networks {
+            files.push((format!("connect.{name}.password_file"), network.password_file.as_ref()));
+            files.push((format!("connect.{name}.account_password_file"), network.account_password_file.as_ref()));
+        }
+        files.into_iter().filter_map(|(setting, file)| Some((setting, file?.clone()))).collect()
+    }
+
+    /// Reads the files with secrets, whose contents count as values.
+    fn read_secrets(&mut self) -> Vec<Problem> {
+        for (setting, file) in self.secret_files() {
+            let value = self.values.entry(setting).or_default();
+            value.push_str(&secret_in(&file).unwrap_or_default());
+        }
+        let Some(file) = &self.dashboard.token_file else { return Vec::new() };
+        let read = match &self.dashboard.token {
+            Some(_) => Err("is set, and dashboard.token too; remove one of the two".to_owned()),
+            None => secret_in(file),
+        };
+        let wrong = read.map(|token| self.dashboard.token = Some(token)).err();
+        wrong.map(|why| Problem::new("dashboard.token_file", why)).into_iter().collect()
+    }
+
+    /// Adds the origin of its setting to a problem.
+    pub(super) fn place(&self, problem: Problem) -> Problem {
+        let origin = problem.origin.or_else(|| layers::origin(&self.origins, &problem.setting).cloned());
+        Problem { origin, ..problem }
+    }
+
+    /// What to know when `admin.two_person` asks for more persons than the configuration names.
+    pub(super) fn lonely(&self) -> Option<String> {
+        let named = self.owner.iter().chain(&self.admins).cloned();
+        let in_roles = self.roles.iter().filter(|(_, role)| **role >= Role::Operator).map(|(name, _)| name.clone());
+        // One name in two places is one person.
+        let persons: BTreeSet<_> =
+            named.chain(in_roles).map(|name| name.rsplit(':').next().unwrap_or(&name).to_lowercase()).collect();
+        if self.admin.two_person.is_empty() || persons.len() > 1 {
+            return None;
+        }
+        let who = persons.first().map_or_else(|| "nobody".to_owned(), |name| format!("only {name}"));
+        let token = self.dashboard.enabled && self.dashboard.token.is_some();
+        let others =
+            if token { "the dashboard's token, or the system user of Rosey" } else { "the system user of Rosey" };
+        let verbs = self.admin.two_person.join(", ");
+        Some(format!(
+            "{verbs} needs two persons, and {who} is an admin here: the other yes can come only from {others}; add to admins"
+        ))
+    }
+
     fn prefix_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (place, prefix) in &self.prefixes {
@@ -165,7 +269,10 @@ impl Config {
 
     fn sandbox_problems(&self) -> Vec<Problem> {
         let mut secret = vec![("the state directory", self.state_dir.as_path())];
-        secret.extend(self.file.as_deref().map(|file| ("the configuration", file)));
+        let folder = self.file.as_deref().map(layers::folder);
+        let files = self.secret_files();
+        secret.extend(self.file.iter().chain(&folder).map(|file| ("the configuration", file.as_path())));
+        secret.extend(files.iter().map(|(_, file)| ("a secret", file.as_path())));
         let of_plugins = self.plugins.iter().flat_map(|(name, plugin)| {
             plugin.sandbox.problems(&format!("plugins.{}.sandbox", name.escape_debug()), &secret)
         });
@@ -186,6 +293,7 @@ impl Admin {
             per_minute: section.within("per_minute", default.per_minute, 1..=10_000),
             cooldown: section.within("cooldown", default.cooldown, Duration::ZERO..=HOUR),
             trust_nicks: section.or("trust_nicks", default.trust_nicks),
+            two_person: section.or("two_person", default.two_person),
             audit_file: section.get("audit_file"),
         }
     }
@@ -200,6 +308,7 @@ impl Dashboard {
             port: section.or("port", default.port),
             public: section.or("public", default.public),
             token: section.get("token"),
+            token_file: section.get("token_file"),
             url: section.get("url"),
             allowed_hosts: section.or("allowed_hosts", default.allowed_hosts),
             trusted_proxies: section.or("trusted_proxies", default.trusted_proxies),

@@ -11,9 +11,7 @@ fn load(name: &str, text: &str) -> Result<Config, String> {
     Config::load(&file).map_err(|error| error.to_string())
 }
 
-#[test]
-fn json_without_connectors_or_plugins_loads() {
-    let text = r#"{
+pub(super) const JSON: &str = r#"{
   "dashboard": {
 "enabled": true,
 "port": 8080,
@@ -30,16 +28,8 @@ fn json_without_connectors_or_plugins_loads() {
 "operator2"
   ]
 }"#;
-    let config = load("config.json", text).expect("valid");
-    assert_eq!(config.dashboard, Dashboard { enabled: true, host: "0.0.0.0".into(), ..Dashboard::default() });
-    assert_eq!(config.metrics, Metrics::default());
-    assert_eq!(config.admins, ["bot_owner", "operator1", "operator2"]);
-    assert!(load("config", text).is_ok(), "without a name that says JSON");
-}
 
-#[test]
-fn the_designs_example_loads_and_limits_are_merged() {
-    let text = r#"
+pub(super) const DESIGN: &str = r#"
 owner = "alice"
 admins = ["bob"]
 plugin_dir = "target/release"
@@ -60,7 +50,19 @@ queue = 60
 [plugins.eight-ball.config]
 mood = "dark"
 "#;
-    let config = load("rosey.toml", text).expect("valid");
+
+#[test]
+fn json_without_connectors_or_plugins_loads() {
+    let config = load("config.json", JSON).expect("valid");
+    assert_eq!(config.dashboard, Dashboard { enabled: true, host: "0.0.0.0".into(), ..Dashboard::default() });
+    assert_eq!(config.metrics, Metrics::default());
+    assert_eq!(config.admins, ["bot_owner", "operator1", "operator2"]);
+    assert!(load("config", JSON).is_ok(), "without a name that says JSON");
+}
+
+#[test]
+fn the_designs_example_loads_and_limits_are_merged() {
+    let config = load("rosey.toml", DESIGN).expect("valid");
     let [dice, ball] = &config.plugins()[..] else { panic!("two plugins") };
     assert!(dice.library.is_absolute() && dice.library.ends_with("target/release/libdice_roller.so"));
     assert_eq!((dice.limits.queue, ball.limits.queue), (50, 60));

@@ -144,6 +144,7 @@ fn asked(shared: &Shared, id: &str, plugin: &str, headers: &HeaderMap) -> Asked 
 fn status_of(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::TooManyQuestions => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::SecondPerson { .. } => StatusCode::ACCEPTED,
         _ => StatusCode::CONFLICT,
     }
 }

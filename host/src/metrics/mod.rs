@@ -3,7 +3,7 @@
 //! The slots count where events happen. Every `poll_interval` the collector takes a view of all slots, measures the
 //! processes (`usage`), keeps a history (`series`, `history`; `rollup` for a week, in `rosey.db`; `range` reads both) and makes a [`Board`]: the read model, JSON and
 //! Prometheus text of one moment. All readers share it until the next. A lifecycle event (`marks`) makes a new board
-//! within a quarter of a second, and outlives the host (`persist`). A plugin's own metrics are checked (`custom`,
+//! within a quarter of a second, and outlives the host (`persist`), as the counts of plugins do (`lasting`). A plugin's own metrics are checked (`custom`,
 //! `lint`) and added up across its generations (`totals`). Knows nothing about HTTP.
 
 mod board;
@@ -11,6 +11,7 @@ mod connectors;
 pub mod custom;
 mod history;
 mod host_meter;
+mod lasting;
 mod lint;
 pub mod marks;
 mod persist;
@@ -49,6 +50,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use board::Source;
 use connectors::Connector;
+use lasting::Changes;
 use show::Measured;
 use state::State;
 use std::{
@@ -70,7 +72,7 @@ pub use settings::settings;
 pub use show::timer;
 
 /// The tables of this room.
-pub const SCHEMA: [&str; 4] = [persist::SCHEMA, rollup::SCHEMA, persist::PERSON, rollup::DOWN];
+pub const SCHEMA: [&str; 5] = [lasting::SCHEMA, persist::SCHEMA, rollup::SCHEMA, persist::PERSON, rollup::DOWN];
 
 /// Time between an event and the board that shows it. Further events in that time are on the same board.
 const SOON: Duration = Duration::from_millis(200);
@@ -132,8 +134,7 @@ struct Tallies {
     audit: BTreeMap<&'static str, u64>,
     connectors: BTreeMap<ConnectorId, Connector>,
     dashboard_limits: BTreeMap<&'static str, u64>,
-    /// Changes on request by plugin, kind, and whether they succeeded.
-    changes: BTreeMap<(String, &'static str, bool), u64>,
+    changes: Changes,
     lines: BTreeMap<String, LineCounts>,
     /// The start of the host, in seconds since 1970.
     started: f64,
@@ -199,6 +200,11 @@ impl Metrics {
     /// Persists the remaining events, and the end of this host. Persists nothing after that, so that a copy of the one
     /// file is complete.
     pub async fn finish(&self) {
+        let plugins = self.state().plugins.clone();
+        if let Some(plugins) = plugins {
+            // The last counts. A slot that does not answer any more has none.
+            let _ = tokio::time::timeout(SOON, self.poll(&plugins, None)).await;
+        }
         let (database, life, unsaved) = {
             let mut state = self.state();
             state.mark(SystemTime::now(), None, MarkKind::Host, Severity::Info, "stopped");
@@ -279,7 +285,9 @@ impl Metrics {
 
     /// The plugin of this view, with its measurements of the last poll.
     pub fn plugin(&self, view: &View) -> Plugin {
-        show::plugin(view, self.state().measured.get(&*view.plugin).unwrap_or(&Measured::default()))
+        let (state, mut view) = (self.state(), view.clone());
+        state.lasting.add_to(&mut view);
+        show::plugin(&view, state.measured.get(&*view.plugin).unwrap_or(&Measured::default()))
     }
 
     /// A plugin's usage at the last poll: percent of one core, and bytes of memory.
@@ -381,6 +389,7 @@ impl Metrics {
             plugins.database().retry().await;
         }
         let offered = plugins.offered().await;
+        let mut tallies = self.tallies().clone();
         let (mut snapshot, custom) = {
             let mut state = self.state();
             views.retain(|view| plugins.handle(&view.plugin).is_ok());
@@ -389,6 +398,7 @@ impl Metrics {
                 state.poll(&views, began, self.0.config.history_duration);
             }
             state.judge();
+            state.last(&mut views, &mut tallies.changes);
             let none = Measured::default();
             let shown = |view: &View| show::plugin(view, state.measured.get(&*view.plugin).unwrap_or(&none));
             let shown: Vec<_> = views.iter().map(shown).collect();
@@ -399,7 +409,6 @@ impl Metrics {
         };
         snapshot.system.not_loaded = offered;
         self.save();
-        let mut tallies = self.tallies().clone();
         tallies.lines = self.0.speech.get().map(Speech::counts).unwrap_or_default();
         let source = self.0.config.prometheus.then_some(Source { views, custom, tallies });
         // The read model is plain data that JSON can represent.

@@ -1,7 +1,10 @@
 //! Data that outlives the host: marks, crashes and changes in `rosey.db`, and the beginning and end of each host.
 //! Written in one transaction after each board, never on the path of an event, and read once at the start.
 
-use super::{marks, rollup};
+use super::{
+    lasting::{self, Counts},
+    marks, rollup,
+};
 use crate::{
     slot::crash::Cause,
     store::{Database, StoreError},
@@ -11,7 +14,10 @@ use crate::{
     },
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 /// The tables.
 pub const SCHEMA: &str = "
@@ -83,6 +89,8 @@ pub struct Unsaved {
     pub changes: Vec<(String, Change)>,
     /// Points of the history of a week.
     pub history: Vec<rollup::Entry>,
+    /// The counts of plugins that have changed.
+    pub counts: BTreeMap<String, Counts>,
 }
 
 /// The entries of earlier hosts, the oldest first.
@@ -98,12 +106,14 @@ pub struct Past {
     pub cut_short: Option<String>,
     /// The number of this run of the host.
     pub life: i64,
+    /// The counts of plugins.
+    pub counts: HashMap<String, Counts>,
 }
 
 impl Unsaved {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.has_no_events() && self.history.is_empty()
+        self.has_no_events() && self.history.is_empty() && self.counts.is_empty()
     }
 
     fn has_no_events(&self) -> bool {
@@ -116,6 +126,7 @@ impl Unsaved {
         before.crashes.append(&mut self.crashes);
         before.changes.append(&mut self.changes);
         before.history.append(&mut self.history);
+        before.counts.append(&mut self.counts);
         before.marks.truncate(MOST_UNSAVED);
         before.crashes.truncate(MOST_UNSAVED);
         before.changes.truncate(MOST_UNSAVED);
@@ -216,6 +227,7 @@ fn write(connection: &mut Connection, unsaved: &Unsaved) -> rusqlite::Result<()>
         )?;
     }
     rollup::write(&transaction, &unsaved.history)?;
+    lasting::write(&transaction, &unsaved.counts)?;
     if !unsaved.has_no_events() {
         bound(&transaction)?;
     }
@@ -275,6 +287,7 @@ pub async fn begin(database: &Database, began: String) -> Result<Past, StoreErro
                 changes: read_changes(connection)?,
                 cut_short: last.filter(|(_, ended)| ended.is_none()).map(|(began, _)| began),
                 life,
+                counts: lasting::read(connection)?,
             })
         })
         .await

@@ -20,7 +20,7 @@ use rosey_wire::sandbox::{Rule, RuleState};
 use std::collections::BTreeMap;
 
 /// The limits whose hits are counted, by their names in the configuration.
-const LIMITS: [&str; 9] = [
+pub const LIMITS: [&str; 9] = [
     "calls",
     "custom_metrics",
     "event_deadline",
@@ -36,7 +36,7 @@ const LIMITS: [&str; 9] = [
 const AUDIT_STAGES: [&str; 7] = ["after", "alarm", "before", "denied", "dropped", "read", "refused"];
 
 /// The kinds of changes, each with both ends.
-const CHANGES: [(&str, &str); 6] = [
+pub const CHANGES: [(&str, &str); 6] = [
     ("reload", "success"),
     ("reload", "failure"),
     ("restart", "success"),
@@ -157,7 +157,12 @@ fn one_plugin(page: &mut Page, plugin: &Plugin) {
     page.gauge("rosey_plugin_memory_mb", "Memory in MiB (2^20 bytes).", &of, plugin.memory_mb);
     page.gauge("rosey_plugin_memory_bytes", "Memory.", &of, plugin.memory_bytes as f64);
     page.gauge("rosey_plugin_uptime_seconds", "Time since the active generation was ready.", &of, plugin.uptime as f64);
-    page.gauge("rosey_plugin_crash_count", "Crashes since the host started.", &of, plugin.crash_count as f64);
+    page.gauge(
+        "rosey_plugin_crash_count",
+        "Crashes, also those of earlier runs of the host.",
+        &of,
+        plugin.crash_count as f64,
+    );
     page.counter(
         "rosey_plugin_rollbacks_total",
         "Rollbacks that the host made by itself.",

@@ -46,7 +46,8 @@ impl Metrics {
             true => history::History::from_iter(self.range(plugin, window).await.points),
             false => history::History::default(),
         };
-        let state = self.state();
+        let (state, mut view) = (self.state(), view);
+        state.lasting.add_to(&mut view);
         let measured = state.measured.get(plugin).cloned().unwrap_or_default();
         let mut detail = show::detail(&view, &measured, &config);
         detail.letters = letters.into_iter().map(show::letter).collect();

@@ -1,13 +1,13 @@
 //! The settings of a plugin as people see them: what each is for, what it may be, and the value in force. Pure.
 
 use super::secrets;
-use crate::{process::start::SettingsFile, view::Setting};
+use crate::{process::start::SettingsPlaces, view::Setting};
 use rosey_wire::manifest::Setting as Declared;
 use serde_json::Value;
 
 /// Every setting that the plugin declares, in its own order, with the value in force. `config` is what the operator
-/// wrote, in `file`. A value that may be a secret is hidden.
-pub fn settings(declared: &[Declared], config: &Value, file: Option<&SettingsFile>) -> Vec<Setting> {
+/// wrote, in these places. A value that may be a secret is hidden.
+pub fn settings(declared: &[Declared], config: &Value, places: &SettingsPlaces) -> Vec<Setting> {
     let shown = secrets::hidden_of(config, declared);
     let of = |setting: &Declared| {
         let written = shown.get(&setting.name).map(Value::to_string);
@@ -22,7 +22,7 @@ pub fn settings(declared: &[Declared], config: &Value, file: Option<&SettingsFil
             required: setting.required,
             secret: setting.secret,
             is_default: written.is_none(),
-            place: file.filter(|_| written.is_some()).map(|file| file.place(&setting.name)),
+            place: places.of(&setting.name).filter(|_| written.is_some()).map(str::to_owned),
             value: written.or_else(|| default.cloned()),
         }
     };
@@ -41,9 +41,9 @@ mod tests {
         let days =
             Declared { kind: "whole number".into(), unit: "days".into(), range: "1 to 14".into(), ..of("days", "3") };
         let word = Declared { secret: true, ..of("word", "") };
-        let file = SettingsFile { path: "rosey.toml".into(), lines: [("city".to_owned(), 7)].into() };
+        let places = SettingsPlaces([("city".to_owned(), "rosey.toml:7".to_owned())].into());
         let declared = [days, of("city", "\"Bern\""), word, of("keeper", "")];
-        let all = settings(&declared, &json!({"city": "Thun", "word": "sesame"}), Some(&file));
+        let all = settings(&declared, &json!({"city": "Thun", "word": "sesame"}), &places);
         let shown: Vec<_> = all.iter().map(|it| (it.name.as_str(), it.in_force(), it.is_default)).collect();
         let expected = [
             ("days", "3 days", true),

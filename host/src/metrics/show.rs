@@ -264,7 +264,7 @@ pub fn detail(view: &View, measured: &Measured, config: &PluginConfig) -> Detail
         rollback_to: view.rollback_target.map(|hash| hash.to_string()),
         wishes: view.manifest.as_ref().map(|manifest| wishes::told(&manifest.wishes, config)).unwrap_or_default(),
         limits: limits(&config.limits),
-        settings: settings::settings(declared, &config.config, config.config_file.as_ref()),
+        settings: settings::settings(declared, &config.config, &config.config_places),
         config: secrets::hidden_of(&config.config, declared),
         ..Detail::default()
     };

@@ -4,6 +4,7 @@ use super::{
     MOST_CHANGES, custom,
     history::History,
     host_meter::HostMeter,
+    lasting::{Changes, Lasting},
     marks::{LATELY, Marks},
     now_seconds, persist,
     rollup::{Counts, HOST, Rollup},
@@ -49,6 +50,7 @@ pub struct State {
     /// The number of this run of the host.
     pub life: i64,
     pub unsaved: persist::Unsaved,
+    pub lasting: Lasting,
     saving: bool,
     pub marks: Marks,
     pub measured: HashMap<String, Measured>,
@@ -97,6 +99,7 @@ impl State {
     /// Takes the entries of earlier hosts over.
     pub fn recall(&mut self, past: persist::Past) {
         past.marks.into_iter().for_each(|mark| self.marks.keep(mark));
+        self.lasting.recall(past.counts);
         for (plugin, crash) in past.crashes {
             push(&mut self.crashes, &plugin, crash);
         }
@@ -192,11 +195,24 @@ impl State {
         self.series.remove(plugin);
         self.runs.remove(plugin);
         self.totals.remove(plugin);
+        self.states.remove(plugin);
+        self.lasting.leave(plugin);
         if let Some(mut rollup) = self.rollups.remove(plugin) {
             let points = rollup.finish(plugin);
             if self.database.is_some() {
                 self.unsaved.history.extend(points);
             }
+        }
+    }
+
+    /// Adds the counts of earlier runs of the host, and keeps the sums for the next one.
+    pub fn last(&mut self, views: &mut [View], changes: &mut Changes) {
+        self.lasting.add_changes(changes);
+        for view in views {
+            self.lasting.add_to(view);
+            let measured = self.measured.get(&*view.plugin).cloned().unwrap_or_default();
+            let counts = self.lasting.take(view, &measured, changes).filter(|_| self.database.is_some());
+            self.unsaved.counts.extend(counts.map(|counts| (view.plugin.to_string(), counts)));
         }
     }
 

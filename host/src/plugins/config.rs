@@ -2,7 +2,7 @@
 
 use crate::{
     event,
-    process::start::{OwnSettings, SettingsFile},
+    process::start::{OwnSettings, SettingsPlaces},
     slot::Settings,
 };
 use rosey_core::limits::Limits;
@@ -39,7 +39,7 @@ pub struct PluginConfig {
     /// The plugin's own settings, a JSON object.
     pub config: serde_json::Value,
     /// The file of these settings, for advice.
-    pub config_file: Option<SettingsFile>,
+    pub config_places: SettingsPlaces,
     /// What it may do beside handling events.
     pub sandbox: Sandbox,
     /// Limits in force.
@@ -76,7 +76,7 @@ impl Default for PluginConfig {
             journal: false,
             speaks_in: Vec::new(),
             config: serde_json::Value::Object(serde_json::Map::new()),
-            config_file: None,
+            config_places: SettingsPlaces::default(),
             sandbox: Sandbox::default(),
             limits: Limits::default(),
         }
@@ -147,6 +147,6 @@ impl PluginConfig {
 
     /// The plugin's own settings, as its processes get them.
     pub fn own(&self) -> Arc<OwnSettings> {
-        Arc::new(OwnSettings { json: self.config.to_string(), file: self.config_file.clone() })
+        Arc::new(OwnSettings { json: self.config.to_string(), places: self.config_places.clone() })
     }
 }

@@ -18,7 +18,7 @@ mod startup;
 mod waiting;
 pub mod wishes;
 
-pub use crate::process::start::SettingsFile;
+pub use crate::process::start::SettingsPlaces;
 pub use config::{PluginConfig, Sandbox, name_problem};
 pub use error::PluginError;
 pub use living::NewPlugin;

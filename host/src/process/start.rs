@@ -89,28 +89,19 @@ impl Starter {
 pub struct OwnSettings {
     /// A JSON object.
     pub json: String,
-    /// The file that they come from, if there is one, so that the operator knows where to correct them.
-    pub file: Option<SettingsFile>,
+    /// Where they come from, so that the operator knows where to correct them.
+    pub places: SettingsPlaces,
 }
 
-/// Where settings stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettingsFile {
-    /// The file.
-    pub path: PathBuf,
-    /// The line of each setting, and under the empty name that of their table.
-    pub lines: BTreeMap<String, usize>,
-}
+/// The place of each setting, such as a file with a line, and under the empty name that of their table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SettingsPlaces(pub BTreeMap<String, String>);
 
-impl SettingsFile {
-    /// The file with the line of a setting such as `hours[1]`, or with that of the table where the setting is missing.
-    pub fn place(&self, setting: &str) -> String {
+impl SettingsPlaces {
+    /// The place of a setting such as `hours[1]`, or that of the table where the setting is missing.
+    pub fn of(&self, setting: &str) -> Option<&str> {
         let name = setting.split(['.', '[']).next().unwrap_or_default();
-        let path = self.path.display();
-        match self.lines.get(name).or_else(|| self.lines.get("")) {
-            Some(line) => format!("{path}:{line}"),
-            None => path.to_string(),
-        }
+        self.0.get(name).or_else(|| self.0.get("")).map(String::as_str)
     }
 }
 
@@ -277,7 +268,7 @@ fn refused_settings(spec: &StartSpec, message: &str) -> StartError {
         _ => ("", message.clone()),
     };
     let why = with_nearest(name, why);
-    let place = spec.config.file.as_ref().map(|file| file.place(name));
+    let place = spec.config.places.of(name).map(str::to_owned);
     let setting = if name.is_empty() { table } else { format!("{table}.{name}") };
     StartError::Settings { setting, why, place }
 }

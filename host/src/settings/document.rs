@@ -40,6 +40,8 @@ pub enum Value {
     Float(f64),
     /// A text in quotes.
     Text(String),
+    /// A text of the environment, without quotes. The setting decides of which type it is.
+    Loose(String),
     /// A date or a time of TOML, as written.
     Date(String),
     /// `[1, 2]`
@@ -56,11 +58,18 @@ impl Value {
             Self::Bool(_) => "true or false",
             Self::Integer(_) => "a whole number",
             Self::Float(_) => "a number with a point",
-            Self::Text(_) => "text",
+            Self::Text(_) | Self::Loose(_) => "text",
             Self::Date(_) => "a date",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
         }
+    }
+
+    /// The value that a text without quotes has in TOML, or the text itself if it has none.
+    pub fn typed(text: &str) -> Self {
+        let parsed = toml(&format!("value = {text}")).ok().filter(|document| document.table.len() == 1);
+        let value = parsed.and_then(|mut document| document.table.remove("value"));
+        value.map_or_else(|| Self::Text(text.to_owned()), |node| node.value)
     }
 
     /// The value as JSON, for a plugin. A date becomes text. `None` for numbers that JSON does not have.
@@ -71,6 +80,7 @@ impl Value {
             Self::Integer(value) => serde_json::Number::from_i128(*value)?.into(),
             Self::Float(value) => serde_json::Number::from_f64(*value)?.into(),
             Self::Text(text) | Self::Date(text) => text.as_str().into(),
+            Self::Loose(text) => Self::typed(text).to_json()?,
             Self::List(all) => all.iter().map(|node| node.value.to_json()).collect::<Option<_>>()?,
             Self::Table(table) => {
                 let entries = table.iter().map(|(name, node)| Some((name.clone(), node.value.to_json()?)));

@@ -2,14 +2,14 @@
 //! run names every problem.
 
 use super::{
-    Problem,
+    Problem, Shape,
     document::{Document, Node, Table, Value},
+    kind::{Ranged, Setting},
+    shape,
 };
-use crate::{
-    text::nearest,
-    time::{exact, parse_time},
-};
-use std::{collections::BTreeMap, ops::RangeInclusive, path::PathBuf, time::Duration};
+use crate::text::nearest;
+use serde_json::{Map, Value as Json, json};
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 /// One table. The settings that are read are the known ones; any other entry is a problem.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Section<'a> {
     /// Whether unknown names are tables with free names, and so no problems.
     has_others: bool,
     problems: &'a mut Vec<Problem>,
+    /// What is asked for, if that is wanted instead of values.
+    shape: Option<Shape>,
 }
 
 impl Document {
@@ -37,15 +39,33 @@ fn section<R>(
     problems: &mut Vec<Problem>,
     read: impl FnOnce(&mut Section<'_>) -> R,
 ) -> R {
-    let mut section = Section { name, line, table, known: Vec::new(), has_others: false, problems };
+    let mut section = Section { name, line, table, known: Vec::new(), has_others: false, problems, shape: None };
     let read = read(&mut section);
     section.name_unknown();
     read
 }
 
 impl<'a> Section<'a> {
+    /// A section whose reader tells what it asks for.
+    pub(super) fn of_shape(table: &'a Table, problems: &'a mut Vec<Problem>) -> Self {
+        let shape = Some(Shape::default());
+        Self { name: String::new(), line: 0, table, known: Vec::new(), has_others: false, problems, shape }
+    }
+
+    /// What its reader has asked for.
+    pub(super) fn into_shape(self) -> Shape {
+        self.shape.unwrap_or_default()
+    }
+
+    fn note(&mut self, name: &str, schema: impl FnOnce() -> Json) {
+        if let Some(shape) = &mut self.shape {
+            shape.add(name, schema());
+        }
+    }
+
     /// A setting, if the file has it.
     pub fn get<T: Setting>(&mut self, name: &'static str) -> Option<T> {
+        self.note(name, T::schema);
         let node = self.node(name)?;
         self.read(name, node, T::wanted)
     }
@@ -58,6 +78,7 @@ impl<'a> Section<'a> {
     /// A setting without a default. `example` shows what to write.
     pub fn needed<T: Setting + Default>(&mut self, name: &'static str, example: &str) -> T {
         if !self.table.contains_key(name) {
+            self.note(name, T::schema);
             self.known.push(name);
             self.report(
                 name,
@@ -76,6 +97,7 @@ impl<'a> Section<'a> {
 
     /// A number or a time within a range, if the file has it.
     pub fn get_within<T: Ranged>(&mut self, name: &'static str, range: RangeInclusive<T>) -> Option<T> {
+        self.note(name, || shape::ranged(&range));
         let node = self.node(name)?;
         let wanted = || format!("{} from {} to {}", T::NOUN, range.start().words(), range.end().words());
         let value = self.read::<T>(name, node, wanted)?;
@@ -88,12 +110,14 @@ impl<'a> Section<'a> {
 
     /// One of several words, if the file has the setting.
     pub fn choice<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Option<T> {
+        self.note(name, || shape::one_of(words));
         let node = self.node(name)?;
         self.one_of(name, node, words)
     }
 
     /// The entries of a table with free names, each with one of several words.
     pub fn choices<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Vec<(String, T)> {
+        self.note(name, || shape::each(&shape::one_of(words)));
         let Some(table) = self.inner(name) else { return Vec::new() };
         let read = |(entry, node): (&String, &Node)| {
             Some((entry.clone(), self.one_of(&format!("{name}.{entry}"), node, words)?))
@@ -103,6 +127,7 @@ impl<'a> Section<'a> {
 
     /// The entries of a table with free names, each with a text.
     pub fn texts(&mut self, name: &'static str) -> Vec<(String, String)> {
+        self.note(name, || shape::each(&String::schema()));
         let Some(table) = self.inner(name) else { return Vec::new() };
         let read = |(entry, node): (&String, &Node)| {
             Some((entry.clone(), self.read(&format!("{name}.{entry}"), node, String::wanted)?))
@@ -112,18 +137,30 @@ impl<'a> Section<'a> {
 
     /// A table, if the file has it.
     pub fn table<R>(&mut self, name: &'static str, read: impl FnOnce(&mut Section<'_>) -> R) -> Option<R> {
+        if let Some(shape) = &mut self.shape {
+            shape.add(name, Shape::of(read).schema());
+            return None;
+        }
         let table = self.inner(name)?;
         Some(section(self.path(name), self.table[name].line, table, self.problems, read))
     }
 
     /// The tables within a table, with free names.
     pub fn tables<R>(&mut self, name: &'static str, read: impl FnMut(&mut Section<'_>) -> R) -> Vec<(String, R)> {
+        if let Some(shape) = &mut self.shape {
+            shape.add(name, shape::each(&Shape::of(read).schema()));
+            return Vec::new();
+        }
         let Some(outer) = self.inner(name) else { return Vec::new() };
         self.each(&format!("{name}."), outer.iter(), read)
     }
 
     /// The tables that no other call has read; their names are free.
     pub fn others<R>(&mut self, read: impl FnMut(&mut Section<'_>) -> R) -> Vec<(String, R)> {
+        if let Some(shape) = &mut self.shape {
+            shape.set_others(Shape::of(read).schema());
+            return Vec::new();
+        }
         self.has_others = true;
         let (table, known) = (self.table, self.known.clone());
         self.each("", table.iter().filter(|(name, _)| !known.contains(&name.as_str())), read)
@@ -149,8 +186,9 @@ impl<'a> Section<'a> {
     }
 
     /// A table whose settings belong to a plugin, as JSON.
-    pub fn foreign(&mut self, name: &'static str) -> serde_json::Map<String, serde_json::Value> {
-        let mut all = serde_json::Map::new();
+    pub fn foreign(&mut self, name: &'static str) -> Map<String, Json> {
+        self.note(name, || json!({ "type": "object" }));
+        let mut all = Map::new();
         for (entry, node) in self.inner(name).into_iter().flatten() {
             match node.value.to_json() {
                 Some(value) => drop(all.insert(entry.clone(), value)),
@@ -191,17 +229,20 @@ impl<'a> Section<'a> {
     }
 
     fn read<T: Setting>(&mut self, name: &str, node: &Node, wanted: impl FnOnce() -> String) -> Option<T> {
-        let value = T::read(&node.value);
+        let (value, is_loose) = match &node.value {
+            Value::Loose(text) => (T::loosely(text), true),
+            value => (T::read(value), false),
+        };
         if value.is_none() {
             let kind = node.value.kind();
-            let not = if T::takes(&node.value) { String::new() } else { format!(", not {kind}") };
+            let not = if is_loose || T::takes(&node.value) { String::new() } else { format!(", not {kind}") };
             self.report(name, node.line, format!("needs {}{not}", wanted()));
         }
         value
     }
 
     fn one_of<T: Copy>(&mut self, name: &str, node: &Node, words: &[(&str, T)]) -> Option<T> {
-        let text = if let Value::Text(text) = &node.value { text } else { "" };
+        let text = if let Value::Text(text) | Value::Loose(text) = &node.value { text } else { "" };
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
@@ -230,7 +271,7 @@ impl<'a> Section<'a> {
 
     fn report(&mut self, name: &str, line: usize, text: String) {
         let setting = self.path(name);
-        self.problems.push(Problem { line, setting, text });
+        self.problems.push(Problem { line, ..Problem::new(setting, text) });
     }
 
     fn path(&self, name: &str) -> String {
@@ -238,180 +279,10 @@ impl<'a> Section<'a> {
     }
 }
 
-/// A type of settings.
-pub trait Setting: Sized {
-    /// What an operator must write, behind "needs".
-    fn wanted() -> String;
-
-    /// Whether a value is of the right type, though it may be out of range.
-    fn takes(value: &Value) -> bool;
-
-    /// The value, if it is of the right type.
-    fn read(value: &Value) -> Option<Self>;
-}
-
-/// A setting with a range.
-pub trait Ranged: Setting + PartialOrd + Clone {
-    /// The type, in front of the range.
-    const NOUN: &str;
-
-    /// A value in words.
-    fn words(&self) -> String;
-}
-
-impl Setting for bool {
-    fn wanted() -> String {
-        "true or false".to_owned()
-    }
-
-    fn takes(value: &Value) -> bool {
-        matches!(value, Value::Bool(_))
-    }
-
-    fn read(value: &Value) -> Option<Self> {
-        if let Value::Bool(value) = value { Some(*value) } else { None }
-    }
-}
-
-impl Setting for String {
-    fn wanted() -> String {
-        "text in quotes".to_owned()
-    }
-
-    fn takes(value: &Value) -> bool {
-        matches!(value, Value::Text(_))
-    }
-
-    fn read(value: &Value) -> Option<Self> {
-        if let Value::Text(text) = value { Some(text.clone()) } else { None }
-    }
-}
-
-impl Setting for PathBuf {
-    fn wanted() -> String {
-        "a path in quotes".to_owned()
-    }
-
-    fn takes(value: &Value) -> bool {
-        String::takes(value)
-    }
-
-    fn read(value: &Value) -> Option<Self> {
-        String::read(value).filter(|path| !path.is_empty() && !path.contains('\0')).map(Self::from)
-    }
-}
-
-impl Setting for Vec<String> {
-    fn wanted() -> String {
-        "a list of texts in quotes: [\"one\", \"two\"]".to_owned()
-    }
-
-    fn takes(value: &Value) -> bool {
-        matches!(value, Value::List(_))
-    }
-
-    fn read(value: &Value) -> Option<Self> {
-        let Value::List(all) = value else { return None };
-        all.iter().map(|node| String::read(&node.value)).collect()
-    }
-}
-
-impl Setting for f64 {
-    fn wanted() -> String {
-        Self::NOUN.to_owned()
-    }
-
-    fn takes(value: &Value) -> bool {
-        matches!(value, Value::Integer(_) | Value::Float(_))
-    }
-
-    fn read(value: &Value) -> Option<Self> {
-        match value {
-            Value::Integer(value) => Some(*value as Self),
-            Value::Float(value) => Some(*value).filter(|value| value.is_finite()),
-            _ => None,
-        }
-    }
-}
-
-impl Ranged for f64 {
-    const NOUN: &str = "a number";
-
-    fn words(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl Setting for Duration {
-    fn wanted() -> String {
-        "a time: seconds, such as 0.5, or text with a unit, such as \"250ms\", \"30s\", \"5m\", \"1h\"".to_owned()
-    }
-
-    fn takes(value: &Value) -> bool {
-        f64::takes(value) || String::takes(value)
-    }
-
-    fn read(value: &Value) -> Option<Self> {
-        match value {
-            Value::Integer(seconds) => u64::try_from(*seconds).ok().map(Self::from_secs),
-            Value::Float(seconds) => Self::try_from_secs_f64(*seconds).ok(),
-            Value::Text(text) => parse_time(text),
-            _ => None,
-        }
-    }
-}
-
-impl Ranged for Duration {
-    const NOUN: &str = "a time (seconds, or text such as \"250ms\")";
-
-    fn words(&self) -> String {
-        exact(*self)
-    }
-}
-
-/// Digits in threes: `1,000,000`.
-fn grouped(digits: &str) -> String {
-    let mut text = String::new();
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-macro_rules! whole_numbers {
-    ($($type:ty),*) => {$(
-        impl Setting for $type {
-            fn wanted() -> String {
-                format!("{} from {} to {}", Self::NOUN, Self::MIN, Self::MAX)
-            }
-
-            fn takes(value: &Value) -> bool {
-                matches!(value, Value::Integer(_))
-            }
-
-            fn read(value: &Value) -> Option<Self> {
-                if let Value::Integer(value) = value { Self::try_from(*value).ok() } else { None }
-            }
-        }
-
-        impl Ranged for $type {
-            const NOUN: &str = "a whole number";
-
-            fn words(&self) -> String {
-                grouped(&self.to_string())
-            }
-        }
-    )*};
-}
-
-whole_numbers!(u16, u32, u64, usize);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn problems(text: &str, read: impl FnOnce(&mut Section<'_>)) -> Vec<(usize, String)> {
         let document = Document::parse(text.as_bytes(), |_| false).expect("TOML");

@@ -5,14 +5,28 @@ use super::{fail, say};
 use crate::{
     app,
     cli::exit,
-    config::{Config, ConfigError, ConfigFile},
+    config::{Config, ConfigFile},
     metrics::secrets,
 };
-use std::{fs, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 /// Checks a file, and shows the settings in force if nothing is wrong.
 pub fn check_file(path: &Path) -> u8 {
-    let mut file = ConfigFile::read(path);
+    check(ConfigFile::read(path), "")
+}
+
+/// Checks the default without a file.
+pub fn check_default() -> u8 {
+    let unread = super::unread().map(|text| format!("{:<10} WARNING: {text}\n", "config")).unwrap_or_default();
+    check(ConfigFile::embedded(), &unread)
+}
+
+fn check(mut file: ConfigFile, more: &str) -> u8 {
     let mut sandboxes = String::new();
     if file.is_readable {
         let checked = app::check::check(&file.config);
@@ -21,22 +35,11 @@ pub fn check_file(path: &Path) -> u8 {
             file.add(problem);
         }
     }
-    let summary = file.config.summary() + &sandboxes + &warnings(&file.config, path);
+    let summary = file.config.summary() + &sandboxes + &warnings(&file.config) + more;
     match file.into_config() {
         Ok(_) => say(&summary),
         Err(error) => fail(exit::CONFIG, &error.to_string()),
     }
-}
-
-/// Checks the default without a file.
-pub fn check_default(config: &Config) -> u8 {
-    let checked = app::check::check(config);
-    let unread = super::unread().map(|text| format!("{:<10} WARNING: {text}\n", "config")).unwrap_or_default();
-    if checked.problems.is_empty() {
-        return say(&(config.summary() + &lines(&checked) + &unread));
-    }
-    let error = ConfigError { file: "the built-in default".into(), problems: checked.problems };
-    fail(exit::CONFIG, &error.to_string())
 }
 
 /// What the sandbox of each plugin would hold here.
@@ -45,18 +48,15 @@ fn lines(checked: &app::check::Checked) -> String {
 }
 
 /// Warnings about files with secrets that other users of the machine can read.
-fn warnings(config: &Config, path: &Path) -> String {
-    let networks = || config.connect.networks.values();
-    let of_plugins = || config.plugins().iter().any(|plugin| secrets::hidden(&plugin.config) != plugin.config);
-    let in_networks = networks().any(|irc| irc.password.is_some() || irc.account_password.is_some());
-    let holds_secret = config.dashboard.token.is_some() || in_networks || of_plugins();
-    let files = holds_secret.then_some(path).into_iter();
-    let files = files.chain(
-        networks().flat_map(|irc| [&irc.password_file, &irc.account_password_file]).flatten().map(AsRef::as_ref),
+fn warnings(config: &Config) -> String {
+    let mut files: BTreeSet<_> = config.secret_files().into_iter().map(|(_, file)| file).collect();
+    files.extend(
+        config.values.keys().filter(|setting| is_secret(config, setting)).filter_map(|setting| config.file_of(setting)),
     );
-    let is_open = |file: &&Path| fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o077 != 0);
+    let is_open = |file: &PathBuf| fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.mode() & 0o077 != 0);
+    files.retain(is_open);
     files
-        .filter(is_open)
+        .iter()
         .map(|file| {
             let file = file.display();
             format!(
@@ -65,4 +65,17 @@ fn warnings(config: &Config, path: &Path) -> String {
             )
         })
         .collect()
+}
+
+/// Whether a setting holds a secret itself, or may hold one.
+fn is_secret(config: &Config, setting: &str) -> bool {
+    let parts: Vec<_> = setting.split('.').collect();
+    match parts[..] {
+        ["dashboard", "token"] | ["connect", _, "password" | "account_password"] => true,
+        ["plugins", name, "config", own, ..] => config.plugins.get(name).is_some_and(|plugin| {
+            let own = serde_json::json!({ own: plugin.config.get(own) });
+            secrets::hidden(&own) != own
+        }),
+        _ => false,
+    }
 }

@@ -1,4 +1,4 @@
-//! The commands of `rosey` besides running the bot: check a configuration (`check`), command a running bot (`control`),
+//! The commands of `rosey` besides running the bot: check a configuration (`check`) or write one (`init`), command a running bot (`control`),
 //! read its audit (`audit`), its database (`db`) and the data of its plugins (`store`), back it up and restore it (`backup`),
 //! and help the shell (`completion`, `man`). Each returns an exit code.
 
@@ -9,6 +9,7 @@ pub mod completion;
 pub mod config;
 pub mod control;
 pub mod db;
+pub mod init;
 pub mod man;
 pub mod store;
 
@@ -19,7 +20,7 @@ use std::{
 };
 
 /// The usual file name of a configuration.
-const USUAL: &str = "rosey.toml";
+pub const USUAL: &str = "rosey.toml";
 
 /// Reports a problem on standard error.
 pub fn fail(code: u8, problem: &str) -> u8 {

@@ -51,7 +51,7 @@ pub struct Window {
     pub in_flight: Sums,
     /// Events that ended, by outcome.
     pub outcomes: BTreeMap<&'static str, u64>,
-    /// How often plugins crashed since the host started.
+    /// How often plugins crashed, also in earlier runs of the host.
     pub crashes: u32,
 }
 
@@ -108,7 +108,7 @@ pub struct Point {
     pub response_p95: f32,
     /// Events that ended since the point before, by outcome as in [`rosey_core::outcome::OUTCOMES`].
     pub outcomes: [u32; 6],
-    /// Crashes since the host started.
+    /// Crashes, also those of earlier runs of the host.
     pub crashes: u32,
     /// Events waiting for a generation.
     pub queued: u32,
@@ -135,7 +135,7 @@ pub struct Sample {
     pub response_p95: Option<f32>,
     /// Events that ended since the point before, by outcome, without those that are 0.
     pub outcomes: BTreeMap<&'static str, u32>,
-    /// Crashes since the host started.
+    /// Crashes, also those of earlier runs of the host.
     pub crash_count: u32,
     /// Events waiting for a generation.
     pub queued: u32,

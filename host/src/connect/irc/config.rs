@@ -7,10 +7,10 @@ use super::{
 };
 use crate::{
     event::ConnectorId,
-    settings::{Problem, Section, host_problem, unreadable},
+    settings::{Problem, Section, host_problem, secret_in},
 };
 use std::{
-    fmt, fs,
+    fmt,
     net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -303,10 +303,7 @@ fn secret(name: &str, written: Option<&Secret>, file: Option<&Path>, problems: &
         (None, None) => return None,
         (Some(_), Some(_)) => Err(format!("is set, and {name}_file too; remove one of the two")),
         (Some(secret), None) => Ok(secret.clone()),
-        (None, Some(file)) => match fs::read_to_string(file) {
-            Ok(text) => Ok(Secret(text.trim_end_matches(['\r', '\n']).to_owned())),
-            Err(error) => Err(format!("cannot be read from {}: {}", file.display(), unreadable(&error))),
-        },
+        (None, Some(file)) => secret_in(file).map(Secret),
     };
     let longest = LONGEST_SECRET.min(LINE);
     let checked = found.and_then(|secret| match secret.reveal() {
@@ -315,7 +312,8 @@ fn secret(name: &str, written: Option<&Secret>, file: Option<&Path>, problems: &
         text if text.len() > longest => Err(format!("needs {longest} bytes at most")),
         _ => Ok(secret),
     });
-    checked.map_err(|why| problems.push(problem(name, &why))).ok()
+    let setting = if written.is_none() { format!("{name}_file") } else { name.to_owned() };
+    checked.map_err(|why| problems.push(problem(&setting, &why))).ok()
 }
 
 #[cfg(test)]
@@ -333,6 +331,7 @@ impl IrcConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn settings(more: &str) -> Result<Settings, String> {
         let (config, problems) = IrcConfig::parse(&format!(
