@@ -198,6 +198,12 @@ fn it_fits_a_telephone_it_can_be_dark_and_a_keyboard_is_enough() {
             assert!(width <= u64::from(screen), "{page} is {width} wide on {screen}");
         }
     }
+    browser.narrow(360);
+    browser.go(&url);
+    let failed = "const it = document.querySelector('#plugins .state'); it.className = 'state failed'; \
+                  return getComputedStyle(it).display";
+    assert_ne!(browser.run(failed), "none", "a telephone shows every state");
+    browser.narrow(768);
     browser.go(&url);
     let is_table = "return getComputedStyle(document.querySelector('.plugins tbody tr td')).display";
     assert_eq!(browser.run(is_table), "table-cell", "a tablet has a real table");
