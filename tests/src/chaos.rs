@@ -72,13 +72,13 @@ const FAULTS: [&str; 9] =
 
 /// What hostile plugins do: they flood, spin, fork, signal, and take memory and descriptors.
 const HOSTILE: [&str; 13] = [
-    "!flood pong",
-    "!flood metrics",
-    "!flood state",
-    "!flood answer",
-    "!flood log",
-    "!flood call",
-    "!flood gets",
+    "!act flood-pong",
+    "!act flood-metrics",
+    "!act flood-state",
+    "!act flood-answer",
+    "!act flood-log",
+    "!act flood-call",
+    "!act flood-gets",
     "!shout 50000",
     "!gobble 300",
     "!act signal-all",

@@ -25,7 +25,7 @@ async fn frames_that_the_host_did_not_ask_for_end_the_process_that_sends_them() 
     for kind in ["pong", "restored", "metrics", "state", "answer", "stopped"] {
         let rig = start().await;
         // Its answer may come before the host ends the process, or not.
-        rig.tell("p", &format!("!flood {kind}")).await;
+        rig.tell("p", &format!("!act flood-{kind}")).await;
         let view = rig.until("p", |view| view.account.crash_count >= 1).await;
         let crash = view.account.crashes.back().expect("counted");
         assert_eq!(crash.cause.name(), "protocol", "{kind}");
@@ -40,7 +40,7 @@ async fn frames_that_the_host_did_not_ask_for_end_the_process_that_sends_them() 
 async fn a_plugin_that_says_too_much_waits_and_the_others_do_not() {
     for kind in ["log", "call"] {
         let rig = start().await;
-        assert_eq!(rig.ask(&format!("!flood {kind}")).await, "flooding", "{kind}");
+        assert_eq!(rig.ask(&format!("!act flood-{kind}")).await, "done", "{kind}");
         let (ran, began) = (run_time(), Instant::now());
         rig.until("p", |view| view.account.limit_hits.get("frames").is_some_and(|hits| *hits >= 6)).await;
         let (ran, lasted) = (run_time() - ran, began.elapsed());
@@ -54,8 +54,8 @@ async fn a_plugin_that_says_too_much_waits_and_the_others_do_not() {
 #[tokio::test]
 async fn answers_that_a_plugin_does_not_read_are_bounded() {
     let rig = start().await;
-    assert_eq!(rig.ask("!hoard 60000").await, "kept");
-    rig.tell("p", "!flood gets").await;
+    assert_eq!(rig.ask("!act hoard").await, "done");
+    rig.tell("p", "!act flood-gets").await;
     let view = rig.until("p", |view| view.account.crash_count >= 1).await;
     let cause = view.account.crashes.back().expect("counted").cause.to_string();
     assert!(cause.contains("does not read the answers"), "{cause}");

@@ -194,24 +194,6 @@ impl Misbehave {
         "garbage"
     }
 
-    /// Sends the host frames of this kind for ever: beside all handlers, or in place of them.
-    #[command]
-    fn flood(&self, _cx: &Context, kind: String) -> Result<&'static str> {
-        let frames = flood::frames(&kind).ok_or_else(|| Error::internal(format!("there is no frame {kind}")))?;
-        if kind == "gets" {
-            flood::send_for_ever(&frames);
-        }
-        std::thread::spawn(move || flood::send_for_ever(&frames));
-        Ok("flooding")
-    }
-
-    /// Keeps this many bytes under the key `large`.
-    #[command]
-    fn hoard(&self, cx: &Context, bytes: usize) -> Result<&'static str> {
-        cx.store().put("large", &"x".repeat(bytes))?;
-        Ok("kept")
-    }
-
     /// Runs a shell script, and answers with what it prints.
     #[command]
     fn sh(&self, _cx: &Context, script: Rest) -> Result<String> {
@@ -220,9 +202,20 @@ impl Misbehave {
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 
-    /// Does one act of the catalogue, and answers `done` or with the name of the error.
+    /// Does one act of the catalogue, or sends frames of a kind for ever, and answers `done` or with the name of the error.
     #[command]
-    fn act(&self, _cx: &Context, name: String) -> Result<String> {
+    fn act(&self, cx: &Context, name: String) -> Result<String> {
+        if name == "hoard" {
+            cx.store().put("large", &"x".repeat(60_000))?;
+            return Ok("done".to_owned());
+        }
+        if let Some(frames) = name.strip_prefix("flood-").and_then(flood::frames) {
+            if name == "flood-gets" {
+                flood::send_for_ever(&frames);
+            }
+            std::thread::spawn(move || flood::send_for_ever(&frames));
+            return Ok("done".to_owned());
+        }
         let done = acts::act(&name).ok_or_else(|| Error::internal(format!("there is no act {name}")))?;
         Ok(match done {
             Ok(()) => "done".to_owned(),
