@@ -20,6 +20,8 @@ const FOLLOWED: usize = 1024;
 /// A line of a plugin, or about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
+    /// The plugin that logged it.
+    pub plugin: Arc<str>,
     /// The time at which the host read it.
     pub at: SystemTime,
     /// The text, cleaned and bounded.
@@ -29,8 +31,8 @@ pub struct Line {
 /// The lines of all plugins. Cheap to clone; all clones share the lines.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    plugins: Arc<Mutex<HashMap<Box<str>, Lines>>>,
-    followers: broadcast::Sender<(Arc<str>, Line)>,
+    plugins: Arc<Mutex<HashMap<Arc<str>, Lines>>>,
+    followers: broadcast::Sender<Line>,
 }
 
 impl Default for Journal {
@@ -48,12 +50,12 @@ struct Lines {
 impl Journal {
     /// Adds a line, and removes the oldest one if there are too many.
     pub fn push(&self, plugin: &str, text: &str) {
-        let line = Line { at: SystemTime::now(), text: bounded(text, MAX_LINE) };
-        if self.followers.receiver_count() > 0 {
-            // The last follower may have gone meanwhile.
-            let _ = self.followers.send((plugin.into(), line.clone()));
-        }
-        self.with(plugin, |lines| {
+        self.with(plugin, |name, lines| {
+            let line = Line { plugin: Arc::clone(name), at: SystemTime::now(), text: bounded(text, MAX_LINE) };
+            if self.followers.receiver_count() > 0 {
+                // The last follower may have gone meanwhile.
+                let _ = self.followers.send(line.clone());
+            }
             if lines.last.len() >= LINES {
                 lines.last.pop_front();
             }
@@ -61,14 +63,14 @@ impl Journal {
         });
     }
 
-    /// Every line from now on, with its plugin. A follower that is slow misses lines, and learns how many.
-    pub fn follow(&self) -> broadcast::Receiver<(Arc<str>, Line)> {
+    /// Every line from now on. A follower that is slow misses lines, and learns how many.
+    pub fn follow(&self) -> broadcast::Receiver<Line> {
         self.followers.subscribe()
     }
 
     /// Counts a line that was left out, because the plugin printed too many within a second.
     pub fn leave_out(&self, plugin: &str) {
-        self.with(plugin, |lines| lines.left_out += 1);
+        self.with(plugin, |_, lines| lines.left_out += 1);
     }
 
     /// The number of lines of a plugin that were left out.
@@ -77,12 +79,18 @@ impl Journal {
         plugins.get(plugin).map_or(0, |lines| lines.left_out)
     }
 
-    fn with(&self, plugin: &str, change: impl FnOnce(&mut Lines)) {
+    fn with(&self, plugin: &str, change: impl FnOnce(&Arc<str>, &mut Lines)) {
         let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
-        match plugins.get_mut(plugin) {
-            Some(lines) => change(lines),
-            None => change(plugins.entry(plugin.into()).or_default()),
-        }
+        let name = plugins.get_key_value(plugin).map_or_else(|| plugin.into(), |(name, _)| Arc::clone(name));
+        change(&name, plugins.entry(Arc::clone(&name)).or_default());
+    }
+
+    /// The last lines of all plugins together, the newest last.
+    pub fn last_of_all(&self) -> Vec<Line> {
+        let plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines: Vec<_> = plugins.values().flat_map(|lines| lines.last.iter().cloned()).collect();
+        lines.sort_by_key(|line| line.at);
+        lines.split_off(lines.len().saturating_sub(LINES))
     }
 
     /// The last `most` lines of a plugin, the newest last.
@@ -109,6 +117,8 @@ mod tests {
         assert_eq!(journal.last("x", usize::MAX).len(), LINES);
         assert!(journal.last("y", 1)[0].text.len() <= MAX_LINE);
         assert!(journal.last("z", 1).is_empty());
+        let last = journal.last_of_all();
+        assert_eq!((last.len(), &*last[LINES - 1].plugin, &*last[LINES - 2].plugin), (LINES, "y", "x"));
         journal.leave_out("x");
         assert_eq!((journal.left_out("x"), journal.left_out("z")), (1, 0));
     }

@@ -141,6 +141,25 @@ fn the_log_as_json_goes_to_a_file_that_can_be_renamed_as_can_the_audit() {
 }
 
 #[test]
+fn the_lines_of_all_plugins_are_followed_with_their_names() {
+    let folder = Folder::new(&["misbehave", "dice-roller"]);
+    let mut bot = folder.start("[admin]\ncooldown = 0\n[plugins.misbehave]\n[plugins.dice-roller]\n");
+    assert_eq!(bot.ask("!shout 1"), "shouted");
+    let mut follower = command(&folder, &["admin", "logs", "--follow"]);
+    let mut follower = follower.stdout(Stdio::piped()).spawn().expect("built");
+    let mut lines = BufReader::new(follower.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains(" misbehave: ") && line.contains("line 0 x")), "what was before");
+    assert_eq!(bot.ask("!shout 2"), "shouted");
+    assert!(lines.any(|line| line.contains(" misbehave: ") && line.contains("line 1 x")), "what comes");
+    bot.say("!admin restart dice-roller");
+    bot.say("yes");
+    assert!(lines.any(|line| line.contains(" dice-roller: ") && line.contains("generation 2")), "of another plugin");
+    assert!(bot.end().success());
+    lines.for_each(drop);
+    assert_eq!(follower.wait().expect("ours").code(), Some(1));
+}
+
+#[test]
 fn the_lines_of_a_plugin_are_followed_as_they_come() {
     let folder = Folder::new(&["misbehave"]);
     let mut bot = folder.start("[admin]\ncooldown = 0\n[plugins.misbehave]\n");

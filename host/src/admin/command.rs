@@ -149,13 +149,14 @@ const CHANGED_KEEP_GOING: Series = Series::Reload { only_changed: true, keep_goi
 
 /// All forms, in the order of help. Forms of one command are adjacent, the one with the fewest arguments first.
 #[rustfmt::skip]
-pub const FORMS: [Form; 32] = [
+pub const FORMS: [Form; 33] = [
     form("list", &[], Ask(Query::List), Viewer, "Names, versions, states, generations and artifacts of all plugins; those in trouble first."),
     form("status", &[], Ask(Query::Status), Viewer, "Uptime, CPU, memory, events and crashes of all plugins."),
     form("status", ONE, Ask(Query::Status), Viewer, "The same of one plugin, with its generation, artifact and process, whether it was rolled back, and whether another build waits. `admin` is Rosey itself."),
     form("metrics", &[], Ask(Query::Metrics), Viewer, "The link to the dashboard."),
     form("help", &[], Ask(Query::Help), Viewer, "The commands that you may use."),
     // Operators only, because these quote what users typed.
+    form("logs", &[], Ask(Query::Logs), Operator, "The last lines of all plugins, in the order in which they came. Chat shows 8, the shell 200."),
     form("logs", ONE, Ask(Query::Logs), Operator, "The last lines of a plugin: what it printed, and what happened to it. Chat shows 8, the shell all that are kept (200)."),
     form("log", ONE, Ask(Query::Log(LogLevel::Show)), Operator, "Shows which records of a plugin Rosey logs."),
     form("log", &[Plugin, Argument::Level], Ask(Query::Log(LogLevel::Default)), Operator, "Logs the records of a plugin from this level on, until Rosey stops: `error`, `warn`, `info`, `debug`, `trace`, or `default` for the level of Rosey."),

@@ -220,6 +220,7 @@ mod tests {
             ("!admin timers x cancel 7", change(Action::CancelTimer(7), "x")),
             ("!admin deadletters x", query(Query::DeadLetters, Some("x"))),
             ("!admin logs x", query(Query::Logs, Some("x"))),
+            ("!admin logs", query(Query::Logs, None)),
             ("!admin log x", query(Query::Log(LogLevel::Show), Some("x"))),
             ("!admin log x DEBUG", query(Query::Log(LogLevel::Set(crate::log::Level::Debug)), Some("x"))),
             ("!admin log x default", query(Query::Log(LogLevel::Default), Some("x"))),
@@ -237,7 +238,7 @@ mod tests {
     fn an_unclear_line_is_answered_with_what_to_write() {
         for (line, answer) in [
             ("!admin reload", "Which plugin? !admin reload <plugin>; !admin list names them."),
-            ("!admin logs", "Which plugin? !admin logs <plugin>; !admin list names them."),
+            ("!admin settings", "Which plugin? !admin settings <plugin>; !admin list names them."),
             ("!admin relaod dice", "There is no admin command relaod. Did you mean reload? !admin help lists them."),
             ("!admin yes", "There is no admin command yes. !admin help lists them."),
             ("!admin stop a b", "Usage: !admin stop <plugin>"),

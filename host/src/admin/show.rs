@@ -7,6 +7,7 @@ use super::{
     settings, timers,
 };
 use crate::{
+    journal::Line,
     log,
     plugins::{PluginError, wishes},
     process::{memory, sandbox},
@@ -67,10 +68,10 @@ pub(super) async fn answer(
             let data = serde_json::to_value(read_model(admin, &view)).unwrap_or_default();
             Answer { text: status(admin, &view, asker.surface), data }
         }
-        // The grammar requires a plugin here.
         (Query::Logs, plugin) => {
-            let plugin = plugin.unwrap_or_default();
-            admin.view_of(plugin).await?;
+            if let Some(plugin) = plugin {
+                admin.view_of(plugin).await?;
+            }
             logs(admin, plugin, most)
         }
         (Query::DeadLetters, plugin) => {
@@ -253,14 +254,36 @@ fn log_level(plugin: &str) -> Answer {
     Answer { text, data: json!({ "plugin": plugin, "level": level }) }
 }
 
-fn logs(admin: &Admin, plugin: &str, most: usize) -> Answer {
-    let lines = admin.plugins.journal().last(plugin, usize::MAX);
-    let data = lines.iter().map(|line| json!({ "at": rfc3339(line.at), "text": line.text })).collect();
+fn logs(admin: &Admin, plugin: Option<&str>, most: usize) -> Answer {
+    let lines = match plugin {
+        Some(plugin) => admin.plugins.journal().last(plugin, usize::MAX),
+        None => admin.plugins.journal().last_of_all(),
+    };
+    let data = lines.iter().map(|line| log_data(line, plugin.is_none())).collect();
     let skipped = lines.len().saturating_sub(most);
-    let text = lines.iter().skip(skipped).map(|line| format!("{} {}", rfc3339(line.at), bounded(&line.text, LINE)));
-    let text = text.collect::<Vec<_>>().join("\n");
-    let text = if text.is_empty() { format!("{plugin} has no log lines yet.") } else { text };
+    let text =
+        lines.iter().skip(skipped).map(|line| log_line(line, plugin.is_none(), LINE)).collect::<Vec<_>>().join("\n");
+    let text = match plugin {
+        _ if !text.is_empty() => text,
+        Some(plugin) => format!("{plugin} has no log lines yet."),
+        None => "There are no log lines yet.".to_owned(),
+    };
     Answer { text, data: json!({ "plugin": plugin, "lines": Value::Array(data) }) }
+}
+
+/// A line of a log as text, with its plugin when those of all plugins are shown.
+pub(super) fn log_line(line: &Line, of_all: bool, most: usize) -> String {
+    let of = if of_all { format!("{}: ", line.plugin) } else { String::new() };
+    format!("{} {of}{}", rfc3339(line.at), bounded(&line.text, most))
+}
+
+/// A line of a log as data.
+pub(super) fn log_data(line: &Line, of_all: bool) -> Value {
+    let mut data = json!({ "at": rfc3339(line.at), "text": line.text });
+    if of_all {
+        data["plugin"] = (*line.plugin).into();
+    }
+    data
 }
 
 async fn dead_letters(admin: &Admin, plugin: Option<&str>, most: usize) -> Result<Answer, Refusal> {
