@@ -39,7 +39,7 @@ fn a_secret_that_others_can_read_is_named_and_never_shown() {
     let mode = |mode| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).expect("ours");
     mode(0o644);
     let (code, stdout) = check(&folder);
-    assert!(code == 0 && stdout.contains("run: chmod 600 rosey.toml"), "{stdout}");
+    assert!(code == 0 && stdout.contains(&format!("run: chmod 600 {}", file.display())), "{stdout}");
     mode(0o600);
     assert!(!check(&folder).1.contains("WARNING"));
     std::fs::write(&file, "[dashboard]\ntoken = \"correct horse\n").expect("ours");
