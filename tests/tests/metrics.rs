@@ -356,7 +356,7 @@ fn what_happened_outlives_the_host() {
         (misbehave["crashes"][0]["executing"][0].as_str(), misbehave["crashes"][0]["by"][0].as_str()),
         (Some("!abort"), Some("alice"))
     );
-    assert_eq!(misbehave["crash_count"], 0, "of this life");
+    assert_eq!(misbehave["crash_count"], 2);
     assert!(marks(&address).to_string().contains("set aside after two crashes"));
     let dice = http::get(&address, "/api/plugin/dice-roller").json();
     let change = &dice["changes"][0];
