@@ -38,7 +38,7 @@ async fn frames_that_the_host_did_not_ask_for_end_the_process_that_sends_them() 
 
 #[tokio::test]
 async fn a_plugin_that_says_too_much_waits_and_the_others_do_not() {
-    for kind in ["log", "call"] {
+    for kind in ["log", "call", "reads"] {
         let rig = start().await;
         assert_eq!(rig.ask(&format!("!act flood-{kind}")).await, "done", "{kind}");
         let (ran, began) = (run_time(), Instant::now());

@@ -9,7 +9,10 @@ const MOST_BESIDE: usize = 512;
 /// Bytes of a large frame that count as one more frame.
 const LARGE: usize = 128 << 10;
 
-/// Log records and refused calls within an interval. To read so many takes a few hundredths of it.
+/// Reads that one event may make, as plugin-api bounds them.
+const READS: u64 = 256;
+
+/// Log records, refused calls, and reads beyond what events may make, within an interval. To read so many takes a few hundredths of it.
 const MOST_TALK: usize = 20_000;
 
 /// What a shim has sent since the last check of its slot.
@@ -17,6 +20,8 @@ const MOST_TALK: usize = 20_000;
 pub(super) struct Intake {
     /// Events that were delivered and not answered yet, also those whose deadline has passed.
     owed: u64,
+    /// Reads that the events so far have left.
+    reads: u64,
     beside: usize,
     talk: usize,
 }
@@ -25,6 +30,7 @@ impl Intake {
     /// Records that the shim got an event, so one answer is no surprise.
     pub fn delivered(&mut self) {
         self.owed += 1;
+        self.reads += READS;
     }
 
     /// Counts a frame, and returns it.
@@ -53,6 +59,14 @@ impl Intake {
         self.talk += 1;
     }
 
+    /// Counts a read that was answered from memory. One that waits for the store needs no count: few may wait at a time.
+    pub fn read(&mut self) {
+        match self.reads.checked_sub(1) {
+            Some(left) => self.reads = left,
+            None => self.talk += 1,
+        }
+    }
+
     /// Whether the host reads no more from this shim until the next check. What the shim says then waits in its own
     /// process.
     pub fn rests(&self) -> bool {
@@ -67,7 +81,7 @@ impl Intake {
     /// Begins the next interval. Returns whether the host had stopped reading.
     pub fn renew(&mut self) -> bool {
         let rested = self.rests();
-        (self.beside, self.talk) = (0, 0);
+        (self.reads, self.beside, self.talk) = (0, 0, 0);
         rested
     }
 }
@@ -96,6 +110,18 @@ mod tests {
         let state = ToHost::State { version: 1, state: &state };
         assert!(intake.take(state.clone()).is_ok() && intake.take(state.clone()).is_err());
         assert!(!intake.renew() && intake.take(state.clone()).is_ok());
+    }
+
+    #[test]
+    fn an_event_may_read_much_and_a_loop_of_reads_waits() {
+        let mut intake = Intake::default();
+        for _ in 0..1000 {
+            intake.delivered();
+            (0..READS).for_each(|_| intake.read());
+        }
+        assert!(!intake.counts());
+        (0..MOST_TALK).for_each(|_| intake.read());
+        assert!(intake.rests() && intake.renew());
     }
 
     #[test]

@@ -70,7 +70,13 @@ impl Task {
                 return self.commits.transact(id, record);
             }
             Ok(Asked::Nothing) => return self.give_back(id, &Returned::Done),
-            Ok(Asked::Answered(answer)) => return self.push(generation, &ToShim::Returned { call, answer: &answer }),
+            Ok(Asked::Answered(answer)) => {
+                if let Some(live) = self.live.iter_mut().find(|live| live.generation == generation) {
+                    live.intake.read();
+                    live.push(&ToShim::Returned { call, answer: &answer });
+                }
+                return;
+            }
             Err(why) => why,
         };
         self.refuse_call(id, &refusal);

@@ -27,7 +27,7 @@ pub fn frames(kind: &str) -> Option<Vec<u8>> {
         "stopped" => ToHost::Stopped,
         "log" => ToHost::Log { level: 3, target: "flood", message: "flood" },
         "call" => ToHost::Call { call: 1, event: 0, request: b"nonsense" },
-        "gets" => ToHost::Call { call: 1, event: 0, request: &get },
+        "gets" | "reads" => ToHost::Call { call: 1, event: 0, request: &get },
         _ => return None,
     };
     let mut bytes = Vec::new();
